@@ -1,0 +1,76 @@
+//! The user's node ids. They become rows where a user names a node and come from rows where a table names
+//! one, and nowhere else.
+
+use std::collections::HashMap;
+
+use bevy_ecs::resource::Resource;
+
+use crate::key::Key;
+use crate::node::Row;
+use crate::population::Population;
+
+/// How rows and ids of a network correspond.
+#[derive(Resource, Clone, Debug)]
+pub struct Ids {
+    base: Base,
+    /// Ids of nodes added later, by place in the tail.
+    added: Vec<i64>,
+}
+
+#[derive(Clone, Debug)]
+enum Base {
+    /// `0..n`, the key being [`Key::of_node`] of the id under this seed.
+    Generated { key_seed: u64, nodes: u32 },
+    Imported { by_row: Vec<i64>, rows: HashMap<i64, Row> },
+}
+
+impl Ids {
+    /// Of generated nodes 0 to n - 1.
+    pub fn generated(key_seed: u64, nodes: u32) -> Self {
+        Self { base: Base::Generated { key_seed, nodes }, added: Vec::new() }
+    }
+
+    /// Of imported nodes, in the order of their keys.
+    pub fn imported(by_row: Vec<i64>) -> Self {
+        let rows = by_row.iter().enumerate().map(|(row, &id)| (id, Row(row as u32))).collect();
+        Self { base: Base::Imported { by_row, rows }, added: Vec::new() }
+    }
+
+    /// Number of nodes that are not added ones.
+    fn base_len(&self) -> usize {
+        match &self.base {
+            Base::Generated { nodes, .. } => *nodes as usize,
+            Base::Imported { by_row, .. } => by_row.len(),
+        }
+    }
+
+    /// Gives the next row an id.
+    pub fn add(&mut self, id: i64) {
+        self.added.push(id);
+    }
+
+    /// The id of a node.
+    #[inline]
+    pub fn id(&self, row: Row, keys: &[Key]) -> i64 {
+        if let Some(place) = row.index().checked_sub(self.base_len()) {
+            return self.added[place];
+        }
+        match &self.base {
+            Base::Generated { key_seed, .. } => keys[row.index()].node_id(*key_seed) as i64,
+            Base::Imported { by_row, .. } => by_row[row.index()],
+        }
+    }
+
+    /// The node with this id, if there is one.
+    pub fn row(&self, id: i64, population: &Population) -> Option<Row> {
+        let base = match &self.base {
+            Base::Generated { key_seed, nodes } => u64::try_from(id)
+                .ok()
+                .filter(|&id| id < u64::from(*nodes))
+                .and_then(|id| population.find(Key::of_node(id, *key_seed))),
+            Base::Imported { rows, .. } => rows.get(&id).copied(),
+        };
+        let added = || self.added.iter().position(|&other| other == id);
+        base.or_else(|| added().map(|place| Row((self.base_len() + place) as u32)))
+    }
+}

@@ -1,0 +1,194 @@
+//! Bucket layouts: how the routing tables of a network lie in memory.
+//!
+//! Every layout gives the same answers; they differ in bytes and in cache misses. To add one, write a
+//! file that implements [`Layout`] and give it a name in [`LayoutKind`]: the property tests below then
+//! run over it.
+
+mod dense;
+mod implicit;
+mod packed;
+
+use rayon::prelude::*;
+
+pub use dense::Dense;
+pub use implicit::Implicit;
+pub use packed::Packed;
+
+use crate::key::{Distance, Key};
+use crate::node::Row;
+use crate::population::Population;
+use crate::routing::Rule;
+
+/// Routing tables of all nodes of a population that was complete when they were laid out.
+pub trait Layout: Send + Sync {
+    /// Appends the entries of one bucket (0 to 63) of the owner's table, in no order.
+    fn bucket(&self, population: &Population, rule: &Rule, owner: Row, bucket: u32, out: &mut Vec<Row>);
+
+    /// Appends the k entries of the owner's table closest to `key`, in no order. `rows` is scratch space.
+    fn closest(
+        &self,
+        population: &Population,
+        rule: &Rule,
+        owner: Row,
+        key: Key,
+        out: &mut Vec<(Distance, Row)>,
+        rows: &mut Vec<Row>,
+    );
+
+    /// Bytes on the heap.
+    fn bytes_used(&self) -> usize;
+}
+
+/// The layouts by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum LayoutKind {
+    /// A fixed array for each bucket.
+    Dense,
+    /// One arena of entries and offsets for each node.
+    #[default]
+    Packed,
+    /// Nothing stored: computed when asked for.
+    Implicit,
+}
+
+impl LayoutKind {
+    /// Every layout.
+    pub const ALL: [LayoutKind; 3] = [LayoutKind::Dense, LayoutKind::Packed, LayoutKind::Implicit];
+
+    /// Lays out the tables of all nodes of a sorted population, on all threads of the current pool.
+    pub fn build(self, population: &Population, rule: &Rule) -> Box<dyn Layout> {
+        match self {
+            LayoutKind::Dense => Box::new(Dense::build(population, rule)),
+            LayoutKind::Packed => Box::new(Packed::build(population, rule)),
+            LayoutKind::Implicit => Box::new(Implicit),
+        }
+    }
+}
+
+/// Buckets below this are stored one by one, those from it on together: there a whole subtree has about k
+/// nodes. A function of the number of nodes, so that no node needs to store it.
+fn deep_from(nodes: usize, rule: &Rule) -> u32 {
+    (nodes / rule.k()).checked_ilog2().map_or(0, |bits| bits + 1)
+}
+
+/// Appends the k entries closest to `key`, given the entries of buckets below `deep` one by one and of
+/// all others together (as bucket `deep`).
+///
+/// Buckets are visited in the order of distance. With d = owner XOR key, an entry of bucket j has distance
+/// d with bit j flipped and lower bits free: if d has the bit, the bucket is closer than everything
+/// deeper; if not, farther.
+#[inline]
+fn closest_by_bucket(
+    population: &Population,
+    (owner, key): (Key, Key),
+    (deep, k): (u32, usize),
+    out: &mut Vec<(Distance, Row)>,
+    rows: &mut Vec<Row>,
+    mut append: impl FnMut(u32, &mut Vec<Row>),
+) {
+    let first = out.len();
+    let mut visit = |bucket: u32| {
+        rows.clear();
+        append(bucket, rows);
+        let before = out.len();
+        out.extend(rows.iter().map(|&row| (population.key(row).distance(key), row)));
+        let room = k - (before - first);
+        if rows.len() > room {
+            let last = &mut out[before..];
+            last.select_nth_unstable(room - 1);
+            out.truncate(first + k);
+        }
+        out.len() - first == k
+    };
+    let distance = owner.distance(key).0;
+    let mut nearer = distance;
+    while nearer != 0 {
+        let bucket = nearer.leading_zeros();
+        if bucket >= deep {
+            break;
+        }
+        if visit(bucket) {
+            return;
+        }
+        nearer &= !(1 << (Key::BITS - 1 - bucket));
+    }
+    if visit(deep) {
+        return;
+    }
+    for bucket in (0..deep).rev() {
+        if distance & (1 << (Key::BITS - 1 - bucket)) == 0 && visit(bucket) {
+            return;
+        }
+    }
+}
+
+/// Fills tables of consecutive owners. Neighbours in key order agree in most of their bits, so a bucket of
+/// one is mostly the same as that of the one before: it is kept with the number of bits that decided it.
+struct Filler<'a> {
+    population: &'a Population<'a>,
+    rule: &'a Rule,
+    kept: Vec<Kept>,
+}
+
+#[derive(Clone, Default)]
+struct Kept {
+    owner: Key,
+    bits: Option<u32>,
+    rows: Vec<Row>,
+}
+
+impl<'a> Filler<'a> {
+    fn new(population: &'a Population<'a>, rule: &'a Rule) -> Self {
+        Self { population, rule, kept: vec![Kept::default(); Key::BITS as usize] }
+    }
+
+    /// Entries of one bucket of the owner.
+    fn bucket(&mut self, owner: Key, bucket: u32) -> &[Row] {
+        let kept = &mut self.kept[bucket as usize];
+        if !kept.bits.is_some_and(|bits| kept.owner.shared_bits(owner) >= bits) {
+            kept.rows.clear();
+            kept.bits = self.rule.fill(self.population, owner, bucket, &mut kept.rows);
+            kept.owner = owner;
+        }
+        &kept.rows
+    }
+
+    /// Appends the entries of all buckets from `deep` on.
+    fn deep(&mut self, owner: Row, deep: u32, out: &mut Vec<Row>) {
+        let key = self.population.key(owner);
+        for bucket in deep..Key::BITS {
+            let rest = self.population.subtree(key, bucket);
+            if rest.len() <= self.rule.k() + 1 {
+                // Every bucket in it holds all its candidates.
+                out.extend(rest.iter().filter(|&row| row != owner));
+                return;
+            }
+            out.extend_from_slice(self.bucket(key, bucket));
+        }
+    }
+}
+
+/// Owners whose tables are filled as one piece of work, and lie in one piece of memory.
+const OWNERS_PER_CHUNK: usize = 4096;
+
+/// Fills the tables of all nodes, chunk by chunk in parallel.
+fn fill_chunks<T: Send>(
+    population: &Population,
+    rule: &Rule,
+    fill: impl Fn(&mut Filler, std::ops::Range<u32>) -> T + Sync,
+) -> Vec<T> {
+    let nodes = population.sorted();
+    (0..nodes.div_ceil(OWNERS_PER_CHUNK))
+        .into_par_iter()
+        .map_init(
+            || Filler::new(population, rule),
+            |filler, chunk| {
+                let start = chunk * OWNERS_PER_CHUNK;
+                fill(filler, start as u32..nodes.min(start + OWNERS_PER_CHUNK) as u32)
+            },
+        )
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! `packed`: the entries of a node's buckets one after the other in an arena, with the number of entries of
+//! each bucket and the node's offset beside it.
+//!
+//! About 4 bytes an entry and a byte a bucket. A lookup reads the counts (one cache line), then the entries
+//! of one bucket.
+
+use super::{Layout, OWNERS_PER_CHUNK, closest_by_bucket, deep_from, fill_chunks};
+use crate::key::{Distance, Key};
+use crate::node::Row;
+use crate::population::Population;
+use crate::routing::Rule;
+
+/// See the [module](self).
+pub struct Packed {
+    deep: u32,
+    chunks: Vec<Chunk>,
+}
+
+/// Tables of [`OWNERS_PER_CHUNK`] consecutive nodes.
+struct Chunk {
+    /// Where each node's entries start; one more for the end.
+    starts: Vec<u32>,
+    /// Entries of each bucket below `deep`, node by node.
+    counts: Vec<u8>,
+    entries: Vec<Row>,
+}
+
+impl Packed {
+    /// Lays out the tables of all nodes.
+    pub fn build(population: &Population, rule: &Rule) -> Self {
+        let deep = deep_from(population.sorted(), rule);
+        let chunks = fill_chunks(population, rule, |filler, owners| {
+            let mut starts = Vec::with_capacity(owners.len() + 1);
+            let mut counts = Vec::with_capacity(owners.len() * deep as usize);
+            let mut entries = Vec::with_capacity(owners.len() * (deep as usize + 1) * rule.k());
+            for owner in owners.map(Row) {
+                starts.push(entries.len() as u32);
+                for bucket in 0..deep {
+                    let rows = filler.bucket(population.key(owner), bucket);
+                    counts.push(rows.len() as u8);
+                    entries.extend_from_slice(rows);
+                }
+                filler.deep(owner, deep, &mut entries);
+            }
+            starts.push(entries.len() as u32);
+            entries.shrink_to_fit();
+            Chunk { starts, counts, entries }
+        });
+        Self { deep, chunks }
+    }
+
+    /// The owner's entries of a bucket below `deep`, or of all others for `deep` itself.
+    #[inline]
+    fn entries(&self, owner: Row, bucket: u32) -> &[Row] {
+        let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
+        let place = owner.index() % OWNERS_PER_CHUNK;
+        let deep = self.deep as usize;
+        let counts = &chunk.counts[place * deep..(place + 1) * deep];
+        let before: usize = counts[..bucket as usize].iter().map(|&n| usize::from(n)).sum();
+        let start = chunk.starts[place] as usize + before;
+        match counts.get(bucket as usize) {
+            Some(&n) => &chunk.entries[start..start + usize::from(n)],
+            None => &chunk.entries[start..chunk.starts[place + 1] as usize],
+        }
+    }
+}
+
+impl Layout for Packed {
+    fn bucket(&self, population: &Population, _: &Rule, owner: Row, bucket: u32, out: &mut Vec<Row>) {
+        if bucket < self.deep {
+            out.extend_from_slice(self.entries(owner, bucket));
+        } else {
+            let key = population.key(owner);
+            let deep = self.entries(owner, self.deep).iter().copied();
+            out.extend(deep.filter(|&row| population.key(row).shared_bits(key) == bucket));
+        }
+    }
+
+    fn closest(
+        &self,
+        population: &Population,
+        rule: &Rule,
+        owner: Row,
+        key: Key,
+        out: &mut Vec<(Distance, Row)>,
+        rows: &mut Vec<Row>,
+    ) {
+        let keys = (population.key(owner), key);
+        closest_by_bucket(population, keys, (self.deep, rule.k()), out, rows, |bucket, rows| {
+            rows.extend_from_slice(self.entries(owner, bucket));
+        });
+    }
+
+    fn bytes_used(&self) -> usize {
+        let chunk = |chunk: &Chunk| chunk.starts.capacity() * 4 + chunk.counts.capacity() + chunk.entries.capacity() * 4;
+        self.chunks.iter().map(chunk).sum()
+    }
+}

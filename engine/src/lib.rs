@@ -1,0 +1,16 @@
+//! What exists in a simulated Kademlia network and how it lies in memory.
+//!
+//! No protocol decision is made here: what happens in a step is the business of `kadsim-systems`.
+
+pub mod ids;
+pub mod key;
+pub mod layout;
+pub mod link;
+pub mod node;
+pub mod operation;
+pub mod population;
+pub mod random;
+pub mod record;
+pub mod routing;
+pub mod segments;
+pub mod shortlist;

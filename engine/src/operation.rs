@@ -1,0 +1,219 @@
+//! Operations: what a client asks of the network, planned, in flight and ended.
+//!
+//! An operation in flight is a slot of [`Operations`]; slots are reused with the memory they have, numbers
+//! are not. Slots `0..active` are in flight, so a step costs O(active).
+
+use bevy_ecs::resource::Resource;
+
+use crate::key::{Distance, Key};
+use crate::link::Fate;
+use crate::node::Row;
+use crate::record::Kind;
+use crate::shortlist::Shortlist;
+
+/// An operation before it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Its number in the network.
+    pub number: u64,
+    /// The node that asks.
+    pub origin: Row,
+    /// What it asks for.
+    pub key: Key,
+    /// When it is due, µs of the network's clock.
+    pub due_us: u64,
+}
+
+/// A contact of an operation that has been sent and not handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Contact {
+    /// When it completes, µs; [`Contact::UNCHARGED`] until the barrier of the step has charged it.
+    pub completes_us: u64,
+    /// Number of the contact in the operation.
+    pub sequence: u32,
+    /// The node contacted.
+    pub row: Row,
+    /// Its distance from the operation's key.
+    pub distance: Distance,
+    /// Its depth.
+    pub depth: u16,
+    /// What becomes of it.
+    pub fate: Fate,
+}
+
+impl Contact {
+    /// Completion time of a contact whose overhead is not known yet.
+    pub const UNCHARGED: u64 = u64::MAX;
+}
+
+/// Where an operation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Stage {
+    /// In a slot, nothing done yet.
+    #[default]
+    Planned,
+    /// Looking up.
+    Lookup,
+    /// Nothing left to decide; ends when its last contact completes.
+    Closing,
+    /// Ended.
+    Ended,
+}
+
+/// An operation in flight, or just ended.
+#[derive(Clone, Debug, Default)]
+pub struct Operation {
+    /// Its number in the network.
+    pub number: u64,
+    /// What is asked for.
+    pub kind: Kind,
+    /// The node that asks.
+    pub origin: Row,
+    /// What it asks for.
+    pub key: Key,
+    /// When it was due, µs.
+    pub due_us: u64,
+    /// When it started, µs.
+    pub start_us: u64,
+    /// When its lookup ended, µs.
+    pub lookup_end_us: u64,
+    /// When it ended, µs.
+    pub end_us: u64,
+    /// Where it stands.
+    pub stage: Stage,
+    /// What the lookup was charged for its origin, µs.
+    pub origin_overhead_us: u64,
+    /// Handled contacts in a row that brought no progress.
+    pub idle_steps: u32,
+    /// Contacts sent by the lookup.
+    pub attempts: u32,
+    /// Contacts handled that succeeded.
+    pub succeeded: u32,
+    /// Contacts handled that failed.
+    pub failed: u32,
+    /// The node whose answer carried the value.
+    pub holder: Option<Row>,
+    /// Largest depth over the result; once the value is found, that of the holder.
+    pub depth: u16,
+    /// Stores that succeeded.
+    pub stored: u32,
+    /// Stores that failed.
+    pub store_failed: u32,
+    /// Recall of the result, once ended and if asked for.
+    pub recall: Option<f32>,
+    /// Every node heard of.
+    pub shortlist: Shortlist,
+    /// Contacts in flight; of an operation in [`Stage::Closing`], stores that wait for their charge.
+    pub in_flight: Vec<Contact>,
+    /// What the operation gives back, nearest to the key first.
+    pub result: Vec<Row>,
+}
+
+impl Operation {
+    /// Becomes a planned operation that starts at `start_us`, keeping its memory.
+    pub fn restart(&mut self, planned: Planned, kind: Kind, start_us: u64) {
+        let mut shortlist = std::mem::take(&mut self.shortlist);
+        let mut in_flight = std::mem::take(&mut self.in_flight);
+        let mut result = std::mem::take(&mut self.result);
+        shortlist.clear();
+        in_flight.clear();
+        result.clear();
+        *self = Self {
+            number: planned.number,
+            kind,
+            origin: planned.origin,
+            key: planned.key,
+            due_us: planned.due_us,
+            start_us,
+            shortlist,
+            in_flight,
+            result,
+            ..Self::default()
+        };
+    }
+
+    /// Contacts handled.
+    pub fn completed(&self) -> u32 {
+        self.succeeded + self.failed
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes_used(&self) -> usize {
+        self.shortlist.entries().len() * 16 + self.in_flight.capacity() * size_of::<Contact>() + self.result.capacity() * 4
+    }
+}
+
+/// All operations in flight.
+#[derive(Resource, Default)]
+pub struct Operations {
+    slots: Vec<Operation>,
+    next_event_us: Vec<u64>,
+    active: usize,
+}
+
+impl Operations {
+    /// Number in flight, ended ones of this step included.
+    pub fn active(&self) -> usize {
+        self.active
+    }
+
+    /// Those in flight, by slot.
+    pub fn slots(&self) -> &[Operation] {
+        &self.slots[..self.active]
+    }
+
+    /// Those in flight and when each next has something to do, µs.
+    pub fn slots_mut(&mut self) -> (&mut [Operation], &mut [u64]) {
+        (&mut self.slots[..self.active], &mut self.next_event_us[..self.active])
+    }
+
+    /// When the first of them has something to do, µs.
+    pub fn next_event_us(&self) -> Option<u64> {
+        self.next_event_us[..self.active].iter().copied().min()
+    }
+
+    /// Puts an operation in a slot.
+    pub fn start(&mut self, planned: Planned, kind: Kind, start_us: u64) {
+        if self.active == self.slots.len() {
+            self.slots.push(Operation::default());
+            self.next_event_us.push(0);
+        }
+        self.slots[self.active].restart(planned, kind, start_us);
+        self.next_event_us[self.active] = start_us;
+        self.active += 1;
+    }
+
+    /// Frees the slots of operations that have ended.
+    pub fn free_ended(&mut self) {
+        let mut slot = 0;
+        while slot < self.active {
+            if self.slots[slot].stage == Stage::Ended {
+                self.active -= 1;
+                self.slots.swap(slot, self.active);
+                self.next_event_us.swap(slot, self.active);
+            } else {
+                slot += 1;
+            }
+        }
+    }
+
+    /// The operation whose slot was freed last and has not been taken again.
+    pub fn last_freed(&self) -> Option<&Operation> {
+        self.slots.get(self.active)
+    }
+
+    /// Frees every slot.
+    pub fn clear(&mut self) {
+        self.active = 0;
+    }
+}
+
+/// Where operations come from: a phase of an experiment, a trace, a caller.
+pub trait Source: Send + Sync {
+    /// The next operation, in the order of (due time, number), or `None` when there are no more. Stays the
+    /// same until [`Source::advance`].
+    fn peek(&self) -> Option<Planned>;
+
+    /// Goes on to the one after.
+    fn advance(&mut self);
+}

@@ -1,0 +1,280 @@
+//! The key column with an index over it: every question that full knowledge of the network answers.
+//!
+//! The first `sorted` rows are in key order, with a radix index over their leading bits (4 bytes a node
+//! at most); rows added later form a tail that is searched through. Cost of finding a prefix's range: two
+//! reads of the index and, for prefixes longer than it resolves, a binary search in one or two keys.
+
+use bevy_ecs::resource::Resource;
+
+use crate::key::{Distance, Key};
+use crate::node::Row;
+
+/// Row offsets by leading bits of the key: rows of prefix `p` are `offsets[p]..offsets[p + 1]`.
+#[derive(Resource, Clone, Debug)]
+pub struct RadixIndex {
+    bits: u32,
+    offsets: Vec<u32>,
+}
+
+impl RadixIndex {
+    /// Index over a sorted key column of at most 2³² - 1 keys.
+    pub fn new(sorted: &[Key]) -> Self {
+        let bits = sorted.len().checked_ilog2().unwrap_or(0);
+        let mut offsets = vec![0u32; (1 << bits) + 1];
+        let mut cell = 0;
+        for (row, key) in sorted.iter().enumerate() {
+            let prefix = prefix_of(key.0, bits) as usize;
+            while cell <= prefix {
+                offsets[cell] = row as u32;
+                cell += 1;
+            }
+        }
+        offsets[cell..].fill(sorted.len() as u32);
+        Self { bits, offsets }
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes_used(&self) -> usize {
+        self.offsets.capacity() * size_of::<u32>()
+    }
+
+    /// First row whose key is at least `key`.
+    #[inline]
+    fn lower_bound(&self, keys: &[Key], key: u64) -> u32 {
+        let cell = prefix_of(key, self.bits) as usize;
+        let (start, end) = (self.offsets[cell], self.offsets[cell + 1]);
+        let below = keys[start as usize..end as usize].partition_point(|k| k.0 < key);
+        start + below as u32
+    }
+}
+
+#[inline]
+fn prefix_of(key: u64, bits: u32) -> u64 {
+    if bits == 0 { 0 } else { key >> (Key::BITS - bits) }
+}
+
+/// A range of rows of the sorted part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Rows {
+    /// First row.
+    pub start: u32,
+    /// Row after the last.
+    pub end: u32,
+}
+
+impl Rows {
+    /// Number of rows.
+    #[inline]
+    pub fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+
+    /// Whether there is none.
+    #[inline]
+    pub fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    /// Each row.
+    #[inline]
+    pub fn iter(self) -> impl DoubleEndedIterator<Item = Row> {
+        (self.start..self.end).map(Row)
+    }
+}
+
+/// All nodes of a network as full knowledge sees them.
+#[derive(Clone, Copy)]
+pub struct Population<'a> {
+    keys: &'a [Key],
+    sorted: usize,
+    index: &'a RadixIndex,
+}
+
+impl<'a> Population<'a> {
+    /// Over a key column whose first rows are those that `index` was made from.
+    pub fn new(keys: &'a [Key], index: &'a RadixIndex) -> Self {
+        let sorted = index.offsets[index.offsets.len() - 1] as usize;
+        Self { keys, sorted, index }
+    }
+
+    /// The key column.
+    #[inline]
+    pub fn keys(&self) -> &'a [Key] {
+        self.keys
+    }
+
+    /// Key of a node.
+    #[inline]
+    pub fn key(&self, row: Row) -> Key {
+        self.keys[row.index()]
+    }
+
+    /// Number of rows in key order; the rest are the tail of nodes added later.
+    #[inline]
+    pub fn sorted(&self) -> usize {
+        self.sorted
+    }
+
+    /// Rows of the tail.
+    pub fn tail(&self) -> impl Iterator<Item = Row> + use<> {
+        (self.sorted as u32..self.keys.len() as u32).map(Row)
+    }
+
+    /// The node with this key, if there is one.
+    pub fn find(&self, key: Key) -> Option<Row> {
+        let row = self.index.lower_bound(&self.keys[..self.sorted], key.0);
+        if (row as usize) < self.sorted && self.keys[row as usize] == key {
+            return Some(Row(row));
+        }
+        self.tail().find(|&row| self.key(row) == key)
+    }
+
+    /// Sorted rows whose keys share the first `depth` bits (0 to 64) with `key`.
+    #[inline]
+    pub fn subtree(&self, key: Key, depth: u32) -> Rows {
+        if depth == 0 {
+            return Rows { start: 0, end: self.sorted as u32 };
+        }
+        let shift = Key::BITS - depth;
+        let prefix = key.0 >> shift;
+        if depth <= self.index.bits {
+            let finer = self.index.bits - depth;
+            return Rows {
+                start: self.index.offsets[(prefix << finer) as usize],
+                end: self.index.offsets[((prefix + 1) << finer) as usize],
+            };
+        }
+        let cell = prefix_of(key.0, self.index.bits) as usize;
+        let (start, end) = (self.index.offsets[cell], self.index.offsets[cell + 1]);
+        let keys = &self.keys[start as usize..end as usize];
+        let below = keys.partition_point(|k| k.0 >> shift < prefix);
+        let upto = below + keys[below..].partition_point(|k| k.0 >> shift == prefix);
+        Rows { start: start + below as u32, end: start + upto as u32 }
+    }
+
+    /// Sorted rows that bucket `bucket` of `owner` is chosen from: those that share exactly that many bits.
+    #[inline]
+    pub fn candidates(&self, owner: Key, bucket: u32) -> Rows {
+        let sibling = Key(owner.0 ^ (1 << (Key::BITS - 1 - bucket)));
+        self.subtree(sibling, bucket + 1)
+    }
+
+    /// Appends the `k` rows of `rows` closest to `key` in no order, or all if there are no more. All of
+    /// `rows` must share their first `depth` bits.
+    ///
+    /// Descends the trie: the half that follows the key's next bit is closer than the other half as a
+    /// whole. Returns a depth such that every key that agrees with `key` on the bits before it is given
+    /// the same rows.
+    pub fn closest_in(&self, mut rows: Rows, mut depth: u32, key: Key, mut k: usize, out: &mut Vec<Row>) -> u32 {
+        while rows.len() > k && k > 0 {
+            let bit = 1u64 << (Key::BITS - 1 - depth);
+            depth += 1;
+            let keys = &self.keys[rows.start as usize..rows.end as usize];
+            let zeros = rows.start + self.split(rows, keys, bit, depth);
+            let (zero, one) = (Rows { start: rows.start, end: zeros }, Rows { start: zeros, end: rows.end });
+            let (near, far) = if key.0 & bit == 0 { (zero, one) } else { (one, zero) };
+            if near.len() >= k {
+                rows = near;
+            } else {
+                out.extend(near.iter());
+                k -= near.len();
+                rows = far;
+            }
+        }
+        if k > 0 {
+            out.extend(rows.iter());
+        }
+        depth
+    }
+
+    /// How many of `rows` (which share `depth - 1` bits) have the bit of that depth clear.
+    #[inline]
+    fn split(&self, rows: Rows, keys: &[Key], bit: u64, depth: u32) -> u32 {
+        if rows.len() > 32 && depth <= self.index.bits {
+            let prefix = (keys[0].0 | bit) >> (Key::BITS - depth);
+            return self.index.offsets[(prefix << (self.index.bits - depth)) as usize] - rows.start;
+        }
+        keys.partition_point(|k| k.0 & bit == 0) as u32
+    }
+
+    /// The `n` nodes closest to `key` that `wanted` lets through, tail included, nearest first.
+    pub fn closest(&self, key: Key, n: usize, mut wanted: impl FnMut(Row) -> bool, out: &mut Vec<(Distance, Row)>) {
+        out.clear();
+        let mut depth = self.index.bits;
+        loop {
+            let rows = self.subtree(key, depth);
+            let enough = rows.len() >= n || depth == 0;
+            if enough {
+                out.extend(rows.iter().filter(|&row| wanted(row)).map(|row| (self.key(row).distance(key), row)));
+                if out.len() >= n || depth == 0 {
+                    break;
+                }
+                out.clear();
+            }
+            depth -= 1;
+        }
+        out.extend(self.tail().filter(|&row| wanted(row)).map(|row| (self.key(row).distance(key), row)));
+        keep_nearest(out, n);
+        out.sort_unstable();
+    }
+}
+
+/// Keeps the `n` nearest entries, in no order.
+#[inline]
+pub fn keep_nearest(entries: &mut Vec<(Distance, Row)>, n: usize) {
+    if entries.len() > n {
+        if n > 0 {
+            entries.select_nth_unstable(n - 1);
+        }
+        entries.truncate(n);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sorted(mut keys: Vec<u64>) -> Vec<Key> {
+        keys.sort_unstable();
+        keys.dedup();
+        keys.into_iter().map(Key).collect()
+    }
+
+    /// Keys that share long prefixes now and then, as uniform ones hardly do.
+    fn clustered() -> impl Strategy<Value = Vec<u64>> {
+        proptest::collection::vec((any::<u64>(), 0u32..64).prop_map(|(key, shift)| key >> shift), 1..300)
+    }
+
+    proptest! {
+        #[test]
+        fn a_subtree_is_the_rows_that_share_a_prefix(keys in clustered(), key: u64, depth in 0u32..=64) {
+            let keys = sorted(keys);
+            let index = RadixIndex::new(&keys);
+            let population = Population::new(&keys, &index);
+            let found: Vec<u32> = population.subtree(Key(key), depth).iter().map(|r| r.0).collect();
+            let expected: Vec<u32> =
+                (0..keys.len() as u32).filter(|&r| keys[r as usize].shared_bits(Key(key)) >= depth).collect();
+            prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn the_closest_are_those_of_a_full_sort(keys in clustered(), tail in clustered(), key: u64, n in 1usize..40) {
+            let mut keys = sorted(keys);
+            let index = RadixIndex::new(&keys);
+            let tail = sorted(tail);
+            keys.extend(tail.iter().filter(|k| keys.binary_search(k).is_err()).copied().collect::<Vec<_>>());
+            let population = Population::new(&keys, &index);
+            let mut expected: Vec<_> =
+                (0..keys.len() as u32).filter(|r| r % 3 != 1).map(|r| (keys[r as usize].distance(Key(key)), Row(r))).collect();
+            expected.sort_unstable();
+            expected.truncate(n);
+            let mut found = Vec::new();
+            population.closest(Key(key), n, |row| row.0 % 3 != 1, &mut found);
+            prop_assert_eq!(found, expected);
+            for &key in &keys {
+                prop_assert_eq!(population.find(key).map(|row| keys[row.index()]), Some(key));
+            }
+        }
+    }
+}

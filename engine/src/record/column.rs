@@ -1,0 +1,309 @@
+//! Columns that fill row by row and leave as Arrow arrays.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BooleanBuilder, DictionaryArray, Int32Array, Int64Builder, ListBuilder,
+    PrimitiveArray, PrimitiveBuilder, StringArray,
+};
+use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float64Type, Int32Type, Schema};
+use arrow::error::ArrowError;
+
+use super::writer::BATCH_ROWS;
+
+/// One column of the batch that is being filled.
+pub(super) trait Column {
+    /// Whether a value may be absent.
+    const NULLABLE: bool;
+    /// The Arrow type it leaves as.
+    fn data_type() -> DataType;
+    /// Takes what was pushed so far and starts anew.
+    ///
+    /// # Errors
+    /// When a label's index has no name.
+    fn take(&mut self) -> Result<ArrayRef, ArrowError>;
+}
+
+/// The columns of a table, in order. [`columns!`] writes this.
+pub(super) trait Columns: Default {
+    /// Names, types, units and descriptions.
+    fn schema() -> Schema;
+    /// Takes the batch filled so far.
+    fn take(&mut self) -> Result<Vec<ArrayRef>, ArrowError>;
+}
+
+/// A struct of columns: `name: Type, "unit", "description";` each.
+macro_rules! columns {
+    ($($name:ident: $column:ty, $unit:literal, $description:literal;)+) => {
+        #[derive(Default)]
+        pub(super) struct Batch { $($name: $column,)+ }
+
+        impl $crate::record::column::Columns for Batch {
+            fn schema() -> ::arrow::datatypes::Schema {
+                ::arrow::datatypes::Schema::new(vec![
+                    $($crate::record::column::field::<$column>(
+                        stringify!($name), $unit, $description),)+
+                ])
+            }
+
+            fn take(&mut self) -> Result<Vec<::arrow::array::ArrayRef>, ::arrow::error::ArrowError> {
+                use $crate::record::column::Column as _;
+                Ok(vec![$(self.$name.take()?,)+])
+            }
+        }
+    };
+}
+pub(super) use columns;
+
+/// The Arrow field of a column, with its unit and description as metadata.
+pub(super) fn field<C: Column>(name: &str, unit: &str, description: &str) -> Field {
+    let metadata = [("unit", unit), ("description", description)]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    Field::new(name, C::data_type(), C::NULLABLE).with_metadata(HashMap::from(metadata))
+}
+
+/// Microseconds as the tables' float milliseconds.
+#[inline]
+fn to_ms(us: u64) -> f64 {
+    us as f64 / 1000.0
+}
+
+/// Numbers that always exist.
+pub(super) struct Number<T: ArrowPrimitiveType>(Vec<T::Native>);
+
+impl<T: ArrowPrimitiveType> Default for Number<T> {
+    fn default() -> Self {
+        Number(Vec::new())
+    }
+}
+
+impl<T: ArrowPrimitiveType> Number<T> {
+    #[inline]
+    pub(super) fn push(&mut self, value: T::Native) {
+        self.0.push(value);
+    }
+}
+
+impl<T: ArrowPrimitiveType> Column for Number<T> {
+    const NULLABLE: bool = false;
+
+    fn data_type() -> DataType {
+        T::DATA_TYPE
+    }
+
+    fn take(&mut self) -> Result<ArrayRef, ArrowError> {
+        let values = std::mem::replace(&mut self.0, Vec::with_capacity(BATCH_ROWS));
+        let array = PrimitiveArray::<T>::try_new(ScalarBuffer::from(values), None)?;
+        Ok(Arc::new(array))
+    }
+}
+
+/// Numbers that may be absent.
+pub(super) struct Optional<T: ArrowPrimitiveType>(PrimitiveBuilder<T>);
+
+impl<T: ArrowPrimitiveType> Default for Optional<T> {
+    fn default() -> Self {
+        Optional(PrimitiveBuilder::new())
+    }
+}
+
+impl<T: ArrowPrimitiveType> Optional<T> {
+    #[inline]
+    pub(super) fn push(&mut self, value: Option<T::Native>) {
+        self.0.append_option(value);
+    }
+}
+
+impl<T: ArrowPrimitiveType> Column for Optional<T> {
+    const NULLABLE: bool = true;
+
+    fn data_type() -> DataType {
+        T::DATA_TYPE
+    }
+
+    fn take(&mut self) -> Result<ArrayRef, ArrowError> {
+        Ok(Arc::new(self.0.finish()))
+    }
+}
+
+/// Times and delays: microseconds in, float milliseconds out.
+#[derive(Default)]
+pub(super) struct Millis(Number<Float64Type>);
+
+impl Millis {
+    #[inline]
+    pub(super) fn push(&mut self, us: u64) {
+        self.0.push(to_ms(us));
+    }
+}
+
+impl Column for Millis {
+    const NULLABLE: bool = false;
+
+    fn data_type() -> DataType {
+        DataType::Float64
+    }
+
+    fn take(&mut self) -> Result<ArrayRef, ArrowError> {
+        self.0.take()
+    }
+}
+
+/// Times and delays that may be absent: microseconds in, float milliseconds out.
+#[derive(Default)]
+pub(super) struct OptionalMillis(Optional<Float64Type>);
+
+impl OptionalMillis {
+    #[inline]
+    pub(super) fn push(&mut self, us: Option<u64>) {
+        self.0.push(us.map(to_ms));
+    }
+}
+
+impl Column for OptionalMillis {
+    const NULLABLE: bool = true;
+
+    fn data_type() -> DataType {
+        DataType::Float64
+    }
+
+    fn take(&mut self) -> Result<ArrayRef, ArrowError> {
+        self.0.take()
+    }
+}
+
+/// Yes or no; `NULLABLE` says whether it may be absent.
+#[derive(Default)]
+pub(super) struct Flag<const NULLABLE: bool>(BooleanBuilder);
+
+impl Flag<false> {
+    #[inline]
+    pub(super) fn push(&mut self, value: bool) {
+        self.0.append_value(value);
+    }
+}
+
+impl Flag<true> {
+    #[inline]
+    pub(super) fn push(&mut self, value: Option<bool>) {
+        self.0.append_option(value);
+    }
+}
+
+impl<const NULLABLE: bool> Column for Flag<NULLABLE> {
+    const NULLABLE: bool = NULLABLE;
+
+    fn data_type() -> DataType {
+        DataType::Boolean
+    }
+
+    fn take(&mut self) -> Result<ArrayRef, ArrowError> {
+        Ok(Arc::new(self.0.finish()))
+    }
+}
+
+/// Small strings out of a list of names: dictionary-encoded, a category in pandas.
+///
+/// The index is 32 bits wide: readers that merge the dictionaries of several row groups run out of
+/// narrower ones.
+pub(super) struct Label {
+    names: Arc<StringArray>,
+    indices: Vec<i32>,
+}
+
+impl Default for Label {
+    fn default() -> Self {
+        Label::new::<&str>([])
+    }
+}
+
+impl Label {
+    pub(super) fn new<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
+        Label {
+            names: Arc::new(StringArray::from_iter_values(names)),
+            indices: Vec::new(),
+        }
+    }
+
+    /// An index without a name is an error of [`Column::take`].
+    #[inline]
+    pub(super) fn push(&mut self, index: u32) {
+        self.indices.push(i32::try_from(index).unwrap_or(i32::MAX));
+    }
+
+    /// The index of a name, which is added when it is new. For columns with few rows.
+    pub(super) fn push_name(&mut self, name: &str) {
+        let known = (0..self.names.len()).find(|&i| self.names.value(i) == name);
+        let index = known.unwrap_or_else(|| {
+            let all: Vec<&str> = self.names.iter().flatten().chain([name]).collect();
+            self.names = Arc::new(StringArray::from(all));
+            self.names.len() - 1
+        });
+        self.indices.push(i32::try_from(index).unwrap_or(i32::MAX));
+    }
+}
+
+impl Column for Label {
+    const NULLABLE: bool = false;
+
+    fn data_type() -> DataType {
+        DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+    }
+
+    fn take(&mut self) -> Result<ArrayRef, ArrowError> {
+        let indices = std::mem::replace(&mut self.indices, Vec::with_capacity(BATCH_ROWS));
+        let names = Arc::clone(&self.names);
+        let array = DictionaryArray::<Int32Type>::try_new(Int32Array::from(indices), names)?;
+        Ok(Arc::new(array))
+    }
+}
+
+/// Lists of node ids that may be absent.
+pub(super) struct Ids {
+    lists: ListBuilder<Int64Builder>,
+    ids: usize,
+}
+
+impl Default for Ids {
+    fn default() -> Self {
+        Ids {
+            lists: ListBuilder::new(Int64Builder::new()).with_field(Ids::element()),
+            ids: 0,
+        }
+    }
+}
+
+impl Ids {
+    fn element() -> Field {
+        Field::new("element", DataType::Int64, false)
+    }
+
+    #[inline]
+    pub(super) fn push(&mut self, ids: Option<&[i64]>) {
+        if let Some(ids) = ids {
+            self.lists.values().append_slice(ids);
+            self.ids += ids.len();
+        }
+        self.lists.append(ids.is_some());
+    }
+
+    /// Ids in the batch that is being filled.
+    pub(super) fn len(&self) -> usize {
+        self.ids
+    }
+}
+
+impl Column for Ids {
+    const NULLABLE: bool = true;
+
+    fn data_type() -> DataType {
+        DataType::List(Arc::new(Ids::element()))
+    }
+
+    fn take(&mut self) -> Result<ArrayRef, ArrowError> {
+        self.ids = 0;
+        Ok(Arc::new(self.lists.finish()))
+    }
+}

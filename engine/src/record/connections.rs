@@ -1,0 +1,107 @@
+//! The connections table: every connection, one by one.
+//!
+//! Rows come in order of network, time sent, operation, sequence.
+
+use std::path::Path;
+
+use arrow::datatypes::{Int64Type, UInt32Type, UInt64Type};
+
+use super::column::{Label, Millis, Number, columns};
+use super::writer::{Batches, RecordError, RunInfo};
+use super::{Outcome, Request};
+
+columns! {
+    network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
+    phase: Label, "1", "Phase of the experiment";
+    operation: Number<UInt64Type>, "1", "Number of the operation it belongs to";
+    sequence: Number<UInt32Type>, "1", "Number of the connection within the operation, from 0";
+    time_ms: Millis, "ms", "When it was sent";
+    from: Number<Int64Type>, "node id", "The sender";
+    to: Number<Int64Type>, "node id", "The contacted node";
+    request: Label, "1", "lookup or store";
+    outcome: Label, "1", "ok, fast_error, slow_error or not_found";
+    base_delay_ms: Millis, "ms", "Delay of the link";
+    origin_overhead_ms: Millis, "ms", "Delay that the origin's overhead adds";
+    remote_overhead_ms: Millis, "ms", "Delay that the contacted node's overhead adds";
+    total_delay_ms: Millis, "ms", "Time from sending to outcome";
+}
+
+/// One connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionRow {
+    /// Network of the experiment, from 0.
+    pub network: u32,
+    /// Index into the phase names given at `create`.
+    pub phase: u32,
+    /// Number of the operation it belongs to.
+    pub operation: u64,
+    /// Number of the connection within the operation, from 0.
+    pub sequence: u32,
+    /// When it was sent, in µs.
+    pub time_us: u64,
+    /// Node id of the sender.
+    pub from: i64,
+    /// Node id of the contacted node.
+    pub to: i64,
+    /// What it asks.
+    pub request: Request,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// Delay of the link, in µs.
+    pub base_delay_us: u64,
+    /// Delay that the origin's overhead adds, in µs.
+    pub origin_overhead_us: u64,
+    /// Delay that the contacted node's overhead adds, in µs.
+    pub remote_overhead_us: u64,
+    /// Time from sending to outcome, in µs.
+    pub total_delay_us: u64,
+}
+
+/// Writes `connections.parquet`.
+pub struct ConnectionTable(Batches<Batch>);
+
+impl ConnectionTable {
+    /// Creates the file. `phases` are the names that the rows' `phase` counts in.
+    ///
+    /// # Errors
+    /// When the file cannot be created.
+    pub fn create(path: &Path, info: &RunInfo, phases: &[String]) -> Result<Self, RecordError> {
+        let columns = Batch {
+            phase: Label::new(phases),
+            request: Label::new(Request::ALL.map(Request::as_str)),
+            outcome: Label::new(Outcome::ALL.map(Outcome::as_str)),
+            ..Batch::default()
+        };
+        Ok(Self(Batches::create(path, info, columns)?))
+    }
+
+    /// Appends a row.
+    ///
+    /// # Errors
+    /// When the batch it completes cannot be written, or an earlier one could not.
+    pub fn push(&mut self, row: &ConnectionRow) -> Result<(), RecordError> {
+        let columns = self.0.row()?;
+        columns.network.push(row.network);
+        columns.phase.push(row.phase);
+        columns.operation.push(row.operation);
+        columns.sequence.push(row.sequence);
+        columns.time_ms.push(row.time_us);
+        columns.from.push(row.from);
+        columns.to.push(row.to);
+        columns.request.push(row.request as u32);
+        columns.outcome.push(row.outcome as u32);
+        columns.base_delay_ms.push(row.base_delay_us);
+        columns.origin_overhead_ms.push(row.origin_overhead_us);
+        columns.remote_overhead_ms.push(row.remote_overhead_us);
+        columns.total_delay_ms.push(row.total_delay_us);
+        self.0.pushed()
+    }
+
+    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    ///
+    /// # Errors
+    /// When the file could not be closed, or rows that should be in it are not.
+    pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
+        self.0.finish(complete)
+    }
+}

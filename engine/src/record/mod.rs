@@ -1,0 +1,114 @@
+//! What a run leaves behind: one Parquet file per table, written as time passes.
+//!
+//! 1. A table is a row struct of plain integers, a `XxxTable` with `create`, `push` and `finish`, and
+//!    one [`Column`](column::Column) per column. Names, types, order and nulls are CONTRACT.md's.
+//! 2. Rows collect in [`BATCH_ROWS`](writer::BATCH_ROWS) long columns, go to the Parquet writer as one
+//!    batch, and to the file when a row group is full. So memory is bounded however long a run is:
+//!    about [`ROW_GROUP_BYTES`](writer::ROW_GROUP_BYTES) per table.
+//! 3. Times come in as integer microseconds and are written as float milliseconds: `us / 1000`, the
+//!    double nearest to the exact value, so equal times are equal bits.
+//! 4. A full disk is an error of every later call, never a panic. The rows of complete row groups are
+//!    saved all the same when the table is finished; see [`writer::TableWriter::finish`].
+//!
+//! Each column's Arrow field carries `unit` and `description` as metadata. Source: CONTRACT.md, Output.
+
+mod column;
+pub mod connections;
+pub mod nodes;
+pub mod operations;
+pub mod routing;
+pub mod ticks;
+pub mod timings;
+pub mod writer;
+
+pub use connections::{ConnectionRow, ConnectionTable};
+pub use nodes::{NodeRow, NodeTable};
+pub use operations::{OperationRow, OperationTable};
+pub use routing::{RoutingRow, RoutingTable};
+pub use ticks::{TickRow, TickTable};
+pub use timings::{TimingRow, TimingTable};
+pub use writer::{RecordError, RunInfo};
+
+/// What an operation does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Looks up the nodes closest to a key and stores a segment at them.
+    Provide,
+    /// Looks up the nodes closest to a key.
+    #[default]
+    Lookup,
+    /// Looks for a node that holds a segment.
+    Retrieve,
+}
+
+impl Kind {
+    /// Every kind, in the order of their discriminants.
+    pub const ALL: [Kind; 3] = [Kind::Provide, Kind::Lookup, Kind::Retrieve];
+
+    /// The name in the tables' `kind` column.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Kind::Provide => "provide",
+            Kind::Lookup => "lookup",
+            Kind::Retrieve => "retrieve",
+        }
+    }
+}
+
+/// What a connection asks of the contacted node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Request {
+    /// For the nodes closest to a key (or a segment, in a retrieve).
+    Lookup,
+    /// To keep a segment.
+    Store,
+}
+
+impl Request {
+    /// Every request, in the order of their discriminants.
+    pub const ALL: [Request; 2] = [Request::Lookup, Request::Store];
+
+    /// The name in the connections table's `request` column.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Request::Lookup => "lookup",
+            Request::Store => "store",
+        }
+    }
+}
+
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Answered.
+    Ok,
+    /// Failed soon, as a refused connection does.
+    FastError,
+    /// Failed late, as a timeout does.
+    SlowError,
+    /// Nobody there.
+    NotFound,
+}
+
+impl Outcome {
+    /// Every outcome, in the order of their discriminants.
+    pub const ALL: [Outcome; 4] = [
+        Outcome::Ok,
+        Outcome::FastError,
+        Outcome::SlowError,
+        Outcome::NotFound,
+    ];
+
+    /// The name in the connections table's `outcome` column.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Ok => "ok",
+            Outcome::FastError => "fast_error",
+            Outcome::SlowError => "slow_error",
+            Outcome::NotFound => "not_found",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,68 @@
+//! The routing table: who stands in whose bucket.
+//!
+//! Rows come in order of network, owner's key, bucket, position.
+
+use std::path::Path;
+
+use arrow::datatypes::{Int64Type, UInt8Type, UInt32Type};
+
+use super::column::{Number, columns};
+use super::writer::{Batches, RecordError, RunInfo};
+
+columns! {
+    network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
+    node: Number<Int64Type>, "node id", "Owner of the bucket";
+    bucket: Number<UInt8Type>, "1", "Leading bits that owner and peer share";
+    position: Number<UInt8Type>, "1", "Place in the bucket; 0 is the closest to the owner";
+    peer: Number<Int64Type>, "node id", "The entry";
+}
+
+/// One entry of one node's bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoutingRow {
+    /// Network of the experiment, from 0.
+    pub network: u32,
+    /// Node id of the owner.
+    pub node: i64,
+    /// Bucket: leading bits that owner and peer share.
+    pub bucket: u8,
+    /// Place in the bucket; 0 is the closest to the owner.
+    pub position: u8,
+    /// Node id of the entry.
+    pub peer: i64,
+}
+
+/// Writes `routing.parquet`.
+pub struct RoutingTable(Batches<Batch>);
+
+impl RoutingTable {
+    /// Creates the file.
+    ///
+    /// # Errors
+    /// When the file cannot be created.
+    pub fn create(path: &Path, info: &RunInfo) -> Result<Self, RecordError> {
+        Ok(Self(Batches::create(path, info, Batch::default())?))
+    }
+
+    /// Appends a row.
+    ///
+    /// # Errors
+    /// When the batch it completes cannot be written, or an earlier one could not.
+    pub fn push(&mut self, row: &RoutingRow) -> Result<(), RecordError> {
+        let columns = self.0.row()?;
+        columns.network.push(row.network);
+        columns.node.push(row.node);
+        columns.bucket.push(row.bucket);
+        columns.position.push(row.position);
+        columns.peer.push(row.peer);
+        self.0.pushed()
+    }
+
+    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    ///
+    /// # Errors
+    /// When the file could not be closed, or rows that should be in it are not.
+    pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
+        self.0.finish(complete)
+    }
+}

@@ -1,0 +1,125 @@
+//! The ticks table: what happened in each tick of the clock; a tick in which nothing did has no row.
+//!
+//! Rows come in order of network, phase, tick.
+
+use std::path::Path;
+
+use arrow::datatypes::{UInt32Type, UInt64Type};
+
+use super::column::{Label, Millis, Number, OptionalMillis, columns};
+use super::writer::{Batches, RecordError, RunInfo};
+
+columns! {
+    network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
+    phase: Label, "1", "Phase of the experiment";
+    tick: Number<UInt64Type>, "1", "Number of the tick, from 0";
+    time_ms: Millis, "ms", "Start of the tick";
+    online: Number<UInt64Type>, "1", "Nodes online at the end of the tick";
+    active: Number<UInt64Type>, "1", "Operations in flight at the end of the tick";
+    started: Number<UInt64Type>, "1", "Operations started in the tick";
+    finished: Number<UInt64Type>, "1", "Operations finished in the tick";
+    connections: Number<UInt64Type>, "1", "Connections made in the tick; a store is one";
+    ok: Number<UInt64Type>, "1", "Connections of the tick that are answered";
+    fast_error: Number<UInt64Type>, "1", "Connections of the tick that fail fast";
+    slow_error: Number<UInt64Type>, "1", "Connections of the tick that fail slowly";
+    not_found: Number<UInt64Type>, "1", "Connections of the tick to a node that is not there";
+    stored: Number<UInt64Type>, "1", "Segments stored in the tick";
+    found: Number<UInt64Type>, "1", "Retrieves that found their segment in the tick";
+    missed: Number<UInt64Type>, "1", "Retrieves that ended without their segment in the tick";
+    duration_ms_p50: OptionalMillis, "ms", "Median of the durations of what finished in the tick";
+    duration_ms_p90: OptionalMillis, "ms", "90th percentile of the durations of what finished in the tick";
+    duration_ms_p99: OptionalMillis, "ms", "99th percentile of the durations of what finished in the tick";
+}
+
+/// One tick. A connection and its outcome count in the tick it was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TickRow {
+    /// Network of the experiment, from 0.
+    pub network: u32,
+    /// Index into the phase names given at `create`.
+    pub phase: u32,
+    /// Number of the tick, from 0.
+    pub tick: u64,
+    /// Start of the tick, in µs.
+    pub time_us: u64,
+    /// Nodes online at the end of the tick.
+    pub online: u64,
+    /// Operations in flight at the end of the tick.
+    pub active: u64,
+    /// Operations started in the tick.
+    pub started: u64,
+    /// Operations finished in the tick.
+    pub finished: u64,
+    /// Connections made in the tick; a store is one.
+    pub connections: u64,
+    /// Connections of the tick that are answered.
+    pub ok: u64,
+    /// Connections of the tick that fail fast.
+    pub fast_error: u64,
+    /// Connections of the tick that fail slowly.
+    pub slow_error: u64,
+    /// Connections of the tick to a node that is not there.
+    pub not_found: u64,
+    /// Segments stored in the tick.
+    pub stored: u64,
+    /// Retrieves that found their segment in the tick.
+    pub found: u64,
+    /// Retrieves that ended without their segment in the tick.
+    pub missed: u64,
+    /// Median, 90th and 99th percentile of the durations of what finished, in µs; none if nothing did.
+    pub duration_us: Option<[u64; 3]>,
+}
+
+/// Writes `ticks.parquet`.
+pub struct TickTable(Batches<Batch>);
+
+impl TickTable {
+    /// Creates the file. `phases` are the names that the rows' `phase` counts in.
+    ///
+    /// # Errors
+    /// When the file cannot be created.
+    pub fn create(path: &Path, info: &RunInfo, phases: &[String]) -> Result<Self, RecordError> {
+        let columns = Batch {
+            phase: Label::new(phases),
+            ..Batch::default()
+        };
+        Ok(Self(Batches::create(path, info, columns)?))
+    }
+
+    /// Appends a row.
+    ///
+    /// # Errors
+    /// When the batch it completes cannot be written, or an earlier one could not.
+    pub fn push(&mut self, row: &TickRow) -> Result<(), RecordError> {
+        let columns = self.0.row()?;
+        columns.network.push(row.network);
+        columns.phase.push(row.phase);
+        columns.tick.push(row.tick);
+        columns.time_ms.push(row.time_us);
+        columns.online.push(row.online);
+        columns.active.push(row.active);
+        columns.started.push(row.started);
+        columns.finished.push(row.finished);
+        columns.connections.push(row.connections);
+        columns.ok.push(row.ok);
+        columns.fast_error.push(row.fast_error);
+        columns.slow_error.push(row.slow_error);
+        columns.not_found.push(row.not_found);
+        columns.stored.push(row.stored);
+        columns.found.push(row.found);
+        columns.missed.push(row.missed);
+        let percentile = |i: usize| row.duration_us.map(|us| us[i]);
+        columns.duration_ms_p50.push(percentile(0));
+        columns.duration_ms_p90.push(percentile(1));
+        columns.duration_ms_p99.push(percentile(2));
+        self.0.pushed()
+    }
+
+    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    ///
+    /// # Errors
+    /// When the file could not be closed, or rows that should be in it are not.
+    pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
+        self.0.finish(complete)
+    }
+}

@@ -1,0 +1,76 @@
+//! The timings table: all that depends on the machine.
+//!
+//! No two runs need agree on it. Rows come in the order they are pushed.
+
+use std::path::Path;
+
+use arrow::datatypes::{UInt32Type, UInt64Type};
+
+use super::column::{Label, Millis, Number, Optional, OptionalMillis, columns};
+use super::writer::{Batches, RecordError, RunInfo};
+
+columns! {
+    network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
+    phase: Label, "1", "Phase of the experiment, or bootstrap";
+    system: Label, "1", "What ran";
+    wall_ms: Millis, "ms", "Wall time";
+    cpu_ms: OptionalMillis, "ms", "CPU time over all threads";
+    resident_bytes: Optional<UInt64Type>, "bytes", "Resident memory of the process afterwards";
+    calls: Number<UInt64Type>, "1", "How often it ran";
+}
+
+/// What one system cost in one phase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimingRow {
+    /// Network of the experiment, from 0.
+    pub network: u32,
+    /// Name of the phase, or `bootstrap`.
+    pub phase: String,
+    /// Name of the system.
+    pub system: String,
+    /// Wall time, in µs.
+    pub wall_us: u64,
+    /// CPU time over all threads, in µs, where it is known.
+    pub cpu_us: Option<u64>,
+    /// Resident memory of the process afterwards, in bytes, where it is known.
+    pub resident_bytes: Option<u64>,
+    /// How often it ran.
+    pub calls: u64,
+}
+
+/// Writes `timings.parquet`.
+pub struct TimingTable(Batches<Batch>);
+
+impl TimingTable {
+    /// Creates the file.
+    ///
+    /// # Errors
+    /// When the file cannot be created.
+    pub fn create(path: &Path, info: &RunInfo) -> Result<Self, RecordError> {
+        Ok(Self(Batches::create(path, info, Batch::default())?))
+    }
+
+    /// Appends a row.
+    ///
+    /// # Errors
+    /// When the batch it completes cannot be written, or an earlier one could not.
+    pub fn push(&mut self, row: &TimingRow) -> Result<(), RecordError> {
+        let columns = self.0.row()?;
+        columns.network.push(row.network);
+        columns.phase.push_name(&row.phase);
+        columns.system.push_name(&row.system);
+        columns.wall_ms.push(row.wall_us);
+        columns.cpu_ms.push(row.cpu_us);
+        columns.resident_bytes.push(row.resident_bytes);
+        columns.calls.push(row.calls);
+        self.0.pushed()
+    }
+
+    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    ///
+    /// # Errors
+    /// When the file could not be closed, or rows that should be in it are not.
+    pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
+        self.0.finish(complete)
+    }
+}

@@ -1,0 +1,241 @@
+//! Routing tables: what a table holds under full knowledge of the network, and where it lies.
+//!
+//! One bucket for each number of leading bits shared with the owner, at most k entries each, no bucket
+//! splitting (Maymounkov and Mazières, section 2.4, with b = 1). A bucket under full knowledge is a
+//! function of the key column alone ([`Rule::fill`]); the layouts differ in what of it they store.
+
+use bevy_ecs::resource::Resource;
+
+use crate::key::{Distance, Key};
+use crate::layout::Layout;
+use crate::node::{Row, Table};
+use crate::population::{Population, keep_nearest};
+use crate::random::{Purpose, Stream};
+
+/// Which of its candidates a full bucket holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Policy {
+    /// The k candidates XOR-closest to the owner, as in py-dht. A hop gains about 2 bits.
+    #[default]
+    Closest,
+    /// A uniform sample of k candidates, as in a converged live network. A hop gains 1.33 + log2 k bits
+    /// (Stutzbach and Rejaie, INFOCOM 2006).
+    Random,
+}
+
+/// What defines every table of a network under full knowledge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// k: most entries of a bucket, and of an answer. 1 to 255.
+    pub bucket_size: u8,
+    /// Which candidates a bucket keeps.
+    pub policy: Policy,
+    /// Seed of the network, for the samples of [`Policy::Random`].
+    pub network_seed: u64,
+}
+
+impl Rule {
+    /// k as a length.
+    #[inline]
+    pub fn k(&self) -> usize {
+        usize::from(self.bucket_size)
+    }
+
+    /// Appends the sorted rows that bucket `bucket` of the owner holds, in no order. Returns how many
+    /// leading bits of the owner's key decided it: owners that share them get the same rows. `None`: no
+    /// other owner does.
+    #[inline]
+    pub fn fill(&self, population: &Population, owner: Key, bucket: u32, out: &mut Vec<Row>) -> Option<u32> {
+        let candidates = population.candidates(owner, bucket);
+        if candidates.len() <= self.k() {
+            out.extend(candidates.iter());
+            return Some(bucket + 1);
+        }
+        match self.policy {
+            Policy::Closest => Some(population.closest_in(candidates, bucket + 1, owner, self.k(), out)),
+            Policy::Random => {
+                let first = out.len();
+                self.sample(owner, bucket, candidates.len() as u32, out);
+                out[first..].iter_mut().for_each(|row| row.0 += candidates.start);
+                None
+            }
+        }
+    }
+
+    /// Appends a uniform sample of k of the positions `0..n` (Floyd, in Bentley, *Programming pearls*,
+    /// CACM 30(9), 1987). `n` must be above k.
+    fn sample(&self, owner: Key, bucket: u32, n: u32, out: &mut Vec<Row>) {
+        let mut stream = Stream::new(self.network_seed, Purpose::Bucket, owner.0, u64::from(bucket));
+        let first = out.len();
+        for last in n - u32::from(self.bucket_size)..n {
+            let drawn = Row(stream.below(u64::from(last) + 1) as u32);
+            let position = if out[first..].contains(&drawn) { Row(last) } else { drawn };
+            out.push(position);
+        }
+    }
+
+    /// Appends the entries of the whole table of the node `owner` under full knowledge, tail included, in
+    /// bucket order. Cost: O(tail) for each bucket.
+    pub fn fill_table(&self, population: &Population, owner: Row, out: &mut Vec<Row>) {
+        let key = population.key(owner);
+        let mut tail: Vec<Row> = population.tail().filter(|&row| row != owner).collect();
+        tail.sort_unstable_by_key(|&row| population.key(row));
+        for bucket in 0..Key::BITS {
+            let late: Vec<Row> =
+                tail.iter().copied().filter(|&row| population.key(row).shared_bits(key) == bucket).collect();
+            if late.is_empty() {
+                self.fill(population, key, bucket, out);
+            } else {
+                self.fill_with_tail(population, key, bucket, &late, out);
+            }
+        }
+    }
+
+    /// Like [`Rule::fill`] where `late`, in key order, are candidates too.
+    fn fill_with_tail(&self, population: &Population, owner: Key, bucket: u32, late: &[Row], out: &mut Vec<Row>) {
+        let candidates = population.candidates(owner, bucket);
+        let total = candidates.len() + late.len();
+        if total <= self.k() {
+            out.extend(candidates.iter().chain(late.iter().copied()));
+            return;
+        }
+        match self.policy {
+            Policy::Closest => {
+                let mut rows = Vec::new();
+                population.closest_in(candidates, bucket + 1, owner, self.k(), &mut rows);
+                rows.extend_from_slice(late);
+                rows.sort_unstable_by_key(|&row| population.key(row).distance(owner));
+                out.extend_from_slice(&rows[..self.k()]);
+            }
+            Policy::Random => {
+                // Position p of both merged in key order: the i-th late one stands at i + the number of
+                // sorted candidates below it.
+                let sorted = &population.keys()[candidates.start as usize..candidates.end as usize];
+                let places: Vec<usize> = late
+                    .iter()
+                    .enumerate()
+                    .map(|(i, &row)| i + sorted.partition_point(|&k| k < population.key(row)))
+                    .collect();
+                let mut positions = Vec::new();
+                self.sample(owner, bucket, total as u32, &mut positions);
+                out.extend(positions.into_iter().map(|position| match places.binary_search(&position.index()) {
+                    Ok(i) => late[i],
+                    Err(i) => Row(candidates.start + position.0 - i as u32),
+                }));
+            }
+        }
+    }
+}
+
+/// The routing tables of a network: a layout of what full knowledge gives, and in front of it a sparse
+/// overlay of tables that are something else (a newcomer's).
+#[derive(Resource)]
+pub struct Tables {
+    rule: Rule,
+    layout: Option<Box<dyn Layout>>,
+    overlay: Vec<Vec<Row>>,
+}
+
+impl Tables {
+    /// No tables yet.
+    pub fn new(rule: Rule) -> Self {
+        Self { rule, layout: None, overlay: Vec::new() }
+    }
+
+    /// What defines the tables.
+    pub fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
+    /// Takes a layout of the tables of all nodes; they are found there from then on.
+    pub fn set_layout(&mut self, layout: Box<dyn Layout>) {
+        self.layout = Some(layout);
+        self.overlay.clear();
+    }
+
+    /// Puts a table of its own in front of the layout, in the place of `table`.
+    pub fn set_overlay(&mut self, table: Table, entries: Vec<Row>) -> Table {
+        match table.overlay_slot() {
+            Some(slot) => {
+                self.overlay[slot] = entries;
+                table
+            }
+            None => {
+                self.overlay.push(entries);
+                Table::overlay(self.overlay.len() as u32 - 1)
+            }
+        }
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes_used(&self) -> usize {
+        let overlay: usize = self.overlay.iter().map(|table| table.capacity() * size_of::<Row>()).sum();
+        self.layout.as_ref().map_or(0, |layout| layout.bytes_used()) + overlay
+    }
+
+    /// Replaces `out` by the k entries of the owner's table closest to `key`, in no order.
+    #[inline]
+    pub fn closest(
+        &self,
+        population: &Population,
+        owner: Row,
+        table: Table,
+        key: Key,
+        out: &mut Vec<(Distance, Row)>,
+        rows: &mut Vec<Row>,
+    ) {
+        out.clear();
+        match (&self.layout, table.overlay_slot()) {
+            (_, Some(slot)) => {
+                out.extend(self.overlay[slot].iter().map(|&row| (population.key(row).distance(key), row)));
+                keep_nearest(out, self.rule.k());
+            }
+            (Some(layout), None) if table == Table::LAID_OUT => {
+                layout.closest(population, &self.rule, owner, key, out, rows);
+            }
+            _ => {}
+        }
+    }
+
+    /// Replaces `out` by the entries of one bucket of the owner's table, in no order.
+    pub fn bucket(&self, population: &Population, owner: Row, table: Table, bucket: u32, out: &mut Vec<Row>) {
+        out.clear();
+        match (&self.layout, table.overlay_slot()) {
+            (_, Some(slot)) => {
+                let key = population.key(owner);
+                let shared = |row: &Row| population.key(*row).shared_bits(key) == bucket;
+                out.extend(self.overlay[slot].iter().copied().filter(shared));
+            }
+            (Some(layout), None) if table == Table::LAID_OUT => {
+                layout.bucket(population, &self.rule, owner, bucket, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// Calls `visit` with each non-empty bucket of the owner's table and its entries, nearest to the
+    /// owner first.
+    pub fn for_each_bucket(
+        &self,
+        population: &Population,
+        owner: Row,
+        table: Table,
+        rows: &mut Vec<Row>,
+        mut visit: impl FnMut(u32, &[Row]),
+    ) {
+        if table == Table::EMPTY {
+            return;
+        }
+        let key = population.key(owner);
+        for bucket in 0..Key::BITS {
+            self.bucket(population, owner, table, bucket, rows);
+            if !rows.is_empty() {
+                rows.sort_unstable_by_key(|&row| population.key(row).distance(key));
+                visit(bucket, rows);
+            }
+            if table == Table::LAID_OUT && population.subtree(key, bucket + 1).len() <= 1 {
+                break;
+            }
+        }
+    }
+}

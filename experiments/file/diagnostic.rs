@@ -1,0 +1,271 @@
+//! What is wrong with an experiment and where: places in texts, and errors that show them.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+/// Errors shown at most; of the rest only their number is.
+const SHOWN_MAX: usize = 50;
+/// What stands before an override's text, as it was typed.
+const OVERRIDE: &str = "--set ";
+
+/// A place in the text of an experiment. All spans are equal, so that two experiments are equal if they mean the same
+/// run; the default one is nowhere, for experiments made without a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Span {
+    source: usize,
+    start: usize,
+    end: usize,
+}
+
+impl Span {
+    pub(super) fn new(source: usize, range: Range<usize>) -> Self {
+        Self {
+            source,
+            start: range.start,
+            end: range.end,
+        }
+    }
+
+    fn order(&self) -> (usize, usize, usize) {
+        (self.source, self.start, self.end)
+    }
+}
+
+impl Default for Span {
+    fn default() -> Self {
+        Self {
+            source: usize::MAX,
+            start: 0,
+            end: 0,
+        }
+    }
+}
+
+impl PartialEq for Span {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Span {}
+
+#[derive(Debug)]
+struct Source {
+    name: String,
+    text: String,
+}
+
+/// The texts that an experiment came from: the file, then each override.
+#[derive(Clone, Debug, Default)]
+pub struct Sources(Vec<Arc<Source>>);
+
+impl Sources {
+    pub(super) fn new(name: String, text: String, overrides: &[String]) -> Self {
+        let mut all = vec![Arc::new(Source { name, text })];
+        all.extend(overrides.iter().map(|text| {
+            Arc::new(Source {
+                name: "command line".to_owned(),
+                text: format!("{OVERRIDE}{text}"),
+            })
+        }));
+        Self(all)
+    }
+
+    /// The text of the file.
+    pub(super) fn file(&self) -> &str {
+        self.0.first().map_or("", |source| &source.text)
+    }
+
+    /// Each override, without what stands before it: its source, where it begins there, its text.
+    pub(super) fn overrides(&self) -> impl Iterator<Item = (usize, usize, &str)> {
+        let all = self.0.iter().enumerate().skip(1);
+        all.map(|(index, source)| {
+            (
+                index,
+                OVERRIDE.len(),
+                source.text.get(OVERRIDE.len()..).unwrap_or(""),
+            )
+        })
+    }
+
+    /// What stands at `at`.
+    pub(super) fn text(&self, at: &Span) -> &str {
+        self.0
+            .get(at.source)
+            .and_then(|source| source.text.get(at.start..at.end))
+            .unwrap_or("")
+    }
+
+    /// Whether `at` lies in an override.
+    pub(super) fn overridden(&self, at: &Span) -> bool {
+        at.source > 0 && at.source < self.0.len()
+    }
+
+    /// An error of meaning at `at`: `title` says what is wrong, `label` stands at the caret and says what is allowed.
+    pub fn error(&self, at: &Span, title: String, label: String) -> Invalid {
+        Invalid::from_all(vec![self.diagnostic(at, title, label)])
+    }
+
+    pub(super) fn diagnostic(
+        &self,
+        at: &Span,
+        title: impl Into<String>,
+        label: impl Into<String>,
+    ) -> Diagnostic {
+        let marks = self.mark(at, label.into()).into_iter().collect();
+        Diagnostic {
+            order: at.order(),
+            title: title.into(),
+            marks,
+            help: None,
+        }
+    }
+
+    pub(super) fn mark(&self, at: &Span, label: String) -> Option<Mark> {
+        let source = self.0.get(at.source)?;
+        let end = source
+            .text
+            .floor_char_boundary(at.end.min(source.text.len()));
+        let start = source.text.floor_char_boundary(at.start.min(end));
+        Some(Mark {
+            source: Arc::clone(source),
+            range: start..end,
+            label,
+        })
+    }
+}
+
+/// A place pointed at, and what is said about it.
+#[derive(Clone, Debug)]
+pub(super) struct Mark {
+    source: Arc<Source>,
+    range: Range<usize>,
+    label: String,
+}
+
+/// One thing that is wrong. The first mark is where, the others are what it has to do with.
+#[derive(Clone, Debug)]
+pub(super) struct Diagnostic {
+    order: (usize, usize, usize),
+    title: String,
+    marks: Vec<Mark>,
+    help: Option<String>,
+}
+
+impl Diagnostic {
+    pub(super) fn help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    pub(super) fn also(mut self, mark: Option<Mark>) -> Self {
+        self.marks.extend(mark);
+        self
+    }
+
+    fn group(&self) -> Group<'_> {
+        let mut group = Group::with_title(Level::ERROR.primary_title(&self.title));
+        let mut rest: &[Mark] = &self.marks;
+        let mut kind = AnnotationKind::Primary;
+        while let Some(first) = rest.first() {
+            let same = rest
+                .iter()
+                .take_while(|mark| Arc::ptr_eq(&mark.source, &first.source))
+                .count();
+            let mut snippet =
+                Snippet::source(first.source.text.as_str()).path(first.source.name.as_str());
+            for mark in &rest[..same] {
+                snippet =
+                    snippet.annotation(kind.span(mark.range.clone()).label(mark.label.as_str()));
+                kind = AnnotationKind::Context;
+            }
+            group = group.element(snippet);
+            rest = &rest[same..];
+        }
+        match &self.help {
+            Some(help) => group.element(Level::HELP.message(help)),
+            None => group,
+        }
+    }
+}
+
+/// Why an experiment cannot run: one error or several, each with file, line and caret where there is one.
+#[derive(Clone, Debug)]
+pub struct Invalid {
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Invalid {
+    /// An error that has no place in a text.
+    pub fn plain(title: String) -> Self {
+        Self::from_all(vec![Diagnostic {
+            order: (0, 0, 0),
+            title,
+            marks: Vec::new(),
+            help: None,
+        }])
+    }
+
+    /// Errors in the order of the text.
+    pub(super) fn from_all(mut diagnostics: Vec<Diagnostic>) -> Self {
+        diagnostics.sort_by_key(|diagnostic| diagnostic.order);
+        Self { diagnostics }
+    }
+
+    /// All of `errors` as one, in the order of the text: what a caller with checks of its own ends them with.
+    ///
+    /// # Errors
+    /// There was at least one.
+    pub fn merge(errors: impl IntoIterator<Item = Invalid>) -> Result<(), Invalid> {
+        let all: Vec<_> = errors
+            .into_iter()
+            .flat_map(|invalid| invalid.diagnostics)
+            .collect();
+        if all.is_empty() {
+            Ok(())
+        } else {
+            Err(Self::from_all(all))
+        }
+    }
+
+    /// How many errors there are.
+    pub fn len(&self) -> usize {
+        self.diagnostics.len()
+    }
+
+    /// Whether there is none, which no function here returns.
+    pub fn is_empty(&self) -> bool {
+        self.diagnostics.is_empty()
+    }
+
+    /// The errors as a terminal shows them, with a blank line between two and no line feed at the end.
+    pub fn render(&self, color: bool) -> String {
+        let renderer = if color {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
+        let shown = self.diagnostics.iter().take(SHOWN_MAX);
+        let mut parts: Vec<_> = shown
+            .map(|diagnostic| renderer.render(&[diagnostic.group()]))
+            .collect();
+        if self.diagnostics.len() > SHOWN_MAX {
+            parts.push(format!(
+                "and {} errors more",
+                self.diagnostics.len() - SHOWN_MAX
+            ));
+        }
+        parts.join("\n\n")
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.render(false))
+    }
+}
+
+impl std::error::Error for Invalid {}

@@ -1,0 +1,318 @@
+//! TOML text as a tree in which every value keeps its place, and overrides applied onto it.
+
+use std::ops::Range;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::diagnostic::{Diagnostic, Invalid, Sources, Span};
+use super::reader::{shown, suggestion};
+
+/// Most parts of a key in an override: more than any key has.
+const PATH_PARTS_MAX: usize = 8;
+
+/// A value and its place.
+#[derive(Clone, Debug)]
+pub(super) struct Value {
+    pub(super) node: Node,
+    pub(super) span: Span,
+}
+
+/// Numbers keep their text, so that what it says can be checked exactly.
+#[derive(Clone, Debug)]
+pub(super) enum Node {
+    String(String),
+    /// Too large for 128 bits: the nearest that is not.
+    Integer(i128),
+    Float(String),
+    Boolean(bool),
+    Datetime,
+    Array(Vec<Value>),
+    Table(Table),
+}
+
+/// Keys and values.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Table {
+    pub(super) entries: Vec<Entry>,
+}
+
+/// A key, its place, and its value.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) key: String,
+    pub(super) span: Span,
+    pub(super) value: Value,
+}
+
+impl Table {
+    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+
+    fn set(&mut self, key: &str, span: Span, value: Value) -> &mut Value {
+        let index = self
+            .entries
+            .iter()
+            .position(|entry| entry.key == key)
+            .unwrap_or(self.entries.len());
+        let entry = Entry {
+            key: key.to_owned(),
+            span,
+            value,
+        };
+        if index < self.entries.len() {
+            self.entries[index] = entry;
+        } else {
+            self.entries.push(entry);
+        }
+        &mut self.entries[index].value
+    }
+}
+
+impl Value {
+    /// What the value is, with its article.
+    pub(super) fn kind(&self) -> &'static str {
+        match self.node {
+            Node::String(_) => "a string",
+            Node::Integer(_) => "an integer",
+            Node::Float(_) => "a float",
+            Node::Boolean(_) => "a boolean",
+            Node::Datetime => "a date",
+            Node::Array(_) => "a list",
+            Node::Table(_) => "a table",
+        }
+    }
+}
+
+/// The file's tree with the overrides applied in order.
+pub(super) fn read(sources: &Sources) -> Result<Table, Invalid> {
+    let parsed = DeTable::parse(sources.file()).map_err(|error| {
+        let at = Span::new(0, error.span().unwrap_or(0..0));
+        Invalid::from_all(vec![sources.diagnostic(
+            &at,
+            "the file is not valid TOML",
+            error.message(),
+        )])
+    })?;
+    let mut root = Value {
+        node: Node::Table(table(parsed.get_ref(), 0, 0)),
+        span: Span::new(0, 0..0),
+    };
+    let mut wrong = Vec::new();
+    for (source, start, text) in sources.overrides() {
+        let setting = Override {
+            sources,
+            source,
+            start,
+            text,
+        };
+        wrong.extend(setting.apply(&mut root).err());
+    }
+    match root.node {
+        Node::Table(root) if wrong.is_empty() => Ok(root),
+        _ => Err(Invalid::from_all(wrong)),
+    }
+}
+
+fn table(parsed: &DeTable<'_>, source: usize, start: usize) -> Table {
+    let entry = |(key, parsed): (&Spanned<_>, &Spanned<DeValue<'_>>)| Entry {
+        key: AsRef::<str>::as_ref(key.get_ref()).to_owned(),
+        span: place(key.span(), source, start),
+        value: value(parsed, source, start),
+    };
+    Table {
+        entries: parsed.iter().map(entry).collect(),
+    }
+}
+
+fn value(parsed: &Spanned<DeValue<'_>>, source: usize, start: usize) -> Value {
+    let node = match parsed.get_ref() {
+        DeValue::String(text) => Node::String(text.to_string()),
+        DeValue::Integer(number) => Node::Integer(integer(number.as_str(), number.radix())),
+        DeValue::Float(number) => Node::Float(number.as_str().replace('_', "")),
+        DeValue::Boolean(value) => Node::Boolean(*value),
+        DeValue::Datetime(_) => Node::Datetime,
+        DeValue::Array(all) => {
+            Node::Array(all.iter().map(|one| value(one, source, start)).collect())
+        }
+        DeValue::Table(inner) => Node::Table(table(inner, source, start)),
+    };
+    Value {
+        node,
+        span: place(parsed.span(), source, start),
+    }
+}
+
+fn place(range: Range<usize>, source: usize, start: usize) -> Span {
+    Span::new(
+        source,
+        start.saturating_add(range.start)..start.saturating_add(range.end),
+    )
+}
+
+fn integer(text: &str, radix: u32) -> i128 {
+    let text = text.replace('_', "");
+    let beyond = if text.starts_with('-') {
+        i128::MIN
+    } else {
+        i128::MAX
+    };
+    i128::from_str_radix(&text, radix).unwrap_or(beyond)
+}
+
+/// One `--set KEY=VALUE`.
+struct Override<'a> {
+    sources: &'a Sources,
+    source: usize,
+    start: usize,
+    text: &'a str,
+}
+
+impl Override<'_> {
+    fn at(&self, range: Range<usize>) -> Span {
+        place(range, self.source, self.start)
+    }
+
+    fn wrong(&self, at: &Span, title: String, label: impl Into<String>) -> Diagnostic {
+        self.sources.diagnostic(at, title, label)
+    }
+
+    fn apply(&self, root: &mut Value) -> Result<(), Diagnostic> {
+        let Some((path, given)) = self.text.split_once('=') else {
+            let at = self.at(0..self.text.len());
+            return Err(self.wrong(
+                &at,
+                format!("`--set {}` has no value", shown(self.text)),
+                "allowed: KEY=VALUE",
+            ));
+        };
+        let given = self.value(given, path.len() + 1);
+        let parts = self.parts(path)?;
+        let Some(((last, last_span), way)) = parts.split_last() else {
+            return Ok(());
+        };
+        let mut at = root;
+        let mut before = String::new();
+        for (part, span) in way {
+            at = self.step(at, part, span, &before)?;
+            let dot = if before.is_empty() { "" } else { "." };
+            before = format!("{before}{dot}{part}");
+        }
+        match &mut at.node {
+            Node::Table(table) => table.set(last, *last_span, given),
+            Node::Array(_) => {
+                let title =
+                    format!("`{before}` is a list: one key `{last}` cannot be set in all of it");
+                return Err(self.wrong(last_span, title, format!("allowed: {before}.NAME.KEY")));
+            }
+            _ => return Err(self.not_a_table(at.kind(), &at.span, last, last_span, &before)),
+        };
+        Ok(())
+    }
+
+    /// The value `part` of `at`, which has the path `before`. A table that is not there yet is made.
+    fn step<'v>(
+        &self,
+        at: &'v mut Value,
+        part: &str,
+        span: &Span,
+        before: &str,
+    ) -> Result<&'v mut Value, Diagnostic> {
+        let (kind, place) = (at.kind(), at.span);
+        match &mut at.node {
+            Node::Table(table) => match table.entries.iter().position(|entry| entry.key == part) {
+                Some(index) => Ok(&mut table.entries[index].value),
+                None => Ok(table.set(
+                    part,
+                    *span,
+                    Value {
+                        node: Node::Table(Table::default()),
+                        span: *span,
+                    },
+                )),
+            },
+            Node::Array(all) => match all.iter().position(|one| name(one) == Some(part)) {
+                Some(index) => Ok(&mut all[index]),
+                None => {
+                    let names: Vec<_> = all.iter().filter_map(name).collect();
+                    let title = format!("no `{before}` has the name `{}`", shown(part));
+                    let allowed = if names.is_empty() {
+                        "none has a name".to_owned()
+                    } else {
+                        names.join(", ")
+                    };
+                    let error = self.wrong(span, title, format!("allowed: {allowed}"));
+                    Err(suggestion(part, names)
+                        .into_iter()
+                        .fold(error, Diagnostic::help))
+                }
+            },
+            _ => Err(self.not_a_table(kind, &place, part, span, before)),
+        }
+    }
+
+    fn not_a_table(
+        &self,
+        kind: &str,
+        place: &Span,
+        part: &str,
+        span: &Span,
+        before: &str,
+    ) -> Diagnostic {
+        let title = format!(
+            "`{before}` is {kind}, not a table: it has no key `{}`",
+            shown(part)
+        );
+        let mark = self.sources.mark(place, format!("`{before}` is set here"));
+        self.wrong(span, title, format!("set `{before}` as a whole"))
+            .also(mark)
+    }
+
+    /// The value, which begins at byte `start` of the override. What is not TOML is a string.
+    fn value(&self, text: &str, start: usize) -> Value {
+        match DeValue::parse(text) {
+            Ok(parsed) => value(&parsed, self.source, self.start.saturating_add(start)),
+            Err(_) => Value {
+                node: Node::String(text.to_owned()),
+                span: self.at(start..start + text.len()),
+            },
+        }
+    }
+
+    /// The parts of the key and their places.
+    fn parts(&self, path: &str) -> Result<Vec<(String, Span)>, Diagnostic> {
+        let mut start = 0;
+        let mut parts = Vec::new();
+        for part in path.split('.') {
+            let at = self.at(start..start + part.len());
+            start += part.len() + 1;
+            let part = part.trim();
+            if part.is_empty() {
+                let title = format!("`{}` is not a key", shown(path));
+                return Err(self.wrong(
+                    &at,
+                    title,
+                    "allowed: names with a dot between two, as in link.fast_error.rate",
+                ));
+            }
+            parts.push((part.to_owned(), at));
+        }
+        if let Some((_, at)) = parts.get(PATH_PARTS_MAX) {
+            let title = format!("`{}` is not a key", shown(path));
+            return Err(self.wrong(at, title, format!("allowed: up to {PATH_PARTS_MAX} parts")));
+        }
+        Ok(parts)
+    }
+}
+
+/// The name that an element of a list has.
+fn name(value: &Value) -> Option<&str> {
+    let Node::Table(table) = &value.node else {
+        return None;
+    };
+    match &table.get("name")?.value.node {
+        Node::String(name) => Some(name),
+        _ => None,
+    }
+}

@@ -1,0 +1,456 @@
+//! The resolved experiment: every value known, every unit in its name, nothing left to a default.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::Span;
+
+/// The only version of the file's format so far: `schema`.
+pub const SCHEMA: u32 = 1;
+/// Default of `networks`.
+pub const DEFAULT_NETWORKS: u32 = 1;
+/// Default of `network.bucket_size`, the k of the paper.
+pub const DEFAULT_BUCKET_SIZE: u8 = 20;
+/// Default of `network.bootstrap`.
+pub const DEFAULT_BOOTSTRAP: Policy = Policy::Closest;
+/// Default of `lookup.alpha`.
+pub const DEFAULT_ALPHA: u32 = 3;
+/// Default of `lookup.beta`.
+pub const DEFAULT_BETA: u32 = 20;
+/// Default of `lookup.steps_to_stop`.
+pub const DEFAULT_STEPS_TO_STOP: u32 = 3;
+/// Default of `lookup.stop`.
+pub const DEFAULT_STOP: Stop = Stop::NoProgress;
+/// Default of `lookup.procedure`.
+pub const DEFAULT_PROCEDURE: Procedure = Procedure::Iterative;
+/// Default of `link.delay_ms`, in microseconds. Also of `link.timeout_ms` where there is no slow error.
+pub const DEFAULT_DELAY: Delay = Delay::Constant(0);
+/// Default of `link.overhead_ms`, in microseconds.
+pub const DEFAULT_OVERHEAD_US: u64 = 0;
+/// Default of `clock.tick_ms`, in microseconds.
+pub const DEFAULT_TICK_US: u64 = 50_000;
+/// Default of `engine.layout`.
+pub const DEFAULT_LAYOUT: Layout = Layout::Packed;
+/// Default of a phase's `origin`.
+pub const DEFAULT_ORIGIN: Origin = Origin::Random;
+/// Default of a phase's `keys`.
+pub const DEFAULT_KEYS: Keys = Keys::Random;
+/// Default of a phase's `spread_ms`, in microseconds.
+pub const DEFAULT_SPREAD_US: u64 = 0;
+/// Default of a phase's `reset_overhead`.
+pub const DEFAULT_RESET_OVERHEAD: bool = true;
+/// Default of a phase's `draw`.
+pub const DEFAULT_DRAW: Draw = Draw::Distinct;
+/// Default of `output.dir`.
+pub const DEFAULT_DIR: &str = "out";
+/// Default of `output.tables`.
+pub const DEFAULT_TABLES: Tables = Tables {
+    ticks: true,
+    operations: true,
+    nodes: true,
+    connections: false,
+    routing: false,
+};
+/// Default of `output.results`.
+pub const DEFAULT_RESULTS: bool = false;
+
+/// Largest `network.nodes`: a node is a row of 32 bits.
+pub const NODES_MAX: u32 = 1 << 31;
+/// Largest `networks`.
+pub const NETWORKS_MAX: u32 = 1_000_000;
+/// Largest `lookup.alpha`.
+pub const ALPHA_MAX: u32 = 4096;
+/// Largest `lookup.beta`.
+pub const BETA_MAX: u32 = 65_536;
+/// Largest `lookup.steps_to_stop`.
+pub const STEPS_TO_STOP_MAX: u32 = 1_000_000;
+/// Largest value of any `_ms` key, in microseconds (9e12 ms, 285 years): exact in a float64 of milliseconds.
+pub const TIME_MAX_US: u64 = 9_000_000_000_000_000;
+
+/// A fixed set of words of the file.
+pub(super) trait Word: Copy + 'static {
+    const ALL: &'static [Self];
+    fn word(self) -> &'static str;
+}
+
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl Word for $name {
+            const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+
+        /// As the file spells it.
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.pad(self.word())
+            }
+        }
+    };
+}
+
+words! {
+    /// Which of a bucket's candidates bootstrapping keeps: `network.bootstrap`.
+    Policy {
+        /// The k closest to the owner.
+        Closest = "closest",
+        /// A uniform sample of k.
+        Random = "random",
+    }
+}
+
+words! {
+    /// When a lookup ends: `lookup.stop`.
+    Stop {
+        /// After `steps_to_stop` answers in a row without progress (py-dht).
+        NoProgress = "no-progress",
+        /// When the beta closest known nodes have all answered (libp2p, the Kademlia paper).
+        ClosestAnswered = "closest-answered",
+    }
+}
+
+words! {
+    /// How a lookup schedules its contacts: `lookup.procedure`.
+    Procedure {
+        /// By the clock: alpha contacts in flight, answers in order of completion.
+        Iterative = "iterative",
+        /// As py-dht does, to compare with what was published by it.
+        PyDht = "py-dht",
+    }
+}
+
+words! {
+    /// How routing tables lie in memory: `engine.layout`. Never changes a result.
+    Layout {
+        /// A fixed array per bucket.
+        Dense = "dense",
+        /// One contiguous arena.
+        Packed = "packed",
+        /// Nothing stored, buckets computed when asked.
+        Implicit = "implicit",
+    }
+}
+
+words! {
+    /// What the operations of a phase are: `kind`.
+    Kind {
+        /// Lookup, then store a segment at each node of the result.
+        Provide = "provide",
+        /// Find the nodes closest to a key.
+        Lookup = "lookup",
+        /// Find a segment.
+        Retrieve = "retrieve",
+    }
+}
+
+words! {
+    /// What is looked up: `keys`.
+    Keys {
+        /// Uniform keys.
+        Random = "random",
+        /// Keys of existing nodes.
+        Nodes = "nodes",
+    }
+}
+
+words! {
+    /// Which segments an origin retrieves: `draw`.
+    Draw {
+        /// Without repetition.
+        Distinct = "distinct",
+        /// Each anew.
+        Independent = "independent",
+        /// All origins the same ones.
+        Same = "same",
+    }
+}
+
+/// What to run. Two are equal if they mean the same run: places in the text do not count.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Experiment {
+    /// Name of the run's folder; `[a-z0-9_-]+`.
+    pub name: String,
+    /// What every draw depends on.
+    pub seed: u64,
+    /// Independent networks, 1 to [`NETWORKS_MAX`].
+    pub networks: u32,
+    /// The nodes and what they know at first.
+    pub network: NetworkSection,
+    /// How lookups go about.
+    pub lookup: LookupSection,
+    /// What contacts cost and how they fail.
+    pub link: LinkSection,
+    /// Time that one row of the ticks table covers, in microseconds, from 1.
+    pub tick_us: u64,
+    /// How tables lie in memory.
+    pub layout: Layout,
+    /// What happens, in this order; at least one.
+    pub phases: Vec<Phase>,
+    /// What is written.
+    pub output: OutputSection,
+    /// What the results are checked against.
+    pub expects: Vec<Expect>,
+}
+
+/// `[network]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkSection {
+    /// `nodes` or `ids`.
+    pub size: Population,
+    /// k, 1 to 255.
+    pub bucket_size: u8,
+    /// Which candidates a bucket keeps.
+    pub bootstrap: Policy,
+}
+
+/// Where the nodes come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Population {
+    /// So many nodes with ids from 0, 1 to [`NODES_MAX`].
+    Generated(u32),
+    /// Ids and keys from a table.
+    Imported {
+        /// Where it is, as seen from the working directory.
+        path: PathBuf,
+        /// As the file says it, relative to the experiment file.
+        text: String,
+        /// Where the file says it.
+        span: Span,
+    },
+}
+
+/// `[lookup]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LookupSection {
+    /// Contacts in flight, 1 to [`ALPHA_MAX`].
+    pub alpha: u32,
+    /// Nodes in a result, 1 to [`BETA_MAX`].
+    pub beta: u32,
+    /// Answers in a row without progress that end a lookup, 1 to [`STEPS_TO_STOP_MAX`].
+    pub steps_to_stop: u32,
+    /// The stop rule.
+    pub stop: Stop,
+    /// The schedule of contacts. [`Procedure::PyDht`] only with [`Stop::NoProgress`].
+    pub procedure: Procedure,
+}
+
+/// `[link]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkSection {
+    /// Of one way; a successful request costs two.
+    pub delay: Delay,
+    /// Contacts that fail fast.
+    pub fast_error: Option<ErrorRate>,
+    /// Contacts that fail slowly, of those that do not fail fast.
+    pub slow_error: Option<ErrorRate>,
+    /// What contacting a node that is not there costs. Not told: the slow error's delay, else [`DEFAULT_DELAY`].
+    pub timeout: Delay,
+    /// gamma, in microseconds. Where it is not 0, no contact takes no time, unless by [`Procedure::PyDht`].
+    pub overhead_us: u64,
+}
+
+impl LinkSection {
+    /// What `timeout` is where the file does not tell.
+    pub fn default_timeout(&self) -> Delay {
+        self.slow_error
+            .as_ref()
+            .map_or(DEFAULT_DELAY, |error| error.delay.clone())
+    }
+
+    /// The shortest time that a contact can take, in microseconds: how far an engine may look ahead. A node that is
+    /// not there does not count, as all nodes are. An error of rate 0 does not count; one of rate 1 hides no other.
+    pub fn lookahead_us(&self) -> u64 {
+        let errors = [&self.fast_error, &self.slow_error].into_iter().flatten();
+        let errors = errors
+            .filter(|error| error.rate > 0.0)
+            .map(|error| error.delay.shortest_us());
+        errors.fold(2 * self.delay.shortest_us(), u64::min)
+    }
+}
+
+/// A delay to draw, in microseconds, each at most [`TIME_MAX_US`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Delay {
+    /// Always the same.
+    Constant(u64),
+    /// Any whole microsecond from `low` to `high`, both included.
+    Uniform {
+        /// The shortest.
+        low: u64,
+        /// The longest, at least `low`.
+        high: u64,
+    },
+    /// Any of the list, which is not empty.
+    Choice(Vec<u64>),
+}
+
+impl Delay {
+    /// The shortest that can be drawn, in microseconds.
+    pub fn shortest_us(&self) -> u64 {
+        match self {
+            Self::Constant(delay) => *delay,
+            Self::Uniform { low, .. } => *low,
+            Self::Choice(delays) => delays.iter().copied().min().unwrap_or(0),
+        }
+    }
+}
+
+/// How often contacts fail in one way, and how long that takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ErrorRate {
+    /// 0 to 1.
+    pub rate: f64,
+    /// Drawn once for a contact that fails.
+    pub delay: Delay,
+}
+
+/// One `[[phase]]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Phase {
+    /// No other phase has it; `[a-z0-9_-]+`.
+    pub name: String,
+    /// What its operations are.
+    pub kind: Kind,
+    /// Which operations there are.
+    pub work: Work,
+    /// Most operations in flight per origin, from 1; `None`: no limit.
+    pub parallel: Option<u32>,
+    /// Whether overhead counters start from zero.
+    pub reset_overhead: bool,
+    /// When it is cut off, from its start, in microseconds.
+    pub max_us: Option<u64>,
+    /// In what time an operation should be done, from when it was due, in microseconds.
+    pub deadline_us: Option<u64>,
+    /// Where its name stands.
+    pub span: Span,
+}
+
+/// Where the operations of a phase come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Work {
+    /// From a table.
+    Trace {
+        /// Where it is, as seen from the working directory.
+        path: PathBuf,
+        /// As the file says it, relative to the experiment file.
+        text: String,
+        /// Where the file says it.
+        span: Span,
+    },
+    /// From the experiment's seed.
+    Drawn {
+        /// The nodes that operations start at.
+        origin: Origin,
+        /// Operations in all for [`Origin::Random`], per origin for the others.
+        count: u64,
+        /// What is looked up.
+        keys: Keys,
+        /// Due times are uniform from 0 to this, itself excluded, in microseconds; 0: all at once.
+        spread_us: u64,
+        /// What is retrieved: the index in [`Experiment::phases`] of an earlier provide phase. Retrieves have it,
+        /// others do not.
+        segments: Option<usize>,
+        /// Which of those segments.
+        draw: Draw,
+    },
+}
+
+/// The nodes that the operations of a phase start at: `origin`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// Drawn anew for each operation.
+    Random,
+    /// One node, the same in every phase.
+    One,
+    /// Every node.
+    Each,
+    /// So many nodes, the same in every phase; 1 to the network's size.
+    Sample(u32),
+    /// The node of this id.
+    Node(i64),
+}
+
+/// `[output]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputSection {
+    /// Folder for the run's folder, relative to the working directory; not empty.
+    pub dir: String,
+    /// Which tables are written.
+    pub tables: Tables,
+    /// Whether operations carry the result list.
+    pub results: bool,
+}
+
+/// Which tables are written: `output.tables`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Tables {
+    /// What happened, tick by tick.
+    pub ticks: bool,
+    /// Each operation.
+    pub operations: bool,
+    /// Each node at each phase's end.
+    pub nodes: bool,
+    /// Each contact.
+    pub connections: bool,
+    /// Each entry of each routing table.
+    pub routing: bool,
+}
+
+impl Tables {
+    /// No table.
+    pub const NONE: Self = Self {
+        ticks: false,
+        operations: false,
+        nodes: false,
+        connections: false,
+        routing: false,
+    };
+    /// The names of all tables, in the order the file's documentation has them.
+    pub const NAMES: [&'static str; 5] = ["ticks", "operations", "nodes", "connections", "routing"];
+
+    /// Names of the chosen ones, in the order of [`Self::NAMES`].
+    pub fn names(mut self) -> Vec<&'static str> {
+        Self::NAMES
+            .into_iter()
+            .filter(|name| self.by_name(name).is_some_and(|chosen| *chosen))
+            .collect()
+    }
+
+    /// The switch of a table, if there is a table of this name.
+    pub fn by_name(&mut self, name: &str) -> Option<&mut bool> {
+        Some(match name {
+            "ticks" => &mut self.ticks,
+            "operations" => &mut self.operations,
+            "nodes" => &mut self.nodes,
+            "connections" => &mut self.connections,
+            "routing" => &mut self.routing,
+            _ => return None,
+        })
+    }
+}
+
+/// One `[[expect]]`: the experiment fails unless the metric lies within the bounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expect {
+    /// A key of summary.json.
+    pub metric: String,
+    /// Smallest value that holds; finite.
+    pub low: f64,
+    /// Largest value that holds; finite, at least `low`.
+    pub high: f64,
+    /// Where the bounds come from.
+    pub source: Option<String>,
+    /// Where the metric stands.
+    pub span: Span,
+}

@@ -1,0 +1,112 @@
+//! The experiment file: from TOML text and `--set` overrides to a resolved [`Experiment`].
+//!
+//! ```text
+//! text ─ document ─> tree of values, each with its place ─ schema, phases ─> Experiment ─ resolved ─> text
+//! ```
+//!
+//! Notes on the implementation:
+//! 1. Every value keeps its [`Span`], so that an error of meaning found anywhere, also long after reading, points at
+//!    the text that caused it. An override is a source of its own: its errors point into the command line.
+//! 2. A syntax error ends the reading. Whatever is wrong beyond syntax is reported all at once, in [`Invalid`].
+//! 3. Milliseconds are read from the text of the number, never through a float, so that microseconds are exact.
+//! 4. Nothing here touches a file but the experiment file itself: whether `ids`, `trace` or an expectation's metric
+//!    exist is for the caller to find out, who reports it by [`Sources::error`].
+//!
+//! The keys, their defaults and their units are those of the experiment file's documentation in README.
+
+mod diagnostic;
+mod document;
+mod experiment;
+mod phases;
+mod reader;
+mod resolved;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+pub use self::diagnostic::{Invalid, Sources, Span};
+pub use self::experiment::*;
+pub use self::resolved::milliseconds;
+
+/// Longest experiment file that is read, in bytes.
+pub const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// A valid experiment and the texts it came from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// What to run.
+    pub experiment: Experiment,
+    /// What the spans in `experiment` point into.
+    pub sources: Sources,
+}
+
+/// Reads the experiment file `path` and applies `overrides`, each a `KEY=VALUE`, in order.
+///
+/// # Errors
+/// The file cannot be read (the message names it) or does not hold a valid experiment.
+pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, Invalid> {
+    let name = path.display().to_string();
+    let text = read(path).map_err(|error| {
+        Invalid::plain(format!("cannot read the experiment file {name}: {error}"))
+    })?;
+    build(path, name, text, overrides)
+}
+
+/// As [`load`], of a `text` already at hand. `name` stands for the file in messages; relative paths in the text are
+/// taken from its folder.
+///
+/// # Errors
+/// The text is not a valid experiment.
+///
+/// # Example
+/// ```
+/// # use kadsim::file::{parse, Delay};
+/// let text = r#"
+/// schema = 1
+/// name = "tiny"
+/// seed = 7
+/// network.nodes = 100
+/// [[phase]]
+/// name = "looking"
+/// kind = "lookup"
+/// count = 10
+/// "#;
+/// let loaded = parse("tiny.toml", text, &["link.delay_ms=12.5".to_owned()])?;
+/// assert_eq!(loaded.experiment.link.delay, Delay::Constant(12_500));
+///
+/// let invalid = parse("tiny.toml", text, &["lookup.alpha=0".to_owned()]).unwrap_err();
+/// assert!(invalid.to_string().contains("lookup.alpha"));
+/// # Ok::<(), kadsim::file::Invalid>(())
+/// ```
+pub fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Loaded, Invalid> {
+    build(Path::new(name), name.to_owned(), text.to_owned(), overrides)
+}
+
+fn build(path: &Path, name: String, text: String, overrides: &[String]) -> Result<Loaded, Invalid> {
+    let sources = Sources::new(name, text, overrides);
+    let root = document::read(&sources)?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let experiment = schema::read(&root, &sources, folder)?;
+    Ok(Loaded {
+        experiment,
+        sources,
+    })
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    // One byte more than allowed tells too long from just right, also of a device without an end.
+    File::open(path)?
+        .take(FILE_BYTES_MAX + 1)
+        .read_to_string(&mut text)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(std::io::Error::other(format!(
+            "longer than {FILE_BYTES_MAX} bytes"
+        )));
+    }
+    Ok(text)
+}

@@ -1,0 +1,440 @@
+//! The `[[phase]]`s: which operations each has, and what must be true across them.
+
+use std::path::Path;
+
+use super::diagnostic::{Diagnostic, Span};
+use super::document::Node;
+use super::experiment::*;
+use super::reader::{Field, Section, shown, suggestion};
+use super::schema::{file, related};
+
+const KEYS: [&str; 14] = [
+    "name",
+    "kind",
+    "origin",
+    "count",
+    "count_each",
+    "keys",
+    "spread_ms",
+    "parallel",
+    "reset_overhead",
+    "max_ms",
+    "segments",
+    "draw",
+    "deadline_ms",
+    "trace",
+];
+/// What a trace says itself.
+const NOT_WITH_TRACE: [&str; 7] = [
+    "origin",
+    "count",
+    "count_each",
+    "keys",
+    "spread_ms",
+    "segments",
+    "draw",
+];
+const ORIGINS: &str = "\"random\", \"one\", \"each\", { sample = SIZE } or { node = ID }";
+const ORIGIN_WORDS: [&str; 3] = ["random", "one", "each"];
+const OPERATIONS: &str = "an integer from 0";
+
+/// Reads all phases. `nodes` is the network's size where it is known.
+pub(super) fn read(top: &Section<'_>, nodes: Option<u32>, folder: &Path) -> Vec<Phase> {
+    let Some(field) = top.get("phase") else {
+        top.report.error(
+            &top.span,
+            "missing key `phase`",
+            "required: at least one [[phase]]",
+        );
+        return Vec::new();
+    };
+    let Some(all) = field.list("one [[phase]] or several") else {
+        return Vec::new();
+    };
+    if all.is_empty() {
+        field.cannot_be("an empty list", "one [[phase]] or several");
+    }
+    let mut reader = Reader {
+        nodes,
+        folder,
+        seen: Vec::new(),
+        total: 0,
+    };
+    all.iter()
+        .enumerate()
+        .map(|(index, field)| reader.phase(index, field))
+        .collect()
+}
+
+/// What later phases ask of an earlier one.
+struct Seen<'a> {
+    name: Option<(&'a str, Span)>,
+    kind: Option<Kind>,
+    /// How many segments it provides, where that is known.
+    segments: Option<u64>,
+}
+
+struct Reader<'a> {
+    nodes: Option<u32>,
+    folder: &'a Path,
+    seen: Vec<Seen<'a>>,
+    /// Operations so far, as far as they are known.
+    total: u64,
+}
+
+/// `count` or `count_each`, whichever goes with the origin.
+struct Count<'a> {
+    field: Field<'a>,
+    number: u64,
+}
+
+impl<'a> Reader<'a> {
+    fn phase(&mut self, index: usize, field: &Field<'a>) -> Phase {
+        let table = field.table("a table, written [[phase]]");
+        let path = match table
+            .and_then(|table| table.get("name"))
+            .map(|entry| &entry.value.node)
+        {
+            Some(Node::String(name)) => format!("phase.{}", shown(name)),
+            _ => format!("phase.{}", index + 1),
+        };
+        let section = Section::new(field.report, table, field.value.span, &path, &KEYS);
+        let mut seen = Seen {
+            name: None,
+            kind: None,
+            segments: None,
+        };
+        let mut work = Work::Drawn {
+            origin: DEFAULT_ORIGIN,
+            count: 0,
+            keys: DEFAULT_KEYS,
+            spread_us: 0,
+            segments: None,
+            draw: DEFAULT_DRAW,
+        };
+        if table.is_some() {
+            seen.name = self.name(&section);
+            seen.kind = section
+                .required("kind", "provide, lookup or retrieve")
+                .and_then(|field| field.word());
+            (work, seen.segments) = match section.get("trace") {
+                Some(trace) => (self.trace(&section, &trace), None),
+                None => self.drawn(&section, seen.kind),
+            };
+        }
+        let (name, span) = seen.name.unwrap_or_default();
+        let phase = Phase {
+            name: name.to_owned(),
+            kind: seen.kind.unwrap_or(Kind::Lookup),
+            work,
+            parallel: section
+                .get("parallel")
+                .and_then(|field| field.integer(1..=u32::MAX, "")),
+            reset_overhead: section.boolean_or("reset_overhead", DEFAULT_RESET_OVERHEAD),
+            max_us: section.micros("max_ms"),
+            deadline_us: section.micros("deadline_ms"),
+            span,
+        };
+        self.seen.push(seen);
+        phase
+    }
+
+    fn name(&self, section: &Section<'a>) -> Option<(&'a str, Span)> {
+        let (name, span) = section.name()?;
+        let earlier = self
+            .seen
+            .iter()
+            .filter_map(|seen| seen.name)
+            .find(|(other, _)| *other == name);
+        if let (Some((_, other)), Some(field)) = (earlier, section.get("name")) {
+            let title = format!("two phases have the name \"{name}\"");
+            let label = "allowed: a name that no other phase has".to_owned();
+            section
+                .report
+                .push(related(&field, title, label, &other, "the other one"));
+        }
+        Some((name, span))
+    }
+
+    fn trace(&self, section: &Section<'a>, trace: &Field<'a>) -> Work {
+        for key in NOT_WITH_TRACE {
+            section.refuse(
+                key,
+                "cannot be given with `trace`, which says it",
+                &format!("`trace` or `{key}`"),
+            );
+        }
+        let (path, text, span) = file(trace, self.folder).unwrap_or_default();
+        Work::Trace { path, text, span }
+    }
+
+    /// The work, and how many segments it makes if it provides and that is known.
+    fn drawn(&mut self, section: &Section<'a>, kind: Option<Kind>) -> (Work, Option<u64>) {
+        let origin = match section.get("origin") {
+            Some(field) => self.origin(&field),
+            None => Some(DEFAULT_ORIGIN),
+        };
+        let count = count(section, origin);
+        let operations = match (&count, origin.and_then(|origin| self.origins(origin))) {
+            (Some(count), Some(origins)) => self.add(count, origins),
+            _ => None,
+        };
+        if kind.is_some_and(|kind| kind != Kind::Lookup) {
+            section.refuse("keys", "is for lookups", "kind = \"lookup\" or no `keys`");
+        }
+        let mut segments = None;
+        let draw = section.word_or("draw", DEFAULT_DRAW);
+        match kind {
+            Some(Kind::Retrieve) => {
+                segments = self.segments(section);
+                if let (Draw::Same, Some(Origin::Random), Some(field)) =
+                    (draw, origin, section.get("draw"))
+                {
+                    field.cannot_be(
+                        "\"same\" with origin = \"random\"",
+                        "distinct, independent, or an origin with count_each",
+                    );
+                }
+                if let (Some(origin), Some(count)) = (origin, &count) {
+                    self.enough(section, segments, origin, draw, count);
+                }
+            }
+            Some(_) => {
+                section.refuse(
+                    "segments",
+                    "is for retrieves",
+                    "kind = \"retrieve\" or no `segments`",
+                );
+                section.refuse(
+                    "draw",
+                    "is for retrieves",
+                    "kind = \"retrieve\" or no `draw`",
+                );
+            }
+            None => {}
+        }
+        let work = Work::Drawn {
+            origin: origin.unwrap_or(DEFAULT_ORIGIN),
+            count: count.map_or(0, |count| count.number),
+            keys: section.word_or("keys", DEFAULT_KEYS),
+            spread_us: section.micros("spread_ms").unwrap_or(DEFAULT_SPREAD_US),
+            segments,
+            draw,
+        };
+        (work, operations.filter(|_| kind == Some(Kind::Provide)))
+    }
+
+    /// By how many origins a count is multiplied, where that is known.
+    fn origins(&self, origin: Origin) -> Option<u64> {
+        match origin {
+            Origin::Random | Origin::One | Origin::Node(_) => Some(1),
+            Origin::Sample(size) => Some(size.into()),
+            Origin::Each => self.nodes.map(u64::from),
+        }
+    }
+
+    /// The operations of a phase, added to the total.
+    fn add(&mut self, count: &Count<'_>, origins: u64) -> Option<u64> {
+        let operations = count.number.checked_mul(origins);
+        match operations.and_then(|operations| self.total.checked_add(operations)) {
+            Some(total) => self.total = total,
+            None => count.field.cannot_be(
+                &count.number.to_string(),
+                format_args!("up to {} operations over all phases", u64::MAX),
+            ),
+        }
+        operations
+    }
+
+    fn origin(&self, field: &Field<'a>) -> Option<Origin> {
+        let table = match &field.value.node {
+            Node::Table(table) => table,
+            Node::String(text) => {
+                let found = match text.as_str() {
+                    "random" => Origin::Random,
+                    "one" => Origin::One,
+                    "each" => Origin::Each,
+                    _ => {
+                        let title = format!("`{}` cannot be \"{}\"", field.path, shown(text));
+                        let label = format!("allowed: {ORIGINS}");
+                        let error =
+                            field
+                                .report
+                                .sources
+                                .diagnostic(&field.value.span, title, label);
+                        let help = suggestion(text, ORIGIN_WORDS);
+                        field
+                            .report
+                            .push(help.into_iter().fold(error, Diagnostic::help));
+                        return None;
+                    }
+                };
+                return Some(found);
+            }
+            _ => {
+                field.table(ORIGINS);
+                return None;
+            }
+        };
+        let before = field.report.len();
+        let inner = Section::new(
+            field.report,
+            Some(table),
+            field.value.span,
+            &field.path,
+            &["sample", "node"],
+        );
+        match (inner.get("sample"), inner.get("node")) {
+            (Some(sample), None) => {
+                let remark = if self.nodes.is_some() {
+                    " (the number of nodes)"
+                } else {
+                    " (2^31)"
+                };
+                sample
+                    .integer(1..=self.nodes.unwrap_or(NODES_MAX), remark)
+                    .map(Origin::Sample)
+            }
+            (None, Some(node)) => match self.nodes {
+                Some(nodes) => {
+                    node.integer(0..=i64::from(nodes) - 1, " (the ids of generated nodes)")
+                }
+                None => node.integer(i64::MIN..=i64::MAX, ""),
+            }
+            .map(Origin::Node),
+            (None, None) if field.report.len() > before => None,
+            _ => {
+                field.cannot_be(
+                    &shown(field.report.sources.text(&field.value.span)),
+                    ORIGINS,
+                );
+                None
+            }
+        }
+    }
+
+    /// The index of the phase that provides what is retrieved.
+    fn segments(&self, section: &Section<'a>) -> Option<usize> {
+        let provides = || {
+            self.seen
+                .iter()
+                .filter(|seen| seen.kind == Some(Kind::Provide))
+        };
+        let names: Vec<_> = provides()
+            .filter_map(|seen| seen.name)
+            .map(|(name, _)| name)
+            .collect();
+        let allowed = match names.as_slice() {
+            [] => "an earlier phase of kind provide; there is none".to_owned(),
+            names => format!("an earlier phase of kind provide: {}", names.join(", ")),
+        };
+        let Some(field) = section.get("segments") else {
+            let name = section
+                .get("kind")
+                .map_or(section.span, |field| field.value.span);
+            let label = format!("required: `segments`, {allowed}; or `trace`");
+            section
+                .report
+                .error(&name, "a retrieve needs `segments` or `trace`", label);
+            return None;
+        };
+        let text = field.text(&allowed)?;
+        let found = self
+            .seen
+            .iter()
+            .position(|seen| seen.name.is_some_and(|(name, _)| name == text));
+        match found.map(|index| (index, self.seen[index].kind)) {
+            Some((index, Some(Kind::Provide))) => return Some(index),
+            // Its kind is wrong, which is reported where it stands.
+            Some((_, None)) => return None,
+            _ => {}
+        }
+        let title = format!("`{}` cannot be \"{}\"", field.path, shown(text));
+        let error = field.report.sources.diagnostic(
+            &field.value.span,
+            title,
+            format!("allowed: {allowed}"),
+        );
+        section.report.push(
+            suggestion(text, names)
+                .into_iter()
+                .fold(error, Diagnostic::help),
+        );
+        None
+    }
+
+    /// Reports more segments asked for than there are.
+    fn enough(
+        &self,
+        section: &Section<'a>,
+        provided: Option<usize>,
+        origin: Origin,
+        draw: Draw,
+        count: &Count<'_>,
+    ) {
+        let Some(provider) = provided.and_then(|index| self.seen.get(index)) else {
+            return;
+        };
+        let Some(segments) = provider.segments else {
+            return;
+        };
+        let (most, what) = match (draw, origin) {
+            (_, _) if segments == 0 => (Some(0), "no more, as there are no segments".to_owned()),
+            (Draw::Distinct, Origin::Random) => {
+                let pairs = self
+                    .nodes
+                    .map(|nodes| segments.saturating_mul(nodes.into()));
+                (
+                    pairs,
+                    format!("the pairs of a node and one of {segments} segments"),
+                )
+            }
+            (Draw::Distinct, _) => (Some(segments), "the segments there are".to_owned()),
+            _ => (None, String::new()),
+        };
+        let Some(most) = most.filter(|most| count.number > *most) else {
+            return;
+        };
+        let distinct = if segments > 0 { " distinct" } else { "" };
+        let title = format!(
+            "`{}` cannot be {}: more{distinct} segments than there are",
+            count.field.path, count.number
+        );
+        let label = format!("allowed: 0 to {most}, {what}");
+        let (name, span) = provider.name.unwrap_or_default();
+        let about = format!("\"{name}\" provides {segments}");
+        let mut error = related(&count.field, title, label, &span, &about);
+        if segments > 0 {
+            error = error.help("with draw = \"independent\" segments may repeat");
+        }
+        section.report.push(error);
+    }
+}
+
+/// Operations in all for origins drawn anew, operations of each for the others. With an unknown origin, whichever is
+/// there is checked for itself.
+fn count<'a>(section: &Section<'a>, origin: Option<Origin>) -> Option<Count<'a>> {
+    let read = |field: Field<'a>| {
+        let number = field.integer(0..=u64::MAX, "")?;
+        Some(Count { field, number })
+    };
+    let Some(origin) = origin else {
+        for key in ["count", "count_each"] {
+            section.get(key).and_then(read);
+        }
+        return None;
+    };
+    let (key, other, why) = match origin {
+        Origin::Random => (
+            "count",
+            "count_each",
+            "does not go with origin = \"random\"",
+        ),
+        _ => ("count_each", "count", "goes with origin = \"random\" only"),
+    };
+    if section.has(other) {
+        section.refuse(other, why, &format!("`{key}` here"));
+        return section.get(key).and_then(read);
+    }
+    section.required(key, OPERATIONS).and_then(read)
+}

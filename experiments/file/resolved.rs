@@ -1,0 +1,231 @@
+//! The experiment as a file that says everything: `resolved.toml`.
+
+use std::fmt::{self, Display, Write};
+
+use super::experiment::*;
+
+/// A time as a number of milliseconds, without decimals that are not needed: `12.5` for 12 500 microseconds.
+pub fn milliseconds(micros: u64) -> String {
+    let (whole, rest) = (micros / 1000, micros % 1000);
+    if rest == 0 {
+        whole.to_string()
+    } else {
+        format!("{whole}.{rest:03}")
+            .trim_end_matches('0')
+            .to_owned()
+    }
+}
+
+impl Experiment {
+    /// Every key with its value, as an experiment file that reads as an equal experiment from the same folder. All of
+    /// it is a function of the experiment's meaning: paths are as the user wrote them.
+    pub fn to_toml(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string does not fail.
+        let _ = self.write(&mut text);
+        text
+    }
+
+    fn write(&self, out: &mut String) -> fmt::Result {
+        let imports = matches!(self.network.size, Population::Imported { .. });
+        if imports
+            || self
+                .phases
+                .iter()
+                .any(|phase| matches!(phase.work, Work::Trace { .. }))
+        {
+            writeln!(
+                out,
+                "# Paths of `ids` and `trace` are relative to the folder of the experiment file."
+            )?;
+        }
+        writeln!(out, "schema = {SCHEMA}")?;
+        writeln!(out, "name = {}", quoted(&self.name))?;
+        writeln!(out, "seed = {}", self.seed)?;
+        writeln!(out, "networks = {}", self.networks)?;
+        self.network.write(out)?;
+        self.lookup.write(out)?;
+        self.link.write(out)?;
+        writeln!(out, "\n[clock]\ntick_ms = {}", milliseconds(self.tick_us))?;
+        writeln!(out, "\n[engine]\nlayout = \"{}\"", self.layout)?;
+        for phase in &self.phases {
+            phase.write(out, &self.phases)?;
+        }
+        self.output.write(out)?;
+        self.expects.iter().try_for_each(|expect| expect.write(out))
+    }
+}
+
+impl NetworkSection {
+    fn write(&self, out: &mut String) -> fmt::Result {
+        writeln!(out, "\n[network]")?;
+        match &self.size {
+            Population::Generated(nodes) => writeln!(out, "nodes = {nodes}")?,
+            Population::Imported { text, .. } => writeln!(out, "ids = {}", quoted(text))?,
+        }
+        writeln!(out, "bucket_size = {}", self.bucket_size)?;
+        writeln!(out, "bootstrap = \"{}\"", self.bootstrap)
+    }
+}
+
+impl LookupSection {
+    fn write(&self, out: &mut String) -> fmt::Result {
+        writeln!(out, "\n[lookup]")?;
+        writeln!(out, "alpha = {}", self.alpha)?;
+        writeln!(out, "beta = {}", self.beta)?;
+        writeln!(out, "steps_to_stop = {}", self.steps_to_stop)?;
+        writeln!(out, "stop = \"{}\"", self.stop)?;
+        writeln!(out, "procedure = \"{}\"", self.procedure)
+    }
+}
+
+impl LinkSection {
+    fn write(&self, out: &mut String) -> fmt::Result {
+        writeln!(out, "\n[link]")?;
+        writeln!(out, "delay_ms = {}", self.delay)?;
+        for (key, error) in [
+            ("fast_error", &self.fast_error),
+            ("slow_error", &self.slow_error),
+        ] {
+            match error {
+                Some(error) => writeln!(
+                    out,
+                    "{key} = {{ rate = {:?}, delay_ms = {} }}",
+                    error.rate, error.delay
+                )?,
+                None => writeln!(out, "# {key}: none")?,
+            }
+        }
+        match &self.timeout {
+            Delay::Constant(timeout) => writeln!(out, "timeout_ms = {}", milliseconds(*timeout))?,
+            drawn => writeln!(out, "# timeout_ms: the slow error's delay, {drawn}")?,
+        }
+        writeln!(out, "overhead_ms = {}", milliseconds(self.overhead_us))
+    }
+}
+
+impl Phase {
+    fn write(&self, out: &mut String, phases: &[Phase]) -> fmt::Result {
+        writeln!(out, "\n[[phase]]")?;
+        writeln!(out, "name = {}", quoted(&self.name))?;
+        writeln!(out, "kind = \"{}\"", self.kind)?;
+        match &self.work {
+            Work::Trace { text, .. } => writeln!(out, "trace = {}", quoted(text))?,
+            Work::Drawn {
+                origin,
+                count,
+                keys,
+                spread_us,
+                segments,
+                draw,
+            } => {
+                match origin {
+                    Origin::Random => writeln!(out, "origin = \"random\"\ncount = {count}")?,
+                    Origin::One | Origin::Each => {
+                        writeln!(out, "origin = \"{origin}\"\ncount_each = {count}")?
+                    }
+                    Origin::Sample(_) | Origin::Node(_) => {
+                        writeln!(out, "origin = {origin}\ncount_each = {count}")?
+                    }
+                }
+                if self.kind == Kind::Lookup {
+                    writeln!(out, "keys = \"{keys}\"")?;
+                }
+                writeln!(out, "spread_ms = {}", milliseconds(*spread_us))?;
+                if let Some(provide) = segments.and_then(|index| phases.get(index)) {
+                    writeln!(out, "segments = {}", quoted(&provide.name))?;
+                    writeln!(out, "draw = \"{draw}\"")?;
+                }
+            }
+        }
+        optional(out, "parallel", self.parallel, "no limit")?;
+        writeln!(out, "reset_overhead = {}", self.reset_overhead)?;
+        optional(out, "max_ms", self.max_us.map(milliseconds), "none")?;
+        optional(
+            out,
+            "deadline_ms",
+            self.deadline_us.map(milliseconds),
+            "none",
+        )
+    }
+}
+
+impl OutputSection {
+    fn write(&self, out: &mut String) -> fmt::Result {
+        let tables: Vec<_> = self.tables.names().into_iter().map(quoted).collect();
+        writeln!(out, "\n[output]")?;
+        writeln!(out, "dir = {}", quoted(&self.dir))?;
+        writeln!(out, "tables = [{}]", tables.join(", "))?;
+        writeln!(out, "results = {}", self.results)
+    }
+}
+
+impl Expect {
+    fn write(&self, out: &mut String) -> fmt::Result {
+        writeln!(out, "\n[[expect]]")?;
+        writeln!(out, "metric = {}", quoted(&self.metric))?;
+        writeln!(out, "within = [{:?}, {:?}]", self.low, self.high)?;
+        match &self.source {
+            Some(source) => writeln!(out, "source = {}", quoted(source)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// As the file spells it, in milliseconds.
+impl Display for Delay {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Constant(delay) => write!(formatter, "{}", milliseconds(*delay)),
+            Self::Uniform { low, high } => {
+                write!(
+                    formatter,
+                    "{{ uniform = [{}, {}] }}",
+                    milliseconds(*low),
+                    milliseconds(*high)
+                )
+            }
+            Self::Choice(delays) => {
+                let delays: Vec<_> = delays.iter().copied().map(milliseconds).collect();
+                write!(formatter, "{{ choice = [{}] }}", delays.join(", "))
+            }
+        }
+    }
+}
+
+/// As the file spells it, words without their quotes.
+impl Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Random => formatter.write_str("random"),
+            Self::One => formatter.write_str("one"),
+            Self::Each => formatter.write_str("each"),
+            Self::Sample(size) => write!(formatter, "{{ sample = {size} }}"),
+            Self::Node(id) => write!(formatter, "{{ node = {id} }}"),
+        }
+    }
+}
+
+/// A key that need not be there.
+fn optional(out: &mut String, key: &str, value: Option<impl Display>, none: &str) -> fmt::Result {
+    match value {
+        Some(value) => writeln!(out, "{key} = {value}"),
+        None => writeln!(out, "# {key}: {none}"),
+    }
+}
+
+/// A TOML basic string.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from('"');
+    for letter in text.chars() {
+        match letter {
+            '"' | '\\' => quoted.extend(['\\', letter]),
+            letter if letter.is_control() => {
+                quoted.push_str(&format!("\\U{:08X}", u32::from(letter)))
+            }
+            letter => quoted.push(letter),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

@@ -1,0 +1,392 @@
+//! From the tree to the [`Experiment`]: every key, what it may be, and what may not go together. A value that is wrong
+//! is reported and read as its default, so that the rest is checked too; nothing is returned then.
+
+use std::path::Path;
+
+use super::diagnostic::{Diagnostic, Invalid, Sources, Span};
+use super::document::Table;
+use super::experiment::*;
+use super::phases;
+use super::reader::{Field, Report, Section, shown};
+
+const TOP: [&str; 13] = [
+    "schema", "name", "seed", "networks", "network", "lookup", "link", "clock", "engine", "phase",
+    "output", "sweep", "expect",
+];
+const ERROR_RATE: &str = "a table { rate = .., delay_ms = .. }";
+
+/// The experiment that `root` says. Relative paths in it start at `folder`.
+pub(super) fn read(root: &Table, sources: &Sources, folder: &Path) -> Result<Experiment, Invalid> {
+    let report = Report::new(sources);
+    let start = Span::new(0, 0..0);
+    let experiment = top(&Section::new(&report, Some(root), start, "", &TOP), folder);
+    report.finish(experiment)
+}
+
+fn top(top: &Section<'_>, folder: &Path) -> Experiment {
+    if let Some(field) = top.required("schema", "1") {
+        field.integer(SCHEMA..=SCHEMA, " (the only version of this format)");
+    }
+    let name = top.name().map_or("", |(name, _)| name).to_owned();
+    let seed = top
+        .required("seed", "an integer from 0")
+        .and_then(|field| field.integer(0..=u64::MAX, ""));
+    let networks = top.integer_or("networks", 1..=NETWORKS_MAX, DEFAULT_NETWORKS);
+    let (network, size_known) = network(top, folder);
+    let lookup = lookup(top);
+    let link = link(top, lookup.procedure);
+    let clock = top.section("clock", &["tick_ms"]);
+    let tick_us = clock.micros("tick_ms").unwrap_or(DEFAULT_TICK_US);
+    if let (0, Some(field)) = (tick_us, clock.get("tick_ms")) {
+        field.cannot_be("0", "a number of milliseconds above 0");
+    }
+    let layout = top
+        .section("engine", &["layout"])
+        .word_or("layout", DEFAULT_LAYOUT);
+    let nodes = match network.size {
+        Population::Generated(nodes) if size_known => Some(nodes),
+        _ => None,
+    };
+    let phases = phases::read(top, nodes, folder);
+    if let Some(field) = top.get("sweep") {
+        field.report.error(
+            &field.key,
+            "`sweep` is not supported yet",
+            "allowed: experiments without it",
+        );
+    }
+    Experiment {
+        name,
+        seed: seed.unwrap_or(0),
+        networks,
+        network,
+        lookup,
+        link,
+        tick_us,
+        layout,
+        phases,
+        output: output(top),
+        expects: expects(top),
+    }
+}
+
+/// The section, and whether the number of nodes in it is what the file says.
+fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
+    let section = top.section("network", &["nodes", "ids", "bucket_size", "bootstrap"]);
+    let mut known = false;
+    let mut size = Population::Generated(1);
+    let nodes = section.get("nodes");
+    let ids = section.get("ids");
+    if let (Some(nodes), Some(ids)) = (&nodes, &ids) {
+        let error = top.report.sources.diagnostic(
+            &ids.key,
+            "`network.nodes` and `network.ids` cannot both be given",
+            "allowed: one of the two",
+        );
+        top.report.push(
+            error.also(
+                top.report
+                    .sources
+                    .mark(&nodes.key, "the other one".to_owned()),
+            ),
+        );
+    }
+    if nodes.is_none() && ids.is_none() {
+        let label = "required: one of `nodes`, how many, and `ids`, a file of them";
+        top.report.error(
+            &section.span,
+            "missing key `network.nodes` or `network.ids`",
+            label,
+        );
+    }
+    if let Some((path, text, span)) = ids.and_then(|field| file(&field, folder)) {
+        size = Population::Imported { path, text, span };
+    }
+    if let Some(nodes) = nodes.and_then(|field| field.integer(1..=NODES_MAX, " (2^31)")) {
+        known = !section.has("ids");
+        size = Population::Generated(nodes);
+    }
+    let bucket_size = section.integer_or("bucket_size", 1..=u8::MAX, DEFAULT_BUCKET_SIZE);
+    let bootstrap = section.word_or("bootstrap", DEFAULT_BOOTSTRAP);
+    (
+        NetworkSection {
+            size,
+            bucket_size,
+            bootstrap,
+        },
+        known,
+    )
+}
+
+/// A file that the experiment names: where it is, as it is written, where it is written.
+pub(super) fn file(field: &Field<'_>, folder: &Path) -> Option<(std::path::PathBuf, String, Span)> {
+    const ALLOWED: &str = "the path of a .parquet or .csv file";
+    let text = field.text(ALLOWED)?;
+    if text.is_empty() || text.contains('\0') {
+        field.cannot_be(&format!("\"{}\"", shown(text)), ALLOWED);
+        return None;
+    }
+    Some((folder.join(text), text.to_owned(), field.value.span))
+}
+
+fn lookup(top: &Section<'_>) -> LookupSection {
+    let section = top.section(
+        "lookup",
+        &["alpha", "beta", "steps_to_stop", "stop", "procedure"],
+    );
+    let stop = section.word_or("stop", DEFAULT_STOP);
+    let procedure = section.word_or("procedure", DEFAULT_PROCEDURE);
+    if let (Procedure::PyDht, Stop::ClosestAnswered) = (procedure, stop) {
+        let sources = top.report.sources;
+        let title =
+            "`lookup.stop` cannot be \"closest-answered\" with `lookup.procedure` = \"py-dht\"";
+        let stop = section
+            .get("stop")
+            .map_or(section.span, |field| field.value.span);
+        let procedure = section
+            .get("procedure")
+            .and_then(|field| sources.mark(&field.value.span, String::new()));
+        let label = format!(
+            "allowed: {} here, or procedure = \"{}\"",
+            Stop::NoProgress,
+            Procedure::Iterative
+        );
+        top.report
+            .push(sources.diagnostic(&stop, title, label).also(procedure));
+    }
+    LookupSection {
+        alpha: section.integer_or("alpha", 1..=ALPHA_MAX, DEFAULT_ALPHA),
+        beta: section.integer_or("beta", 1..=BETA_MAX, DEFAULT_BETA),
+        steps_to_stop: section.integer_or(
+            "steps_to_stop",
+            1..=STEPS_TO_STOP_MAX,
+            DEFAULT_STEPS_TO_STOP,
+        ),
+        stop,
+        procedure,
+    }
+}
+
+fn link(top: &Section<'_>, procedure: Procedure) -> LinkSection {
+    let before = top.report.len();
+    let section = top.section(
+        "link",
+        &[
+            "delay_ms",
+            "fast_error",
+            "slow_error",
+            "timeout_ms",
+            "overhead_ms",
+        ],
+    );
+    let mut link = LinkSection {
+        delay: section
+            .get("delay_ms")
+            .and_then(|field| field.delay())
+            .unwrap_or(DEFAULT_DELAY),
+        fast_error: error_rate(&section, "fast_error"),
+        slow_error: error_rate(&section, "slow_error"),
+        timeout: DEFAULT_DELAY,
+        overhead_us: section.micros("overhead_ms").unwrap_or(DEFAULT_OVERHEAD_US),
+    };
+    link.timeout = section
+        .micros("timeout_ms")
+        .map_or_else(|| link.default_timeout(), Delay::Constant);
+    let sound = top.report.len() == before;
+    if sound && link.overhead_us > 0 && link.lookahead_us() == 0 && procedure != Procedure::PyDht {
+        no_lookahead(&section, &link);
+    }
+    link
+}
+
+fn error_rate(section: &Section<'_>, key: &str) -> Option<ErrorRate> {
+    const RATE: &str = "from 0 to 1";
+    let field = section.get(key)?;
+    let table = field.table(ERROR_RATE)?;
+    let inner = Section::new(
+        field.report,
+        Some(table),
+        field.value.span,
+        &field.path,
+        &["rate", "delay_ms"],
+    );
+    let rate = inner.required("rate", RATE).and_then(|field| {
+        let rate = field.number(RATE)?;
+        if !(0.0..=1.0).contains(&rate) {
+            field.cannot_be(&rate.to_string(), format_args!("a number {RATE}"));
+            return None;
+        }
+        Some(rate)
+    });
+    let delay = inner
+        .required("delay_ms", "in milliseconds")
+        .and_then(|field| field.delay());
+    Some(ErrorRate {
+        rate: rate?,
+        delay: delay?,
+    })
+}
+
+/// Reports overhead where a contact may take no time: who pays for what then has no order.
+fn no_lookahead(section: &Section<'_>, link: &LinkSection) {
+    let Some(overhead) = section.get("overhead_ms") else {
+        return;
+    };
+    let zero = |error: &Option<ErrorRate>| {
+        error
+            .as_ref()
+            .is_some_and(|e| e.rate > 0.0 && e.delay.shortest_us() == 0)
+    };
+    let mut culprits = Vec::new();
+    if link.delay.shortest_us() == 0 {
+        culprits.push(
+            section
+                .get("delay_ms")
+                .ok_or("`link.delay_ms` is 0 by default"),
+        );
+    }
+    for (key, error) in [
+        ("fast_error", &link.fast_error),
+        ("slow_error", &link.slow_error),
+    ] {
+        if zero(error) {
+            culprits.extend(section.get(key).map(Ok));
+        }
+    }
+    let sources = section.report.sources;
+    let title = "`link.overhead_ms` above 0 needs contacts that take time";
+    let label = "allowed: 0, or shortest delays above 0, or lookup.procedure = \"py-dht\"";
+    let mut error = sources.diagnostic(&overhead.value.span, title, label);
+    for culprit in culprits {
+        error = match culprit {
+            Ok(field) => error.also(sources.mark(&field.value.span, "this can be 0".to_owned())),
+            Err(help) => error.help(help),
+        };
+    }
+    section.report.push(error);
+}
+
+fn output(top: &Section<'_>) -> OutputSection {
+    const DIR: &str = "the path of a folder, not empty";
+    let section = top.section("output", &["dir", "tables", "results"]);
+    let dir = section.get("dir").and_then(|field| {
+        let dir = field.text(DIR)?;
+        if dir.is_empty() || dir.contains('\0') {
+            field.cannot_be(&format!("\"{}\"", shown(dir)), DIR);
+            return None;
+        }
+        Some(dir)
+    });
+    OutputSection {
+        dir: dir.unwrap_or(DEFAULT_DIR).to_owned(),
+        tables: section
+            .get("tables")
+            .map_or(DEFAULT_TABLES, |field| tables(&field)),
+        results: section.boolean_or("results", DEFAULT_RESULTS),
+    }
+}
+
+fn tables(field: &Field<'_>) -> Tables {
+    let mut tables = Tables::NONE;
+    let names = Tables::NAMES.join(", ");
+    for one in field
+        .list(&format!("a list of {names}"))
+        .unwrap_or_default()
+    {
+        let Some(name) = one.text(&names) else {
+            continue;
+        };
+        match tables.by_name(name) {
+            None => one.unknown_word(name, &Tables::NAMES),
+            Some(chosen) if *chosen => one.report.error(
+                &one.value.span,
+                format!("`{}` has \"{name}\" twice", one.path),
+                "allowed: each table once",
+            ),
+            Some(chosen) => *chosen = true,
+        }
+    }
+    tables
+}
+
+fn expects(top: &Section<'_>) -> Vec<Expect> {
+    let all = top
+        .get("expect")
+        .and_then(|field| field.list("one [[expect]] or several"));
+    all.unwrap_or_default()
+        .iter()
+        .filter_map(|field| expect(field, top.has("sweep")))
+        .collect()
+}
+
+fn expect(field: &Field<'_>, sweep: bool) -> Option<Expect> {
+    const METRIC: &str = "a key of summary.json such as sampling.completed.p99";
+    let table = field.table("a table, written [[expect]]")?;
+    let keys = ["metric", "within", "where", "source"];
+    let section = Section::new(
+        field.report,
+        Some(table),
+        field.value.span,
+        &field.path,
+        &keys,
+    );
+    if !sweep {
+        section.refuse(
+            "where",
+            "needs a `[sweep]`",
+            "no `where`, as the experiment is one cell",
+        );
+    } else if let Some(place) = section.get("where") {
+        place.table("a table of a sweep's keys and values");
+    }
+    let source = section
+        .get("source")
+        .and_then(|field| field.text("where the bounds come from"));
+    let bounds = section
+        .required("within", "[lo, hi]")
+        .and_then(|field| within(&field));
+    let metric = section.required("metric", METRIC);
+    let (metric, span) = metric.and_then(|field| Some((field.text(METRIC)?, field.value.span)))?;
+    if metric.is_empty() {
+        section.report.error(
+            &span,
+            "`expect.metric` cannot be \"\"",
+            format!("allowed: {METRIC}"),
+        );
+    }
+    let (low, high) = bounds?;
+    Some(Expect {
+        metric: metric.to_owned(),
+        low,
+        high,
+        source: source.map(str::to_owned),
+        span,
+    })
+}
+
+fn within(field: &Field<'_>) -> Option<(f64, f64)> {
+    const ALLOWED: &str = "[lo, hi], two finite numbers, lo not above hi";
+    let all = field.list(ALLOWED)?;
+    let bounds: Vec<_> = all.iter().map(|one| one.number("lo or hi")).collect();
+    let written = shown(field.report.sources.text(&field.value.span));
+    match bounds.as_slice() {
+        [Some(low), Some(high)] if low <= high => return Some((*low, *high)),
+        [None, _] | [_, None] => {}
+        _ => field.cannot_be(&written, ALLOWED),
+    }
+    None
+}
+
+/// An error about one key with another that it has to do with.
+pub(super) fn related(
+    field: &Field<'_>,
+    title: String,
+    label: String,
+    other: &Span,
+    about: &str,
+) -> Diagnostic {
+    let sources = field.report.sources;
+    sources
+        .diagnostic(&field.value.span, title, label)
+        .also(sources.mark(other, about.to_owned()))
+}

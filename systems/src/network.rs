@@ -1,0 +1,579 @@
+//! A network: its world, its schedule, and the loop that drives them.
+//!
+//! Several can live side by side; nothing is global. Experiments drive phases of operations
+//! ([`Network::begin_phase`], [`Network::step`]); callers of the library use one operation at a time
+//! ([`Network::lookup`], [`Network::provide`], [`Network::retrieve`]) on the same engine.
+
+use bevy_ecs::prelude::*;
+use rayon::prelude::*;
+
+use kadsim_engine::ids::Ids;
+use kadsim_engine::key::{Distance, Key};
+use kadsim_engine::layout::LayoutKind;
+use kadsim_engine::link::{Link, Links, UniformLink};
+use kadsim_engine::node::{self, Columns, NodeBundle, Nodes, Row, Store};
+use kadsim_engine::operation::{Operations, Planned, Source, Stage};
+use kadsim_engine::population::{Population, RadixIndex};
+use kadsim_engine::random::{Purpose, Stream};
+use kadsim_engine::record::Kind;
+use kadsim_engine::routing::{Policy, Rule, Tables};
+use kadsim_engine::segments::Segments;
+
+use crate::advance::Outboxes;
+use crate::bootstrap;
+use crate::record::Recorded;
+use crate::settle::Sends;
+use crate::start::Queue;
+use crate::step::{self, Activity, Procedure, Rules, Window};
+
+/// What a network is made of. [`Default`]: nobody, k = 20, `closest` buckets, `packed`, no delays.
+pub struct Spec {
+    /// The nodes.
+    pub nodes: NodeSet,
+    /// Seed of every draw.
+    pub seed: u64,
+    /// k, 1 to 255.
+    pub bucket_size: u8,
+    /// Which candidates a bucket keeps.
+    pub policy: Policy,
+    /// How tables lie in memory.
+    pub layout: LayoutKind,
+    /// How lookups are run.
+    pub rules: Rules,
+    /// Whether contacts succeed and what they cost.
+    pub link: Box<dyn Link>,
+    /// Gamma, µs a use.
+    pub overhead_us: u64,
+    /// Length of a row of the ticks table, µs, at least 1.
+    pub tick_us: u64,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            nodes: NodeSet::Generated(0),
+            seed: 0,
+            bucket_size: 20,
+            policy: Policy::default(),
+            layout: LayoutKind::default(),
+            rules: Rules::default(),
+            link: Box::new(UniformLink::default()),
+            overhead_us: 0,
+            tick_us: 50_000,
+        }
+    }
+}
+
+/// The nodes that a network starts with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeSet {
+    /// Ids 0 to n - 1 with uniform keys.
+    Generated(u32),
+    /// These ids and keys, all different.
+    Imported(Vec<(i64, Key)>),
+}
+
+/// Why a network cannot be made, or asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// Two nodes have one id.
+    #[error("node {0} exists already")]
+    DuplicateNode(i64),
+    /// Two nodes have one key.
+    #[error("key {key:#018x} of node {node} belongs to node {other} already", key = .key.0)]
+    DuplicateKey {
+        /// The key.
+        key: Key,
+        /// The node that came later.
+        node: i64,
+        /// The node that has it.
+        other: i64,
+    },
+    /// There is no node with this id.
+    #[error("there is no node {0}")]
+    UnknownNode(i64),
+    /// More nodes or segments than rows can name.
+    #[error("a network holds at most 2^31 nodes and 2^32 stored segments")]
+    TooLarge,
+    /// Contacts that cost nothing cannot be charged in order of time.
+    #[error("overhead needs contacts that take time: the shortest delay is 0")]
+    NoLookahead,
+    /// A parameter that must be at least 1 is 0.
+    #[error("{0} must be at least 1")]
+    Zero(&'static str),
+    /// py-dht knows no other stop rule than its own.
+    #[error("procedure py-dht goes with stop rule no-progress only")]
+    StopRule,
+}
+
+/// A simulated Kademlia network.
+pub struct Network {
+    world: World,
+    schedule: Schedule,
+    layout: LayoutKind,
+    seed: u64,
+    now_us: u64,
+    next_operation: u64,
+    length_us: u64,
+    absences: bool,
+}
+
+impl Network {
+    /// Makes the nodes, with empty tables.
+    ///
+    /// # Errors
+    ///
+    /// Ids or keys that are not different; parameters that contradict each other.
+    pub fn new(spec: Spec) -> Result<Self, NetworkError> {
+        check(&spec)?;
+        let (ids, keys) = make_nodes(spec.nodes, spec.seed)?;
+        let mut world = World::new();
+        world.insert_resource(RadixIndex::new(&keys));
+        world.insert_resource(ids);
+        let online = keys.len() as u64;
+        world.spawn_batch(keys.into_iter().map(|key| NodeBundle { key, ..NodeBundle::default() }));
+        let rule = Rule { bucket_size: spec.bucket_size, policy: spec.policy, network_seed: spec.seed };
+        world.insert_resource(Tables::new(rule));
+        world.insert_resource(Links { link: spec.link, overhead_us: spec.overhead_us });
+        world.insert_resource(Segments::default());
+        world.insert_resource(Operations::default());
+        world.insert_resource(Outboxes::default());
+        world.insert_resource(Sends::default());
+        world.insert_resource(Recorded::default());
+        world.insert_resource(Queue::default());
+        world.insert_resource(Window { tick_us: spec.tick_us, ..Window::default() });
+        world.insert_resource(Activity {
+            kind: Kind::Lookup,
+            rules: spec.rules,
+            network_seed: spec.seed,
+            online,
+            recall: true,
+            connections: false,
+        });
+        Ok(Self {
+            world,
+            schedule: step::schedule(),
+            layout: spec.layout,
+            seed: spec.seed,
+            now_us: 0,
+            next_operation: 0,
+            length_us: 1000,
+            absences: false,
+        })
+    }
+
+    /// Fills every node's table from full knowledge, in the network's layout.
+    pub fn bootstrap(&mut self) {
+        let ran = self.world.run_system_cached_with(bootstrap::bootstrap_all, self.layout);
+        debug_assert!(ran.is_ok());
+    }
+
+    /// Fills one node's table from full knowledge; nobody else's changes.
+    pub fn bootstrap_node(&mut self, row: Row) {
+        let ran = self.world.run_system_cached_with(bootstrap::bootstrap_node, row);
+        debug_assert!(ran.is_ok());
+    }
+
+    /// Adds a node to the running network. It can be contacted at once, its table is empty until it is
+    /// bootstrapped, and nobody else's changes.
+    ///
+    /// # Errors
+    ///
+    /// An id or a key that exists already.
+    pub fn add_node(&mut self, id: i64, key: Key) -> Result<Row, NetworkError> {
+        if self.row(id).is_some() {
+            return Err(NetworkError::DuplicateNode(id));
+        }
+        let (other, len) = self.view(|population, _, ids| {
+            let other = population.find(key).map(|row| ids.id(row, population.keys()));
+            (other, population.keys().len())
+        });
+        if let Some(other) = other {
+            return Err(NetworkError::DuplicateKey { key, node: id, other });
+        }
+        if len >= MOST_NODES {
+            return Err(NetworkError::TooLarge);
+        }
+        self.world.spawn(NodeBundle { key, ..NodeBundle::default() });
+        self.world.resource_mut::<Ids>().add(id);
+        self.world.resource_mut::<Activity>().online += 1;
+        Ok(Row(len as u32))
+    }
+
+    /// Takes a node off the network, or puts it back. Offline, it answers nobody; its table and its
+    /// segments stay.
+    pub fn set_online(&mut self, row: Row, online: bool) {
+        let was = self.view(|_, columns, _| {
+            let activity = &columns.activity[row.index()];
+            let was = activity.is_online();
+            activity.set_online(online);
+            was
+        });
+        let total = &mut self.world.resource_mut::<Activity>().online;
+        *total = *total + u64::from(online) - u64::from(was);
+        self.absences |= !online;
+    }
+
+    /// The node with this id.
+    pub fn row(&mut self, id: i64) -> Option<Row> {
+        self.view(|population, _, ids| ids.row(id, &population))
+    }
+
+    /// Reads the nodes: full knowledge, components by row, ids.
+    pub fn view<T>(&mut self, read: impl FnOnce(Population, Columns, &Ids) -> T) -> T {
+        self.view_tables(|population, columns, ids, _| read(population, columns, ids))
+    }
+
+    /// Reads the nodes and their routing tables.
+    pub fn view_tables<T>(&mut self, read: impl FnOnce(Population, Columns, &Ids, &Tables) -> T) -> T {
+        let mut state =
+            bevy_ecs::system::SystemState::<(Nodes, Res<RadixIndex>, Res<Ids>, Res<Tables>)>::new(&mut self.world);
+        let Ok((nodes, index, ids, tables)) = state.get(&self.world) else {
+            unreachable!("a network has its resources from the start");
+        };
+        let columns = nodes.columns();
+        read(Population::new(columns.keys, &index), columns, &ids, &tables)
+    }
+
+    /// Number of nodes.
+    pub fn len(&mut self) -> usize {
+        self.view(|population, _, _| population.keys().len())
+    }
+
+    /// Whether there is no node.
+    pub fn is_empty(&mut self) -> bool {
+        self.len() == 0
+    }
+
+    /// Seed of every draw.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// The network's clock, µs.
+    pub fn now_us(&self) -> u64 {
+        self.now_us
+    }
+
+    /// The number that the next operation gets.
+    pub fn next_operation(&self) -> u64 {
+        self.next_operation
+    }
+
+    /// The nodes of a node's table that are closest to the key, nearest first, at most k.
+    pub fn closest_nodes(&mut self, owner: Row, key: Key) -> Vec<Row> {
+        self.view_tables(|population, columns, _, tables| {
+            let (mut answer, mut rows) = (Vec::new(), Vec::new());
+            tables.closest(&population, owner, columns.tables[owner.index()], key, &mut answer, &mut rows);
+            answer.sort_unstable();
+            answer.into_iter().map(|(_, row)| row).collect()
+        })
+    }
+
+    /// The n online nodes closest to the key by full knowledge, nearest first.
+    pub fn true_closest(&mut self, key: Key, n: usize) -> Vec<Row> {
+        self.view(|population, columns, _| {
+            let mut closest: Vec<(Distance, Row)> = Vec::new();
+            population.closest(key, n, |row| columns.activity[row.index()].is_online(), &mut closest);
+            closest.into_iter().map(|(_, row)| row).collect()
+        })
+    }
+
+    /// Sets the overhead counter of every node to zero.
+    pub fn reset_overhead(&mut self) {
+        self.view(|_, columns, _| columns.activity.par_iter().for_each(node::Activity::reset_uses));
+    }
+
+    /// Forgets every stored segment.
+    pub fn clear_segments(&mut self) {
+        self.with_stores(|segments, stores| {
+            segments.clear(stores);
+            true
+        });
+    }
+
+    /// Gives a node a segment's key to hold, from now on.
+    pub fn store(&mut self, row: Row, key: Key) {
+        let now_us = self.now_us;
+        self.world.resource_mut::<Segments>().insert(row, key, now_us);
+    }
+
+    /// Whether a node holds a segment now.
+    pub fn holds(&mut self, row: Row, key: Key) -> bool {
+        let now_us = self.now_us;
+        let store = self.view(|_, columns, _| columns.stores[row.index()]);
+        self.world.resource::<Segments>().holds(store, row, key, now_us)
+    }
+
+    /// Rows recorded since the last time they were taken.
+    pub fn recorded(&mut self) -> &mut Recorded {
+        self.world.resource_mut::<Recorded>().into_inner()
+    }
+
+    /// What operations are and how they are recorded.
+    pub fn activity(&mut self) -> &mut Activity {
+        self.world.resource_mut::<Activity>().into_inner()
+    }
+
+    /// Overhead of each use, µs.
+    pub fn overhead_us(&self) -> u64 {
+        self.world.resource::<Links>().overhead_us
+    }
+
+    /// Bytes on the heap that the routing tables, the index over the keys and the segments take.
+    pub fn bytes_used(&self) -> usize {
+        self.world.resource::<Tables>().bytes_used()
+            + self.world.resource::<RadixIndex>().bytes_used()
+            + self.world.resource::<Segments>().bytes_used()
+    }
+
+    /// Starts a phase: operations of one kind from a source whose due times are not before now, at most
+    /// `parallel` in flight per origin, cut off `max_us` after now.
+    pub fn begin_phase(
+        &mut self,
+        phase: u32,
+        kind: Kind,
+        source: Box<dyn Source>,
+        parallel: Option<u32>,
+        max_us: Option<u64>,
+    ) {
+        let now_us = self.now_us;
+        self.world.insert_resource(Queue::new(source, parallel));
+        self.world.resource_mut::<Activity>().kind = kind;
+        self.world.resource_mut::<Recorded>().begin_phase(phase, now_us);
+        let mut window = self.world.resource_mut::<Window>();
+        window.cut_us = max_us.map(|max_us| now_us.saturating_add(max_us));
+        self.view(|_, columns, _| columns.activity.par_iter().for_each(node::Activity::reset_contacts));
+        if self.world.resource::<Segments>().wants_merge() {
+            self.merge_segments();
+        }
+    }
+
+    /// Simulates the next window of time in which something happens. Returns what is left.
+    pub fn step(&mut self) -> Progress {
+        let operations = self.world.resource::<Operations>();
+        let queue = self.world.resource::<Queue>();
+        let next = [operations.next_event_us(), queue.next_due_us()].into_iter().flatten().min();
+        let Some(from_us) = next else {
+            return Progress::Done;
+        };
+        let cut_us = self.world.resource::<Window>().cut_us;
+        if cut_us.is_some_and(|cut_us| from_us > cut_us) {
+            return Progress::CutOff;
+        }
+        let until_us = self.until(from_us).min(cut_us.map_or(u64::MAX, |cut_us| cut_us.saturating_add(1)));
+        let mut window = self.world.resource_mut::<Window>();
+        window.from_us = from_us;
+        window.until_us = until_us;
+        loop {
+            self.schedule.run(&mut self.world);
+            if !self.world.resource::<Window>().again {
+                break;
+            }
+        }
+        self.adapt_length();
+        Progress::Going
+    }
+
+    /// Ends a phase: the clock stands where its last operation finished, or where it was cut off. Numbers
+    /// of operations go on after `operations` more.
+    pub fn end_phase(&mut self, operations: u64) -> CutOff {
+        let window = *self.world.resource::<Window>();
+        let online = self.world.resource::<Activity>().online;
+        let running = self.world.resource::<Operations>().active() as u64;
+        let is_cut = running > 0 || !self.world.resource::<Queue>().is_empty();
+        self.record_cut_off();
+        let mut recorded = self.world.resource_mut::<Recorded>();
+        recorded.close_ticks(u64::MAX, window.tick_us, online);
+        self.now_us = match window.cut_us {
+            Some(cut_us) if is_cut => cut_us,
+            _ => recorded.last_end_us,
+        };
+        self.world.resource_mut::<Operations>().clear();
+        self.world.insert_resource(Queue::default());
+        self.next_operation += operations;
+        self.merge_segments();
+        CutOff { is_cut, running }
+    }
+
+    fn record_cut_off(&mut self) {
+        let mut state = bevy_ecs::system::SystemState::<(Nodes, Res<Ids>, Res<Operations>, ResMut<Recorded>)>::new(
+            &mut self.world,
+        );
+        if let Ok((nodes, ids, operations, mut recorded)) = state.get_mut(&mut self.world) {
+            recorded.cut_off(&operations, &ids, nodes.columns().keys);
+        }
+    }
+
+    /// Rebuilds the arena of segments with all that is visible now.
+    fn merge_segments(&mut self) -> bool {
+        let now_us = self.now_us;
+        self.with_stores(|segments, stores| segments.merge(stores, now_us))
+    }
+
+    fn with_stores(&mut self, change: impl FnOnce(&mut Segments, &mut [Store]) -> bool) -> bool {
+        let mut nodes = self.world.query::<&mut Store>();
+        self.world.resource_scope(|world, mut segments: Mut<Segments>| {
+            let column = nodes.query_mut(world).contiguous_iter_inner().ok().and_then(|mut tables| tables.next());
+            match column {
+                Some(mut column) => change(&mut segments, column.bypass_change_detection()),
+                None => change(&mut segments, &mut []),
+            }
+        })
+    }
+
+    /// The end of a window that begins at `from_us`.
+    fn until(&self, from_us: u64) -> u64 {
+        let links = self.world.resource::<Links>();
+        let rules = &self.world.resource::<Activity>().rules;
+        let tick_us = self.world.resource::<Window>().tick_us;
+        let most = match (links.overhead_us > 0, rules.procedure) {
+            (true, Procedure::Iterative) => links.link.shortest_us(self.absences),
+            // Operations that follow others are evaluated in the order of their starts.
+            (true, Procedure::PyDht) if self.world.resource::<Queue>().is_limited() => 1,
+            _ => u64::MAX,
+        };
+        const MOST_TICKS: u64 = 4096;
+        from_us.saturating_add(self.length_us.min(most).min(tick_us.saturating_mul(MOST_TICKS)).max(1))
+    }
+
+    /// Chooses how long a window is convenient: enough to do for every thread, little to keep.
+    fn adapt_length(&mut self) {
+        const FEW: u64 = 1 << 15;
+        const MANY: u64 = 1 << 18;
+        let sent = self.world.resource::<Recorded>().connections_sent;
+        if sent < FEW {
+            self.length_us = self.length_us.saturating_mul(2).min(1 << 50);
+        } else if sent > MANY {
+            self.length_us = (self.length_us / 2).max(1);
+        }
+    }
+
+    /// Runs one operation from now to its end; its row is the last of [`Recorded::operations`]. Returns
+    /// its result.
+    fn run_one(&mut self, kind: Kind, origin: Row, key: Key) -> Vec<Row> {
+        let due_us = self.now_us;
+        let planned = Planned { number: self.next_operation, origin, key, due_us };
+        let (phase, now_us) = (self.world.resource::<Recorded>().phase, self.now_us);
+        self.world.insert_resource(Queue::new(Box::new(One(Some(planned))), None));
+        self.world.resource_mut::<Activity>().kind = kind;
+        self.world.resource_mut::<Recorded>().begin_phase(phase, now_us);
+        self.world.resource_mut::<Window>().cut_us = None;
+        if self.world.resource::<Segments>().wants_merge() {
+            self.merge_segments();
+        }
+        while self.step() == Progress::Going {}
+        self.now_us = self.world.resource::<Recorded>().last_end_us;
+        self.next_operation += 1;
+        // Slots are reused as they are: the one just freed still has its result.
+        self.world.resource::<Operations>().last_freed().map_or_else(Vec::new, |operation| {
+            debug_assert_eq!(operation.stage, Stage::Ended);
+            operation.result.clone()
+        })
+    }
+
+    /// Looks up the nodes closest to a key, from now to the end; returns them nearest first.
+    pub fn lookup(&mut self, origin: Row, key: Key) -> Vec<Row> {
+        self.run_one(Kind::Lookup, origin, key)
+    }
+
+    /// Looks up the nodes closest to a key and stores the key there; returns them nearest first.
+    pub fn provide(&mut self, origin: Row, key: Key) -> Vec<Row> {
+        self.run_one(Kind::Provide, origin, key)
+    }
+
+    /// Looks for a node that holds the key; returns the closest nodes known at the end.
+    pub fn retrieve(&mut self, origin: Row, key: Key) -> Vec<Row> {
+        self.run_one(Kind::Retrieve, origin, key)
+    }
+}
+
+/// What is left after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Progress {
+    /// Something is going on.
+    Going,
+    /// Every operation has ended.
+    Done,
+    /// The phase has reached its time limit.
+    CutOff,
+}
+
+/// Whether a phase was cut off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutOff {
+    /// Whether operations were in flight or waiting.
+    pub is_cut: bool,
+    /// How many were in flight.
+    pub running: u64,
+}
+
+const MOST_NODES: usize = 1 << 31;
+
+/// A single operation.
+struct One(Option<Planned>);
+
+impl Source for One {
+    fn peek(&self) -> Option<Planned> {
+        self.0
+    }
+
+    fn advance(&mut self) {
+        self.0 = None;
+    }
+}
+
+fn check(spec: &Spec) -> Result<(), NetworkError> {
+    let named = [
+        (u64::from(spec.bucket_size), "bucket_size"),
+        (u64::from(spec.rules.alpha), "alpha"),
+        (u64::from(spec.rules.beta), "beta"),
+        (u64::from(spec.rules.steps_to_stop), "steps_to_stop"),
+        (spec.tick_us, "tick_us"),
+    ];
+    if let Some((_, name)) = named.into_iter().find(|(value, _)| *value == 0) {
+        return Err(NetworkError::Zero(name));
+    }
+    let py_dht = spec.rules.procedure == Procedure::PyDht;
+    if py_dht && spec.rules.stop != step::Stop::NoProgress {
+        return Err(NetworkError::StopRule);
+    }
+    if spec.overhead_us > 0 && !py_dht && spec.link.shortest_us(false) == 0 {
+        return Err(NetworkError::NoLookahead);
+    }
+    Ok(())
+}
+
+/// Ids and keys of the nodes, in the order of their keys.
+fn make_nodes(nodes: NodeSet, seed: u64) -> Result<(Ids, Vec<Key>), NetworkError> {
+    match nodes {
+        NodeSet::Generated(nodes) => {
+            if nodes as usize > MOST_NODES {
+                return Err(NetworkError::TooLarge);
+            }
+            let key_seed = Stream::new(seed, Purpose::NodeKeys, 0, 0).bits();
+            let mut keys: Vec<Key> =
+                (0..nodes).into_par_iter().map(|id| Key::of_node(u64::from(id), key_seed)).collect();
+            keys.par_sort_unstable();
+            Ok((Ids::generated(key_seed, nodes), keys))
+        }
+        NodeSet::Imported(mut nodes) => {
+            if nodes.len() > MOST_NODES {
+                return Err(NetworkError::TooLarge);
+            }
+            nodes.par_sort_unstable_by_key(|&(id, key)| (key, id));
+            if let Some(pair) = nodes.windows(2).find(|pair| pair[0].1 == pair[1].1) {
+                let [(other, key), (node, _)] = [pair[0], pair[1]];
+                return Err(NetworkError::DuplicateKey { key, node, other });
+            }
+            let mut ids: Vec<i64> = nodes.iter().map(|&(id, _)| id).collect();
+            ids.par_sort_unstable();
+            if let Some(pair) = ids.windows(2).find(|pair| pair[0] == pair[1]) {
+                return Err(NetworkError::DuplicateNode(pair[0]));
+            }
+            let (ids, keys) = nodes.into_iter().unzip();
+            Ok((Ids::imported(ids), keys))
+        }
+    }
+}

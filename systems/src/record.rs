@@ -1,0 +1,225 @@
+//! Writes down what happened in a step: rows of the ticks, operations and connections tables.
+//!
+//! Rows wait in [`Recorded`] until whoever drives the network takes them, in the order of the tables: all
+//! that a window can bring has happened when it is recorded.
+
+use std::collections::BTreeMap;
+
+use bevy_ecs::prelude::*;
+use hdrhistogram::Histogram;
+
+use kadsim_engine::ids::Ids;
+use kadsim_engine::key::Key;
+use kadsim_engine::node::Nodes;
+use kadsim_engine::operation::{Operation, Operations};
+use kadsim_engine::record::{ConnectionRow, Kind, OperationRow, TickRow};
+
+use crate::advance::Outboxes;
+use crate::connection::{Sent, TickCounts};
+use crate::settle::Sends;
+use crate::step::{Activity, Window};
+
+/// Rows that nobody has taken yet, and ticks that are not over.
+#[derive(Resource, Default)]
+pub struct Recorded {
+    /// Which network this is, for the tables.
+    pub network: u32,
+    /// Which phase, for the tables.
+    pub phase: u32,
+    /// Whether operations carry their result lists.
+    pub results: bool,
+    /// Whether rows of operations are wanted.
+    pub operations: Vec<OperationRow>,
+    /// Result lists of the operations, one after the other, if wanted.
+    pub result_ids: Vec<Vec<i64>>,
+    /// Rows of the ticks table.
+    pub ticks: Vec<TickRow>,
+    /// Rows of the connections table.
+    pub connections: Vec<ConnectionRow>,
+    /// When the last operation of the phase ended, µs.
+    pub last_end_us: u64,
+    /// Connections sent in the last step.
+    pub connections_sent: u64,
+    open: BTreeMap<u64, TickCounts>,
+    active: u64,
+}
+
+impl Recorded {
+    /// Forgets the rows, which have been taken.
+    pub fn clear(&mut self) {
+        self.operations.clear();
+        self.result_ids.clear();
+        self.ticks.clear();
+        self.connections.clear();
+    }
+
+    /// Closes every tick that ends by `until_us`.
+    pub fn close_ticks(&mut self, until_us: u64, tick_us: u64, online: u64) {
+        while let Some(tick) = self.open.first_entry() {
+            if tick.key().saturating_add(1).saturating_mul(tick_us) > until_us {
+                return;
+            }
+            let (tick, mut counts) = tick.remove_entry();
+            let finished = counts.durations_us.len() as u64;
+            self.active = self.active + counts.started - finished;
+            let [ok, fast_error, slow_error, not_found] = counts.outcomes;
+            self.ticks.push(TickRow {
+                network: self.network,
+                phase: self.phase,
+                tick,
+                time_us: tick * tick_us,
+                online,
+                active: self.active,
+                started: counts.started,
+                finished,
+                connections: counts.outcomes.iter().sum(),
+                ok,
+                fast_error,
+                slow_error,
+                not_found,
+                stored: counts.stored,
+                found: counts.found,
+                missed: counts.missed,
+                duration_us: percentiles(&mut counts.durations_us),
+            });
+        }
+    }
+
+    /// Starts a phase: nothing is in flight.
+    pub fn begin_phase(&mut self, phase: u32, now_us: u64) {
+        self.phase = phase;
+        self.active = 0;
+        self.last_end_us = now_us;
+    }
+
+    /// Notes an operation that has ended, or was cut off.
+    fn operation(&mut self, operation: &Operation, ended: bool, ids: &Ids, keys: &[Key]) {
+        self.operations.push(operation_row(self.network, self.phase, operation, ended, ids, keys));
+        if self.results {
+            self.result_ids.push(operation.result.iter().map(|&row| ids.id(row, keys)).collect());
+        }
+    }
+
+    /// Notes the operations that are cut off in flight.
+    pub fn cut_off(&mut self, operations: &Operations, ids: &Ids, keys: &[Key]) {
+        let mut running: Vec<&Operation> = operations.slots().iter().collect();
+        running.sort_unstable_by_key(|operation| operation.number);
+        for operation in running {
+            self.operation(operation, false, ids, keys);
+        }
+    }
+}
+
+/// Nearest-rank 50th, 90th and 99th percentile, µs; from many durations by a histogram with a relative
+/// error of at most 0.1 %.
+fn percentiles(durations_us: &mut [u64]) -> Option<[u64; 3]> {
+    const EXACT: usize = 1 << 16;
+    let ranks = [0.50, 0.90, 0.99];
+    if durations_us.is_empty() {
+        return None;
+    }
+    if durations_us.len() > EXACT
+        && let Ok(mut histogram) = Histogram::<u64>::new(3)
+    {
+        durations_us.iter().for_each(|&duration| histogram.saturating_record(duration));
+        return Some(ranks.map(|rank| histogram.value_at_quantile(rank)));
+    }
+    durations_us.sort_unstable();
+    let n = durations_us.len();
+    Some([50, 90, 99].map(|rank| durations_us[(n * rank).div_ceil(100).max(1) - 1]))
+}
+
+/// The operation as a row of its table.
+fn operation_row(
+    network: u32,
+    phase: u32,
+    operation: &Operation,
+    ended: bool,
+    ids: &Ids,
+    keys: &[Key],
+) -> OperationRow {
+    let provided = operation.kind == Kind::Provide && ended;
+    OperationRow {
+        network,
+        phase,
+        operation: operation.number,
+        kind: operation.kind,
+        origin: ids.id(operation.origin, keys),
+        key: operation.key.0,
+        due_us: operation.due_us,
+        start_us: operation.start_us,
+        end_us: ended.then_some(operation.end_us),
+        attempts: operation.attempts,
+        completed: operation.completed(),
+        succeeded: operation.succeeded,
+        failed: operation.failed,
+        abandoned: operation.attempts - operation.completed(),
+        depth: u32::from(operation.depth),
+        known: operation.shortlist.entries().len() as u32,
+        recall: operation.recall,
+        found: (ended && operation.kind == Kind::Retrieve).then_some(operation.holder.is_some()),
+        holder: operation.holder.map(|row| ids.id(row, keys)),
+        stored: provided.then_some(operation.stored),
+        store_failed: provided.then_some(operation.store_failed),
+        lookup_us: ended.then(|| operation.lookup_end_us.saturating_sub(operation.start_us)),
+        store_us: provided.then(|| operation.end_us - operation.lookup_end_us),
+    }
+}
+
+/// The system.
+pub fn record_step(
+    nodes: Nodes,
+    ids: Res<Ids>,
+    activity: Res<Activity>,
+    window: Res<Window>,
+    operations: Res<Operations>,
+    mut outboxes: ResMut<Outboxes>,
+    sends: Res<Sends>,
+    mut recorded: ResMut<Recorded>,
+) {
+    let keys = nodes.columns().keys;
+    let slots = operations.slots();
+    let mut ended = Vec::new();
+    recorded.connections_sent = 0;
+    for out in outboxes.iter_mut() {
+        ended.extend(out.ended.iter().map(|&slot| &slots[slot as usize]));
+        let first = out.first_tick();
+        for (place, counts) in out.ticks.iter_mut().enumerate() {
+            if *counts != TickCounts::default() {
+                recorded.connections_sent += counts.outcomes.iter().sum::<u64>();
+                recorded.open.entry(first + place as u64).or_default().add(counts);
+            }
+        }
+    }
+    ended.sort_unstable_by_key(|operation| (operation.end_us, operation.number));
+    if let Some(last) = ended.last() {
+        recorded.last_end_us = last.end_us.max(recorded.last_end_us);
+    }
+    for operation in ended {
+        recorded.operation(operation, true, &ids, keys);
+    }
+    recorded.close_ticks(window.until_us, window.tick_us, activity.online);
+    if activity.connections {
+        let (network, phase) = (recorded.network, recorded.phase);
+        for send in &sends.0 {
+            let Sent::Contact { to, request, fate, overhead_us } = send.what else {
+                continue;
+            };
+            recorded.connections.push(ConnectionRow {
+                network,
+                phase,
+                operation: send.operation,
+                sequence: send.sequence,
+                time_us: send.time_us,
+                from: ids.id(send.from, keys),
+                to: ids.id(to, keys),
+                request,
+                outcome: fate.outcome,
+                base_delay_us: fate.base_delay_us,
+                origin_overhead_us: overhead_us.0,
+                remote_overhead_us: overhead_us.1,
+                total_delay_us: fate.cost_us() + overhead_us.0 + overhead_us.1,
+            });
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! The barrier of a step: what operations share is settled in one order, whatever threads did before.
+//!
+//! Overhead is charged to each send in (time, operation, sequence) order, which fixes its completion time;
+//! stores are entered with the time from which they are visible. Cost: O(s log s) for s sends.
+
+use bevy_ecs::prelude::*;
+use rayon::slice::ParallelSliceMut;
+
+use kadsim_engine::link::Links;
+use kadsim_engine::node::{Columns, Nodes, Row};
+use kadsim_engine::operation::{Contact, Operation, Operations, Stage};
+use kadsim_engine::record::Request;
+use kadsim_engine::segments::Segments;
+
+use crate::advance::Outboxes;
+use crate::connection::{Send, Sent, Stored};
+use crate::provide;
+use crate::step::{Activity, Procedure};
+
+/// Everything sent in a step, in the order of charging, if anybody needs it.
+#[derive(Resource, Default)]
+pub struct Sends(pub Vec<Send>);
+
+/// The system.
+pub fn settle_contacts(
+    nodes: Nodes,
+    links: Res<Links>,
+    activity: Res<Activity>,
+    mut operations: ResMut<Operations>,
+    mut outboxes: ResMut<Outboxes>,
+    mut sends: ResMut<Sends>,
+    mut segments: ResMut<Segments>,
+) {
+    let sends = &mut sends.0;
+    sends.clear();
+    let mut stores = Vec::new();
+    for out in outboxes.iter_mut() {
+        sends.append(&mut out.sends);
+        stores.append(&mut out.stores);
+    }
+    if sends.len() > 4096 {
+        sends.par_sort_unstable_by_key(Send::order);
+    } else {
+        sends.sort_unstable_by_key(Send::order);
+    }
+    if links.overhead_us > 0 && activity.rules.procedure == Procedure::Iterative {
+        let (slots, next_events_us) = operations.slots_mut();
+        charge(nodes.columns(), links.overhead_us, sends, slots, next_events_us, &mut stores);
+    }
+    for Stored { row, key, visible_us } in stores {
+        segments.insert(row, key, visible_us);
+    }
+}
+
+/// Charges each of the sends, which are in order, and tells the operations when they complete.
+fn charge(
+    columns: Columns,
+    overhead_us: u64,
+    sends: &mut [Send],
+    slots: &mut [Operation],
+    next_events_us: &mut [u64],
+    stores: &mut Vec<Stored>,
+) {
+    let use_of = |row: Row| overhead_us * u64::from(columns.activity[row.index()].charge());
+    for send in sends {
+        let operation = &mut slots[send.slot as usize];
+        let next_event_us = &mut next_events_us[send.slot as usize];
+        match &mut send.what {
+            Sent::Origin => operation.origin_overhead_us = use_of(send.from),
+            Sent::Contact { to, request: Request::Lookup, fate, overhead_us } => {
+                *overhead_us = (operation.origin_overhead_us, use_of(*to));
+                let completes_us = send.time_us + fate.cost_us() + overhead_us.0 + overhead_us.1;
+                // An operation that stopped in the meantime has abandoned it.
+                if let Some(contact) = operation.in_flight.iter_mut().find(|c| c.sequence == send.sequence) {
+                    contact.completes_us = completes_us;
+                    *next_event_us = completes_us.min(*next_event_us);
+                }
+            }
+            Sent::Contact { to, request: Request::Store, fate, overhead_us } => {
+                let origin_us = use_of(send.from);
+                *overhead_us = (origin_us, use_of(*to));
+                let completes_us = send.time_us + fate.cost_us() + overhead_us.0 + overhead_us.1;
+                provide::complete_store(operation, *to, fate.outcome, completes_us, stores);
+                debug_assert_eq!(operation.stage, Stage::Closing);
+                debug_assert_ne!(operation.end_us, Contact::UNCHARGED);
+                *next_event_us = operation.end_us;
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! The step: which window of time comes next, and the order of the systems in it.
+//!
+//! `start operations -> advance -> settle -> record`, as a single-threaded bevy schedule whose systems use
+//! all threads inside. A window is no longer than the lookahead, the shortest time any contact can take,
+//! where overhead is charged (SEMANTICS, Time: what is sent in a window cannot complete in it); without
+//! overhead nothing is shared and the window is as long as is convenient. Its length never changes a
+//! result.
+//!
+//! An operation that ends may let a waiting one of the same origin start within the window. The schedule
+//! then runs over the same window again, settling and recording only when nothing is left to start.
+
+use bevy_ecs::prelude::*;
+use bevy_ecs::schedule::{
+    IntoScheduleConfigs, LogLevel, ScheduleBuildSettings, ScheduleLabel, SystemSet,
+};
+
+use kadsim_engine::record::Kind;
+
+use crate::{advance, record, settle, start};
+
+/// How a lookup is run; see the fields of the experiment file's `[lookup]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// Contacts kept in flight, at least 1.
+    pub alpha: u32,
+    /// Nodes in a result, at least 1.
+    pub beta: u32,
+    /// Handled answers in a row without progress that end a lookup.
+    pub steps_to_stop: u32,
+    /// When a lookup ends.
+    pub stop: Stop,
+    /// How contacts are scheduled.
+    pub procedure: Procedure,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self { alpha: 3, beta: 20, steps_to_stop: 3, stop: Stop::NoProgress, procedure: Procedure::Iterative }
+    }
+}
+
+/// When a lookup ends, besides having nobody left to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Stop {
+    /// After `steps_to_stop` answers in a row that named nobody new and near (py-dht).
+    #[default]
+    NoProgress,
+    /// When the beta closest known nodes have all answered (libp2p; Maymounkov and Mazières, section 2.3).
+    ClosestAnswered,
+}
+
+/// How a lookup's contacts are scheduled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Procedure {
+    /// By the clock: each answer is handled when it arrives.
+    #[default]
+    Iterative,
+    /// As py-dht does: evaluated at once, handled in the order of cost, the time kept in alpha lanes.
+    PyDht,
+}
+
+/// What is going on in a network now.
+#[derive(Resource, Clone, Debug)]
+pub struct Activity {
+    /// What the operations do.
+    pub kind: Kind,
+    /// How their lookups are run.
+    pub rules: Rules,
+    /// Seed of the network.
+    pub network_seed: u64,
+    /// Number of nodes that answer.
+    pub online: u64,
+    /// Whether ended operations carry their recall.
+    pub recall: bool,
+    /// Whether single connections are recorded.
+    pub connections: bool,
+}
+
+/// The window of time that is being simulated, µs.
+#[derive(Resource, Clone, Copy, Debug, Default)]
+pub struct Window {
+    /// Its first microsecond.
+    pub from_us: u64,
+    /// The one after its last.
+    pub until_us: u64,
+    /// When operations of the phase are cut off, if ever.
+    pub cut_us: Option<u64>,
+    /// Length of a row of the ticks table.
+    pub tick_us: u64,
+    /// Whether operations that ended let others start in the same window.
+    pub again: bool,
+}
+
+/// The four stages of a step, in this order.
+#[derive(SystemSet, Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Stages {
+    /// Operations that are due enter.
+    Start,
+    /// What completes is handled, contacts are sent.
+    Advance,
+    /// Sends are charged, stores entered.
+    Settle,
+    /// What happened is written down.
+    Record,
+}
+
+/// Name of the schedule of a step.
+#[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Step;
+
+/// The schedule of a step.
+pub fn schedule() -> Schedule {
+    let mut schedule = Schedule::new(Step);
+    schedule.set_build_settings(ScheduleBuildSettings {
+        ambiguity_detection: LogLevel::Error,
+        ..Default::default()
+    });
+    schedule.configure_sets((Stages::Start, Stages::Advance, Stages::Settle, Stages::Record).chain());
+    schedule.add_systems((
+        start::start_operations.in_set(Stages::Start),
+        (advance::advance_operations, start::admit_successors).chain().in_set(Stages::Advance),
+        settle::settle_contacts.in_set(Stages::Settle).run_if(is_complete),
+        (record::record_step, start::free_slots).chain().in_set(Stages::Record).run_if(is_complete),
+    ));
+    schedule
+}
+
+/// Whether nothing more starts in this window.
+fn is_complete(window: Res<Window>) -> bool {
+    !window.again
+}
