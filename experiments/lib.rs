@@ -1,1 +1,14 @@
+//! kadsim: a data-oriented simulator of Kademlia networks of millions of nodes.
 
+pub mod estimate;
+pub mod file;
+pub mod import;
+pub mod inputs;
+pub mod inspect;
+pub mod output;
+pub mod run;
+pub mod summary;
+pub mod workload;
+
+pub use kadsim_engine as engine;
+pub use kadsim_systems as systems;

@@ -44,6 +44,14 @@ impl Ids {
         }
     }
 
+    /// The seed of the keys of generated nodes, `None` for imported ones.
+    pub fn key_seed(&self) -> Option<u64> {
+        match self.base {
+            Base::Generated { key_seed, .. } => Some(key_seed),
+            Base::Imported { .. } => None,
+        }
+    }
+
     /// Gives the next row an id.
     pub fn add(&mut self, id: i64) {
         self.added.push(id);

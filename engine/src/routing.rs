@@ -213,6 +213,33 @@ impl Tables {
         }
     }
 
+    /// Number of entries of the owner's table, and of its non-empty buckets.
+    pub fn size(&self, population: &Population, owner: Row, table: Table) -> (u32, u8) {
+        let key = population.key(owner);
+        let (mut entries, mut buckets) = (0, 0);
+        if let Some(slot) = table.overlay_slot() {
+            let mut shared: Vec<u32> =
+                self.overlay[slot].iter().map(|&row| population.key(row).shared_bits(key)).collect();
+            entries = shared.len();
+            shared.sort_unstable();
+            shared.dedup();
+            buckets = shared.len() as u8;
+        } else if table == Table::LAID_OUT {
+            let mut rest = population.sorted();
+            for bucket in 0..Key::BITS {
+                if rest <= 1 {
+                    break;
+                }
+                let deeper = population.subtree(key, bucket + 1).len();
+                let candidates = rest - deeper;
+                entries += candidates.min(self.rule.k());
+                buckets += u8::from(candidates > 0);
+                rest = deeper;
+            }
+        }
+        (entries as u32, buckets)
+    }
+
     /// Calls `visit` with each non-empty bucket of the owner's table and its entries, nearest to the
     /// owner first.
     pub fn for_each_bucket(

@@ -141,6 +141,7 @@ impl Network {
         world.insert_resource(Sends::default());
         world.insert_resource(Recorded::default());
         world.insert_resource(Queue::default());
+        world.insert_resource(step::Timings::default());
         world.insert_resource(Window { tick_us: spec.tick_us, ..Window::default() });
         world.insert_resource(Activity {
             kind: Kind::Lookup,
@@ -308,6 +309,11 @@ impl Network {
     /// Rows recorded since the last time they were taken.
     pub fn recorded(&mut self) -> &mut Recorded {
         self.world.resource_mut::<Recorded>().into_inner()
+    }
+
+    /// Takes the time that steps have spent since the last call.
+    pub fn take_timings(&mut self) -> step::Timings {
+        std::mem::take(self.world.resource_mut::<step::Timings>().into_inner())
     }
 
     /// What operations are and how they are recorded.

@@ -9,6 +9,8 @@
 //! An operation that ends may let a waiting one of the same origin start within the window. The schedule
 //! then runs over the same window again, settling and recording only when nothing is left to start.
 
+use std::time::{Duration, Instant};
+
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{
     IntoScheduleConfigs, LogLevel, ScheduleBuildSettings, ScheduleLabel, SystemSet,
@@ -117,12 +119,42 @@ pub fn schedule() -> Schedule {
     });
     schedule.configure_sets((Stages::Start, Stages::Advance, Stages::Settle, Stages::Record).chain());
     schedule.add_systems((
-        start::start_operations.in_set(Stages::Start),
-        (advance::advance_operations, start::admit_successors).chain().in_set(Stages::Advance),
-        settle::settle_contacts.in_set(Stages::Settle).run_if(is_complete),
-        (record::record_step, start::free_slots).chain().in_set(Stages::Record).run_if(is_complete),
+        (start_clock, start::start_operations, lap(0)).chain().in_set(Stages::Start),
+        (advance::advance_operations, start::admit_successors, lap(1)).chain().in_set(Stages::Advance),
+        (settle::settle_contacts, lap(2)).chain().in_set(Stages::Settle).run_if(is_complete),
+        (record::record_step, start::free_slots, lap(3)).chain().in_set(Stages::Record).run_if(is_complete),
     ));
     schedule
+}
+
+/// Wall time spent in the stages of steps since it was last taken.
+#[derive(Resource, Clone, Copy, Debug, Default)]
+pub struct Timings {
+    /// By stage, in the order of [`Timings::STAGES`].
+    pub stages: [Duration; 4],
+    /// Steps.
+    pub steps: u64,
+    last: Option<Instant>,
+}
+
+impl Timings {
+    /// Names of the stages.
+    pub const STAGES: [&'static str; 4] = ["start", "advance", "settle", "record"];
+}
+
+fn start_clock(mut timings: ResMut<Timings>) {
+    timings.last = Some(Instant::now());
+}
+
+/// A system that books the time since the one before to a stage.
+fn lap(stage: usize) -> impl FnMut(ResMut<Timings>) {
+    move |mut timings| {
+        let now = Instant::now();
+        if let Some(last) = timings.last.replace(now) {
+            timings.stages[stage] += now - last;
+        }
+        timings.steps += u64::from(stage + 1 == Timings::STAGES.len());
+    }
 }
 
 /// Whether nothing more starts in this window.

@@ -19,7 +19,7 @@ columns! {
     buckets: Number<UInt8Type>, "1", "Buckets that are not empty";
     contacts: Number<UInt64Type>, "1", "Connections received in the phase";
     segments: Number<UInt64Type>, "1", "Segments held at the phase's end";
-    overhead_ms: Millis, "ms", "Overhead at the phase's end";
+    overhead_ms: Millis, "ms", "The node's overhead counter at the phase's end";
 }
 
 /// One node at the end of a phase.
@@ -43,7 +43,7 @@ pub struct NodeRow {
     pub contacts: u64,
     /// Segments it holds.
     pub segments: u64,
-    /// Overhead it has, in µs.
+    /// Its overhead counter, in µs.
     pub overhead_us: u64,
 }
 

@@ -24,14 +24,14 @@ columns! {
     start_ms: Millis, "ms", "When the operation began";
     end_ms: OptionalMillis, "ms", "When the operation ended; null if it was cut off";
     duration_ms: OptionalMillis, "ms", "end_ms - start_ms";
-    attempts: Number<UInt32Type>, "1", "Contacts sent, stores not counted";
+    attempts: Number<UInt32Type>, "1", "Nodes contacted, stores not counted";
     completed: Number<UInt32Type>, "1", "Contacts that came back, answered or failed";
     succeeded: Number<UInt32Type>, "1", "Contacts answered";
     failed: Number<UInt32Type>, "1", "Contacts that failed";
-    abandoned: Number<UInt32Type>, "1", "Contacts still under way at the end";
-    depth: Number<UInt32Type>, "1", "Longest chain of answers that led to a contact";
+    abandoned: Number<UInt32Type>, "1", "Contacts in flight at the stop, their answers unused";
+    depth: Number<UInt32Type>, "1", "Answers in the chain that led to a result, the longest; in a retrieve to the holder";
     known: Number<UInt32Type>, "1", "Nodes learned of";
-    recall: Optional<Float32Type>, "1", "Share of the truly closest nodes that the result has, 0 to 1";
+    recall: Optional<Float32Type>, "1", "Share of the beta closest online nodes that are in the result, 0 to 1";
     found: Flag<true>, "1", "Whether the segment was found; retrieves only";
     holder: Optional<Int64Type>, "node id", "Node the segment came from";
     stored: Optional<UInt32Type>, "1", "Nodes that keep the segment; provides only";
@@ -62,7 +62,7 @@ pub struct OperationRow {
     pub start_us: u64,
     /// When it ended, in µs; none if it was cut off.
     pub end_us: Option<u64>,
-    /// Contacts sent, stores not counted.
+    /// Nodes contacted, stores not counted.
     pub attempts: u32,
     /// Contacts that came back, answered or failed.
     pub completed: u32,
@@ -70,13 +70,13 @@ pub struct OperationRow {
     pub succeeded: u32,
     /// Contacts that failed.
     pub failed: u32,
-    /// Contacts still under way at the end.
+    /// Contacts in flight at the stop, their answers unused.
     pub abandoned: u32,
-    /// Longest chain of answers that led to a contact.
+    /// Answers in the chain that led to a result, the longest; in a retrieve to the holder.
     pub depth: u32,
     /// Nodes learned of.
     pub known: u32,
-    /// Share of the truly closest nodes that the result has, 0 to 1.
+    /// Share of the beta closest online nodes that are in the result, 0 to 1.
     pub recall: Option<f32>,
     /// Whether the segment was found; retrieves only.
     pub found: Option<bool>,

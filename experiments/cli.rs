@@ -1,0 +1,303 @@
+//! The command line: arguments, what is printed, and the exit status.
+//!
+//! Results go to stdout; progress and diagnostics to stderr. Exit status 0: done; 1: the run failed, hit
+//! `max_ms`, or an `[[expect]]` does not hold; 2: wrong usage or invalid experiment; 130: interrupted.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use kadsim::estimate::{self, human};
+use kadsim::file::{self, Invalid, Loaded};
+use kadsim::run::{self, Options, Report, RunError};
+use kadsim::{inputs, inspect};
+use serde_json::{Value, json};
+
+/// Simulates Kademlia networks of millions of nodes from an experiment file.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run an experiment and write its tables
+    Run(RunArgs),
+    /// Validate an experiment, print it with all defaults and an estimate of memory, and run nothing
+    Check {
+        #[command(flatten)]
+        experiment: ExperimentArgs,
+    },
+    /// Show what a run folder or a table holds: columns, rows, seed, digest of the content
+    Inspect {
+        /// A run folder or a .parquet table
+        path: PathBuf,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Args)]
+struct ExperimentArgs {
+    /// The experiment file (TOML)
+    file: PathBuf,
+    /// Override a key of the file, e.g. link.fast_error.rate=0.2 or phase.seeding.count=100
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    overrides: Vec<String>,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    #[command(flatten)]
+    experiment: ExperimentArgs,
+    /// Write to this folder instead of the experiment's output.dir
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Threads to use [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
+    /// Override the experiment's seed
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Replace a finished run
+    #[arg(long)]
+    force: bool,
+    /// Show no progress and no closing table
+    #[arg(long)]
+    quiet: bool,
+    /// Print the results as one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+/// Parses, runs, and says how it went.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match execute(&cli.command) {
+        Ok(status) => status,
+        // Whoever reads stdout has gone away: there is nobody to tell.
+        Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            let (text, status) = failure.describe();
+            let _ = writeln!(io::stderr(), "{text}");
+            ExitCode::from(status)
+        }
+    }
+}
+
+/// Why a command has no result.
+enum Failure {
+    Invalid(Invalid),
+    Run(RunError),
+    Io(io::Error),
+    Other(anyhow::Error),
+}
+
+impl Failure {
+    fn describe(&self) -> (String, u8) {
+        let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        match self {
+            Failure::Invalid(invalid) | Failure::Run(RunError::Invalid(invalid)) => (invalid.render(color), 2),
+            Failure::Run(error) => {
+                let status = match error {
+                    RunError::Interrupted(_) => 130,
+                    RunError::Failed { .. } => 1,
+                    _ => 2,
+                };
+                (format!("error: {error}"), status)
+            }
+            Failure::Io(error) => (format!("error: cannot write to stdout: {error}"), 1),
+            Failure::Other(error) => (format!("error: {error:#}"), 2),
+        }
+    }
+}
+
+fn execute(command: &Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Run(args) => run(args),
+        Command::Check { experiment } => check(experiment),
+        Command::Inspect { path } => {
+            let text = inspect::inspect(path).map_err(Failure::Other)?;
+            print(&text)
+        }
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(*shell, &mut Cli::command(), "kadsim", &mut script);
+            print(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+fn print(text: &str) -> Result<ExitCode, Failure> {
+    let mut stdout = io::stdout().lock();
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    write!(stdout, "{text}{end}").and_then(|()| stdout.flush()).map_err(Failure::Io)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load(args: &ExperimentArgs, seed: Option<u64>) -> Result<Loaded, Failure> {
+    let mut overrides = args.overrides.clone();
+    overrides.extend(seed.map(|seed| format!("seed={seed}")));
+    file::load(&args.file, &overrides).map_err(Failure::Invalid)
+}
+
+fn check(args: &ExperimentArgs) -> Result<ExitCode, Failure> {
+    let loaded = load(args, None)?;
+    let inputs = inputs::read(&loaded).map_err(Failure::Invalid)?;
+    let need = estimate::estimate(&loaded.experiment, u64::from(inputs.nodes));
+    let has = estimate::machine_memory();
+    let parts = [
+        ("nodes", need.nodes),
+        ("routing tables", need.tables),
+        ("operations in flight", need.operations),
+        ("stored segments", need.segments),
+        ("recording", need.recording),
+        ("in all", need.total()),
+        ("this machine has", has),
+    ];
+    let mut text = loaded.experiment.to_toml();
+    text.push_str("\n# Estimated memory\n");
+    for (part, bytes) in parts {
+        text.push_str(&format!("# {part:<22}{:>12}\n", human(bytes)));
+    }
+    print(&text)?;
+    if need.total() > has {
+        return Err(Failure::Run(RunError::Memory { need: human(need.total()), has: human(has) }));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let loaded = load(&args.experiment, args.seed)?;
+    // The second time, the process ends at once: the run stays `.partial`, as it would by a kill.
+    let on_interrupt = || {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    };
+    ctrlc::set_handler(on_interrupt).map_err(|error| Failure::Other(error.into()))?;
+    let options = Options {
+        out: args.out.clone(),
+        threads: args.threads.map(usize::from),
+        force: args.force,
+        progress: !args.quiet && io::stderr().is_terminal(),
+        interrupted: &INTERRUPTED,
+    };
+    let report = run::run(&loaded, &options).map_err(Failure::Run)?;
+    if args.json {
+        print(&document(&loaded, &report))?;
+    } else if !args.quiet {
+        print(&closing_table(&loaded, &report))?;
+    }
+    for name in &report.cut_off {
+        let _ = writeln!(io::stderr(), "error: phase \"{name}\" was cut off by its max_ms");
+    }
+    let mut failed = !report.cut_off.is_empty();
+    for verdict in report.verdicts.iter().filter(|verdict| !verdict.holds()) {
+        failed = true;
+        let [low, high] = verdict.within;
+        let value = verdict.value.map_or("no value".to_owned(), |value| value.to_string());
+        let _ = writeln!(io::stderr(), "error: expected {} within [{low}, {high}], got {value}", verdict.metric);
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The results as one JSON document.
+fn document(loaded: &Loaded, report: &Report) -> String {
+    let verdicts = report.verdicts.iter().map(|verdict| {
+        json!({
+            "metric": verdict.metric, "within": verdict.within, "value": verdict.value,
+            "holds": verdict.holds(), "source": verdict.source,
+        })
+    });
+    let document = json!({
+        "experiment": loaded.experiment.name,
+        "seed": loaded.experiment.seed,
+        "path": report.path,
+        "seconds": report.seconds,
+        "rows": report.rows.iter().map(|(table, rows)| ((*table).to_owned(), Value::from(*rows))).collect::<serde_json::Map<_, _>>(),
+        "cut_off": report.cut_off,
+        "expects": verdicts.collect::<Vec<_>>(),
+        "summary": report.summary,
+    });
+    serde_json::to_string_pretty(&document).unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+/// The closing table: a line for each phase.
+fn closing_table(loaded: &Loaded, report: &Report) -> String {
+    let number = |key: &str| report.summary.get(key).and_then(Value::as_f64);
+    let show = |value: Option<f64>, decimals: usize| value.map_or("-".to_owned(), |v| format!("{v:.decimals$}"));
+    let mut lines = vec![
+        ["phase", "kind", "operations", "p50 ms", "p90 ms", "p99 ms", "contacts", "depth", "recall", "found", "stored"]
+            .map(str::to_owned),
+    ];
+    for phase in &loaded.experiment.phases {
+        let name = &phase.name;
+        let get = |statistic: &str| number(&format!("{name}.{statistic}"));
+        lines.push([
+            name.clone(),
+            phase.kind.to_string(),
+            show(get("attempts.count"), 0),
+            show(get("duration_ms.p50"), 1),
+            show(get("duration_ms.p90"), 1),
+            show(get("duration_ms.p99"), 1),
+            show(get("attempts.mean"), 2),
+            show(get("depth.mean"), 2),
+            show(get("recall.mean"), 4),
+            show(get("found.mean"), 4),
+            show(get("stored.mean"), 2),
+        ]);
+    }
+    let mut text = aligned(&lines, 2);
+    for verdict in &report.verdicts {
+        let [low, high] = verdict.within;
+        let holds = if verdict.holds() { "holds" } else { "FAILS" };
+        let value = verdict.value.map_or("no value".to_owned(), |value| format!("{value}"));
+        text.push_str(&format!("\n{holds}: {} = {value} within [{low}, {high}]", verdict.metric));
+        if let Some(source) = &verdict.source {
+            text.push_str(&format!("  ({source})"));
+        }
+    }
+    let tables = report.rows.iter().filter(|(table, _)| *table != "timings");
+    let tables: Vec<String> = tables.map(|(table, rows)| format!("{table} {rows}")).collect();
+    text.push_str(&format!(
+        "\n{} in {:.1} s; rows: {}\n",
+        display(&report.path),
+        report.seconds,
+        tables.join(", ")
+    ));
+    text
+}
+
+fn display(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Columns next to each other, the first `left` to the left, the others to the right.
+fn aligned<const N: usize>(lines: &[[String; N]], left: usize) -> String {
+    let width: Vec<usize> =
+        (0..N).map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)).collect();
+    let mut text = String::new();
+    for line in lines {
+        let cells: Vec<String> = line
+            .iter()
+            .enumerate()
+            .map(|(column, cell)| {
+                let width = width[column];
+                if column < left { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+            })
+            .collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}

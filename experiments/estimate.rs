@@ -1,0 +1,146 @@
+//! How much memory an experiment will need, before it is run.
+
+use kadsim_engine::random::Probability;
+
+use crate::file::{Delay, Experiment, Kind, Layout, Origin, Phase, Work};
+
+/// Estimated peak memory by part, bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Node entities: components and what the ECS keeps for each.
+    pub nodes: u64,
+    /// Routing tables and the index over the keys.
+    pub tables: u64,
+    /// Operations in flight.
+    pub operations: u64,
+    /// Stored segments.
+    pub segments: u64,
+    /// Tables being written, and everything else.
+    pub recording: u64,
+}
+
+impl Estimate {
+    /// All of it, bytes.
+    pub fn total(&self) -> u64 {
+        [self.nodes, self.tables, self.operations, self.segments, self.recording]
+            .into_iter()
+            .fold(0, u64::saturating_add)
+    }
+}
+
+/// Bytes a node takes as an entity with four components: 32 of data, 32 of change ticks, the rest the
+/// ECS's own book; measured, see README.
+const NODE_BYTES: u64 = 116;
+/// Bytes an operation in flight takes: about 200 known nodes of 16 bytes, doubled by growth.
+const OPERATION_BYTES: u64 = 7000;
+/// Bytes of a stored segment while a phase stores: an entry of the map, then of the arena.
+const STORE_BYTES: u64 = 64;
+/// Row groups of the tables being written and what the process takes anyhow.
+const RECORDING_BYTES: u64 = 256 << 20;
+
+/// The estimate for an experiment over this many nodes.
+pub fn estimate(experiment: &Experiment, nodes: u64) -> Estimate {
+    let k = f64::from(experiment.network.bucket_size);
+    let entries = table_entries(nodes, k);
+    let levels = (nodes as f64 / k).max(1.0).log2().ceil() + 1.0;
+    let table = match experiment.layout {
+        Layout::Dense => levels * (4.0 * k + 1.0) + 2.0 * k * 4.0 + 4.0,
+        Layout::Packed => entries * 4.0 + levels + 4.0,
+        Layout::Implicit => 0.0,
+    };
+    let in_flight = experiment.phases.iter().map(|phase| in_flight(experiment, phase, nodes)).max().unwrap_or(0);
+    let provided = experiment.phases.iter().filter(|phase| phase.kind == Kind::Provide);
+    let stores = provided
+        .map(|phase| operations(phase, nodes).saturating_mul(u64::from(experiment.lookup.beta)))
+        .fold(0, u64::saturating_add);
+    Estimate {
+        nodes: nodes.saturating_mul(NODE_BYTES),
+        tables: ((table * 1.05 + 4.0) * nodes as f64) as u64,
+        operations: in_flight.saturating_mul(OPERATION_BYTES),
+        segments: stores.saturating_mul(STORE_BYTES),
+        recording: RECORDING_BYTES,
+    }
+}
+
+/// Expected number of entries of a table: buckets hold at most k of n / 2^(i+1) candidates.
+fn table_entries(nodes: u64, k: f64) -> f64 {
+    (0..64).map(|bucket| (nodes as f64 / 2f64.powi(bucket + 1)).min(k)).sum()
+}
+
+/// Operations of a phase, as far as the file tells.
+pub fn operations(phase: &Phase, nodes: u64) -> u64 {
+    match phase.work {
+        Work::Trace { .. } => 0,
+        Work::Drawn { origin, count, .. } => count.saturating_mul(origins(origin, nodes).unwrap_or(1)),
+    }
+}
+
+fn origins(origin: Origin, nodes: u64) -> Option<u64> {
+    match origin {
+        Origin::Random => None,
+        Origin::One | Origin::Node(_) => Some(1),
+        Origin::Each => Some(nodes),
+        Origin::Sample(size) => Some(u64::from(size)),
+    }
+}
+
+/// How many operations of a phase are in flight at once: all that start within the time that one takes.
+fn in_flight(experiment: &Experiment, phase: &Phase, nodes: u64) -> u64 {
+    let Work::Drawn { origin, spread_us, .. } = &phase.work else {
+        return 0;
+    };
+    let total = operations(phase, nodes);
+    let rate = if *spread_us == 0 {
+        1.0
+    } else {
+        (duration_us(experiment, nodes) / *spread_us as f64).min(1.0)
+    };
+    // What starts in one window is in a slot until the window is over.
+    let at_once = ((total as f64 * rate) as u64).max(total.min(1 << 17));
+    let limit = phase.parallel.and_then(|parallel| origins(*origin, nodes)?.checked_mul(u64::from(parallel)));
+    at_once.min(limit.unwrap_or(u64::MAX))
+}
+
+/// Generous guess at how long an operation takes, µs.
+fn duration_us(experiment: &Experiment, nodes: u64) -> f64 {
+    let link = &experiment.link;
+    let faults = [&link.fast_error, &link.slow_error].into_iter().flatten();
+    let errors: f64 = faults
+        .filter(|error| Probability::new(error.rate).is_possible())
+        .map(|error| error.rate * longest_us(&error.delay))
+        .sum();
+    let contact = 2.0 * longest_us(&link.delay) + errors + link.overhead_us as f64;
+    let contacts = (nodes as f64).max(2.0).log2() + 4.0;
+    contact * contacts
+}
+
+fn longest_us(delay: &Delay) -> f64 {
+    match delay {
+        Delay::Constant(delay) => *delay as f64,
+        Delay::Uniform { high, .. } => *high as f64,
+        Delay::Choice(delays) => delays.iter().copied().max().unwrap_or(0) as f64,
+    }
+}
+
+/// Bytes as a person reads them.
+pub fn human(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = bytes as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// Memory of this machine or of the control group the process runs in, bytes; the largest number where the
+/// system does not say.
+pub fn machine_memory() -> u64 {
+    let Ok(mut system) = sysinfo::System::new() else {
+        return u64::MAX;
+    };
+    system.refresh_memory();
+    let group = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory);
+    system.total_memory().min(group)
+}

@@ -1,0 +1,648 @@
+//! What a run folder or a table holds, and a digest of the content.
+//!
+//! The digest is SHA-256 over names, types and values, and over nothing else: row groups, compression,
+//! encodings, metadata and batch sizes do not enter. Each column is a stream of its own: per value one
+//! byte for present (1) or absent (0), then, if present, the value in little-endian bytes; strings and
+//! lists are preceded by their length as 8 bytes, dictionaries count as their strings. A table's digest
+//! is over its number of rows and each column's name, type and stream; a folder's is over the names and
+//! digests of all its tables but `timings.parquet`, and `summary.json`.
+
+use std::fmt::Write as _;
+use std::fs::{self, File};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow, bail};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{
+    DataType, Field, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use sha2::{Digest, Sha256};
+
+/// The table that depends on the machine, and so stays out of a folder's digest.
+const TIMINGS: &str = "timings.parquet";
+const SUMMARY: &str = "summary.json";
+const METADATA: [&str; 4] = [
+    "kadsim.experiment",
+    "kadsim.seed",
+    "kadsim.version",
+    "kadsim.complete",
+];
+
+/// One column of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnSummary {
+    /// Its name.
+    pub name: String,
+    /// Its type; `?` at the end where values may be absent.
+    pub data_type: String,
+    /// Its unit, `-` where none is noted.
+    pub unit: String,
+    /// Absent values.
+    pub nulls: u64,
+    /// SHA-256 of its values, in hex.
+    pub digest: String,
+}
+
+/// One table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableSummary {
+    /// Experiment, seed, version and complete (`true` or `false`), where the file says them.
+    pub metadata: [Option<String>; 4],
+    /// Its rows.
+    pub rows: u64,
+    /// Its columns, in order.
+    pub columns: Vec<ColumnSummary>,
+    /// SHA-256 of its content, in hex.
+    pub digest: String,
+}
+
+/// Describes a run folder or one table, as aligned text with a line break at the end.
+///
+/// In a folder that is not finished (its name ends in `.partial`), a table that cannot be read is noted
+/// in its place.
+///
+/// # Errors
+/// When the path is not there, holds no table, or a table (of a finished run) cannot be read. The path is
+/// in the message.
+pub fn inspect(path: &Path) -> Result<String> {
+    let found = fs::metadata(path).with_context(|| path.display().to_string())?;
+    if found.is_dir() {
+        return folder(path);
+    }
+    Ok(describe_table(path, &summarise(path)?))
+}
+
+/// The digest of a table's or a folder's content: SHA-256 in hex.
+///
+/// # Errors
+/// When the path is not there or cannot be read; the path is in the message.
+pub fn digest(path: &Path) -> Result<String> {
+    let found = fs::metadata(path).with_context(|| path.display().to_string())?;
+    if !found.is_dir() {
+        return Ok(summarise(path)?.digest);
+    }
+    let mut parts = Vec::new();
+    for table in tables(path)? {
+        if name_of(&table) != TIMINGS {
+            parts.push((name_of(&table), summarise(&table)?.digest));
+        }
+    }
+    folder_digest(path, parts)
+}
+
+/// Reads a table through and says what it holds.
+///
+/// # Errors
+/// When the file is not there, or not a whole Parquet file; the path is in the message.
+pub fn summarise(path: &Path) -> Result<TableSummary> {
+    // A panic of the Parquet reader over a damaged file, should one be left in it, is an error too.
+    catch_unwind(AssertUnwindSafe(|| scan(path)))
+        .unwrap_or_else(|_| Err(anyhow!("the file is damaged")))
+        .with_context(|| format!("{}: not a readable Parquet table", path.display()))
+}
+
+fn folder(path: &Path) -> Result<String> {
+    let partial = path.to_string_lossy().ends_with(".partial");
+    let tables = tables(path)?;
+    if tables.is_empty() {
+        bail!("{}: no tables (*.parquet) in this folder", path.display());
+    }
+    let state = if partial { "not finished" } else { "finished" };
+    let mut text = format!("{}\nrun      {state}\n", path.display());
+    let summary = path.join(SUMMARY).is_file();
+    let _ = writeln!(text, "summary  {}", if summary { SUMMARY } else { "none" });
+    let mut parts = Vec::new();
+    let mut bodies = String::new();
+    let mut unreadable = false;
+    for table in &tables {
+        let name = name_of(table);
+        match summarise(table) {
+            Ok(summary) => {
+                bodies += "\n";
+                bodies += &describe_table(Path::new(&name), &summary);
+                if name != TIMINGS {
+                    parts.push((name, summary.digest));
+                }
+            }
+            Err(error) if partial => {
+                unreadable |= name != TIMINGS;
+                let _ = writeln!(bodies, "\n{name}\nunreadable: {:#}", root(&error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let digest = match unreadable {
+        true => "none: a table cannot be read".to_owned(),
+        false => folder_digest(path, parts)?,
+    };
+    let _ = writeln!(text, "digest   {digest}");
+    Ok(text + &bodies)
+}
+
+fn root(error: &anyhow::Error) -> String {
+    error.root_cause().to_string()
+}
+
+/// The tables in a folder, by name.
+fn tables(path: &Path) -> Result<Vec<PathBuf>> {
+    let context = || path.display().to_string();
+    let mut tables = Vec::new();
+    for entry in fs::read_dir(path).with_context(context)? {
+        let file = entry.with_context(context)?.path();
+        if file.extension().is_some_and(|end| end == "parquet") && file.is_file() {
+            tables.push(file);
+        }
+    }
+    tables.sort();
+    Ok(tables)
+}
+
+fn name_of(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+/// One digest over the tables' digests, which are in order of their names, and the summary.
+fn folder_digest(path: &Path, parts: Vec<(String, String)>) -> Result<String> {
+    let mut hasher = Sha256::new();
+    for (name, digest) in parts {
+        add_bytes(&mut hasher, name.as_bytes());
+        add_bytes(&mut hasher, digest.as_bytes());
+    }
+    let summary = path.join(SUMMARY);
+    if summary.is_file() {
+        let content = fs::read(&summary).with_context(|| summary.display().to_string())?;
+        add_bytes(&mut hasher, SUMMARY.as_bytes());
+        add_bytes(&mut hasher, &content);
+    }
+    Ok(hex(hasher))
+}
+
+fn describe_table(path: &Path, table: &TableSummary) -> String {
+    let mut text = format!("{}\n", path.display());
+    for (key, value) in METADATA.iter().zip(&table.metadata) {
+        let name = key.trim_start_matches("kadsim.");
+        let _ = writeln!(text, "{name:<10}  {}", value.as_deref().unwrap_or("-"));
+    }
+    let _ = writeln!(text, "{:<10}  {}", "rows", table.rows);
+    let _ = writeln!(text, "{:<10}  {}", "digest", table.digest);
+    let mut lines = vec![["column", "type", "unit", "nulls", "digest"].map(str::to_owned)];
+    lines.extend(table.columns.iter().map(|column| {
+        [
+            column.name.clone(),
+            column.data_type.clone(),
+            column.unit.clone(),
+            column.nulls.to_string(),
+            column.digest[..12].to_owned(),
+        ]
+    }));
+    let width = |i: usize| lines.iter().map(|line| line[i].chars().count()).max();
+    let widths: [usize; 5] = std::array::from_fn(|i| width(i).unwrap_or(0));
+    for [name, data_type, unit, nulls, digest] in &lines {
+        let [a, b, c, d, _] = widths;
+        let line = format!("{name:<a$}  {data_type:<b$}  {unit:<c$}  {nulls:>d$}  {digest}");
+        let _ = writeln!(text, "  {}", line.trim_end());
+    }
+    text
+}
+
+fn scan(path: &Path) -> Result<TableSummary> {
+    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?;
+    let fields = builder.schema().fields().clone();
+    let pairs = builder.metadata().file_metadata().key_value_metadata();
+    let metadata = METADATA.map(|key| {
+        let pair = pairs?.iter().find(|pair| pair.key == key)?;
+        pair.value.clone()
+    });
+    let mut hashers = vec![Sha256::new(); fields.len()];
+    let mut nulls = vec![0; fields.len()];
+    let mut rows = 0;
+    for batch in builder.build()? {
+        let batch = batch?;
+        rows += batch.num_rows() as u64;
+        for (i, array) in batch.columns().iter().enumerate() {
+            nulls[i] += array.null_count() as u64;
+            let mut bytes = Vec::new();
+            encode(array, &mut bytes).with_context(|| format!("column {}", fields[i].name()))?;
+            hashers[i].update(&bytes);
+        }
+    }
+    let mut whole = Sha256::new();
+    whole.update(rows.to_le_bytes());
+    let mut columns = Vec::with_capacity(fields.len());
+    for ((field, hasher), nulls) in fields.iter().zip(hashers).zip(nulls) {
+        let digest = hex(hasher);
+        add_bytes(&mut whole, field.name().as_bytes());
+        add_bytes(&mut whole, type_name(field.data_type()).as_bytes());
+        add_bytes(&mut whole, digest.as_bytes());
+        columns.push(column_summary(field, nulls, digest));
+    }
+    Ok(TableSummary {
+        metadata,
+        rows,
+        columns,
+        digest: hex(whole),
+    })
+}
+
+fn column_summary(field: &Field, nulls: u64, digest: String) -> ColumnSummary {
+    let unit = field.metadata().get("unit");
+    let null = if field.is_nullable() { "?" } else { "" };
+    ColumnSummary {
+        name: field.name().clone(),
+        data_type: type_name(field.data_type()) + null,
+        unit: unit.map_or("-", String::as_str).to_owned(),
+        nulls,
+        digest,
+    }
+}
+
+/// A type as CONTRACT.md writes it, with no trace of how the values are encoded.
+fn type_name(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Dictionary(_, values) => type_name(values),
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string".to_owned(),
+        DataType::List(element) | DataType::LargeList(element) => {
+            format!("list<{}>", type_name(element.data_type()))
+        }
+        DataType::Boolean => "bool".to_owned(),
+        DataType::Float64 => "f64".to_owned(),
+        DataType::Float32 => "f32".to_owned(),
+        DataType::UInt64 => "u64".to_owned(),
+        DataType::UInt32 => "u32".to_owned(),
+        DataType::UInt16 => "u16".to_owned(),
+        DataType::UInt8 => "u8".to_owned(),
+        DataType::Int64 => "i64".to_owned(),
+        DataType::Int32 => "i32".to_owned(),
+        DataType::Int16 => "i16".to_owned(),
+        DataType::Int8 => "i8".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Appends each value of an array, as the module's head says. Types that are not in kadsim's tables
+/// count as the strings they print as.
+fn encode(array: &ArrayRef, bytes: &mut Vec<u8>) -> Result<()> {
+    match array.data_type() {
+        DataType::UInt8 => numbers::<UInt8Type, 1>(array, bytes, u8::to_le_bytes),
+        DataType::UInt16 => numbers::<UInt16Type, 2>(array, bytes, u16::to_le_bytes),
+        DataType::UInt32 => numbers::<UInt32Type, 4>(array, bytes, u32::to_le_bytes),
+        DataType::UInt64 => numbers::<UInt64Type, 8>(array, bytes, u64::to_le_bytes),
+        DataType::Int8 => numbers::<Int8Type, 1>(array, bytes, i8::to_le_bytes),
+        DataType::Int16 => numbers::<Int16Type, 2>(array, bytes, i16::to_le_bytes),
+        DataType::Int32 => numbers::<Int32Type, 4>(array, bytes, i32::to_le_bytes),
+        DataType::Int64 => numbers::<Int64Type, 8>(array, bytes, i64::to_le_bytes),
+        DataType::Float32 => numbers::<Float32Type, 4>(array, bytes, f32::to_le_bytes),
+        DataType::Float64 => numbers::<Float64Type, 8>(array, bytes, f64::to_le_bytes),
+        DataType::Boolean => {
+            for value in array.as_boolean() {
+                bytes.extend(value.map_or(&[0][..], |value| if value { &[1, 1] } else { &[1, 0] }));
+            }
+        }
+        DataType::Utf8 => {
+            for value in array.as_string::<i32>() {
+                present(bytes, value.is_some());
+                if let Some(value) = value {
+                    bytes.extend((value.len() as u64).to_le_bytes());
+                    bytes.extend(value.as_bytes());
+                }
+            }
+        }
+        DataType::List(_) => {
+            for list in array.as_list::<i32>().iter() {
+                present(bytes, list.is_some());
+                if let Some(list) = list {
+                    bytes.extend((list.len() as u64).to_le_bytes());
+                    encode(&list, bytes)?;
+                }
+            }
+        }
+        DataType::LargeList(element) => {
+            encode(&cast(array, &DataType::List(element.clone()))?, bytes)?;
+        }
+        DataType::Dictionary(_, values) => encode(&cast(array, values)?, bytes)?,
+        _ => encode(&cast(array, &DataType::Utf8)?, bytes)?,
+    }
+    Ok(())
+}
+
+fn present(bytes: &mut Vec<u8>, present: bool) {
+    bytes.push(u8::from(present));
+}
+
+fn numbers<T: ArrowPrimitiveType, const N: usize>(
+    array: &ArrayRef,
+    bytes: &mut Vec<u8>,
+    to_bytes: impl Fn(T::Native) -> [u8; N],
+) {
+    bytes.reserve(array.len() * (N + 1));
+    for value in array.as_primitive::<T>() {
+        present(bytes, value.is_some());
+        if let Some(value) = value {
+            bytes.extend(to_bytes(value));
+        }
+    }
+}
+
+/// Adds bytes so that no other split of the same bytes gives the same digest.
+fn add_bytes(hasher: &mut Sha256, bytes: &[u8]) {
+    hasher.update((bytes.len() as u64).to_le_bytes());
+    hasher.update(bytes);
+}
+
+fn hex(hasher: Sha256) -> String {
+    let mut text = String::with_capacity(64);
+    for byte in hasher.finalize() {
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::Arc;
+
+    use arrow::array::{
+        DictionaryArray, Float64Array, Int8Array, Int32Array, Int64Builder, ListBuilder,
+        RecordBatch, StringArray, UInt64Array,
+    };
+    use arrow::datatypes::Schema;
+    use parquet::arrow::ArrowWriter;
+    use parquet::basic::{Compression, ZstdLevel};
+    use parquet::file::metadata::KeyValue;
+    use parquet::file::properties::{WriterProperties, WriterVersion};
+
+    use super::*;
+
+    fn batch(rows: u64, change: impl Fn(&mut Vec<u64>), names: ArrayRef) -> RecordBatch {
+        let mut keys: Vec<u64> = (0..rows).map(|i| i.wrapping_mul(u64::MAX / 3)).collect();
+        change(&mut keys);
+        let times = (0..rows).map(|i| (i % 3 > 0).then_some(i as f64 / 1000.0));
+        let mut lists = ListBuilder::new(Int64Builder::new());
+        for i in 0..rows as i64 {
+            lists.values().append_slice(&[i, -i][..i as usize % 3]);
+            lists.append(i % 5 > 0);
+        }
+        let unit = HashMap::from([("unit".to_owned(), "ms".to_owned())]);
+        let lists = lists.finish();
+        let schema = Schema::new(vec![
+            Field::new("key", DataType::UInt64, false),
+            Field::new("time_ms", DataType::Float64, true).with_metadata(unit),
+            Field::new("phase", names.data_type().clone(), false),
+            Field::new("result", lists.data_type().clone(), true),
+        ]);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(UInt64Array::from(keys)),
+            Arc::new(Float64Array::from_iter(times)),
+            names,
+            Arc::new(lists),
+        ];
+        RecordBatch::try_new(Arc::new(schema), columns).unwrap()
+    }
+
+    fn text(rows: u64) -> ArrayRef {
+        let names = (0..rows).map(|i| ["seeding", "sampling"][i as usize % 2]);
+        Arc::new(StringArray::from_iter_values(names))
+    }
+
+    fn write(path: &Path, batch: &RecordBatch, properties: WriterProperties) {
+        let file = File::create(path).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).unwrap();
+        writer.write(batch).unwrap();
+        let pairs = METADATA.iter().zip(["study", "42", "0.1.0", "true"]);
+        for (key, value) in pairs {
+            let pair = KeyValue::new((*key).to_owned(), value.to_owned());
+            writer.append_key_value_metadata(pair);
+        }
+        writer.close().unwrap();
+    }
+
+    fn plain() -> WriterProperties {
+        WriterProperties::builder().build()
+    }
+
+    fn digest_of(folder: &Path, batch: &RecordBatch, properties: WriterProperties) -> String {
+        let path = folder.join("t.parquet");
+        write(&path, batch, properties);
+        digest(&path).unwrap()
+    }
+
+    #[test]
+    fn the_digest_is_of_the_content_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let digest_of =
+            |batch: &RecordBatch, properties| digest_of(folder.path(), batch, properties);
+        let rows = 5000;
+        let reference = digest_of(&batch(rows, |_| (), text(rows)), plain());
+        let others = WriterProperties::builder()
+            .set_max_row_group_row_count(Some(77))
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_dictionary_enabled(false)
+            .set_writer_version(WriterVersion::PARQUET_2_0)
+            .set_data_page_size_limit(500)
+            .build();
+        assert_eq!(
+            digest_of(&batch(rows, |_| (), text(rows)), others),
+            reference
+        );
+
+        // Dictionaries count as their strings, whatever the indices.
+        let names = Arc::new(StringArray::from(vec!["seeding", "sampling"]));
+        let indices = (0..rows).map(|i| (i % 2) as i8);
+        let labels = DictionaryArray::new(Int8Array::from_iter_values(indices), names);
+        assert_eq!(
+            digest_of(&batch(rows, |_| (), Arc::new(labels)), plain()),
+            reference
+        );
+        let names = Arc::new(StringArray::from(vec!["unused", "sampling", "seeding"]));
+        let indices = (0..rows).map(|i| 2 - (i % 2) as i32);
+        let labels = DictionaryArray::new(Int32Array::from_iter_values(indices), names);
+        assert_eq!(
+            digest_of(&batch(rows, |_| (), Arc::new(labels)), plain()),
+            reference
+        );
+    }
+
+    #[test]
+    fn the_digest_sees_values_order_names_types_and_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let digest_of = |batch: &RecordBatch| digest_of(folder.path(), batch, plain());
+        let rows = 100;
+        let same = batch(rows, |_| (), text(rows));
+        let mut seen = vec![
+            digest_of(&same),
+            digest_of(&batch(rows, |keys| keys[99] ^= 1, text(rows))),
+            digest_of(&batch(rows, |keys| keys.swap(3, 4), text(rows))),
+            digest_of(&same.slice(0, 99)),
+            digest_of(&same.project(&[1, 0, 2, 3]).unwrap()),
+            digest_of(&same.project(&[0, 1, 2]).unwrap()),
+        ];
+        for (name, array) in [
+            ("renamed", same.column(0).clone()),
+            ("key", cast(same.column(0), &DataType::Utf8).unwrap()),
+            (
+                "key",
+                cast(&same.column(1).slice(0, 100), &DataType::Int64).unwrap(),
+            ),
+        ] {
+            let field = Field::new(name, array.data_type().clone(), true);
+            let mut fields: Vec<_> = same.schema().fields().iter().cloned().collect();
+            fields[0] = Arc::new(field);
+            let mut columns = same.columns().to_vec();
+            columns[0] = array;
+            let changed = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+            seen.push(digest_of(&changed));
+        }
+        let all = seen.len();
+        seen.sort();
+        seen.dedup();
+        assert_eq!(seen.len(), all);
+    }
+
+    /// Digests written down in an issue today have to hold tomorrow.
+    #[test]
+    fn the_digest_stays_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let found = digest_of(folder.path(), &batch(10, |_| (), text(10)), plain());
+        assert_eq!(
+            found,
+            "b11e65e9aa4e46aa0e49f2b17a1f6834b618a126bbb89a4796b0e4386d49303b"
+        );
+    }
+
+    #[test]
+    fn a_table_is_described() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.parquet");
+        write(&path, &batch(10, |_| (), text(10)), plain());
+        let described = inspect(&path).unwrap();
+        let digest = digest(&path).unwrap();
+        for line in [
+            "t.parquet",
+            "experiment  study",
+            "seed        42",
+            "version     0.1.0",
+            "complete    true",
+            "rows        10",
+            &format!("digest      {digest}"),
+            "column   type       unit  nulls  digest",
+            "key      u64        -         0  ",
+            "time_ms  f64?       ms        4  ",
+            "phase    string     -         0  ",
+            "result   list<i64>? -         2  ",
+        ] {
+            let line = line.replace("list<i64>? ", "list<i64>?  ");
+            let described = described.replace("type        unit", "type       unit");
+            let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(
+                squeezed(&described).contains(&squeezed(&line)),
+                "{line}\n{described}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_folder_has_one_digest_over_all_but_timings() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("study");
+        fs::create_dir(&run).unwrap();
+        assert!(
+            inspect(&run)
+                .unwrap_err()
+                .to_string()
+                .contains("study: no tables")
+        );
+        write(
+            &run.join("ticks.parquet"),
+            &batch(10, |_| (), text(10)),
+            plain(),
+        );
+        write(
+            &run.join("timings.parquet"),
+            &batch(3, |_| (), text(3)),
+            plain(),
+        );
+        let without_summary = digest(&run).unwrap();
+        fs::write(run.join(SUMMARY), "{}").unwrap();
+        let first = digest(&run).unwrap();
+        assert_ne!(first, without_summary);
+        write(
+            &run.join("timings.parquet"),
+            &batch(4, |_| (), text(4)),
+            plain(),
+        );
+        fs::write(run.join("resolved.toml"), "schema = 1").unwrap();
+        assert_eq!(digest(&run).unwrap(), first);
+        let described = inspect(&run).unwrap();
+        for part in [
+            "run      finished\n",
+            "summary  summary.json\n",
+            "\nticks.parquet\n",
+            &first,
+        ] {
+            assert!(described.contains(part), "{part}\n{described}");
+        }
+        write(
+            &run.join("ticks.parquet"),
+            &batch(11, |_| (), text(11)),
+            plain(),
+        );
+        assert_ne!(digest(&run).unwrap(), first);
+    }
+
+    #[test]
+    fn an_unreadable_table_is_noted_in_an_unfinished_run_and_an_error_in_a_finished_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("study.partial");
+        fs::create_dir(&run).unwrap();
+        write(
+            &run.join("ticks.parquet"),
+            &batch(10, |_| (), text(10)),
+            plain(),
+        );
+        fs::write(run.join("nodes.parquet"), "PAR1").unwrap();
+        let described = inspect(&run).unwrap();
+        assert!(described.contains("run      not finished"), "{described}");
+        assert!(
+            described.contains("nodes.parquet\nunreadable: "),
+            "{described}"
+        );
+        assert!(described.contains("rows        10"), "{described}");
+        assert!(digest(&run).is_err());
+        let done = folder.path().join("study");
+        fs::rename(&run, &done).unwrap();
+        let error = format!("{:#}", inspect(&done).unwrap_err());
+        assert!(
+            error.contains("nodes.parquet: not a readable Parquet table"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_broken_file_is_an_error_that_names_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let good = folder.path().join("good.parquet");
+        write(&good, &batch(1000, |_| (), text(1000)), plain());
+        let content = fs::read(&good).unwrap();
+        let bad = folder.path().join("bad.parquet");
+        for length in [0, 4, 100, content.len() / 2, content.len() - 1] {
+            fs::write(&bad, &content[..length]).unwrap();
+            let error = format!("{:#}", inspect(&bad).unwrap_err());
+            assert!(error.contains("bad.parquet"), "{error}");
+        }
+        let error = format!("{:#}", inspect(&folder.path().join("absent")).unwrap_err());
+        assert!(error.contains("absent"), "{error}");
+        // Damage anywhere is an error or another content, never a crash.
+        for place in (0..content.len()).step_by(content.len() / 300) {
+            let mut content = content.clone();
+            content[place] ^= 0xA5;
+            fs::write(&bad, &content).unwrap();
+            let _ = inspect(&bad);
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The folder of a run: written as `NAME.partial`, renamed to `NAME` when everything is closed.
+//!
+//! A run is finished if and only if its folder has its name. A run that replaces a finished one leaves it
+//! alone until then: it is put aside, the new one takes its name, and only then is it deleted.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use kadsim_engine::record::{
+    ConnectionRow, ConnectionTable, NodeRow, NodeTable, OperationRow, OperationTable, RecordError, RoutingRow,
+    RoutingTable, RunInfo, TickRow, TickTable, TimingRow, TimingTable,
+};
+use kadsim_systems::record::Recorded;
+
+use crate::file::{Experiment, Tables};
+
+/// Why a run cannot begin to write.
+#[derive(Debug, thiserror::Error)]
+pub enum FolderError {
+    /// The output folder holds a finished run.
+    #[error("{0} holds a finished run: name another folder with --out, or replace it with --force")]
+    Finished(PathBuf),
+    /// Another process is writing there.
+    #[error("{0} is being written by another run")]
+    Busy(PathBuf),
+    /// The file system refuses.
+    #[error("cannot write to the output folder {path}: {error}")]
+    Io {
+        /// The folder or file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// The folder that a run writes to.
+pub struct Folder {
+    finished: PathBuf,
+    partial: PathBuf,
+    lock: File,
+}
+
+const LOCK: &str = "running.lock";
+
+impl Folder {
+    /// Makes `DIR/NAME.partial`, replacing what an interrupted run left there.
+    ///
+    /// # Errors
+    ///
+    /// A finished run is there and `force` is not given; another run writes there; the file system refuses.
+    pub fn create(dir: &Path, name: &str, force: bool) -> Result<Self, FolderError> {
+        let finished = dir.join(name);
+        let partial = dir.join(format!("{name}.partial"));
+        let io = |path: &Path| {
+            let path = path.to_path_buf();
+            move |error| FolderError::Io { path, error }
+        };
+        fs::create_dir_all(dir).map_err(io(dir))?;
+        let aside = dir.join(format!("{name}.replaced"));
+        if aside.exists() && !finished.exists() {
+            // A run was stopped between the two renames of `finish`.
+            fs::rename(&aside, &finished).map_err(io(&finished))?;
+        }
+        if finished.exists() && !force {
+            return Err(FolderError::Finished(finished));
+        }
+        if partial.exists() {
+            drop(Self::lock(&partial)?);
+            fs::remove_dir_all(&partial).map_err(io(&partial))?;
+        }
+        fs::create_dir(&partial).map_err(io(&partial))?;
+        let lock = Self::lock(&partial)?;
+        Ok(Self { finished, partial, lock })
+    }
+
+    fn lock(partial: &Path) -> Result<File, FolderError> {
+        let path = partial.join(LOCK);
+        let file = File::create(&path).map_err(|error| FolderError::Io { path: path.clone(), error })?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(fs::TryLockError::WouldBlock) => Err(FolderError::Busy(partial.to_path_buf())),
+            Err(fs::TryLockError::Error(error)) => Err(FolderError::Io { path, error }),
+        }
+    }
+
+    /// Where the run writes for now.
+    pub fn partial(&self) -> &Path {
+        &self.partial
+    }
+
+    /// Where the run will be.
+    pub fn finished(&self) -> &Path {
+        &self.finished
+    }
+
+    /// Writes a whole small file.
+    ///
+    /// # Errors
+    ///
+    /// The file system refuses.
+    pub fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let path = self.partial.join(name);
+        let write = || -> io::Result<()> {
+            let mut file = File::create(&path)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        };
+        write().with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Gives the run its name.
+    ///
+    /// # Errors
+    ///
+    /// The file system refuses; then the run stays `.partial`.
+    pub fn finish(self) -> anyhow::Result<PathBuf> {
+        fs::remove_file(self.partial.join(LOCK))
+            .with_context(|| format!("cannot write to {}", self.partial.display()))?;
+        drop(self.lock);
+        let mut aside = self.finished.clone().into_os_string();
+        aside.push(".replaced");
+        let aside = PathBuf::from(aside);
+        let replaces = self.finished.exists();
+        let renaming = || format!("cannot rename {}", self.partial.display());
+        if replaces {
+            if aside.exists() {
+                fs::remove_dir_all(&aside).with_context(renaming)?;
+            }
+            fs::rename(&self.finished, &aside).with_context(renaming)?;
+        }
+        fs::rename(&self.partial, &self.finished).with_context(renaming)?;
+        if replaces {
+            fs::remove_dir_all(&aside).with_context(|| format!("cannot delete {}", aside.display()))?;
+        }
+        Ok(self.finished)
+    }
+}
+
+/// The tables that a run writes.
+pub struct Writers {
+    ticks: Option<TickTable>,
+    operations: Option<OperationTable>,
+    nodes: Option<NodeTable>,
+    connections: Option<ConnectionTable>,
+    routing: Option<RoutingTable>,
+    timings: TimingTable,
+}
+
+impl Writers {
+    /// Opens the tables that the experiment asks for.
+    ///
+    /// # Errors
+    ///
+    /// The file system refuses.
+    pub fn create(folder: &Folder, experiment: &Experiment) -> Result<Self, RecordError> {
+        let info = RunInfo {
+            experiment: experiment.name.clone(),
+            seed: experiment.seed,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let phases: Vec<String> = experiment.phases.iter().map(|phase| phase.name.clone()).collect();
+        let path = |name: &str| folder.partial().join(format!("{name}.parquet"));
+        let Tables { ticks, operations, nodes, connections, routing } = experiment.output.tables;
+        Ok(Self {
+            ticks: ticks.then(|| TickTable::create(&path("ticks"), &info, &phases)).transpose()?,
+            operations: operations.then(|| OperationTable::create(&path("operations"), &info, &phases)).transpose()?,
+            nodes: nodes.then(|| NodeTable::create(&path("nodes"), &info, &phases)).transpose()?,
+            connections: connections
+                .then(|| ConnectionTable::create(&path("connections"), &info, &phases))
+                .transpose()?,
+            routing: routing.then(|| RoutingTable::create(&path("routing"), &info)).transpose()?,
+            timings: TimingTable::create(&path("timings"), &info)?,
+        })
+    }
+
+    /// Writes what a step recorded.
+    ///
+    /// # Errors
+    ///
+    /// The file system refuses, or has before.
+    pub fn step(&mut self, recorded: &Recorded) -> Result<(), RecordError> {
+        if let Some(table) = &mut self.ticks {
+            recorded.ticks.iter().try_for_each(|row: &TickRow| table.push(row))?;
+        }
+        if let Some(table) = &mut self.operations {
+            let mut results = recorded.result_ids.iter();
+            for row in &recorded.operations {
+                let row: &OperationRow = row;
+                table.push(row, results.next().map(Vec::as_slice))?;
+            }
+        }
+        if let Some(table) = &mut self.connections {
+            recorded.connections.iter().try_for_each(|row: &ConnectionRow| table.push(row))?;
+        }
+        Ok(())
+    }
+
+    /// Whether rows of the nodes table are wanted.
+    pub fn node(&mut self, row: &NodeRow) -> Result<(), RecordError> {
+        self.nodes.as_mut().map_or(Ok(()), |table| table.push(row))
+    }
+
+    /// Whether the routing table is wanted.
+    pub fn wants_routing(&self) -> bool {
+        self.routing.is_some()
+    }
+
+    /// Writes an entry of a routing table.
+    ///
+    /// # Errors
+    ///
+    /// The file system refuses, or has before.
+    pub fn routing(&mut self, row: &RoutingRow) -> Result<(), RecordError> {
+        self.routing.as_mut().map_or(Ok(()), |table| table.push(row))
+    }
+
+    /// Writes how long a part of the run took.
+    ///
+    /// # Errors
+    ///
+    /// The file system refuses, or has before.
+    pub fn timing(&mut self, row: &TimingRow) -> Result<(), RecordError> {
+        self.timings.push(row)
+    }
+
+    /// Closes every table, all of them even if some cannot be. Returns how many rows each has.
+    ///
+    /// # Errors
+    ///
+    /// The first one met.
+    pub fn finish(self, complete: bool) -> Result<Vec<(&'static str, u64)>, RecordError> {
+        let closed = [
+            ("ticks", self.ticks.map(|table| table.finish(complete))),
+            ("operations", self.operations.map(|table| table.finish(complete))),
+            ("nodes", self.nodes.map(|table| table.finish(complete))),
+            ("connections", self.connections.map(|table| table.finish(complete))),
+            ("routing", self.routing.map(|table| table.finish(complete))),
+            ("timings", Some(self.timings.finish(complete))),
+        ];
+        closed.into_iter().filter_map(|(name, rows)| rows.map(|rows| rows.map(|rows| (name, rows)))).collect()
+    }
+}

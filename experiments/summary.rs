@@ -1,0 +1,274 @@
+//! `summary.json`: statistics of a run's operations and nodes, flat, `PHASE.COLUMN.STATISTIC`, pooled over
+//! networks.
+//!
+//! Memory is bounded: values are counted in histograms that are exact below 2048 and have a relative error
+//! of at most 0.1 % above. Means and maxima are exact.
+
+use std::collections::{BTreeMap, HashSet};
+
+use hdrhistogram::Histogram;
+use kadsim_engine::record::{Kind, NodeRow, OperationRow};
+use serde_json::{Map, Value};
+
+use crate::file::{Experiment, Phase};
+
+/// Columns of operations with a statistic of numbers.
+pub const OPERATION_COLUMNS: [&str; 13] = [
+    "duration_ms", "attempts", "completed", "succeeded", "failed", "abandoned", "depth", "known", "recall", "stored",
+    "store_failed", "lookup_ms", "store_ms",
+];
+/// Columns of nodes with a statistic.
+pub const NODE_COLUMNS: [&str; 4] = ["contacts", "segments", "overhead_ms", "table_entries"];
+/// Statistics of a column of numbers.
+pub const STATISTICS: [&str; 6] = ["count", "mean", "p50", "p90", "p99", "max"];
+
+/// The distribution of a column, of integers that stand for `value / scale`.
+#[derive(Clone)]
+pub struct Distribution {
+    histogram: Histogram<u64>,
+    count: u64,
+    sum: u128,
+    max: u64,
+    scale: f64,
+}
+
+impl Distribution {
+    /// No values yet.
+    pub fn new(scale: f64) -> Self {
+        // Three significant digits are always allowed.
+        let histogram = Histogram::new(3).unwrap_or_else(|error| unreachable!("{error}"));
+        Self { histogram, count: 0, sum: 0, max: 0, scale }
+    }
+
+    /// Counts a value.
+    pub fn record(&mut self, value: u64) {
+        // Grows to any value; clock values are far below 2^63.
+        let recorded = self.histogram.record(value);
+        debug_assert!(recorded.is_ok());
+        self.count += 1;
+        self.sum += u128::from(value);
+        self.max = self.max.max(value);
+    }
+
+    /// Adds the values of another of the same scale.
+    pub fn add(&mut self, other: &Self) {
+        if self.histogram.add(&other.histogram).is_ok() {
+            self.count += other.count;
+            self.sum += other.sum;
+            self.max = self.max.max(other.max);
+        }
+    }
+
+    /// Number of values.
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// One of [`STATISTICS`]; `None` where there are no values.
+    fn statistic(&self, name: &str) -> Option<f64> {
+        if name == "count" {
+            return Some(self.count as f64);
+        }
+        if self.count == 0 {
+            return None;
+        }
+        let quantile = |q: f64| self.histogram.value_at_quantile(q).min(self.max) as f64 / self.scale;
+        Some(match name {
+            "mean" => self.sum as f64 / self.count as f64 / self.scale,
+            "p50" => quantile(0.50),
+            "p90" => quantile(0.90),
+            "p99" => quantile(0.99),
+            _ => self.max as f64 / self.scale,
+        })
+    }
+
+    fn write(&self, prefix: &str, json: &mut Map<String, Value>) {
+        for name in STATISTICS {
+            let value = match name {
+                "count" => Value::from(self.count),
+                _ => Value::from(self.statistic(name)),
+            };
+            json.insert(format!("{prefix}.{name}"), value);
+        }
+    }
+}
+
+/// Statistics of a phase, over all networks.
+struct PhaseSummary {
+    columns: BTreeMap<&'static str, Distribution>,
+    found: (u64, u64),
+    nodes: BTreeMap<&'static str, Distribution>,
+    deadline_us: Option<u64>,
+    planned: u64,
+    in_time: u64,
+    origins: (u64, u64),
+    /// Origins of the current network: all, and those with an operation that was late.
+    seen: HashSet<i64>,
+    late: HashSet<i64>,
+}
+
+/// Statistics of a run.
+pub struct Summary {
+    names: Vec<String>,
+    phases: Vec<PhaseSummary>,
+    /// How many nodes a perfect result names.
+    perfect: f64,
+}
+
+impl Summary {
+    /// Of a run with nothing done yet; results name at most `perfect` nodes.
+    pub fn new(phases: &[Phase], perfect: u32) -> Self {
+        let perfect = f64::from(perfect.max(1));
+        let scale = |column: &str| match column {
+            "recall" => perfect,
+            _ if column.ends_with("_ms") => 1000.0,
+            _ => 1.0,
+        };
+        let of = |columns: &[&'static str]| columns.iter().map(|&c| (c, Distribution::new(scale(c)))).collect();
+        let phases_of = |phase: &Phase| PhaseSummary {
+            columns: of(&OPERATION_COLUMNS),
+            found: (0, 0),
+            nodes: of(&NODE_COLUMNS),
+            deadline_us: phase.deadline_us,
+            planned: 0,
+            in_time: 0,
+            origins: (0, 0),
+            seen: HashSet::new(),
+            late: HashSet::new(),
+        };
+        Self {
+            names: phases.iter().map(|phase| phase.name.clone()).collect(),
+            phases: phases.iter().map(phases_of).collect(),
+            perfect,
+        }
+    }
+
+    /// A phase of a network ends, of so many planned operations.
+    pub fn end_phase(&mut self, phase: usize, planned: u64) {
+        let phase = &mut self.phases[phase];
+        phase.planned += planned;
+        phase.origins.0 += (phase.seen.len() - phase.late.len()) as u64;
+        phase.origins.1 += phase.seen.len() as u64;
+        phase.seen.clear();
+        phase.late.clear();
+    }
+
+    /// Counts an operation.
+    pub fn operation(&mut self, row: &OperationRow) {
+        let perfect = self.perfect;
+        let phase = &mut self.phases[row.phase as usize];
+        let duration_us = row.end_us.map(|end_us| end_us - row.start_us);
+        let number = |n: u32| Some(u64::from(n));
+        for (column, value) in [
+            ("duration_ms", duration_us),
+            ("attempts", number(row.attempts)),
+            ("completed", number(row.completed)),
+            ("succeeded", number(row.succeeded)),
+            ("failed", number(row.failed)),
+            ("abandoned", number(row.abandoned)),
+            ("depth", number(row.depth)),
+            ("known", number(row.known)),
+            ("recall", row.recall.map(|recall| (f64::from(recall) * perfect).round() as u64)),
+            ("stored", row.stored.map(u64::from)),
+            ("store_failed", row.store_failed.map(u64::from)),
+            ("lookup_ms", row.lookup_us),
+            ("store_ms", row.store_us),
+        ] {
+            if let (Some(value), Some(distribution)) = (value, phase.columns.get_mut(column)) {
+                distribution.record(value);
+            }
+        }
+        if let Some(found) = row.found {
+            phase.found.0 += u64::from(found);
+            phase.found.1 += 1;
+        }
+        let Some(deadline_us) = phase.deadline_us else {
+            return;
+        };
+        let is_done = row.kind != Kind::Retrieve || row.found == Some(true);
+        let in_time = is_done && row.end_us.is_some_and(|end_us| end_us - row.due_us <= deadline_us);
+        phase.in_time += u64::from(in_time);
+        phase.seen.insert(row.origin);
+        if !in_time {
+            phase.late.insert(row.origin);
+        }
+    }
+
+    /// Counts a node at the end of a phase.
+    pub fn node(&mut self, row: &NodeRow) {
+        let nodes = &mut self.phases[row.phase as usize].nodes;
+        for (column, value) in [
+            ("contacts", row.contacts),
+            ("segments", row.segments),
+            ("overhead_ms", row.overhead_us),
+            ("table_entries", u64::from(row.table_entries)),
+        ] {
+            if let Some(distribution) = nodes.get_mut(column) {
+                distribution.record(value);
+            }
+        }
+    }
+
+    /// Everything as one flat object.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let mut json = Map::new();
+        for (name, phase) in self.names.iter().zip(&self.phases) {
+            for (column, distribution) in &phase.columns {
+                distribution.write(&format!("{name}.{column}"), &mut json);
+            }
+            let (found, retrieved) = phase.found;
+            json.insert(format!("{name}.found.count"), retrieved.into());
+            json.insert(format!("{name}.found.mean"), share(found, retrieved));
+            if phase.deadline_us.is_some() {
+                json.insert(format!("{name}.in_time"), share(phase.in_time, phase.planned));
+                json.insert(format!("{name}.origins_in_time"), share(phase.origins.0, phase.origins.1));
+            }
+            for (column, distribution) in &phase.nodes {
+                distribution.write(&format!("nodes.{name}.{column}"), &mut json);
+            }
+        }
+        json
+    }
+
+    /// One of the keys of [`Summary::to_json`] as a number, if it has a value.
+    pub fn metric(&self, key: &str) -> Option<f64> {
+        self.to_json().get(key).and_then(Value::as_f64)
+    }
+}
+
+fn share(part: u64, whole: u64) -> Value {
+    if whole == 0 { Value::Null } else { Value::from(part as f64 / whole as f64) }
+}
+
+/// Every key that the experiment's summary has.
+pub fn keys(experiment: &Experiment) -> Vec<String> {
+    Summary::new(&experiment.phases, 1).to_json().into_iter().map(|(key, _)| key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statistics_are_nearest_rank() {
+        let mut values = Distribution::new(1000.0);
+        (1..=200u64).for_each(|value| values.record(value));
+        let statistics: Vec<_> = STATISTICS.iter().map(|name| values.statistic(name)).collect();
+        let expected = [200.0, 0.1005, 0.1, 0.18, 0.198, 0.2].map(Some);
+        assert_eq!(statistics, expected);
+    }
+
+    #[test]
+    fn no_values_have_no_statistics_but_their_count() {
+        let statistics: Vec<_> = STATISTICS.iter().map(|name| Distribution::new(1.0).statistic(name)).collect();
+        assert_eq!(statistics, [Some(0.0), None, None, None, None, None]);
+    }
+
+    #[test]
+    fn large_values_are_within_a_thousandth() {
+        let mut values = Distribution::new(1.0);
+        (1..=1000u64).for_each(|value| values.record(value * 1_000_003));
+        let median = values.statistic("p50").unwrap();
+        assert!((median / 500_001_500.0 - 1.0).abs() < 0.001);
+    }
+}

@@ -1,0 +1,350 @@
+//! The operations of a phase, made one by one as they become due: memory does not grow with their number.
+//!
+//! 1. Due times come in order: each is drawn as the least of the uniform times that are left.
+//! 2. Which operation has which due time is a pseudo-random permutation, so the times of an origin's
+//!    operations are independent of each other.
+//! 3. Numbers of operations follow due times. A provide's key is a function of its number, so a retrieve
+//!    needs no list of what was provided.
+
+use std::sync::Arc;
+
+use kadsim_engine::key::Key;
+use kadsim_engine::node::Row;
+use kadsim_engine::operation::{Planned, Source};
+use kadsim_engine::random::{Permutation, Purpose, Stream};
+
+use crate::file::Draw;
+
+/// The keys that a provide phase provides, by number of the operation in the phase.
+#[derive(Clone, Debug)]
+pub enum SegmentKeys {
+    /// Drawn for the operations from this number on.
+    Drawn {
+        /// Seed of the network.
+        network_seed: u64,
+        /// Number of the first operation.
+        first: u64,
+        /// Number of operations.
+        count: u64,
+    },
+    /// Listed in a trace.
+    Listed(Arc<[Key]>),
+}
+
+impl SegmentKeys {
+    /// How many there are.
+    pub fn len(&self) -> u64 {
+        match self {
+            SegmentKeys::Drawn { count, .. } => *count,
+            SegmentKeys::Listed(keys) => keys.len() as u64,
+        }
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn key(&self, segment: u64) -> Key {
+        match self {
+            SegmentKeys::Drawn { network_seed, first, .. } => random_key(*network_seed, first + segment),
+            SegmentKeys::Listed(keys) => keys[segment as usize],
+        }
+    }
+}
+
+/// A uniform key for an operation.
+fn random_key(network_seed: u64, operation: u64) -> Key {
+    Key(Stream::new(network_seed, Purpose::OperationKey, operation, 0).bits())
+}
+
+/// The nodes that operations start at, by place.
+#[derive(Clone, Debug)]
+pub enum Origins {
+    /// Any node, anew for each operation.
+    Random,
+    /// Every node, in the order of keys.
+    Each,
+    /// These.
+    Listed(Vec<Row>),
+}
+
+impl Origins {
+    /// A uniform sample of `size` of `nodes` nodes, the same in every phase.
+    pub fn sample(network_seed: u64, size: u32, nodes: u32) -> Self {
+        let stream = Stream::new(network_seed, Purpose::Sample, u64::from(size), 0);
+        let permutation = Permutation::new(u64::from(nodes), stream);
+        Origins::Listed((0..u64::from(size)).map(|place| Row(permutation.apply(place) as u32)).collect())
+    }
+}
+
+/// What is looked up.
+#[derive(Clone, Debug)]
+pub enum Targets {
+    /// Uniform keys.
+    Random,
+    /// Keys of generated nodes, whose keys come of this seed.
+    GeneratedNodes(u64),
+    /// Keys of these nodes.
+    ListedNodes(Arc<[Key]>),
+    /// What was provided.
+    Segments(SegmentKeys, Draw),
+}
+
+/// How the operations of a phase are drawn.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Seed of the network.
+    pub network_seed: u64,
+    /// Place of the phase in the experiment.
+    pub phase: u32,
+    /// Number of the first operation.
+    pub first: u64,
+    /// Number of nodes in the network, at least 1.
+    pub nodes: u32,
+    /// Where operations start.
+    pub origins: Origins,
+    /// Operations in all for [`Origins::Random`], else per origin.
+    pub count: u64,
+    /// What they ask for.
+    pub targets: Targets,
+    /// When the phase starts, µs.
+    pub start_us: u64,
+    /// Due times are uniform over this, µs.
+    pub spread_us: u64,
+}
+
+impl Plan {
+    /// Operations in all.
+    pub fn total(&self) -> u64 {
+        match &self.origins {
+            Origins::Random => self.count,
+            Origins::Each => self.count * u64::from(self.nodes),
+            Origins::Listed(rows) => self.count * rows.len() as u64,
+        }
+    }
+}
+
+/// The operations of a plan, in the order of their due times.
+pub struct Drawn {
+    plan: Plan,
+    total: u64,
+    order: Permutation,
+    /// Of (origin, segment), for origins that are drawn anew and take distinct segments.
+    pairs: Option<Permutation>,
+    due: DueTimes,
+    place: u64,
+    next: Option<Planned>,
+}
+
+impl Drawn {
+    /// The operations of this plan. Pairs of nodes and segments to retrieve must be at most 2⁶².
+    pub fn new(plan: Plan) -> Self {
+        let phase = u64::from(plan.phase);
+        let total = plan.total();
+        let stream = |entity| Stream::new(plan.network_seed, Purpose::Origin, entity, phase);
+        let pairs = match (&plan.origins, &plan.targets) {
+            (Origins::Random, Targets::Segments(segments, Draw::Distinct)) => {
+                Some(Permutation::new(u64::from(plan.nodes) * segments.len(), stream(u64::MAX)))
+            }
+            _ => None,
+        };
+        let due = DueTimes::new(Stream::new(plan.network_seed, Purpose::Due, phase, 0), total, plan.spread_us);
+        let order = Permutation::new(total, stream(u64::MAX - 1));
+        let mut drawn = Self { plan, total, order, pairs, due, place: 0, next: None };
+        drawn.next = drawn.draw();
+        drawn
+    }
+
+    fn draw(&mut self) -> Option<Planned> {
+        if self.place == self.total {
+            return None;
+        }
+        let plan = &self.plan;
+        let number = plan.first + self.place;
+        let due_us = plan.start_us + self.due.next();
+        let (origin, key) = self.origin_and_key(number);
+        Some(Planned { number, origin, key, due_us })
+    }
+
+    fn origin_and_key(&self, number: u64) -> (Row, Key) {
+        let plan = &self.plan;
+        if let (Some(pairs), Targets::Segments(segments, _)) = (&self.pairs, &plan.targets) {
+            let pair = pairs.apply(self.place);
+            return (Row((pair / segments.len()) as u32), segments.key(pair % segments.len()));
+        }
+        let ordered = if plan.spread_us == 0 { self.place } else { self.order.apply(self.place) };
+        let (origin, turn) = match &plan.origins {
+            Origins::Random => {
+                let mut stream = Stream::new(plan.network_seed, Purpose::Origin, number, 0);
+                (Row(stream.below(u64::from(plan.nodes)) as u32), self.place)
+            }
+            Origins::Each => (Row((ordered / plan.count) as u32), ordered % plan.count),
+            Origins::Listed(rows) => (rows[(ordered / plan.count) as usize], ordered % plan.count),
+        };
+        (origin, self.key(number, origin, turn))
+    }
+
+    /// The key of an origin's operation number `turn`.
+    fn key(&self, number: u64, origin: Row, turn: u64) -> Key {
+        let plan = &self.plan;
+        let seed = plan.network_seed;
+        let node = |n: u64| Stream::new(seed, Purpose::OperationKey, number, 1).below(n);
+        match &plan.targets {
+            Targets::Random => random_key(seed, number),
+            Targets::GeneratedNodes(key_seed) => Key::of_node(node(u64::from(plan.nodes)), *key_seed),
+            Targets::ListedNodes(keys) => keys[node(keys.len() as u64) as usize],
+            Targets::Segments(segments, draw) => {
+                let count = segments.len();
+                let permuted = |entity: u64| {
+                    let stream = Stream::new(seed, Purpose::Segment, entity, u64::from(plan.phase));
+                    Permutation::new(count, stream).apply(turn % count)
+                };
+                segments.key(match draw {
+                    Draw::Distinct => permuted(u64::from(origin.0)),
+                    Draw::Same => permuted(u64::MAX),
+                    Draw::Independent => {
+                        Stream::new(seed, Purpose::Segment, number, u64::from(plan.phase)).below(count)
+                    }
+                })
+            }
+        }
+    }
+}
+
+impl Source for Drawn {
+    fn peek(&self) -> Option<Planned> {
+        self.next
+    }
+
+    fn advance(&mut self) {
+        self.place += 1;
+        self.next = self.draw();
+    }
+}
+
+/// Uniform times in ascending order, one at a time: of m that are left, the least leaves a share of
+/// U^(1/m) of the remaining time behind it.
+struct DueTimes {
+    stream: Stream,
+    left: u64,
+    rest: f64,
+    spread_us: u64,
+}
+
+impl DueTimes {
+    fn new(stream: Stream, count: u64, spread_us: u64) -> Self {
+        Self { stream, left: count, rest: 1.0, spread_us }
+    }
+
+    fn next(&mut self) -> u64 {
+        if self.spread_us == 0 || self.left == 0 {
+            return 0;
+        }
+        self.rest *= libm::exp(libm::log(self.stream.unit()) / self.left as f64);
+        self.left -= 1;
+        (((1.0 - self.rest) * self.spread_us as f64) as u64).min(self.spread_us - 1)
+    }
+}
+
+/// Operations that are listed.
+pub struct Listed {
+    operations: std::vec::IntoIter<Planned>,
+}
+
+impl Listed {
+    /// These, which must be in the order of (due time, number).
+    pub fn new(operations: Vec<Planned>) -> Self {
+        Self { operations: operations.into_iter() }
+    }
+}
+
+impl Source for Listed {
+    fn peek(&self) -> Option<Planned> {
+        self.operations.as_slice().first().copied()
+    }
+
+    fn advance(&mut self) {
+        self.operations.next();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeSet, HashMap};
+
+    fn plan() -> Plan {
+        Plan {
+            network_seed: 5,
+            phase: 1,
+            first: 100,
+            nodes: 50,
+            origins: Origins::Each,
+            count: 7,
+            targets: Targets::Segments(SegmentKeys::Drawn { network_seed: 5, first: 0, count: 9 }, Draw::Distinct),
+            start_us: 1000,
+            spread_us: 10_000,
+        }
+    }
+
+    fn all(plan: Plan) -> Vec<Planned> {
+        let mut source = Drawn::new(plan);
+        let mut planned = Vec::new();
+        while let Some(next) = source.peek() {
+            planned.push(next);
+            source.advance();
+        }
+        planned
+    }
+
+    #[test]
+    fn each_origin_takes_its_share_of_distinct_segments() {
+        for spread_us in [0, 10_000] {
+            let planned = all(Plan { spread_us, ..plan() });
+            let mut taken: HashMap<Row, BTreeSet<Key>> = HashMap::new();
+            for (place, operation) in planned.iter().enumerate() {
+                assert_eq!(operation.number, 100 + place as u64);
+                assert!(taken.entry(operation.origin).or_default().insert(operation.key), "segment taken twice");
+            }
+            assert_eq!(taken.len(), 50);
+            assert!(taken.values().all(|segments| segments.len() == 7));
+        }
+    }
+
+    #[test]
+    fn random_origins_take_no_segment_twice() {
+        let planned = all(Plan { origins: Origins::Random, count: 450, ..plan() });
+        let pairs: BTreeSet<_> = planned.iter().map(|operation| (operation.origin, operation.key)).collect();
+        assert_eq!(pairs.len(), 450, "every node, every segment");
+    }
+
+    #[test]
+    fn the_same_segments_for_all() {
+        let targets = Targets::Segments(SegmentKeys::Drawn { network_seed: 5, first: 0, count: 9 }, Draw::Same);
+        let mut taken: HashMap<Row, BTreeSet<Key>> = HashMap::new();
+        for operation in all(Plan { targets, ..plan() }) {
+            taken.entry(operation.origin).or_default().insert(operation.key);
+        }
+        let sets: BTreeSet<_> = taken.into_values().collect();
+        assert_eq!(sets.len(), 1);
+    }
+
+    #[test]
+    fn due_times_ascend_and_are_uniform() {
+        let count = 40_000;
+        let planned = all(Plan { origins: Origins::Random, count, targets: Targets::Random, spread_us: 1_000_000, ..plan() });
+        assert!(planned.windows(2).all(|pair| pair[0].due_us <= pair[1].due_us));
+        let mut counts = [0u32; 20];
+        planned.iter().for_each(|operation| counts[((operation.due_us - 1000) / 50_000) as usize] += 1);
+        let expected = count as f64 / 20.0;
+        let chi_square: f64 = counts.iter().map(|&c| (f64::from(c) - expected).powi(2) / expected).sum();
+        assert!((4.0..43.8).contains(&chi_square), "chi-square {chi_square} of 19 degrees");
+    }
+
+    #[test]
+    fn a_sample_is_distinct_nodes() {
+        let Origins::Listed(rows) = Origins::sample(3, 40, 50) else { unreachable!() };
+        assert_eq!(rows.iter().collect::<BTreeSet<_>>().len(), 40);
+    }
+}

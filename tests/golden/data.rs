@@ -1,0 +1,144 @@
+//! The rows of a golden file, by name of column. Times are converted to whole microseconds.
+
+use std::fs::File;
+use std::path::Path;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::{cast, concat_batches};
+use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+/// A golden file.
+pub struct Golden {
+    name: &'static str,
+    batch: RecordBatch,
+}
+
+impl Golden {
+    /// Reads `data/<name>.parquet`.
+    pub fn read(name: &'static str) -> Self {
+        let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/data");
+        let path = data.join(name).with_extension("parquet");
+        let file = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+        let schema = builder.schema().clone();
+        let batches: Vec<RecordBatch> = builder.build().unwrap().map(Result::unwrap).collect();
+        let batch = concat_batches(&schema, &batches).unwrap();
+        assert!(batch.num_rows() > 0, "{name} is empty");
+        Self { name, batch }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// Every row.
+    pub fn rows(&self) -> impl Iterator<Item = GoldenRow<'_>> {
+        (0..self.len()).map(|row| GoldenRow { golden: self, row })
+    }
+}
+
+/// A row of a golden file.
+#[derive(Clone, Copy)]
+pub struct GoldenRow<'a> {
+    golden: &'a Golden,
+    /// Its number.
+    pub row: usize,
+}
+
+impl GoldenRow<'_> {
+    fn cell(&self, column: &str) -> Option<ArrayRef> {
+        let Some(array) = self.golden.batch.column_by_name(column) else {
+            panic!("{} has no column {column}", self.golden.name);
+        };
+        array.is_valid(self.row).then(|| array.slice(self.row, 1))
+    }
+
+    fn value(&self, column: &str) -> ArrayRef {
+        self.cell(column)
+            .unwrap_or_else(|| panic!("{self} has no {column}"))
+    }
+
+    /// An integer, if there.
+    pub fn optional_int(&self, column: &str) -> Option<i64> {
+        let cell = cast(&self.cell(column)?, &DataType::Int64).unwrap();
+        Some(cell.as_primitive::<Int64Type>().value(0))
+    }
+
+    /// An integer.
+    pub fn int(&self, column: &str) -> i64 {
+        self.optional_int(column)
+            .unwrap_or_else(|| panic!("{self} has no {column}"))
+    }
+
+    /// A key.
+    pub fn key(&self, column: &str) -> u64 {
+        self.value(column).as_primitive::<UInt64Type>().value(0)
+    }
+
+    /// A string.
+    pub fn text(&self, column: &str) -> String {
+        self.value(column).as_string::<i32>().value(0).to_owned()
+    }
+
+    /// A boolean, if there.
+    pub fn optional_flag(&self, column: &str) -> Option<bool> {
+        Some(self.cell(column)?.as_boolean().value(0))
+    }
+
+    /// A boolean.
+    pub fn flag(&self, column: &str) -> bool {
+        self.value(column).as_boolean().value(0)
+    }
+
+    /// A column of milliseconds, in µs, if there.
+    pub fn optional_us(&self, column: &str) -> Option<u64> {
+        Some(
+            self.cell(column)?
+                .as_primitive::<Float64Type>()
+                .value(0)
+                .to_us(),
+        )
+    }
+
+    /// A column of milliseconds, in µs.
+    pub fn us(&self, column: &str) -> u64 {
+        self.optional_us(column)
+            .unwrap_or_else(|| panic!("{self} has no {column}"))
+    }
+
+    /// A list of integers; a missing list is empty.
+    pub fn ints(&self, column: &str) -> Vec<i64> {
+        let Some(cell) = self.cell(column) else {
+            return Vec::new();
+        };
+        let list = cast(&cell.as_list::<i32>().value(0), &DataType::Int64).unwrap();
+        list.as_primitive::<Int64Type>().values().to_vec()
+    }
+
+    /// A list of milliseconds, in µs.
+    pub fn us_list(&self, column: &str) -> Vec<u64> {
+        let list = self.value(column).as_list::<i32>().value(0);
+        let values = list.as_primitive::<Float64Type>().values();
+        values.iter().map(|ms| ms.to_us()).collect()
+    }
+}
+
+impl std::fmt::Display for GoldenRow<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        write!(f, "{} row {}", self.golden.name, self.row)
+    }
+}
+
+trait Milliseconds {
+    fn to_us(&self) -> u64;
+}
+
+impl Milliseconds for f64 {
+    fn to_us(&self) -> u64 {
+        let us = self * 1000.0;
+        assert!((us - us.round()).abs() < 1e-6, "{self} ms is not whole µs");
+        us.round() as u64
+    }
+}

@@ -1,0 +1,171 @@
+//! Lookups with random errors: statistics within 3 standard errors of py-dht's.
+
+use std::collections::BTreeMap;
+
+use kadsim_engine::layout::LayoutKind;
+use kadsim_engine::link::{Delay, Fault, UniformLink};
+use kadsim_engine::random::Probability;
+use kadsim_engine::record::Kind;
+use kadsim_systems::step::Procedure;
+
+use crate::data::{Golden, GoldenRow};
+use crate::world::{N1000, World};
+
+/// Passes over the golden origins and targets, each with a seed of its own.
+const SEEDS: u64 = 4;
+
+/// Percentages of fast and slow errors.
+const GROUPS: [(i64, i64); 7] = [
+    (0, 0),
+    (10, 0),
+    (25, 0),
+    (0, 10),
+    (10, 10),
+    (25, 10),
+    (50, 10),
+];
+
+/// What is compared, by name.
+const STATISTICS: [&str; 8] = [
+    "attempts",
+    "finished",
+    "successful",
+    "failed",
+    "total_nodes",
+    "aggr_delay_ms",
+    "recall_hits",
+    "share of recall_hits 0",
+];
+
+type Sample = Vec<[f64; STATISTICS.len()]>;
+
+fn golden_sample(row: &GoldenRow) -> [f64; STATISTICS.len()] {
+    let hits = row.int("recall_hits");
+    let int = |name| row.int(name) as f64;
+    let [attempts, finished, successful, failed, known] = [
+        "attempts",
+        "finished",
+        "successful",
+        "failed",
+        "total_nodes",
+    ]
+    .map(int);
+    assert_eq!(attempts - finished, 2.0, "{row}");
+    assert_eq!(attempts, int("ok_contacts") + int("err_contacts"), "{row}");
+    let delay_ms = row.us("aggr_delay_ms") as f64 / 1000.0;
+    let missed = f64::from(hits == 0);
+    [
+        attempts,
+        finished,
+        successful,
+        failed,
+        known,
+        delay_ms,
+        hits as f64,
+        missed,
+    ]
+}
+
+fn fault(percent: i64, delay_us: u64) -> Option<Fault> {
+    let probability = Probability::new(percent as f64 / 100.0);
+    (percent > 0).then_some(Fault {
+        probability,
+        delay: Delay::Constant(delay_us),
+    })
+}
+
+/// Runs the golden lookups of a group with errors of our own.
+fn our_samples(golden: &[GoldenRow], (fast, slow): (i64, i64)) -> Sample {
+    let mut samples = Sample::new();
+    for seed in 0..SEEDS {
+        let link = Box::new(UniformLink {
+            delay: Delay::Constant(50_000),
+            fast_error: fault(fast, 20_000),
+            slow_error: fault(slow, 200_000),
+            ..UniformLink::default()
+        });
+        let mut world = World::new(N1000, LayoutKind::Packed, Procedure::PyDht, link, 0, seed);
+        world.set_alpha(3);
+        for row in golden {
+            let ran = world.run(Kind::Lookup, row.int("origin"), row.key("target"));
+            assert_eq!(
+                ran.row.attempts - ran.row.completed,
+                2,
+                "{row}, seed {seed}"
+            );
+            let [attempts, finished, successful, failed, known] = [
+                ran.row.attempts,
+                ran.row.completed,
+                ran.row.succeeded,
+                ran.row.failed,
+                ran.row.known,
+            ]
+            .map(f64::from);
+            let delay_ms = ran.row.lookup_us.unwrap() as f64 / 1000.0;
+            let hits = world.recall_hits(&ran);
+            let missed = f64::from(hits == 0);
+            samples.push([
+                attempts,
+                finished,
+                successful,
+                failed,
+                known,
+                delay_ms,
+                hits as f64,
+                missed,
+            ]);
+        }
+    }
+    samples
+}
+
+/// Mean and squared standard error of one of the statistics.
+fn mean_of(samples: &Sample, statistic: usize) -> (f64, f64) {
+    let n = samples.len() as f64;
+    let mean = samples.iter().map(|sample| sample[statistic]).sum::<f64>() / n;
+    let squares = samples
+        .iter()
+        .map(|sample| (sample[statistic] - mean).powi(2))
+        .sum::<f64>();
+    (mean, squares / (n - 1.0) / n)
+}
+
+#[test]
+fn statistics_of_lookups_with_errors_by_py_dht() {
+    let golden = Golden::read("errors_n1000_k10/lookups");
+    let mut groups: BTreeMap<(i64, i64), Vec<GoldenRow>> = BTreeMap::new();
+    for row in golden.rows() {
+        groups
+            .entry((row.int("fast"), row.int("slow")))
+            .or_default()
+            .push(row);
+    }
+    assert_eq!(groups.len(), GROUPS.len());
+    let mut report = String::new();
+    let mut outside = 0;
+    for group in GROUPS {
+        let rows = &groups[&group];
+        assert_eq!(rows.len(), 1000, "{group:?}");
+        let expected: Sample = rows.iter().map(golden_sample).collect();
+        let found = our_samples(rows, group);
+        if group == (50, 10) {
+            assert_eq!(mean_of(&expected, STATISTICS.len() - 1).0, 0.06);
+        }
+        for (statistic, name) in STATISTICS.iter().enumerate() {
+            let (golden_mean, golden_square) = mean_of(&expected, statistic);
+            let (our_mean, our_square) = mean_of(&found, statistic);
+            let error = (golden_square + our_square).sqrt();
+            let off = (our_mean - golden_mean).abs();
+            // Means of the same numbers in another order of summation may differ in the last bits.
+            if off > 3.0 * error + 1e-9 {
+                outside += 1;
+            }
+            report += &format!(
+                "{group:?} {name}: {our_mean:.4}, py-dht {golden_mean:.4}, off {:.2} errors\n",
+                off / error
+            );
+        }
+    }
+    println!("{report}");
+    assert_eq!(outside, 0, "further off than 3 standard errors:\n{report}");
+}
