@@ -293,7 +293,7 @@ impl Run<'_> {
                 let origins = match origin {
                     Origin::Random => Origins::Random,
                     Origin::Each => Origins::Each,
-                    Origin::One => Origins::sample(network_seed, 1, nodes),
+                    Origin::One => Origins::one(network_seed, nodes),
                     Origin::Sample(size) => Origins::sample(network_seed, *size, nodes),
                     Origin::Node(id) => Origins::Listed(network.row(*id).into_iter().collect()),
                 };

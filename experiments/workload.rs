@@ -70,6 +70,12 @@ pub enum Origins {
 }
 
 impl Origins {
+    /// One uniform node of `nodes`, the same in every phase.
+    pub fn one(network_seed: u64, nodes: u32) -> Self {
+        let node = Stream::new(network_seed, Purpose::Sample, 0, 0).below(u64::from(nodes));
+        Origins::Listed(vec![Row(node as u32)])
+    }
+
     /// A uniform sample of `size` of `nodes` nodes, the same in every phase.
     pub fn sample(network_seed: u64, size: u32, nodes: u32) -> Self {
         let stream = Stream::new(network_seed, Purpose::Sample, u64::from(size), 0);

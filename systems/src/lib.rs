@@ -14,6 +14,7 @@ pub mod py_dht;
 pub mod record;
 pub mod retrieve;
 pub mod settle;
+pub mod single;
 pub mod start;
 pub mod step;
 

@@ -108,12 +108,12 @@ pub enum NetworkError {
 
 /// A simulated Kademlia network.
 pub struct Network {
-    world: World,
+    pub(crate) world: World,
     schedule: Schedule,
     layout: LayoutKind,
-    seed: u64,
-    now_us: u64,
-    next_operation: u64,
+    pub(crate) seed: u64,
+    pub(crate) now_us: u64,
+    pub(crate) next_operation: u64,
     length_us: u64,
     absences: bool,
 }

@@ -88,7 +88,10 @@ impl Recorded {
     /// Starts a phase: nothing is in flight.
     pub fn begin_phase(&mut self, phase: u32, now_us: u64) {
         self.phase = phase;
-        self.active = 0;
+        // Single operations follow one another within a tick: what is open counts on from the last one.
+        if self.open.is_empty() {
+            self.active = 0;
+        }
         self.last_end_us = now_us;
     }
 

@@ -18,6 +18,8 @@ pub struct Queue {
     source: Option<Box<dyn Source>>,
     parallel: Option<u32>,
     origins: HashMap<Row, Origin>,
+    /// Origins of which operations were admitted that have not run yet.
+    admitted: Vec<Row>,
     waiting: u64,
     ready: Vec<(u64, Planned)>,
 }
@@ -30,6 +32,8 @@ struct Origin {
     /// When places became free, µs.
     free_us: BinaryHeap<Reverse<u64>>,
     waiting: VecDeque<Planned>,
+    /// First start of those that were admitted and have not run yet, µs.
+    admitted_us: Option<u64>,
 }
 
 impl Queue {
@@ -84,11 +88,10 @@ impl Queue {
         let (Some(parallel), Some(origin)) = (self.parallel, self.origins.get_mut(&row)) else {
             return;
         };
-        let mut first_start_us = u64::MAX;
         while let Some(&planned) = origin.waiting.front() {
             let fresh = origin.opened < parallel;
             let free_us = if fresh { 0 } else { origin.free_us.peek().map_or(u64::MAX, |free| free.0) };
-            if free_us > first_start_us || free_us == u64::MAX {
+            if free_us > origin.admitted_us.unwrap_or(u64::MAX - 1) {
                 return;
             }
             if fresh {
@@ -99,7 +102,10 @@ impl Queue {
             origin.waiting.pop_front();
             self.waiting -= 1;
             let start_us = free_us.max(planned.due_us);
-            first_start_us = first_start_us.min(start_us);
+            if origin.admitted_us.is_none() {
+                self.admitted.push(row);
+            }
+            origin.admitted_us = Some(origin.admitted_us.map_or(start_us, |first_us| first_us.min(start_us)));
             self.ready.push((start_us, planned));
         }
     }
@@ -136,7 +142,13 @@ pub fn admit_successors(
     }
     let slots = operations.slots();
     let ended = outboxes.last(chunks(slots.len())).iter().flat_map(|out| &out.ended);
-    let mut touched = Vec::new();
+    // Those admitted have run up to the end of the window: places that had to wait for them need not any more.
+    let mut touched = std::mem::take(&mut queue.admitted);
+    for origin in &touched {
+        if let Some(origin) = queue.origins.get_mut(origin) {
+            origin.admitted_us = None;
+        }
+    }
     for operation in ended.map(|&slot| &slots[slot as usize]) {
         if let Some(origin) = queue.origins.get_mut(&operation.origin) {
             origin.free_us.push(Reverse(operation.end_us));

@@ -1,0 +1,131 @@
+//! A node's routing table as it can be looked at: a copy, read-only.
+
+use std::fmt;
+
+use kadsim_engine::key::{Distance, Key};
+use kadsim_engine::node::Row;
+use kadsim_systems::Network;
+
+/// A node's routing table (py-dht's `RoutingTable`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoutingTable {
+    /// The owner.
+    pub node: i64,
+    /// The owner's key.
+    pub key: Key,
+    /// k: most members of a bucket.
+    pub bucket_size: u8,
+    /// The buckets by the number of leading bits that their members share with the owner, up to the last
+    /// that is not empty.
+    pub buckets: Vec<Bucket>,
+}
+
+/// The nodes of a table that share so many leading bits with its owner (py-dht's `KBucket`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bucket {
+    /// The nodes, nearest to the owner first.
+    pub members: Vec<Member>,
+}
+
+/// An entry of a routing table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The node.
+    pub id: i64,
+    /// Its key.
+    pub key: Key,
+}
+
+impl RoutingTable {
+    /// Ids of all entries, by bucket, in each nearest to the owner first.
+    pub fn nodes(&self) -> impl Iterator<Item = i64> {
+        self.buckets.iter().flat_map(|bucket| &bucket.members).map(|member| member.id)
+    }
+
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.buckets.iter().map(Bucket::len).sum()
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    /// The k entries closest to the key, nearest first.
+    pub fn closest_nodes(&self, key: Key) -> Vec<i64> {
+        let mut entries: Vec<(Distance, i64)> =
+            self.buckets.iter().flat_map(|bucket| bucket.distances(key)).map(|(id, distance)| (distance, id)).collect();
+        entries.sort_unstable();
+        entries.truncate(usize::from(self.bucket_size));
+        entries.into_iter().map(|(_, id)| id).collect()
+    }
+}
+
+/// Sizes by bucket, as py-dht's summary of a table: `b0:20 b1:20 b2:7`.
+impl fmt::Display for RoutingTable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, bucket) in self.buckets.iter().enumerate() {
+            let space = if place > 0 { " " } else { "" };
+            write!(f, "{space}b{place}:{}", bucket.len())?;
+        }
+        Ok(())
+    }
+}
+
+impl Bucket {
+    /// Number of members.
+    pub fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Whether there is no member.
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Each member and its distance to the key.
+    pub fn distances(&self, key: Key) -> impl Iterator<Item = (i64, Distance)> {
+        self.members.iter().map(move |member| (member.id, member.key.distance(key)))
+    }
+}
+
+/// The table that a node has.
+pub(super) fn own(network: &mut Network, id: i64, row: Row) -> RoutingTable {
+    network.view_tables(|population, columns, ids, tables| {
+        let key = population.key(row);
+        let mut table = RoutingTable { node: id, key, bucket_size: tables.rule().bucket_size, buckets: Vec::new() };
+        let (mut rows, place) = (Vec::new(), columns.tables[row.index()]);
+        for bucket in 0..Key::BITS {
+            tables.bucket(&population, row, place, bucket, &mut rows);
+            table.add(rows.iter().map(|&row| Member { id: ids.id(row, population.keys()), key: population.key(row) }));
+        }
+        table
+    })
+}
+
+/// The table that full knowledge gives a node.
+pub(super) fn best(network: &mut Network, id: i64, row: Row) -> RoutingTable {
+    network.view_tables(|population, _, ids, tables| {
+        let key = population.key(row);
+        let mut table = RoutingTable { node: id, key, bucket_size: tables.rule().bucket_size, buckets: Vec::new() };
+        let mut rows = Vec::new();
+        tables.rule().fill_table(&population, row, &mut rows);
+        table.add(rows.iter().map(|&row| Member { id: ids.id(row, population.keys()), key: population.key(row) }));
+        table
+    })
+}
+
+impl RoutingTable {
+    fn add(&mut self, members: impl Iterator<Item = Member>) {
+        for member in members {
+            let bucket = self.key.shared_bits(member.key) as usize;
+            if self.buckets.len() <= bucket {
+                self.buckets.resize_with(bucket + 1, Bucket::default);
+            }
+            let members = &mut self.buckets[bucket].members;
+            let nearer = |other: &Member| other.key.distance(self.key) < member.key.distance(self.key);
+            members.insert(members.partition_point(nearer), member);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! One contact outside any operation, and time that passes without one: what a caller of the library does
+//! by hand.
+//!
+//! The contact is one of a lookup in all but that: counted at the remote when it is sent, its fate drawn,
+//! origin and remote charged (SEMANTICS, Connection). It takes an operation number of its own, so its
+//! draws are independent of all others. Cost: O(1).
+
+use kadsim_engine::link::{ContactId, Fate, Links};
+use kadsim_engine::node::Row;
+
+use crate::network::Network;
+
+/// A contact that was sent outside any operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct Single {
+    /// The operation number that it took; it is number 0 of its contacts.
+    pub operation: u64,
+    /// When it was sent, µs.
+    pub time_us: u64,
+    /// What becomes of it.
+    pub fate: Fate,
+    /// What the origin was charged, µs.
+    pub origin_overhead_us: u64,
+    /// What the remote was charged, µs; 0 if there is no such node.
+    pub remote_overhead_us: u64,
+}
+
+impl Network {
+    /// Contacts a node, now. `None` is a node that does not exist: nobody is there, nobody is charged for
+    /// it. The clock stands still: what the contact costs is for [`Network::wait`].
+    pub fn contact(&mut self, from: Row, to: Option<Row>) -> Single {
+        let (operation, gamma_us) = (self.next_operation, self.overhead_us());
+        self.next_operation += 1;
+        let (reachable, origin_overhead_us, remote_overhead_us) = self.view(|_, columns, _| {
+            let use_of = |row: Row| match gamma_us {
+                0 => 0,
+                _ => gamma_us * u64::from(columns.activity[row.index()].charge()),
+            };
+            let origin_us = use_of(from);
+            let Some(to) = to else {
+                return (false, origin_us, 0);
+            };
+            let remote = &columns.activity[to.index()];
+            remote.contact();
+            (remote.is_online(), origin_us, use_of(to))
+        });
+        let contact = ContactId { network_seed: self.seed, operation, sequence: 0 };
+        let fate = self.world.resource::<Links>().link.draw(contact, reachable);
+        Single { operation, time_us: self.now_us, fate, origin_overhead_us, remote_overhead_us }
+    }
+
+    /// Lets time pass in which nothing happens, µs.
+    pub fn wait(&mut self, us: u64) {
+        self.now_us = self.now_us.saturating_add(us);
+    }
+}

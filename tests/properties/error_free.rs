@@ -1,0 +1,198 @@
+//! Networks without errors: a lookup finds the true closest nodes.
+
+use kadsim_engine::key::Key;
+use kadsim_engine::link::{Delay, UniformLink};
+use kadsim_engine::node::Row;
+use kadsim_engine::random::Stream;
+use kadsim_engine::record::Outcome;
+use kadsim_engine::routing::Policy;
+use kadsim_systems::network::{Network, NodeSet, Spec};
+use kadsim_systems::step::{Procedure, Rules, Stop};
+
+fn network(nodes: u32, k: u8, policy: Policy, rules: Rules, seed: u64) -> Network {
+    let link = UniformLink {
+        delay: Delay::Uniform {
+            low: 20_000,
+            high: 90_000,
+        },
+        timeout: Delay::Constant(300_000),
+        ..UniformLink::default()
+    };
+    let rules = Rules {
+        beta: u32::from(k),
+        ..rules
+    };
+    let spec = Spec {
+        nodes: NodeSet::Generated(nodes),
+        seed,
+        bucket_size: k,
+        policy,
+        rules,
+        link: Box::new(link),
+        ..Spec::default()
+    };
+    let mut network = Network::new(spec).unwrap();
+    network.bootstrap();
+    network.activity().connections = true;
+    network
+}
+
+/// The beta online nodes closest to the key, by a full sort.
+fn truth(network: &mut Network, key: Key, beta: usize) -> Vec<Row> {
+    network.view(|population, columns, _| {
+        let mut rows: Vec<Row> = (0..population.keys().len() as u32).map(Row).collect();
+        rows.retain(|row| columns.activity[row.index()].is_online());
+        rows.sort_unstable_by_key(|&row| population.key(row).distance(key));
+        rows.truncate(beta);
+        rows
+    })
+}
+
+/// Runs lookups; returns how many found exactly the true closest nodes. Recall is checked by brute force.
+fn exact(network: &mut Network, lookups: u32, k: usize, stream: &mut Stream) -> u32 {
+    let nodes = network.len() as u64;
+    let mut exact = 0;
+    for lookup in 0..lookups {
+        let (origin, key) = (Row(stream.below(nodes) as u32), Key(stream.bits()));
+        let result = network.lookup(origin, key);
+        let truth = truth(network, key, k);
+        assert_eq!(network.true_closest(key, k), truth, "lookup {lookup}");
+        let hits = truth.iter().filter(|row| result.contains(row)).count();
+        let recorded = network.recorded();
+        let row = recorded.operations[0];
+        recorded.clear();
+        assert_eq!(
+            row.recall,
+            Some(hits as f32 / truth.len() as f32),
+            "lookup {lookup}"
+        );
+        assert_eq!(row.failed, 0, "lookup {lookup}");
+        exact += u32::from(result == truth);
+    }
+    exact
+}
+
+#[test]
+fn a_lookup_finds_the_true_closest_nodes() {
+    for (nodes, k, seed) in [(2, 4, 2), (15, 20, 3), (300, 10, 4), (3000, 20, 5)] {
+        for alpha in [1, 3] {
+            let rules = Rules {
+                alpha,
+                ..Rules::default()
+            };
+            let mut network = network(nodes, k, Policy::Closest, rules, seed);
+            let exact = exact(
+                &mut network,
+                200,
+                usize::from(k),
+                &mut Stream::from_state(seed),
+            );
+            assert!(
+                exact >= 198,
+                "{nodes} nodes, k {k}, alpha {alpha}: {exact} of 200"
+            );
+        }
+    }
+}
+
+/// Its table is empty, so its lookup knows nobody, not even itself.
+#[test]
+fn a_lookup_of_a_node_alone_finds_nobody() {
+    let mut network = network(1, 20, Policy::Closest, Rules::default(), 1);
+    assert_eq!(network.lookup(Row(0), Key(1)), []);
+    let row = network.recorded().operations[0];
+    assert_eq!(
+        (row.attempts, row.lookup_us, row.recall),
+        (0, Some(0), Some(0.0))
+    );
+}
+
+/// The stop rule of the Kademlia paper does not give up before the closest have answered: with random
+/// buckets too, what the closest do not know is nobody.
+#[test]
+fn a_lookup_until_the_closest_have_answered_finds_them_with_any_buckets() {
+    for policy in [Policy::Closest, Policy::Random] {
+        for (nodes, k, seed) in [(2, 4, 2), (300, 10, 4), (3000, 20, 5)] {
+            let rules = Rules {
+                stop: Stop::ClosestAnswered,
+                ..Rules::default()
+            };
+            let mut network = network(nodes, k, policy, rules, seed);
+            let exact = exact(
+                &mut network,
+                200,
+                usize::from(k),
+                &mut Stream::from_state(seed),
+            );
+            assert!(
+                exact >= 198,
+                "{nodes} nodes, k {k}, {policy:?}: {exact} of 200"
+            );
+        }
+    }
+}
+
+/// By either procedure a node that is offline is contacted in vain, costs its timeout once, and is not
+/// counted among the true closest.
+#[test]
+fn an_offline_node_is_not_found() {
+    for procedure in [Procedure::Iterative, Procedure::PyDht] {
+        let rules = Rules {
+            alpha: 1,
+            procedure,
+            ..Rules::default()
+        };
+        let mut network = network(300, 10, Policy::Closest, rules, 7);
+        let key = Key(0x5eed_0000_1234_5678);
+        let nearest = network.true_closest(key, 1)[0];
+        let origin = network.true_closest(Key(!key.0), 1)[0];
+        network.set_online(nearest, false);
+        assert!(!network.true_closest(key, 10).contains(&nearest));
+        let id = network.view(|population, _, ids| ids.id(nearest, population.keys()));
+        let result = network.lookup(origin, key);
+        let recorded = network.recorded();
+        let row = recorded.operations[0];
+        let missed: Vec<_> = recorded
+            .connections
+            .iter()
+            .filter(|c| c.outcome == Outcome::NotFound)
+            .collect();
+        assert_eq!(missed.len(), 1, "{procedure:?}");
+        assert_eq!(
+            (missed[0].to, missed[0].total_delay_us),
+            (id, 300_000),
+            "{procedure:?}"
+        );
+        assert_eq!((row.failed, row.recall), (1, Some(0.9)), "{procedure:?}");
+        assert_eq!(
+            result[0], nearest,
+            "{procedure:?}: a result may name nodes whose contact failed"
+        );
+        recorded.clear();
+        network.set_online(nearest, true);
+        network.lookup(origin, key);
+        let row = network.recorded().operations[0];
+        assert_eq!((row.failed, row.recall), (0, Some(1.0)), "{procedure:?}");
+    }
+}
+
+/// A newcomer asks at once, is found by those that know it, and nobody's table changed.
+#[test]
+fn a_node_added_later_can_look_up() {
+    let mut network = network(300, 10, Policy::Closest, Rules::default(), 8);
+    let key = Key(0x0123_4567_89ab_cdef);
+    let closest = network.true_closest(key, 10);
+    let row = network.add_node(-5, key).unwrap();
+    assert!(network.add_node(-5, Key(1)).is_err() && network.add_node(-6, key).is_err());
+    assert_eq!(network.lookup(row, key), [], "it knows nobody yet");
+    network.bootstrap_node(row);
+    assert_eq!(network.closest_nodes(row, key), closest);
+    assert_eq!(network.lookup(row, key), closest);
+    assert_eq!(network.true_closest(key, 1), [row]);
+    assert!(
+        !network.lookup(closest[0], key).contains(&row),
+        "nobody knows it"
+    );
+    network.bootstrap();
+    assert_eq!(network.lookup(closest[0], key)[0], row);
+}

@@ -1,0 +1,498 @@
+//! A naive simulator of the procedure by the clock: one operation event after the other from a heap, maps
+//! for everything, overhead charged at the moment of sending. Written from SEMANTICS, not from the engine;
+//! only the draws of links and the routing tables are taken from it.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+
+use kadsim_engine::link::{ContactId, Fate, Link, UniformLink};
+use kadsim_engine::operation::Planned;
+use kadsim_engine::record::{ConnectionRow, Kind, OperationRow, Outcome, Request};
+use kadsim_systems::step::{Rules, Stop};
+
+/// Nodes are numbers of rows.
+type Node = usize;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Status {
+    Candidate,
+    InFlight,
+    Answered,
+    Failed,
+    Origin,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    node: Node,
+    depth: u32,
+    status: Status,
+}
+
+/// An operation under way.
+struct Running {
+    planned: Planned,
+    origin: Node,
+    start_us: u64,
+    is_admitted: bool,
+    known: BTreeMap<u64, Known>,
+    in_flight: u32,
+    idle_steps: u32,
+    origin_overhead_us: u64,
+    attempts: u32,
+    succeeded: u32,
+    failed: u32,
+    holder: Option<(Node, u32)>,
+    is_over: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum What {
+    /// The operation is due, or admitted.
+    Start,
+    /// A contact of the lookup completes.
+    Contact {
+        sequence: u32,
+        distance: u64,
+        is_ok: bool,
+    },
+    /// The operation has ended: its place is free.
+    End,
+}
+
+/// Something that happens; ordered by time, then operation, then contact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Event {
+    time_us: u64,
+    operation: usize,
+    what: What,
+}
+
+/// A network, and the rows of the phase that ran last.
+pub struct Reference {
+    pub seed: u64,
+    pub k: usize,
+    pub rules: Rules,
+    pub link: UniformLink,
+    pub overhead_us: u64,
+    pub ids: Vec<i64>,
+    pub keys: Vec<u64>,
+    pub online: Vec<bool>,
+    pub tables: Vec<Vec<Node>>,
+    pub uses: HashMap<Node, u64>,
+    pub visible_us: HashMap<(Node, u64), u64>,
+    pub operations: Vec<OperationRow>,
+    pub results: Vec<Vec<i64>>,
+    pub connections: Vec<ConnectionRow>,
+    pub now_us: u64,
+    phase: u32,
+    kind: Kind,
+    parallel: Option<u32>,
+    taken: HashMap<Node, u32>,
+    waiting: HashMap<Node, VecDeque<usize>>,
+    heap: BinaryHeap<Reverse<Event>>,
+}
+
+impl Reference {
+    pub fn new(seed: u64, k: usize, rules: Rules, link: UniformLink, overhead_us: u64) -> Self {
+        Self {
+            seed,
+            k,
+            rules,
+            link,
+            overhead_us,
+            ids: Vec::new(),
+            keys: Vec::new(),
+            online: Vec::new(),
+            tables: Vec::new(),
+            uses: HashMap::new(),
+            visible_us: HashMap::new(),
+            operations: Vec::new(),
+            results: Vec::new(),
+            connections: Vec::new(),
+            now_us: 0,
+            phase: 0,
+            kind: Kind::Lookup,
+            parallel: None,
+            taken: HashMap::new(),
+            waiting: HashMap::new(),
+            heap: BinaryHeap::new(),
+        }
+    }
+
+    /// Runs a phase to its end; its rows are in the order of the tables.
+    pub fn run(&mut self, phase: u32, kind: Kind, planned: &[Planned], parallel: Option<u32>) {
+        (self.phase, self.kind, self.parallel) = (phase, kind, parallel);
+        self.taken.clear();
+        self.waiting.clear();
+        self.operations.clear();
+        self.results.clear();
+        self.connections.clear();
+        let mut running: Vec<Running> = planned
+            .iter()
+            .map(|&planned| Running::new(planned))
+            .collect();
+        for (operation, planned) in planned.iter().enumerate() {
+            self.push(planned.due_us, operation, What::Start);
+        }
+        while let Some(Reverse(event)) = self.heap.pop() {
+            match event.what {
+                What::Start if self.must_wait(&mut running[event.operation], event) => {}
+                What::Start => self.start(&mut running[event.operation], event),
+                What::Contact { .. } if running[event.operation].is_over => {}
+                What::Contact {
+                    distance, is_ok, ..
+                } => {
+                    self.handle(&mut running[event.operation], event, distance, is_ok);
+                }
+                What::End => self.admit_next(&mut running, event),
+            }
+        }
+        let mut order: Vec<usize> = (0..self.operations.len()).collect();
+        order.sort_unstable_by_key(|&i| (self.operations[i].end_us, self.operations[i].operation));
+        self.operations = order.iter().map(|&i| self.operations[i]).collect();
+        self.results = order.iter().map(|&i| self.results[i].clone()).collect();
+        self.connections
+            .sort_by_key(|c| (c.time_us, c.operation, c.sequence));
+        let last_us = self.operations.iter().filter_map(|row| row.end_us).max();
+        self.now_us = last_us.unwrap_or(self.now_us);
+    }
+
+    fn push(&mut self, time_us: u64, operation: usize, what: What) {
+        self.heap.push(Reverse(Event {
+            time_us,
+            operation,
+            what,
+        }));
+    }
+
+    /// Whether as many operations of the origin as may be are in flight.
+    fn must_wait(&mut self, operation: &mut Running, event: Event) -> bool {
+        let Some(parallel) = self.parallel else {
+            return false;
+        };
+        if operation.is_admitted {
+            return false;
+        }
+        let taken = self.taken.entry(operation.origin).or_default();
+        if *taken == parallel {
+            self.waiting
+                .entry(operation.origin)
+                .or_default()
+                .push_back(event.operation);
+            return true;
+        }
+        *taken += 1;
+        false
+    }
+
+    /// The place of an ended operation goes to the one that waits for longest.
+    fn admit_next(&mut self, running: &mut [Running], event: Event) {
+        let origin = running[event.operation].origin;
+        match self.waiting.get_mut(&origin).and_then(VecDeque::pop_front) {
+            Some(next) => {
+                running[next].is_admitted = true;
+                self.push(event.time_us, next, What::Start);
+            }
+            None => {
+                self.taken
+                    .entry(origin)
+                    .and_modify(|taken| *taken = taken.saturating_sub(1));
+            }
+        }
+    }
+
+    fn closest(&self, node: Node, key: u64) -> Vec<Node> {
+        let mut entries = self.tables[node].clone();
+        entries.sort_unstable_by_key(|&entry| self.keys[entry] ^ key);
+        entries.truncate(self.k);
+        entries
+    }
+
+    fn holds(&self, node: Node, key: u64, now_us: u64) -> bool {
+        self.visible_us
+            .get(&(node, key))
+            .is_some_and(|&visible_us| visible_us <= now_us)
+    }
+
+    fn charge(&mut self, node: Node) -> u64 {
+        let uses = self.uses.entry(node).or_default();
+        *uses += 1;
+        *uses * self.overhead_us
+    }
+
+    fn start(&mut self, operation: &mut Running, event: Event) {
+        operation.start_us = event.time_us;
+        let (origin, key) = (operation.origin, operation.planned.key.0);
+        if self.kind == Kind::Retrieve && self.holds(origin, key, event.time_us) {
+            operation.holder = Some((origin, 0));
+            self.end(operation, event);
+            return;
+        }
+        operation.origin_overhead_us = self.charge(origin);
+        for node in self.closest(origin, key) {
+            let known = Known {
+                node,
+                depth: 1,
+                status: Status::Candidate,
+            };
+            operation.known.insert(self.keys[node] ^ key, known);
+        }
+        self.fill(operation, event);
+        if operation.in_flight == 0 {
+            self.end(operation, event);
+        }
+    }
+
+    /// Keeps alpha contacts in flight.
+    fn fill(&mut self, operation: &mut Running, event: Event) {
+        while operation.in_flight < self.rules.alpha {
+            let nearest = operation
+                .known
+                .iter_mut()
+                .find(|(_, known)| known.status == Status::Candidate);
+            let Some((&distance, known)) = nearest else {
+                return;
+            };
+            known.status = Status::InFlight;
+            let (remote, sequence) = (known.node, operation.attempts);
+            operation.attempts += 1;
+            operation.in_flight += 1;
+            let origin_us = operation.origin_overhead_us;
+            let (fate, completes_us) = self.send(
+                operation,
+                event.time_us,
+                sequence,
+                remote,
+                Request::Lookup,
+                origin_us,
+            );
+            let is_ok = fate.outcome == Outcome::Ok;
+            self.push(
+                completes_us,
+                event.operation,
+                What::Contact {
+                    sequence,
+                    distance,
+                    is_ok,
+                },
+            );
+        }
+    }
+
+    /// Contacts a node. Returns what becomes of it, and when.
+    fn send(
+        &mut self,
+        operation: &Running,
+        time_us: u64,
+        sequence: u32,
+        remote: Node,
+        request: Request,
+        origin_us: u64,
+    ) -> (Fate, u64) {
+        let number = operation.planned.number;
+        let contact = ContactId {
+            network_seed: self.seed,
+            operation: number,
+            sequence,
+        };
+        let fate = self.link.draw(contact, self.online[remote]);
+        let remote_us = self.charge(remote);
+        let delays = if fate.outcome == Outcome::Ok { 2 } else { 1 };
+        let total_delay_us = delays * fate.base_delay_us + origin_us + remote_us;
+        self.connections.push(ConnectionRow {
+            network: 0,
+            phase: self.phase,
+            operation: number,
+            sequence,
+            time_us,
+            from: self.ids[operation.origin],
+            to: self.ids[remote],
+            request,
+            outcome: fate.outcome,
+            base_delay_us: fate.base_delay_us,
+            origin_overhead_us: origin_us,
+            remote_overhead_us: remote_us,
+            total_delay_us,
+        });
+        (fate, time_us + total_delay_us)
+    }
+
+    fn handle(&mut self, operation: &mut Running, event: Event, distance: u64, is_ok: bool) {
+        operation.in_flight -= 1;
+        let contacted = operation.known[&distance];
+        let mut is_stopped = false;
+        if is_ok {
+            operation.succeeded += 1;
+            operation.set_status(distance, Status::Answered);
+            self.join(operation, contacted);
+            let key = operation.planned.key.0;
+            if self.kind == Kind::Retrieve && self.holds(contacted.node, key, event.time_us) {
+                operation.holder = Some((contacted.node, contacted.depth));
+                is_stopped = true;
+            }
+        } else {
+            operation.failed += 1;
+            operation.set_status(distance, Status::Failed);
+        }
+        is_stopped |= match self.rules.stop {
+            Stop::NoProgress => operation.idle_steps == self.rules.steps_to_stop,
+            Stop::ClosestAnswered => {
+                let asked = operation.known.values();
+                let counted =
+                    asked.filter(|k| k.status != Status::Failed && k.status != Status::Origin);
+                counted
+                    .take(self.rules.beta as usize)
+                    .all(|k| k.status == Status::Answered)
+            }
+        };
+        if !is_stopped {
+            self.fill(operation, event);
+        }
+        if is_stopped || operation.in_flight == 0 {
+            self.end(operation, event);
+        }
+    }
+
+    /// The answer of a contacted node joins what is known.
+    fn join(&self, operation: &mut Running, contacted: Known) {
+        let key = operation.planned.key.0;
+        let farthest = *operation.known.keys().next_back().unwrap();
+        let mut progress = false;
+        for node in self.closest(contacted.node, key) {
+            let distance = self.keys[node] ^ key;
+            if operation.known.contains_key(&distance) {
+                continue;
+            }
+            progress |= distance < farthest;
+            let status = if node == operation.origin {
+                Status::Origin
+            } else {
+                Status::Candidate
+            };
+            operation.known.insert(
+                distance,
+                Known {
+                    node,
+                    depth: contacted.depth + 1,
+                    status,
+                },
+            );
+        }
+        operation.idle_steps = if progress {
+            0
+        } else {
+            operation.idle_steps + 1
+        };
+    }
+
+    /// The lookup has ended; a provide stores.
+    fn end(&mut self, operation: &mut Running, event: Event) {
+        let lookup_end_us = event.time_us;
+        operation.is_over = true;
+        let closest = operation
+            .known
+            .values()
+            .filter(|known| self.rules.stop == Stop::NoProgress || known.status != Status::Failed);
+        let result: Vec<Known> = closest.take(self.rules.beta as usize).copied().collect();
+        let mut end_us = lookup_end_us;
+        let (mut stored, mut store_failed) = (0, 0);
+        if self.kind == Kind::Provide {
+            for (sequence, known) in (operation.attempts..).zip(&result) {
+                let origin_us = self.charge(operation.origin);
+                let (fate, completes_us) = self.send(
+                    operation,
+                    lookup_end_us,
+                    sequence,
+                    known.node,
+                    Request::Store,
+                    origin_us,
+                );
+                end_us = end_us.max(completes_us);
+                if fate.outcome == Outcome::Ok {
+                    stored += 1;
+                    let visible_us = self.visible_us.entry((known.node, operation.planned.key.0));
+                    let earliest_us = visible_us.or_insert(completes_us);
+                    *earliest_us = completes_us.min(*earliest_us);
+                } else {
+                    store_failed += 1;
+                }
+            }
+        }
+        let deepest = result.iter().map(|known| known.depth).max().unwrap_or(0);
+        let provided = self.kind == Kind::Provide;
+        self.push(end_us, event.operation, What::End);
+        let start_us = operation.start_us;
+        let completed = operation.succeeded + operation.failed;
+        self.operations.push(OperationRow {
+            network: 0,
+            phase: self.phase,
+            operation: operation.planned.number,
+            kind: self.kind,
+            origin: self.ids[operation.origin],
+            key: operation.planned.key.0,
+            due_us: operation.planned.due_us,
+            start_us,
+            end_us: Some(end_us),
+            attempts: operation.attempts,
+            completed,
+            succeeded: operation.succeeded,
+            failed: operation.failed,
+            abandoned: operation.in_flight,
+            depth: operation.holder.map_or(deepest, |(_, depth)| depth),
+            known: operation.known.len() as u32,
+            recall: self.recall(operation, &result),
+            found: (self.kind == Kind::Retrieve).then_some(operation.holder.is_some()),
+            holder: operation.holder.map(|(node, _)| self.ids[node]),
+            stored: provided.then_some(stored),
+            store_failed: provided.then_some(store_failed),
+            lookup_us: Some(lookup_end_us - start_us),
+            store_us: provided.then_some(end_us - lookup_end_us),
+        });
+        self.results
+            .push(result.iter().map(|known| self.ids[known.node]).collect());
+    }
+
+    /// Share of the network's beta closest online nodes that are in the result, by a full sort.
+    fn recall(&self, operation: &Running, result: &[Known]) -> Option<f32> {
+        let mut truth: Vec<Node> = (0..self.keys.len())
+            .filter(|&node| self.online[node])
+            .collect();
+        truth.sort_unstable_by_key(|&node| self.keys[node] ^ operation.planned.key.0);
+        truth.truncate(self.rules.beta as usize);
+        if truth.is_empty() || operation.holder.is_some() {
+            return None;
+        }
+        let hits = truth
+            .iter()
+            .filter(|&&node| result.iter().any(|known| known.node == node))
+            .count();
+        Some(hits as f32 / truth.len() as f32)
+    }
+}
+
+impl Running {
+    fn new(planned: Planned) -> Self {
+        Self {
+            planned,
+            origin: planned.origin.index(),
+            start_us: 0,
+            is_admitted: false,
+            known: BTreeMap::new(),
+            in_flight: 0,
+            idle_steps: 0,
+            origin_overhead_us: 0,
+            attempts: 0,
+            succeeded: 0,
+            failed: 0,
+            holder: None,
+            is_over: false,
+        }
+    }
+
+    fn set_status(&mut self, distance: u64, status: Status) {
+        if let Some(known) = self.known.get_mut(&distance) {
+            known.status = status;
+        }
+    }
+}
