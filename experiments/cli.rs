@@ -104,7 +104,9 @@ impl Failure {
     fn describe(&self) -> (String, u8) {
         let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
         match self {
-            Failure::Invalid(invalid) | Failure::Run(RunError::Invalid(invalid)) => (invalid.render(color), 2),
+            Failure::Invalid(invalid) | Failure::Run(RunError::Invalid(invalid)) => {
+                (invalid.render(color), 2)
+            }
             Failure::Run(error) => {
                 let status = match error {
                     RunError::Interrupted(_) => 130,
@@ -138,7 +140,9 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
 fn print(text: &str) -> Result<ExitCode, Failure> {
     let mut stdout = io::stdout().lock();
     let end = if text.ends_with('\n') { "" } else { "\n" };
-    write!(stdout, "{text}{end}").and_then(|()| stdout.flush()).map_err(Failure::Io)?;
+    write!(stdout, "{text}{end}")
+        .and_then(|()| stdout.flush())
+        .map_err(Failure::Io)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -169,7 +173,10 @@ fn check(args: &ExperimentArgs) -> Result<ExitCode, Failure> {
     }
     print(&text)?;
     if need.total() > has {
-        return Err(Failure::Run(RunError::Memory { need: human(need.total()), has: human(has) }));
+        return Err(Failure::Run(RunError::Memory {
+            need: human(need.total()),
+            has: human(has),
+        }));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -199,16 +206,29 @@ fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         print(&closing_table(&loaded, &report))?;
     }
     for name in &report.cut_off {
-        let _ = writeln!(io::stderr(), "error: phase \"{name}\" was cut off by its max_ms");
+        let _ = writeln!(
+            io::stderr(),
+            "error: phase \"{name}\" was cut off by its max_ms"
+        );
     }
     let mut failed = !report.cut_off.is_empty();
     for verdict in report.verdicts.iter().filter(|verdict| !verdict.holds()) {
         failed = true;
         let [low, high] = verdict.within;
-        let value = verdict.value.map_or("no value".to_owned(), |value| value.to_string());
-        let _ = writeln!(io::stderr(), "error: expected {} within [{low}, {high}], got {value}", verdict.metric);
+        let value = verdict
+            .value
+            .map_or("no value".to_owned(), |value| value.to_string());
+        let _ = writeln!(
+            io::stderr(),
+            "error: expected {} within [{low}, {high}], got {value}",
+            verdict.metric
+        );
     }
-    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if failed {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// The results as one JSON document.
@@ -235,10 +255,24 @@ fn document(loaded: &Loaded, report: &Report) -> String {
 /// The closing table: a line for each phase.
 fn closing_table(loaded: &Loaded, report: &Report) -> String {
     let number = |key: &str| report.summary.get(key).and_then(Value::as_f64);
-    let show = |value: Option<f64>, decimals: usize| value.map_or("-".to_owned(), |v| format!("{v:.decimals$}"));
+    let show = |value: Option<f64>, decimals: usize| {
+        value.map_or("-".to_owned(), |v| format!("{v:.decimals$}"))
+    };
     let mut lines = vec![
-        ["phase", "kind", "operations", "p50 ms", "p90 ms", "p99 ms", "contacts", "depth", "recall", "found", "stored"]
-            .map(str::to_owned),
+        [
+            "phase",
+            "kind",
+            "operations",
+            "p50 ms",
+            "p90 ms",
+            "p99 ms",
+            "contacts",
+            "depth",
+            "recall",
+            "found",
+            "stored",
+        ]
+        .map(str::to_owned),
     ];
     for phase in &loaded.experiment.phases {
         let name = &phase.name;
@@ -261,14 +295,21 @@ fn closing_table(loaded: &Loaded, report: &Report) -> String {
     for verdict in &report.verdicts {
         let [low, high] = verdict.within;
         let holds = if verdict.holds() { "holds" } else { "FAILS" };
-        let value = verdict.value.map_or("no value".to_owned(), |value| format!("{value}"));
-        text.push_str(&format!("\n{holds}: {} = {value} within [{low}, {high}]", verdict.metric));
+        let value = verdict
+            .value
+            .map_or("no value".to_owned(), |value| format!("{value}"));
+        text.push_str(&format!(
+            "\n{holds}: {} = {value} within [{low}, {high}]",
+            verdict.metric
+        ));
         if let Some(source) = &verdict.source {
             text.push_str(&format!("  ({source})"));
         }
     }
     let tables = report.rows.iter().filter(|(table, _)| *table != "timings");
-    let tables: Vec<String> = tables.map(|(table, rows)| format!("{table} {rows}")).collect();
+    let tables: Vec<String> = tables
+        .map(|(table, rows)| format!("{table} {rows}"))
+        .collect();
     text.push_str(&format!(
         "\n{} in {:.1} s; rows: {}\n",
         display(&report.path),
@@ -284,8 +325,15 @@ fn display(path: &Path) -> String {
 
 /// Columns next to each other, the first `left` to the left, the others to the right.
 fn aligned<const N: usize>(lines: &[[String; N]], left: usize) -> String {
-    let width: Vec<usize> =
-        (0..N).map(|column| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0)).collect();
+    let width: Vec<usize> = (0..N)
+        .map(|column| {
+            lines
+                .iter()
+                .map(|line| line[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
     let mut text = String::new();
     for line in lines {
         let cells: Vec<String> = line
@@ -293,7 +341,11 @@ fn aligned<const N: usize>(lines: &[[String; N]], left: usize) -> String {
             .enumerate()
             .map(|(column, cell)| {
                 let width = width[column];
-                if column < left { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                if column < left {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
             })
             .collect();
         text.push_str(cells.join("  ").trim_end());

@@ -4,7 +4,7 @@
 //! use kadsim::dht::{Dht, Key, Settings};
 //!
 //! let mut dht = Dht::init(Settings { nodes: 1000, seed: 42, delay_ms: 50.0..=75.0, ..Settings::default() })?;
-//! let provided = dht.client(17)?.provide(b"a sample")?;
+//! let provided = dht.client(17)?.provide(b"a sample");
 //! assert_eq!(provided.key, Key::of_segment(b"a sample"));
 //! let found = dht.client(4)?.retrieve(provided.key)?;
 //! assert_eq!(&found.payload[..], b"a sample");
@@ -45,7 +45,9 @@ pub use kadsim_engine::record::{Outcome, Request};
 pub use kadsim_systems::network::{NetworkError, NodeSet, Spec};
 
 pub use client::{Client, Lookup, Missed, Provided, RetrieveError, Retrieved};
-pub use connection::{ClosestNodes, Connection, ConnectionError, ConnectionErrorKind, NotHeld, Segment, Stored};
+pub use connection::{
+    ClosestNodes, Connection, ConnectionError, ConnectionErrorKind, NotHeld, Segment, Stored,
+};
 pub use log::{ConnectionLog, LoggedConnection, Summary};
 pub use settings::{Settings, SettingsError};
 pub use table::{Bucket, Member, RoutingTable};
@@ -90,7 +92,11 @@ impl Dht {
     {
         let mut network = Network::new(spec.try_into()?)?;
         network.activity().connections = true;
-        Ok(Self { network, payloads: HashMap::new(), log: Log::default() })
+        Ok(Self {
+            network,
+            payloads: HashMap::new(),
+            log: Log::default(),
+        })
     }
 
     /// Makes the nodes and fills every routing table, on all cores (those of the current rayon pool).
@@ -121,8 +127,8 @@ impl Dht {
     /// The id exists already, or (imported networks) the key does; then nothing has changed.
     pub fn add_node(&mut self, id: i64) -> Result<Key, NetworkError> {
         let of_network = self.network.view(|_, _, ids| ids.key_seed());
-        let key_seed =
-            of_network.unwrap_or_else(|| Stream::new(self.network.seed(), Purpose::NodeKeys, 0, 0).bits());
+        let key_seed = of_network
+            .unwrap_or_else(|| Stream::new(self.network.seed(), Purpose::NodeKeys, 0, 0).bits());
         // The mix is over 64 bits, so negative ids have keys of their own too.
         let key = Key::of_node(id as u64, key_seed);
         self.add_node_with_key(id, key)?;
@@ -174,7 +180,9 @@ impl Dht {
     pub fn nodes(&mut self) -> Vec<i64> {
         self.network.view(|population, _, ids| {
             let keys = population.keys();
-            (0..keys.len() as u32).map(|row| ids.id(Row(row), keys)).collect()
+            (0..keys.len() as u32)
+                .map(|row| ids.id(Row(row), keys))
+                .collect()
         })
     }
 
@@ -260,7 +268,11 @@ impl Dht {
     }
 
     fn ids_of(&mut self, rows: &[Row]) -> Vec<i64> {
-        self.network.view(|population, _, ids: &Ids| rows.iter().map(|&row| ids.id(row, population.keys())).collect())
+        self.network.view(|population, _, ids: &Ids| {
+            rows.iter()
+                .map(|&row| ids.id(row, population.keys()))
+                .collect()
+        })
     }
 
     /// Keeps a payload and returns its key.
@@ -272,7 +284,11 @@ impl Dht {
 
     /// The payload of a key that a node holds.
     fn held(&mut self, row: Row, key: Key) -> Option<Arc<[u8]>> {
-        if self.network.holds(row, key) { self.payloads.get(&key).cloned() } else { None }
+        if self.network.holds(row, key) {
+            self.payloads.get(&key).cloned()
+        } else {
+            None
+        }
     }
 }
 

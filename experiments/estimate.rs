@@ -22,9 +22,15 @@ pub struct Estimate {
 impl Estimate {
     /// All of it, bytes.
     pub fn total(&self) -> u64 {
-        [self.nodes, self.tables, self.operations, self.segments, self.recording]
-            .into_iter()
-            .fold(0, u64::saturating_add)
+        [
+            self.nodes,
+            self.tables,
+            self.operations,
+            self.segments,
+            self.recording,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
     }
 }
 
@@ -48,8 +54,16 @@ pub fn estimate(experiment: &Experiment, nodes: u64) -> Estimate {
         Layout::Packed => entries * 4.0 + levels + 4.0,
         Layout::Implicit => 0.0,
     };
-    let in_flight = experiment.phases.iter().map(|phase| in_flight(experiment, phase, nodes)).max().unwrap_or(0);
-    let provided = experiment.phases.iter().filter(|phase| phase.kind == Kind::Provide);
+    let in_flight = experiment
+        .phases
+        .iter()
+        .map(|phase| in_flight(experiment, phase, nodes))
+        .max()
+        .unwrap_or(0);
+    let provided = experiment
+        .phases
+        .iter()
+        .filter(|phase| phase.kind == Kind::Provide);
     let stores = provided
         .map(|phase| operations(phase, nodes).saturating_mul(u64::from(experiment.lookup.beta)))
         .fold(0, u64::saturating_add);
@@ -64,14 +78,18 @@ pub fn estimate(experiment: &Experiment, nodes: u64) -> Estimate {
 
 /// Expected number of entries of a table: buckets hold at most k of n / 2^(i+1) candidates.
 fn table_entries(nodes: u64, k: f64) -> f64 {
-    (0..64).map(|bucket| (nodes as f64 / 2f64.powi(bucket + 1)).min(k)).sum()
+    (0..64)
+        .map(|bucket| (nodes as f64 / 2f64.powi(bucket + 1)).min(k))
+        .sum()
 }
 
 /// Operations of a phase, as far as the file tells.
 pub fn operations(phase: &Phase, nodes: u64) -> u64 {
     match phase.work {
         Work::Trace { .. } => 0,
-        Work::Drawn { origin, count, .. } => count.saturating_mul(origins(origin, nodes).unwrap_or(1)),
+        Work::Drawn { origin, count, .. } => {
+            count.saturating_mul(origins(origin, nodes).unwrap_or(1))
+        }
     }
 }
 
@@ -86,7 +104,10 @@ fn origins(origin: Origin, nodes: u64) -> Option<u64> {
 
 /// How many operations of a phase are in flight at once: all that start within the time that one takes.
 fn in_flight(experiment: &Experiment, phase: &Phase, nodes: u64) -> u64 {
-    let Work::Drawn { origin, spread_us, .. } = &phase.work else {
+    let Work::Drawn {
+        origin, spread_us, ..
+    } = &phase.work
+    else {
         return 0;
     };
     let total = operations(phase, nodes);
@@ -97,7 +118,9 @@ fn in_flight(experiment: &Experiment, phase: &Phase, nodes: u64) -> u64 {
     };
     // What starts in one window is in a slot until the window is over.
     let at_once = ((total as f64 * rate) as u64).max(total.min(1 << 17));
-    let limit = phase.parallel.and_then(|parallel| origins(*origin, nodes)?.checked_mul(u64::from(parallel)));
+    let limit = phase
+        .parallel
+        .and_then(|parallel| origins(*origin, nodes)?.checked_mul(u64::from(parallel)));
     at_once.min(limit.unwrap_or(u64::MAX))
 }
 
@@ -131,7 +154,11 @@ pub fn human(bytes: u64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    if unit == 0 { format!("{bytes} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+    if unit == 0 {
+        format!("{bytes} B")
+    } else {
+        format!("{value:.1} {}", UNITS[unit])
+    }
 }
 
 /// Memory of this machine or of the control group the process runs in, bytes; the largest number where the
@@ -141,6 +168,8 @@ pub fn machine_memory() -> u64 {
         return u64::MAX;
     };
     system.refresh_memory();
-    let group = system.cgroup_limits().map_or(u64::MAX, |limits| limits.total_memory);
+    let group = system
+        .cgroup_limits()
+        .map_or(u64::MAX, |limits| limits.total_memory);
     system.total_memory().min(group)
 }

@@ -3,7 +3,7 @@
 //! Reads columns by name, in any order, and leaves others alone. Integers may be of any width that holds
 //! the values (pandas writes keys below 2^63 as int64). Keys are 64 bits wide; longer ids are not read.
 //! Every error names the file and, where there is one, the row (the first row of data is row 1) and the
-//! value. Cost: one pass, and a sort of the ids to find doubles. Source: CONTRACT.md, Experiment file.
+//! value. Cost: one pass, and a sort of the ids to find doubles.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};

@@ -11,8 +11,8 @@ use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::step;
 
 use crate::file::{
-    Delay, ErrorRate, Experiment, Invalid, Layout, Loaded, Origin, Phase, Policy, Population, Procedure, Sources, Span,
-    Stop, Work,
+    Delay, ErrorRate, Experiment, Invalid, Layout, Loaded, Origin, Phase, Policy, Population,
+    Procedure, Sources, Span, Stop, Work,
 };
 use crate::import::{self, TraceRow};
 use crate::summary;
@@ -33,7 +33,10 @@ pub struct Inputs {
 ///
 /// Everything that is wrong, at once, each with its place in the experiment file.
 pub fn read(loaded: &Loaded) -> Result<Inputs, Invalid> {
-    let Loaded { experiment, sources } = loaded;
+    let Loaded {
+        experiment,
+        sources,
+    } = loaded;
     let mut errors = Vec::new();
     let mut ids = None;
     let mut nodes = None;
@@ -42,12 +45,20 @@ pub fn read(loaded: &Loaded) -> Result<Inputs, Invalid> {
         Population::Imported { path, span, .. } => match import::read_ids(path) {
             Ok(rows) => {
                 nodes = u32::try_from(rows.len()).ok();
-                ids = Some(rows.into_iter().map(|(id, key)| (id, Key(key))).collect::<Vec<_>>());
+                ids = Some(
+                    rows.into_iter()
+                        .map(|(id, key)| (id, Key(key)))
+                        .collect::<Vec<_>>(),
+                );
             }
-            Err(error) => errors.push(sources.error(span, error.to_string(), "named here".to_owned())),
+            Err(error) => {
+                errors.push(sources.error(span, error.to_string(), "named here".to_owned()))
+            }
         },
     }
-    let known = ids.as_ref().map(|ids| ids.iter().map(|(id, _)| *id).collect::<HashSet<_>>());
+    let known = ids
+        .as_ref()
+        .map(|ids| ids.iter().map(|(id, _)| *id).collect::<HashSet<_>>());
     let exists = |id: i64| match (&known, nodes) {
         (Some(known), _) => known.contains(&id),
         (None, Some(nodes)) => (0..i64::from(nodes)).contains(&id),
@@ -60,7 +71,11 @@ pub fn read(loaded: &Loaded) -> Result<Inputs, Invalid> {
                 Ok(rows) => {
                     if let Some(row) = rows.iter().find(|row| !exists(row.origin)) {
                         let title = format!("{}: there is no node {}", path.display(), row.origin);
-                        errors.push(sources.error(span, title, "an origin must be one of the network's nodes".into()));
+                        errors.push(sources.error(
+                            span,
+                            title,
+                            "an origin must be one of the network's nodes".into(),
+                        ));
                     }
                     Some(rows)
                 }
@@ -77,21 +92,28 @@ pub fn read(loaded: &Loaded) -> Result<Inputs, Invalid> {
         traces.push(trace.map(Into::into));
     }
     for (place, phase) in experiment.phases.iter().enumerate() {
-        errors.extend(check_segments(sources, experiment, &traces, nodes, place, phase));
+        errors.extend(check_segments(
+            sources, experiment, &traces, nodes, place, phase,
+        ));
     }
     let keys = summary::keys(experiment);
     for expect in &experiment.expects {
         if !keys.contains(&expect.metric) {
-            let nearest = keys
-                .iter()
-                .max_by(|a, b| strsim::jaro_winkler(a, &expect.metric).total_cmp(&strsim::jaro_winkler(b, &expect.metric)));
+            let nearest = keys.iter().max_by(|a, b| {
+                strsim::jaro_winkler(a, &expect.metric)
+                    .total_cmp(&strsim::jaro_winkler(b, &expect.metric))
+            });
             let title = format!("summary.json has no metric \"{}\"", expect.metric);
             let label = format!("did you mean \"{}\"?", nearest.map_or("", String::as_str));
             errors.push(sources.error(&expect.span, title, label));
         }
     }
     Invalid::merge(errors)?;
-    Ok(Inputs { ids, traces, nodes: nodes.unwrap_or(0) })
+    Ok(Inputs {
+        ids,
+        traces,
+        nodes: nodes.unwrap_or(0),
+    })
 }
 
 fn check_origin(
@@ -119,7 +141,14 @@ fn check_segments(
     place: usize,
     phase: &Phase,
 ) -> Option<Invalid> {
-    let Work::Drawn { origin, count, segments: Some(provide), draw, .. } = &phase.work else {
+    let Work::Drawn {
+        origin,
+        count,
+        segments: Some(provide),
+        draw,
+        ..
+    } = &phase.work
+    else {
         return None;
     };
     let nodes = u64::from(nodes?);
@@ -137,7 +166,11 @@ fn check_segments(
     };
     if *count > most {
         let title = format!("{count} segments asked for, but phase \"{name}\" provides {provided}");
-        return Some(sources.error(&phase.span, title, format!("at most {most} without repetition")));
+        return Some(sources.error(
+            &phase.span,
+            title,
+            format!("at most {most} without repetition"),
+        ));
     }
     (nodes.saturating_mul(provided) > 1 << 62).then(|| {
         let title = format!("{nodes} nodes times {provided} segments are too many to draw from");
@@ -192,11 +225,17 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
 fn delay(delay: &Delay) -> kadsim_engine::link::Delay {
     match delay {
         Delay::Constant(delay) => kadsim_engine::link::Delay::Constant(*delay),
-        Delay::Uniform { low, high } => kadsim_engine::link::Delay::Uniform { low: *low, high: *high },
+        Delay::Uniform { low, high } => kadsim_engine::link::Delay::Uniform {
+            low: *low,
+            high: *high,
+        },
         Delay::Choice(delays) => kadsim_engine::link::Delay::Choice(delays.clone()),
     }
 }
 
 fn fault(error: &ErrorRate) -> Fault {
-    Fault { probability: Probability::new(error.rate), delay: delay(&error.delay) }
+    Fault {
+        probability: Probability::new(error.rate),
+        delay: delay(&error.delay),
+    }
 }

@@ -261,7 +261,7 @@ fn column_summary(field: &Field, nulls: u64, digest: String) -> ColumnSummary {
     }
 }
 
-/// A type as CONTRACT.md writes it, with no trace of how the values are encoded.
+/// A type by its short name, with no trace of how the values are encoded.
 fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Dictionary(_, values) => type_name(values),

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use kadsim_engine::record::{
-    ConnectionRow, ConnectionTable, NodeRow, NodeTable, OperationRow, OperationTable, RecordError, RoutingRow,
-    RoutingTable, RunInfo, TickRow, TickTable, TimingRow, TimingTable,
+    ConnectionRow, ConnectionTable, NodeRow, NodeTable, OperationRow, OperationTable, RecordError,
+    RoutingRow, RoutingTable, RunInfo, TickRow, TickTable, TimingRow, TimingTable,
 };
 use kadsim_systems::record::Recorded;
 
@@ -72,12 +72,19 @@ impl Folder {
         }
         fs::create_dir(&partial).map_err(io(&partial))?;
         let lock = Self::lock(&partial)?;
-        Ok(Self { finished, partial, lock })
+        Ok(Self {
+            finished,
+            partial,
+            lock,
+        })
     }
 
     fn lock(partial: &Path) -> Result<File, FolderError> {
         let path = partial.join(LOCK);
-        let file = File::create(&path).map_err(|error| FolderError::Io { path: path.clone(), error })?;
+        let file = File::create(&path).map_err(|error| FolderError::Io {
+            path: path.clone(),
+            error,
+        })?;
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(fs::TryLockError::WouldBlock) => Err(FolderError::Busy(partial.to_path_buf())),
@@ -132,7 +139,8 @@ impl Folder {
         }
         fs::rename(&self.partial, &self.finished).with_context(renaming)?;
         if replaces {
-            fs::remove_dir_all(&aside).with_context(|| format!("cannot delete {}", aside.display()))?;
+            fs::remove_dir_all(&aside)
+                .with_context(|| format!("cannot delete {}", aside.display()))?;
         }
         Ok(self.finished)
     }
@@ -160,17 +168,35 @@ impl Writers {
             seed: experiment.seed,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
-        let phases: Vec<String> = experiment.phases.iter().map(|phase| phase.name.clone()).collect();
+        let phases: Vec<String> = experiment
+            .phases
+            .iter()
+            .map(|phase| phase.name.clone())
+            .collect();
         let path = |name: &str| folder.partial().join(format!("{name}.parquet"));
-        let Tables { ticks, operations, nodes, connections, routing } = experiment.output.tables;
+        let Tables {
+            ticks,
+            operations,
+            nodes,
+            connections,
+            routing,
+        } = experiment.output.tables;
         Ok(Self {
-            ticks: ticks.then(|| TickTable::create(&path("ticks"), &info, &phases)).transpose()?,
-            operations: operations.then(|| OperationTable::create(&path("operations"), &info, &phases)).transpose()?,
-            nodes: nodes.then(|| NodeTable::create(&path("nodes"), &info, &phases)).transpose()?,
+            ticks: ticks
+                .then(|| TickTable::create(&path("ticks"), &info, &phases))
+                .transpose()?,
+            operations: operations
+                .then(|| OperationTable::create(&path("operations"), &info, &phases))
+                .transpose()?,
+            nodes: nodes
+                .then(|| NodeTable::create(&path("nodes"), &info, &phases))
+                .transpose()?,
             connections: connections
                 .then(|| ConnectionTable::create(&path("connections"), &info, &phases))
                 .transpose()?,
-            routing: routing.then(|| RoutingTable::create(&path("routing"), &info)).transpose()?,
+            routing: routing
+                .then(|| RoutingTable::create(&path("routing"), &info))
+                .transpose()?,
             timings: TimingTable::create(&path("timings"), &info)?,
         })
     }
@@ -182,7 +208,10 @@ impl Writers {
     /// The file system refuses, or has before.
     pub fn step(&mut self, recorded: &Recorded) -> Result<(), RecordError> {
         if let Some(table) = &mut self.ticks {
-            recorded.ticks.iter().try_for_each(|row: &TickRow| table.push(row))?;
+            recorded
+                .ticks
+                .iter()
+                .try_for_each(|row: &TickRow| table.push(row))?;
         }
         if let Some(table) = &mut self.operations {
             let mut results = recorded.result_ids.iter();
@@ -192,7 +221,10 @@ impl Writers {
             }
         }
         if let Some(table) = &mut self.connections {
-            recorded.connections.iter().try_for_each(|row: &ConnectionRow| table.push(row))?;
+            recorded
+                .connections
+                .iter()
+                .try_for_each(|row: &ConnectionRow| table.push(row))?;
         }
         Ok(())
     }
@@ -213,7 +245,9 @@ impl Writers {
     ///
     /// The file system refuses, or has before.
     pub fn routing(&mut self, row: &RoutingRow) -> Result<(), RecordError> {
-        self.routing.as_mut().map_or(Ok(()), |table| table.push(row))
+        self.routing
+            .as_mut()
+            .map_or(Ok(()), |table| table.push(row))
     }
 
     /// Writes how long a part of the run took.
@@ -233,12 +267,21 @@ impl Writers {
     pub fn finish(self, complete: bool) -> Result<Vec<(&'static str, u64)>, RecordError> {
         let closed = [
             ("ticks", self.ticks.map(|table| table.finish(complete))),
-            ("operations", self.operations.map(|table| table.finish(complete))),
+            (
+                "operations",
+                self.operations.map(|table| table.finish(complete)),
+            ),
             ("nodes", self.nodes.map(|table| table.finish(complete))),
-            ("connections", self.connections.map(|table| table.finish(complete))),
+            (
+                "connections",
+                self.connections.map(|table| table.finish(complete)),
+            ),
             ("routing", self.routing.map(|table| table.finish(complete))),
             ("timings", Some(self.timings.finish(complete))),
         ];
-        closed.into_iter().filter_map(|(name, rows)| rows.map(|rows| rows.map(|rows| (name, rows)))).collect()
+        closed
+            .into_iter()
+            .filter_map(|(name, rows)| rows.map(|rows| rows.map(|rows| (name, rows))))
+            .collect()
     }
 }

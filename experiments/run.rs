@@ -88,7 +88,8 @@ pub struct Verdict {
 impl Verdict {
     /// Whether it holds.
     pub fn holds(&self) -> bool {
-        self.value.is_some_and(|value| (self.within[0]..=self.within[1]).contains(&value))
+        self.value
+            .is_some_and(|value| (self.within[0]..=self.within[1]).contains(&value))
     }
 }
 
@@ -121,20 +122,30 @@ pub fn run(loaded: &Loaded, options: &Options) -> Result<Report, RunError> {
     let need = estimate(experiment, u64::from(inputs.nodes)).total();
     let has = estimate::machine_memory();
     if need > has {
-        return Err(RunError::Memory { need: human(need), has: human(has) });
+        return Err(RunError::Memory {
+            need: human(need),
+            has: human(has),
+        });
     }
-    let dir = options.out.clone().unwrap_or_else(|| PathBuf::from(&experiment.output.dir));
+    let dir = options
+        .out
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(&experiment.output.dir));
     let folder = Folder::create(&dir, &experiment.name, options.force)?;
     let partial = folder.partial().to_path_buf();
     let failed = |error: anyhow::Error| match error.downcast_ref::<Stopped>() {
         Some(Stopped) => RunError::Interrupted(partial.clone()),
-        None => RunError::Failed { error, partial: partial.clone() },
+        None => RunError::Failed {
+            error,
+            partial: partial.clone(),
+        },
     };
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(options.threads.unwrap_or(0))
         .build()
         .map_err(|error| failed(error.into()))?;
-    pool.install(|| record(experiment, &inputs, options, folder, begun)).map_err(failed)
+    pool.install(|| record(experiment, &inputs, options, folder, begun))
+        .map_err(failed)
 }
 
 /// Says that a run was stopped from outside.
@@ -162,7 +173,12 @@ fn record(
         clock: Clock::default(),
     };
     let simulated = run.networks();
-    let Run { writers, summary, cut_off, .. } = run;
+    let Run {
+        writers,
+        summary,
+        cut_off,
+        ..
+    } = run;
     // Whatever happened, what is written shall be readable.
     let closed = writers.finish(simulated.is_ok());
     simulated?;
@@ -178,7 +194,14 @@ fn record(
     });
     let verdicts = verdicts.collect();
     let path = folder.finish()?;
-    Ok(Report { path, summary, verdicts, cut_off, rows, seconds: begun.elapsed().as_secs_f64() })
+    Ok(Report {
+        path,
+        summary,
+        verdicts,
+        cut_off,
+        rows,
+        seconds: begun.elapsed().as_secs_f64(),
+    })
 }
 
 /// A run on its way.
@@ -255,14 +278,21 @@ impl Run<'_> {
             self.cut_off.push(phase.name.clone());
         }
         bar.finish_and_clear();
-        Ok(if kind == Kind::Provide { Some(keys) } else { None })
+        Ok(if kind == Kind::Provide {
+            Some(keys)
+        } else {
+            None
+        })
     }
 
     /// Hands what was recorded to the tables and the summary.
     fn take(&mut self, network: &mut Network, bar: &ProgressBar) -> anyhow::Result<()> {
         let recorded = network.recorded();
         self.writers.step(recorded)?;
-        recorded.operations.iter().for_each(|row| self.summary.operation(row));
+        recorded
+            .operations
+            .iter()
+            .for_each(|row| self.summary.operation(row));
         bar.inc(recorded.operations.len() as u64);
         recorded.clear();
         Ok(())
@@ -277,18 +307,32 @@ impl Run<'_> {
         provided: &[Option<SegmentKeys>],
     ) -> (Box<dyn Source>, u64, SegmentKeys) {
         let phase = &self.experiment.phases[place];
-        let (first, start_us, network_seed) = (network.next_operation(), network.now_us(), network.seed());
+        let (first, start_us, network_seed) =
+            (network.next_operation(), network.now_us(), network.seed());
         match (&phase.work, &self.inputs.traces[place]) {
-            (Work::Drawn { origin, count, keys, spread_us, segments, draw }, _) => {
+            (
+                Work::Drawn {
+                    origin,
+                    count,
+                    keys,
+                    spread_us,
+                    segments,
+                    draw,
+                },
+                _,
+            ) => {
                 let nodes = self.inputs.nodes;
-                let segments = segments.and_then(|provide| provided.get(provide).cloned().flatten());
+                let segments =
+                    segments.and_then(|provide| provided.get(provide).cloned().flatten());
                 let targets = match (segments, keys) {
                     (Some(segments), _) => Targets::Segments(segments, *draw),
                     (None, file::Keys::Random) => Targets::Random,
-                    (None, file::Keys::Nodes) => network.view(|population, _, ids| match ids.key_seed() {
-                        Some(key_seed) => Targets::GeneratedNodes(key_seed),
-                        None => Targets::ListedNodes(population.keys().into()),
-                    }),
+                    (None, file::Keys::Nodes) => {
+                        network.view(|population, _, ids| match ids.key_seed() {
+                            Some(key_seed) => Targets::GeneratedNodes(key_seed),
+                            None => Targets::ListedNodes(population.keys().into()),
+                        })
+                    }
                 };
                 let origins = match origin {
                     Origin::Random => Origins::Random,
@@ -309,7 +353,15 @@ impl Run<'_> {
                     spread_us: *spread_us,
                 };
                 let total = plan.total();
-                (Box::new(Drawn::new(plan)), total, SegmentKeys::Drawn { network_seed, first, count: total })
+                (
+                    Box::new(Drawn::new(plan)),
+                    total,
+                    SegmentKeys::Drawn {
+                        network_seed,
+                        first,
+                        count: total,
+                    },
+                )
             }
             (Work::Trace { .. }, trace) => {
                 let rows: &[TraceRow] = trace.as_deref().unwrap_or_default();
@@ -324,7 +376,11 @@ impl Run<'_> {
                     })
                     .collect();
                 let keys: Arc<[Key]> = planned.iter().map(|operation| operation.key).collect();
-                (Box::new(Listed::new(planned)), rows.len() as u64, SegmentKeys::Listed(keys))
+                (
+                    Box::new(Listed::new(planned)),
+                    rows.len() as u64,
+                    SegmentKeys::Listed(keys),
+                )
             }
         }
     }
@@ -337,20 +393,26 @@ impl Run<'_> {
             let mut written = Ok(());
             for owner in (0..columns.keys.len() as u32).map(Row) {
                 let node = ids.id(owner, columns.keys);
-                tables.for_each_bucket(&population, owner, columns.tables[owner.index()], &mut rows, |bucket, peers| {
-                    for (position, &peer) in peers.iter().enumerate() {
-                        let row = RoutingRow {
-                            network: number,
-                            node,
-                            bucket: bucket as u8,
-                            position: position as u8,
-                            peer: ids.id(peer, columns.keys),
-                        };
-                        if written.is_ok() {
-                            written = writers.routing(&row);
+                tables.for_each_bucket(
+                    &population,
+                    owner,
+                    columns.tables[owner.index()],
+                    &mut rows,
+                    |bucket, peers| {
+                        for (position, &peer) in peers.iter().enumerate() {
+                            let row = RoutingRow {
+                                network: number,
+                                node,
+                                bucket: bucket as u8,
+                                position: position as u8,
+                                peer: ids.id(peer, columns.keys),
+                            };
+                            if written.is_ok() {
+                                written = writers.routing(&row);
+                            }
                         }
-                    }
-                });
+                    },
+                );
                 if written.is_err() {
                     break;
                 }
@@ -369,7 +431,8 @@ impl Run<'_> {
             let row = |place: usize| {
                 let owner = Row(place as u32);
                 let activity = &columns.activity[place];
-                let (table_entries, buckets) = tables.size(&population, owner, columns.tables[place]);
+                let (table_entries, buckets) =
+                    tables.size(&population, owner, columns.tables[place]);
                 NodeRow {
                     network: number,
                     phase,
@@ -386,7 +449,10 @@ impl Run<'_> {
             let nodes = columns.keys.len();
             let mut rows = Vec::with_capacity(CHUNK.min(nodes));
             for start in (0..nodes).step_by(CHUNK) {
-                (start..nodes.min(start + CHUNK)).into_par_iter().map(row).collect_into_vec(&mut rows);
+                (start..nodes.min(start + CHUNK))
+                    .into_par_iter()
+                    .map(row)
+                    .collect_into_vec(&mut rows);
                 for row in &rows {
                     summary.node(row);
                     writers.node(row)?;
@@ -413,10 +479,24 @@ impl Run<'_> {
     }
 
     /// Writes how long it is since the clock was started, and starts it anew.
-    fn timing(&mut self, network: u32, phase: &str, system: &str, calls: u64) -> anyhow::Result<()> {
+    fn timing(
+        &mut self,
+        network: u32,
+        phase: &str,
+        system: &str,
+        calls: u64,
+    ) -> anyhow::Result<()> {
         let (wall_us, cpu_us, resident_bytes) = self.clock.lap();
         let (phase, system) = (phase.to_owned(), system.to_owned());
-        self.writers.timing(&TimingRow { network, phase, system, wall_us, cpu_us, resident_bytes, calls })?;
+        self.writers.timing(&TimingRow {
+            network,
+            phase,
+            system,
+            wall_us,
+            cpu_us,
+            resident_bytes,
+            calls,
+        })?;
         Ok(())
     }
 
@@ -424,9 +504,11 @@ impl Run<'_> {
         if !self.options.progress {
             return ProgressBar::hidden();
         }
-        let style = "{prefix:>16} {bar:32} {human_pos:>12} of {human_len} {msg} {per_sec}, {eta} left";
-        let bar = ProgressBar::new(total)
-            .with_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let style =
+            "{prefix:>16} {bar:32} {human_pos:>12} of {human_len} {msg} {per_sec}, {eta} left";
+        let bar = ProgressBar::new(total).with_style(
+            ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
         bar.set_prefix(match self.experiment.networks {
             1 => phase.name.clone(),
             _ => format!("{network}/{}", phase.name),
@@ -465,7 +547,11 @@ impl Clock {
         let (cpu_ms, resident) = process();
         let now = Instant::now();
         let (begun, cpu_begun_ms) = self.begun.replace((now, cpu_ms)).unwrap_or((now, cpu_ms));
-        ((now - begun).as_micros() as u64, Some((cpu_ms - cpu_begun_ms) * 1000), Some(resident))
+        (
+            (now - begun).as_micros() as u64,
+            Some((cpu_ms - cpu_begun_ms) * 1000),
+            Some(resident),
+        )
     }
 }
 
@@ -474,12 +560,18 @@ fn process() -> (u64, u64) {
     let (Ok(mut system), Ok(pid)) = (sysinfo::System::new(), sysinfo::get_current_pid()) else {
         return (0, 0);
     };
-    let what = sysinfo::ProcessRefreshKind::nothing().with_memory().with_cpu().without_tasks();
+    let what = sysinfo::ProcessRefreshKind::nothing()
+        .with_memory()
+        .with_cpu()
+        .without_tasks();
     system.refresh_processes_specifics(sysinfo::ProcessesToUpdate::Some(&[pid]), false, what);
-    system.process(pid).map_or((0, 0), |process| (process.accumulated_cpu_time(), process.memory()))
+    system.process(pid).map_or((0, 0), |process| {
+        (process.accumulated_cpu_time(), process.memory())
+    })
 }
 
 /// Where a run of the experiment would go.
 pub fn folder(experiment: &Experiment, out: Option<&Path>) -> PathBuf {
-    out.unwrap_or(Path::new(&experiment.output.dir)).join(&experiment.name)
+    out.unwrap_or(Path::new(&experiment.output.dir))
+        .join(&experiment.name)
 }

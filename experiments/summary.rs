@@ -14,8 +14,19 @@ use crate::file::{Experiment, Phase};
 
 /// Columns of operations with a statistic of numbers.
 pub const OPERATION_COLUMNS: [&str; 13] = [
-    "duration_ms", "attempts", "completed", "succeeded", "failed", "abandoned", "depth", "known", "recall", "stored",
-    "store_failed", "lookup_ms", "store_ms",
+    "duration_ms",
+    "attempts",
+    "completed",
+    "succeeded",
+    "failed",
+    "abandoned",
+    "depth",
+    "known",
+    "recall",
+    "stored",
+    "store_failed",
+    "lookup_ms",
+    "store_ms",
 ];
 /// Columns of nodes with a statistic.
 pub const NODE_COLUMNS: [&str; 4] = ["contacts", "segments", "overhead_ms", "table_entries"];
@@ -37,7 +48,13 @@ impl Distribution {
     pub fn new(scale: f64) -> Self {
         // Three significant digits are always allowed.
         let histogram = Histogram::new(3).unwrap_or_else(|error| unreachable!("{error}"));
-        Self { histogram, count: 0, sum: 0, max: 0, scale }
+        Self {
+            histogram,
+            count: 0,
+            sum: 0,
+            max: 0,
+            scale,
+        }
     }
 
     /// Counts a value.
@@ -72,7 +89,8 @@ impl Distribution {
         if self.count == 0 {
             return None;
         }
-        let quantile = |q: f64| self.histogram.value_at_quantile(q).min(self.max) as f64 / self.scale;
+        let quantile =
+            |q: f64| self.histogram.value_at_quantile(q).min(self.max) as f64 / self.scale;
         Some(match name {
             "mean" => self.sum as f64 / self.count as f64 / self.scale,
             "p50" => quantile(0.50),
@@ -124,7 +142,12 @@ impl Summary {
             _ if column.ends_with("_ms") => 1000.0,
             _ => 1.0,
         };
-        let of = |columns: &[&'static str]| columns.iter().map(|&c| (c, Distribution::new(scale(c)))).collect();
+        let of = |columns: &[&'static str]| {
+            columns
+                .iter()
+                .map(|&c| (c, Distribution::new(scale(c))))
+                .collect()
+        };
         let phases_of = |phase: &Phase| PhaseSummary {
             columns: of(&OPERATION_COLUMNS),
             found: (0, 0),
@@ -168,7 +191,11 @@ impl Summary {
             ("abandoned", number(row.abandoned)),
             ("depth", number(row.depth)),
             ("known", number(row.known)),
-            ("recall", row.recall.map(|recall| (f64::from(recall) * perfect).round() as u64)),
+            (
+                "recall",
+                row.recall
+                    .map(|recall| (f64::from(recall) * perfect).round() as u64),
+            ),
             ("stored", row.stored.map(u64::from)),
             ("store_failed", row.store_failed.map(u64::from)),
             ("lookup_ms", row.lookup_us),
@@ -186,7 +213,10 @@ impl Summary {
             return;
         };
         let is_done = row.kind != Kind::Retrieve || row.found == Some(true);
-        let in_time = is_done && row.end_us.is_some_and(|end_us| end_us - row.due_us <= deadline_us);
+        let in_time = is_done
+            && row
+                .end_us
+                .is_some_and(|end_us| end_us - row.due_us <= deadline_us);
         phase.in_time += u64::from(in_time);
         phase.seen.insert(row.origin);
         if !in_time {
@@ -220,8 +250,14 @@ impl Summary {
             json.insert(format!("{name}.found.count"), retrieved.into());
             json.insert(format!("{name}.found.mean"), share(found, retrieved));
             if phase.deadline_us.is_some() {
-                json.insert(format!("{name}.in_time"), share(phase.in_time, phase.planned));
-                json.insert(format!("{name}.origins_in_time"), share(phase.origins.0, phase.origins.1));
+                json.insert(
+                    format!("{name}.in_time"),
+                    share(phase.in_time, phase.planned),
+                );
+                json.insert(
+                    format!("{name}.origins_in_time"),
+                    share(phase.origins.0, phase.origins.1),
+                );
             }
             for (column, distribution) in &phase.nodes {
                 distribution.write(&format!("nodes.{name}.{column}"), &mut json);
@@ -237,12 +273,20 @@ impl Summary {
 }
 
 fn share(part: u64, whole: u64) -> Value {
-    if whole == 0 { Value::Null } else { Value::from(part as f64 / whole as f64) }
+    if whole == 0 {
+        Value::Null
+    } else {
+        Value::from(part as f64 / whole as f64)
+    }
 }
 
 /// Every key that the experiment's summary has.
 pub fn keys(experiment: &Experiment) -> Vec<String> {
-    Summary::new(&experiment.phases, 1).to_json().into_iter().map(|(key, _)| key).collect()
+    Summary::new(&experiment.phases, 1)
+        .to_json()
+        .into_iter()
+        .map(|(key, _)| key)
+        .collect()
 }
 
 #[cfg(test)]
@@ -253,14 +297,20 @@ mod tests {
     fn statistics_are_nearest_rank() {
         let mut values = Distribution::new(1000.0);
         (1..=200u64).for_each(|value| values.record(value));
-        let statistics: Vec<_> = STATISTICS.iter().map(|name| values.statistic(name)).collect();
+        let statistics: Vec<_> = STATISTICS
+            .iter()
+            .map(|name| values.statistic(name))
+            .collect();
         let expected = [200.0, 0.1005, 0.1, 0.18, 0.198, 0.2].map(Some);
         assert_eq!(statistics, expected);
     }
 
     #[test]
     fn no_values_have_no_statistics_but_their_count() {
-        let statistics: Vec<_> = STATISTICS.iter().map(|name| Distribution::new(1.0).statistic(name)).collect();
+        let statistics: Vec<_> = STATISTICS
+            .iter()
+            .map(|name| Distribution::new(1.0).statistic(name))
+            .collect();
         assert_eq!(statistics, [Some(0.0), None, None, None, None, None]);
     }
 

@@ -47,7 +47,11 @@ impl SegmentKeys {
 
     fn key(&self, segment: u64) -> Key {
         match self {
-            SegmentKeys::Drawn { network_seed, first, .. } => random_key(*network_seed, first + segment),
+            SegmentKeys::Drawn {
+                network_seed,
+                first,
+                ..
+            } => random_key(*network_seed, first + segment),
             SegmentKeys::Listed(keys) => keys[segment as usize],
         }
     }
@@ -80,7 +84,11 @@ impl Origins {
     pub fn sample(network_seed: u64, size: u32, nodes: u32) -> Self {
         let stream = Stream::new(network_seed, Purpose::Sample, u64::from(size), 0);
         let permutation = Permutation::new(u64::from(nodes), stream);
-        Origins::Listed((0..u64::from(size)).map(|place| Row(permutation.apply(place) as u32)).collect())
+        Origins::Listed(
+            (0..u64::from(size))
+                .map(|place| Row(permutation.apply(place) as u32))
+                .collect(),
+        )
     }
 }
 
@@ -150,14 +158,26 @@ impl Drawn {
         let total = plan.total();
         let stream = |entity| Stream::new(plan.network_seed, Purpose::Origin, entity, phase);
         let pairs = match (&plan.origins, &plan.targets) {
-            (Origins::Random, Targets::Segments(segments, Draw::Distinct)) => {
-                Some(Permutation::new(u64::from(plan.nodes) * segments.len(), stream(u64::MAX)))
-            }
+            (Origins::Random, Targets::Segments(segments, Draw::Distinct)) => Some(
+                Permutation::new(u64::from(plan.nodes) * segments.len(), stream(u64::MAX)),
+            ),
             _ => None,
         };
-        let due = DueTimes::new(Stream::new(plan.network_seed, Purpose::Due, phase, 0), total, plan.spread_us);
+        let due = DueTimes::new(
+            Stream::new(plan.network_seed, Purpose::Due, phase, 0),
+            total,
+            plan.spread_us,
+        );
         let order = Permutation::new(total, stream(u64::MAX - 1));
-        let mut drawn = Self { plan, total, order, pairs, due, place: 0, next: None };
+        let mut drawn = Self {
+            plan,
+            total,
+            order,
+            pairs,
+            due,
+            place: 0,
+            next: None,
+        };
         drawn.next = drawn.draw();
         drawn
     }
@@ -170,16 +190,28 @@ impl Drawn {
         let number = plan.first + self.place;
         let due_us = plan.start_us + self.due.next();
         let (origin, key) = self.origin_and_key(number);
-        Some(Planned { number, origin, key, due_us })
+        Some(Planned {
+            number,
+            origin,
+            key,
+            due_us,
+        })
     }
 
     fn origin_and_key(&self, number: u64) -> (Row, Key) {
         let plan = &self.plan;
         if let (Some(pairs), Targets::Segments(segments, _)) = (&self.pairs, &plan.targets) {
             let pair = pairs.apply(self.place);
-            return (Row((pair / segments.len()) as u32), segments.key(pair % segments.len()));
+            return (
+                Row((pair / segments.len()) as u32),
+                segments.key(pair % segments.len()),
+            );
         }
-        let ordered = if plan.spread_us == 0 { self.place } else { self.order.apply(self.place) };
+        let ordered = if plan.spread_us == 0 {
+            self.place
+        } else {
+            self.order.apply(self.place)
+        };
         let (origin, turn) = match &plan.origins {
             Origins::Random => {
                 let mut stream = Stream::new(plan.network_seed, Purpose::Origin, number, 0);
@@ -198,7 +230,9 @@ impl Drawn {
         let node = |n: u64| Stream::new(seed, Purpose::OperationKey, number, 1).below(n);
         match &plan.targets {
             Targets::Random => random_key(seed, number),
-            Targets::GeneratedNodes(key_seed) => Key::of_node(node(u64::from(plan.nodes)), *key_seed),
+            Targets::GeneratedNodes(key_seed) => {
+                Key::of_node(node(u64::from(plan.nodes)), *key_seed)
+            }
             Targets::ListedNodes(keys) => keys[node(keys.len() as u64) as usize],
             Targets::Segments(segments, draw) => {
                 let count = segments.len();
@@ -210,7 +244,8 @@ impl Drawn {
                     Draw::Distinct => permuted(u64::from(origin.0)),
                     Draw::Same => permuted(u64::MAX),
                     Draw::Independent => {
-                        Stream::new(seed, Purpose::Segment, number, u64::from(plan.phase)).below(count)
+                        Stream::new(seed, Purpose::Segment, number, u64::from(plan.phase))
+                            .below(count)
                     }
                 })
             }
@@ -240,7 +275,12 @@ struct DueTimes {
 
 impl DueTimes {
     fn new(stream: Stream, count: u64, spread_us: u64) -> Self {
-        Self { stream, left: count, rest: 1.0, spread_us }
+        Self {
+            stream,
+            left: count,
+            rest: 1.0,
+            spread_us,
+        }
     }
 
     fn next(&mut self) -> u64 {
@@ -261,7 +301,9 @@ pub struct Listed {
 impl Listed {
     /// These, which must be in the order of (due time, number).
     pub fn new(operations: Vec<Planned>) -> Self {
-        Self { operations: operations.into_iter() }
+        Self {
+            operations: operations.into_iter(),
+        }
     }
 }
 
@@ -288,7 +330,14 @@ mod tests {
             nodes: 50,
             origins: Origins::Each,
             count: 7,
-            targets: Targets::Segments(SegmentKeys::Drawn { network_seed: 5, first: 0, count: 9 }, Draw::Distinct),
+            targets: Targets::Segments(
+                SegmentKeys::Drawn {
+                    network_seed: 5,
+                    first: 0,
+                    count: 9,
+                },
+                Draw::Distinct,
+            ),
             start_us: 1000,
             spread_us: 10_000,
         }
@@ -307,11 +356,20 @@ mod tests {
     #[test]
     fn each_origin_takes_its_share_of_distinct_segments() {
         for spread_us in [0, 10_000] {
-            let planned = all(Plan { spread_us, ..plan() });
+            let planned = all(Plan {
+                spread_us,
+                ..plan()
+            });
             let mut taken: HashMap<Row, BTreeSet<Key>> = HashMap::new();
             for (place, operation) in planned.iter().enumerate() {
                 assert_eq!(operation.number, 100 + place as u64);
-                assert!(taken.entry(operation.origin).or_default().insert(operation.key), "segment taken twice");
+                assert!(
+                    taken
+                        .entry(operation.origin)
+                        .or_default()
+                        .insert(operation.key),
+                    "segment taken twice"
+                );
             }
             assert_eq!(taken.len(), 50);
             assert!(taken.values().all(|segments| segments.len() == 7));
@@ -320,17 +378,34 @@ mod tests {
 
     #[test]
     fn random_origins_take_no_segment_twice() {
-        let planned = all(Plan { origins: Origins::Random, count: 450, ..plan() });
-        let pairs: BTreeSet<_> = planned.iter().map(|operation| (operation.origin, operation.key)).collect();
+        let planned = all(Plan {
+            origins: Origins::Random,
+            count: 450,
+            ..plan()
+        });
+        let pairs: BTreeSet<_> = planned
+            .iter()
+            .map(|operation| (operation.origin, operation.key))
+            .collect();
         assert_eq!(pairs.len(), 450, "every node, every segment");
     }
 
     #[test]
     fn the_same_segments_for_all() {
-        let targets = Targets::Segments(SegmentKeys::Drawn { network_seed: 5, first: 0, count: 9 }, Draw::Same);
+        let targets = Targets::Segments(
+            SegmentKeys::Drawn {
+                network_seed: 5,
+                first: 0,
+                count: 9,
+            },
+            Draw::Same,
+        );
         let mut taken: HashMap<Row, BTreeSet<Key>> = HashMap::new();
         for operation in all(Plan { targets, ..plan() }) {
-            taken.entry(operation.origin).or_default().insert(operation.key);
+            taken
+                .entry(operation.origin)
+                .or_default()
+                .insert(operation.key);
         }
         let sets: BTreeSet<_> = taken.into_values().collect();
         assert_eq!(sets.len(), 1);
@@ -339,18 +414,38 @@ mod tests {
     #[test]
     fn due_times_ascend_and_are_uniform() {
         let count = 40_000;
-        let planned = all(Plan { origins: Origins::Random, count, targets: Targets::Random, spread_us: 1_000_000, ..plan() });
-        assert!(planned.windows(2).all(|pair| pair[0].due_us <= pair[1].due_us));
+        let planned = all(Plan {
+            origins: Origins::Random,
+            count,
+            targets: Targets::Random,
+            spread_us: 1_000_000,
+            ..plan()
+        });
+        assert!(
+            planned
+                .windows(2)
+                .all(|pair| pair[0].due_us <= pair[1].due_us)
+        );
         let mut counts = [0u32; 20];
-        planned.iter().for_each(|operation| counts[((operation.due_us - 1000) / 50_000) as usize] += 1);
+        planned
+            .iter()
+            .for_each(|operation| counts[((operation.due_us - 1000) / 50_000) as usize] += 1);
         let expected = count as f64 / 20.0;
-        let chi_square: f64 = counts.iter().map(|&c| (f64::from(c) - expected).powi(2) / expected).sum();
-        assert!((4.0..43.8).contains(&chi_square), "chi-square {chi_square} of 19 degrees");
+        let chi_square: f64 = counts
+            .iter()
+            .map(|&c| (f64::from(c) - expected).powi(2) / expected)
+            .sum();
+        assert!(
+            (4.0..43.8).contains(&chi_square),
+            "chi-square {chi_square} of 19 degrees"
+        );
     }
 
     #[test]
     fn a_sample_is_distinct_nodes() {
-        let Origins::Listed(rows) = Origins::sample(3, 40, 50) else { unreachable!() };
+        let Origins::Listed(rows) = Origins::sample(3, 40, 50) else {
+            unreachable!()
+        };
         assert_eq!(rows.iter().collect::<BTreeSet<_>>().len(), 40);
     }
 }

@@ -21,19 +21,32 @@ pub struct Ids {
 enum Base {
     /// `0..n`, the key being [`Key::of_node`] of the id under this seed.
     Generated { key_seed: u64, nodes: u32 },
-    Imported { by_row: Vec<i64>, rows: HashMap<i64, Row> },
+    Imported {
+        by_row: Vec<i64>,
+        rows: HashMap<i64, Row>,
+    },
 }
 
 impl Ids {
     /// Of generated nodes 0 to n - 1.
     pub fn generated(key_seed: u64, nodes: u32) -> Self {
-        Self { base: Base::Generated { key_seed, nodes }, added: Vec::new() }
+        Self {
+            base: Base::Generated { key_seed, nodes },
+            added: Vec::new(),
+        }
     }
 
     /// Of imported nodes, in the order of their keys.
     pub fn imported(by_row: Vec<i64>) -> Self {
-        let rows = by_row.iter().enumerate().map(|(row, &id)| (id, Row(row as u32))).collect();
-        Self { base: Base::Imported { by_row, rows }, added: Vec::new() }
+        let rows = by_row
+            .iter()
+            .enumerate()
+            .map(|(row, &id)| (id, Row(row as u32)))
+            .collect();
+        Self {
+            base: Base::Imported { by_row, rows },
+            added: Vec::new(),
+        }
     }
 
     /// Number of nodes that are not added ones.

@@ -83,7 +83,7 @@ impl Activity {
     }
 
     /// One use more of the node's overhead counter; returns its new value. Called in one defined order
-    /// (SEMANTICS, Time), never from two threads at once.
+    /// (time, operation, sequence), never from two threads at once.
     #[inline]
     pub fn charge(&self) -> u32 {
         let uses = self.uses.load(Ordering::Relaxed) + 1;
@@ -117,7 +117,16 @@ impl Activity {
 /// The component columns of all nodes, as a system asks for them.
 #[derive(SystemParam)]
 pub struct Nodes<'w, 's> {
-    query: Query<'w, 's, (&'static Key, &'static Table, &'static Store, &'static Activity)>,
+    query: Query<
+        'w,
+        's,
+        (
+            &'static Key,
+            &'static Table,
+            &'static Store,
+            &'static Activity,
+        ),
+    >,
 }
 
 /// The component columns of all nodes, indexed by [`Row`].
@@ -139,12 +148,17 @@ impl Nodes<'_, '_> {
         let Ok(mut tables) = self.query.contiguous_iter() else {
             unreachable!("node components are stored in tables");
         };
-        let columns = tables.next().map_or_else(Columns::default, |(keys, tables, stores, activity)| Columns {
-            keys,
-            tables,
-            stores,
-            activity,
-        });
+        let columns =
+            tables
+                .next()
+                .map_or_else(Columns::default, |(keys, tables, stores, activity)| {
+                    Columns {
+                        keys,
+                        tables,
+                        stores,
+                        activity,
+                    }
+                });
         debug_assert!(tables.next().is_none(), "all nodes lie in one table");
         columns
     }

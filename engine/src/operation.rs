@@ -139,7 +139,9 @@ impl Operation {
 
     /// Bytes on the heap.
     pub fn bytes_used(&self) -> usize {
-        self.shortlist.entries().len() * 16 + self.in_flight.capacity() * size_of::<Contact>() + self.result.capacity() * 4
+        self.shortlist.entries().len() * 16
+            + self.in_flight.capacity() * size_of::<Contact>()
+            + self.result.capacity() * 4
     }
 }
 
@@ -164,7 +166,10 @@ impl Operations {
 
     /// Those in flight and when each next has something to do, µs.
     pub fn slots_mut(&mut self) -> (&mut [Operation], &mut [u64]) {
-        (&mut self.slots[..self.active], &mut self.next_event_us[..self.active])
+        (
+            &mut self.slots[..self.active],
+            &mut self.next_event_us[..self.active],
+        )
     }
 
     /// When the first of them has something to do, µs.

@@ -50,7 +50,11 @@ impl RadixIndex {
 
 #[inline]
 fn prefix_of(key: u64, bits: u32) -> u64 {
-    if bits == 0 { 0 } else { key >> (Key::BITS - bits) }
+    if bits == 0 {
+        0
+    } else {
+        key >> (Key::BITS - bits)
+    }
 }
 
 /// A range of rows of the sorted part.
@@ -94,7 +98,11 @@ impl<'a> Population<'a> {
     /// Over a key column whose first rows are those that `index` was made from.
     pub fn new(keys: &'a [Key], index: &'a RadixIndex) -> Self {
         let sorted = index.offsets[index.offsets.len() - 1] as usize;
-        Self { keys, sorted, index }
+        Self {
+            keys,
+            sorted,
+            index,
+        }
     }
 
     /// The key column.
@@ -133,7 +141,10 @@ impl<'a> Population<'a> {
     #[inline]
     pub fn subtree(&self, key: Key, depth: u32) -> Rows {
         if depth == 0 {
-            return Rows { start: 0, end: self.sorted as u32 };
+            return Rows {
+                start: 0,
+                end: self.sorted as u32,
+            };
         }
         let shift = Key::BITS - depth;
         let prefix = key.0 >> shift;
@@ -149,7 +160,10 @@ impl<'a> Population<'a> {
         let keys = &self.keys[start as usize..end as usize];
         let below = keys.partition_point(|k| k.0 >> shift < prefix);
         let upto = below + keys[below..].partition_point(|k| k.0 >> shift == prefix);
-        Rows { start: start + below as u32, end: start + upto as u32 }
+        Rows {
+            start: start + below as u32,
+            end: start + upto as u32,
+        }
     }
 
     /// Sorted rows that bucket `bucket` of `owner` is chosen from: those that share exactly that many bits.
@@ -165,14 +179,34 @@ impl<'a> Population<'a> {
     /// Descends the trie: the half that follows the key's next bit is closer than the other half as a
     /// whole. Returns a depth such that every key that agrees with `key` on the bits before it is given
     /// the same rows.
-    pub fn closest_in(&self, mut rows: Rows, mut depth: u32, key: Key, mut k: usize, out: &mut Vec<Row>) -> u32 {
+    pub fn closest_in(
+        &self,
+        mut rows: Rows,
+        mut depth: u32,
+        key: Key,
+        mut k: usize,
+        out: &mut Vec<Row>,
+    ) -> u32 {
         while rows.len() > k && k > 0 {
             let bit = 1u64 << (Key::BITS - 1 - depth);
             depth += 1;
             let keys = &self.keys[rows.start as usize..rows.end as usize];
             let zeros = rows.start + self.split(rows, keys, bit, depth);
-            let (zero, one) = (Rows { start: rows.start, end: zeros }, Rows { start: zeros, end: rows.end });
-            let (near, far) = if key.0 & bit == 0 { (zero, one) } else { (one, zero) };
+            let (zero, one) = (
+                Rows {
+                    start: rows.start,
+                    end: zeros,
+                },
+                Rows {
+                    start: zeros,
+                    end: rows.end,
+                },
+            );
+            let (near, far) = if key.0 & bit == 0 {
+                (zero, one)
+            } else {
+                (one, zero)
+            };
             if near.len() >= k {
                 rows = near;
             } else {
@@ -198,14 +232,24 @@ impl<'a> Population<'a> {
     }
 
     /// The `n` nodes closest to `key` that `wanted` lets through, tail included, nearest first.
-    pub fn closest(&self, key: Key, n: usize, mut wanted: impl FnMut(Row) -> bool, out: &mut Vec<(Distance, Row)>) {
+    pub fn closest(
+        &self,
+        key: Key,
+        n: usize,
+        mut wanted: impl FnMut(Row) -> bool,
+        out: &mut Vec<(Distance, Row)>,
+    ) {
         out.clear();
         let mut depth = self.index.bits;
         loop {
             let rows = self.subtree(key, depth);
             let enough = rows.len() >= n || depth == 0;
             if enough {
-                out.extend(rows.iter().filter(|&row| wanted(row)).map(|row| (self.key(row).distance(key), row)));
+                out.extend(
+                    rows.iter()
+                        .filter(|&row| wanted(row))
+                        .map(|row| (self.key(row).distance(key), row)),
+                );
                 if out.len() >= n || depth == 0 {
                     break;
                 }
@@ -213,7 +257,11 @@ impl<'a> Population<'a> {
             }
             depth -= 1;
         }
-        out.extend(self.tail().filter(|&row| wanted(row)).map(|row| (self.key(row).distance(key), row)));
+        out.extend(
+            self.tail()
+                .filter(|&row| wanted(row))
+                .map(|row| (self.key(row).distance(key), row)),
+        );
         keep_nearest(out, n);
         out.sort_unstable();
     }
@@ -243,7 +291,10 @@ mod tests {
 
     /// Keys that share long prefixes now and then, as uniform ones hardly do.
     fn clustered() -> impl Strategy<Value = Vec<u64>> {
-        proptest::collection::vec((any::<u64>(), 0u32..64).prop_map(|(key, shift)| key >> shift), 1..300)
+        proptest::collection::vec(
+            (any::<u64>(), 0u32..64).prop_map(|(key, shift)| key >> shift),
+            1..300,
+        )
     }
 
     proptest! {

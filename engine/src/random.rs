@@ -221,7 +221,13 @@ mod tests {
         for _ in 0..100_000 {
             counts[stream.below(10) as usize] += 1;
         }
-        let chi_square: f64 = counts.iter().map(|&c| (f64::from(c) - 10_000.0).powi(2) / 10_000.0).sum();
-        assert!(chi_square < 27.9, "chi-square {chi_square} of 9 degrees exceeds its 99.9 % point");
+        let chi_square: f64 = counts
+            .iter()
+            .map(|&c| (f64::from(c) - 10_000.0).powi(2) / 10_000.0)
+            .sum();
+        assert!(
+            chi_square < 27.9,
+            "chi-square {chi_square} of 9 degrees exceeds its 99.9 % point"
+        );
     }
 }

@@ -45,18 +45,28 @@ impl Rule {
     /// leading bits of the owner's key decided it: owners that share them get the same rows. `None`: no
     /// other owner does.
     #[inline]
-    pub fn fill(&self, population: &Population, owner: Key, bucket: u32, out: &mut Vec<Row>) -> Option<u32> {
+    pub fn fill(
+        &self,
+        population: &Population,
+        owner: Key,
+        bucket: u32,
+        out: &mut Vec<Row>,
+    ) -> Option<u32> {
         let candidates = population.candidates(owner, bucket);
         if candidates.len() <= self.k() {
             out.extend(candidates.iter());
             return Some(bucket + 1);
         }
         match self.policy {
-            Policy::Closest => Some(population.closest_in(candidates, bucket + 1, owner, self.k(), out)),
+            Policy::Closest => {
+                Some(population.closest_in(candidates, bucket + 1, owner, self.k(), out))
+            }
             Policy::Random => {
                 let first = out.len();
                 self.sample(owner, bucket, candidates.len() as u32, out);
-                out[first..].iter_mut().for_each(|row| row.0 += candidates.start);
+                out[first..]
+                    .iter_mut()
+                    .for_each(|row| row.0 += candidates.start);
                 None
             }
         }
@@ -65,11 +75,20 @@ impl Rule {
     /// Appends a uniform sample of k of the positions `0..n` (Floyd, in Bentley, *Programming pearls*,
     /// CACM 30(9), 1987). `n` must be above k.
     fn sample(&self, owner: Key, bucket: u32, n: u32, out: &mut Vec<Row>) {
-        let mut stream = Stream::new(self.network_seed, Purpose::Bucket, owner.0, u64::from(bucket));
+        let mut stream = Stream::new(
+            self.network_seed,
+            Purpose::Bucket,
+            owner.0,
+            u64::from(bucket),
+        );
         let first = out.len();
         for last in n - u32::from(self.bucket_size)..n {
             let drawn = Row(stream.below(u64::from(last) + 1) as u32);
-            let position = if out[first..].contains(&drawn) { Row(last) } else { drawn };
+            let position = if out[first..].contains(&drawn) {
+                Row(last)
+            } else {
+                drawn
+            };
             out.push(position);
         }
     }
@@ -81,8 +100,11 @@ impl Rule {
         let mut tail: Vec<Row> = population.tail().filter(|&row| row != owner).collect();
         tail.sort_unstable_by_key(|&row| population.key(row));
         for bucket in 0..Key::BITS {
-            let late: Vec<Row> =
-                tail.iter().copied().filter(|&row| population.key(row).shared_bits(key) == bucket).collect();
+            let late: Vec<Row> = tail
+                .iter()
+                .copied()
+                .filter(|&row| population.key(row).shared_bits(key) == bucket)
+                .collect();
             if late.is_empty() {
                 self.fill(population, key, bucket, out);
             } else {
@@ -92,7 +114,14 @@ impl Rule {
     }
 
     /// Like [`Rule::fill`] where `late`, in key order, are candidates too.
-    fn fill_with_tail(&self, population: &Population, owner: Key, bucket: u32, late: &[Row], out: &mut Vec<Row>) {
+    fn fill_with_tail(
+        &self,
+        population: &Population,
+        owner: Key,
+        bucket: u32,
+        late: &[Row],
+        out: &mut Vec<Row>,
+    ) {
         let candidates = population.candidates(owner, bucket);
         let total = candidates.len() + late.len();
         if total <= self.k() {
@@ -118,9 +147,11 @@ impl Rule {
                     .collect();
                 let mut positions = Vec::new();
                 self.sample(owner, bucket, total as u32, &mut positions);
-                out.extend(positions.into_iter().map(|position| match places.binary_search(&position.index()) {
-                    Ok(i) => late[i],
-                    Err(i) => Row(candidates.start + position.0 - i as u32),
+                out.extend(positions.into_iter().map(|position| {
+                    match places.binary_search(&position.index()) {
+                        Ok(i) => late[i],
+                        Err(i) => Row(candidates.start + position.0 - i as u32),
+                    }
                 }));
             }
         }
@@ -139,7 +170,11 @@ pub struct Tables {
 impl Tables {
     /// No tables yet.
     pub fn new(rule: Rule) -> Self {
-        Self { rule, layout: None, overlay: Vec::new() }
+        Self {
+            rule,
+            layout: None,
+            overlay: Vec::new(),
+        }
     }
 
     /// What defines the tables.
@@ -169,7 +204,11 @@ impl Tables {
 
     /// Bytes on the heap.
     pub fn bytes_used(&self) -> usize {
-        let overlay: usize = self.overlay.iter().map(|table| table.capacity() * size_of::<Row>()).sum();
+        let overlay: usize = self
+            .overlay
+            .iter()
+            .map(|table| table.capacity() * size_of::<Row>())
+            .sum();
         self.layout.as_ref().map_or(0, |layout| layout.bytes_used()) + overlay
     }
 
@@ -187,7 +226,11 @@ impl Tables {
         out.clear();
         match (&self.layout, table.overlay_slot()) {
             (_, Some(slot)) => {
-                out.extend(self.overlay[slot].iter().map(|&row| (population.key(row).distance(key), row)));
+                out.extend(
+                    self.overlay[slot]
+                        .iter()
+                        .map(|&row| (population.key(row).distance(key), row)),
+                );
                 keep_nearest(out, self.rule.k());
             }
             (Some(layout), None) if table == Table::LAID_OUT => {
@@ -198,7 +241,14 @@ impl Tables {
     }
 
     /// Replaces `out` by the entries of one bucket of the owner's table, in no order.
-    pub fn bucket(&self, population: &Population, owner: Row, table: Table, bucket: u32, out: &mut Vec<Row>) {
+    pub fn bucket(
+        &self,
+        population: &Population,
+        owner: Row,
+        table: Table,
+        bucket: u32,
+        out: &mut Vec<Row>,
+    ) {
         out.clear();
         match (&self.layout, table.overlay_slot()) {
             (_, Some(slot)) => {
@@ -218,8 +268,10 @@ impl Tables {
         let key = population.key(owner);
         let (mut entries, mut buckets) = (0, 0);
         if let Some(slot) = table.overlay_slot() {
-            let mut shared: Vec<u32> =
-                self.overlay[slot].iter().map(|&row| population.key(row).shared_bits(key)).collect();
+            let mut shared: Vec<u32> = self.overlay[slot]
+                .iter()
+                .map(|&row| population.key(row).shared_bits(key))
+                .collect();
             entries = shared.len();
             shared.sort_unstable();
             shared.dedup();

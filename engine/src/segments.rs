@@ -30,7 +30,11 @@ impl Segments {
     #[inline]
     pub fn holds(&self, store: Store, row: Row, key: Key, now_us: u64) -> bool {
         self.span(store).binary_search(&key).is_ok()
-            || (!self.recent.is_empty() && self.recent.get(&(row, key)).is_some_and(|&visible| visible <= now_us))
+            || (!self.recent.is_empty()
+                && self
+                    .recent
+                    .get(&(row, key))
+                    .is_some_and(|&visible| visible <= now_us))
     }
 
     /// The keys of a span of the arena.
@@ -77,7 +81,10 @@ impl Segments {
             if arena.len() > old {
                 arena[start..].sort_unstable();
             }
-            *store = Store { start: start as u32, len: (arena.len() - start) as u32 };
+            *store = Store {
+                start: start as u32,
+                len: (arena.len() - start) as u32,
+            };
         }
         self.arena = arena;
         true
@@ -92,7 +99,8 @@ impl Segments {
 
     /// Bytes on the heap.
     pub fn bytes_used(&self) -> usize {
-        self.arena.capacity() * size_of::<Key>() + self.recent.capacity() * (size_of::<((Row, Key), u64)>() + 1)
+        self.arena.capacity() * size_of::<Key>()
+            + self.recent.capacity() * (size_of::<((Row, Key), u64)>() + 1)
     }
 }
 

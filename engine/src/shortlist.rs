@@ -1,6 +1,6 @@
 //! What a lookup knows: every node heard of, nearest to the key first.
 //!
-//! Sorted by distance and never trimmed (SEMANTICS, Lookup): 158 entries on average at a million nodes and
+//! Sorted by distance and never trimmed: 158 entries on average at a million nodes and
 //! k = 20. Merging an answer moves the entries behind its nearest one; a distance names a node, since keys
 //! are distinct.
 
@@ -60,17 +60,26 @@ impl Shortlist {
     /// Adds the nodes of an answer that are not known yet, with this depth; `origin` does not become a
     /// candidate. Says whether one of them is closer than the farthest node known before.
     /// `answer` is sorted in the process.
-    pub fn join(&mut self, answer: &mut [(Distance, Row)], depth: u16, origin: Option<Row>) -> bool {
+    pub fn join(
+        &mut self,
+        answer: &mut [(Distance, Row)],
+        depth: u16,
+        origin: Option<Row>,
+    ) -> bool {
         answer.sort_unstable();
         let before = self.entries.len();
         let farthest = self.entries.last().map(|entry| entry.distance);
-        // From the far end: where does each new node go, and how many come before it.
+        // Which of them are new: both lists are sorted, so each is looked for behind the one before.
         let mut fresh = 0;
         let mut place = 0;
         for i in 0..answer.len() {
             let distance = answer[i].0;
-            place += self.entries[place..].partition_point(|entry| entry.distance < distance);
-            if self.entries.get(place).is_none_or(|entry| entry.distance != distance) {
+            place += lower_bound(&self.entries[place..], distance);
+            if self
+                .entries
+                .get(place)
+                .is_none_or(|entry| entry.distance != distance)
+            {
                 answer[fresh] = answer[i];
                 fresh += 1;
             }
@@ -83,9 +92,14 @@ impl Shortlist {
             distance,
             row,
             depth,
-            status: if Some(row) == origin { Status::Origin } else { Status::Candidate },
+            status: if Some(row) == origin {
+                Status::Origin
+            } else {
+                Status::Candidate
+            },
         };
-        self.entries.extend(answer[..fresh].iter().map(|&node| new(node)));
+        self.entries
+            .extend(answer[..fresh].iter().map(|&node| new(node)));
         let (mut old, mut add, mut write) = (before, fresh, before + fresh);
         while add > 0 {
             write -= 1;
@@ -105,7 +119,9 @@ impl Shortlist {
     #[inline]
     pub fn take_nearest(&mut self) -> Option<Entry> {
         let ahead = self.entries[self.first_candidate..].iter_mut();
-        let found = ahead.enumerate().find(|(_, entry)| entry.status == Status::Candidate);
+        let found = ahead
+            .enumerate()
+            .find(|(_, entry)| entry.status == Status::Candidate);
         let Some((skipped, entry)) = found else {
             self.first_candidate = self.entries.len();
             return None;
@@ -119,7 +135,9 @@ impl Shortlist {
     #[inline]
     pub fn has_candidate(&mut self) -> bool {
         let ahead = &self.entries[self.first_candidate..];
-        let skipped = ahead.iter().position(|entry| entry.status == Status::Candidate);
+        let skipped = ahead
+            .iter()
+            .position(|entry| entry.status == Status::Candidate);
         self.first_candidate += skipped.unwrap_or(ahead.len());
         skipped.is_some()
     }
@@ -127,10 +145,29 @@ impl Shortlist {
     /// Sets how far the node at this distance has got.
     #[inline]
     pub fn set_status(&mut self, distance: Distance, status: Status) {
-        if let Ok(place) = self.entries.binary_search_by_key(&distance, |entry| entry.distance) {
+        if let Ok(place) = self
+            .entries
+            .binary_search_by_key(&distance, |entry| entry.distance)
+        {
             self.entries[place].status = status;
         }
     }
+}
+
+/// How many of the sorted entries are nearer than `distance`: a gallop from the front, since the next place
+/// is mostly a few entries away.
+#[inline]
+fn lower_bound(entries: &[Entry], distance: Distance) -> usize {
+    let mut step = 4;
+    let mut start = 0;
+    while let Some(entry) = entries.get(start + step - 1)
+        && entry.distance < distance
+    {
+        start += step;
+        step *= 2;
+    }
+    let end = entries.len().min(start + step);
+    start + entries[start..end].partition_point(|entry| entry.distance < distance)
 }
 
 #[cfg(test)]

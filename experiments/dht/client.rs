@@ -5,7 +5,6 @@ use std::sync::Arc;
 use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
 use kadsim_engine::record::{OperationRow, Outcome, Request};
-use kadsim_systems::network::NetworkError;
 
 use super::{Connection, ConnectionError, Dht, NotHeld, RoutingTable, ms, table};
 
@@ -102,25 +101,34 @@ impl<'a> Client<'a> {
     /// The node's key.
     pub fn key(&mut self) -> Key {
         let row = self.row;
-        self.dht.network.view(|population, _, _| population.key(row))
+        self.dht
+            .network
+            .view(|population, _, _| population.key(row))
     }
 
     /// Whether the node answers.
     pub fn is_online(&mut self) -> bool {
         let row = self.row;
-        self.dht.network.view(|_, columns, _| columns.activity[row.index()].is_online())
+        self.dht
+            .network
+            .view(|_, columns, _| columns.activity[row.index()].is_online())
     }
 
     /// Contacts sent to this node since the network was made.
     pub fn contacts(&mut self) -> u32 {
         let row = self.row;
-        self.dht.network.view(|_, columns, _| columns.activity[row.index()].contacts())
+        self.dht
+            .network
+            .view(|_, columns, _| columns.activity[row.index()].contacts())
     }
 
     /// What the node's overhead has grown to since the last reset, ms: the cost of its last use.
     pub fn overhead_ms(&mut self) -> f64 {
         let (row, gamma_us) = (self.row, self.dht.network.overhead_us());
-        let uses = self.dht.network.view(|_, columns, _| columns.activity[row.index()].uses());
+        let uses = self
+            .dht
+            .network
+            .view(|_, columns, _| columns.activity[row.index()].uses());
         ms(gamma_us * u64::from(uses))
     }
 
@@ -158,27 +166,28 @@ impl<'a> Client<'a> {
         self.summed_up(&operation, &result)
     }
 
-    /// Looks up the nodes closest to a segment's key and stores it there.
-    ///
-    /// # Errors
-    ///
-    /// The network holds as many segments as it can.
-    pub fn provide(&mut self, payload: &[u8]) -> Result<Provided, NetworkError> {
+    /// Looks up the nodes closest to a segment's key and stores it there. Stores fail as contacts do.
+    pub fn provide(&mut self, payload: &[u8]) -> Provided {
         let key = self.dht.keep(payload);
         let result = self.dht.network.provide(self.row, key);
         let (operation, connections) = self.dht.log.take(&mut self.dht.network);
         let stores_that = |is_ok: bool| {
-            let stores = connections.iter().filter(|row| row.request == Request::Store);
-            stores.filter(|row| (row.outcome == Outcome::Ok) == is_ok).map(|row| row.to).collect()
+            let stores = connections
+                .iter()
+                .filter(|row| row.request == Request::Store);
+            stores
+                .filter(|row| (row.outcome == Outcome::Ok) == is_ok)
+                .map(|row| row.to)
+                .collect()
         };
-        Ok(Provided {
+        Provided {
             key,
             stored: stores_that(true),
             store_failed: stores_that(false),
             store_ms: ms(operation.store_us.unwrap_or(0)),
             duration_ms: ms(duration_us(&operation)),
             lookup: self.summed_up(&operation, &result),
-        })
+        }
     }
 
     /// Looks for a segment in the network: in the node's own store first, which costs nothing.
@@ -192,8 +201,17 @@ impl<'a> Client<'a> {
         let lookup = self.summed_up(&operation, &result);
         let delay_ms = lookup.duration_ms;
         match (operation.holder, self.dht.payloads.get(&key)) {
-            (Some(holder), Some(payload)) => Ok(Retrieved { payload: payload.clone(), holder, delay_ms, lookup }),
-            _ => Err(RetrieveError::NotFound(Box::new(Missed { key, delay_ms, lookup }))),
+            (Some(holder), Some(payload)) => Ok(Retrieved {
+                payload: payload.clone(),
+                holder,
+                delay_ms,
+                lookup,
+            }),
+            _ => Err(RetrieveError::NotFound(Box::new(Missed {
+                key,
+                delay_ms,
+                lookup,
+            }))),
         }
     }
 
@@ -210,7 +228,11 @@ impl<'a> Client<'a> {
     ///
     /// The node does not hold it.
     pub fn held(&mut self, key: Key) -> Result<Arc<[u8]>, NotHeld> {
-        self.dht.held(self.row, key).ok_or(NotHeld { node: self.id, key, delay_ms: 0.0 })
+        self.dht.held(self.row, key).ok_or(NotHeld {
+            node: self.id,
+            key,
+            delay_ms: 0.0,
+        })
     }
 
     fn summed_up(&mut self, operation: &OperationRow, result: &[Row]) -> Lookup {
@@ -231,5 +253,7 @@ impl<'a> Client<'a> {
 }
 
 fn duration_us(operation: &OperationRow) -> u64 {
-    operation.end_us.map_or(0, |end_us| end_us - operation.start_us)
+    operation
+        .end_us
+        .map_or(0, |end_us| end_us - operation.start_us)
 }

@@ -101,9 +101,18 @@ pub struct NotHeld {
     pub delay_ms: f64,
 }
 
-pub(super) fn connect(dht: &mut Dht, from: i64, to: i64) -> Result<Connection<'_>, ConnectionError> {
+pub(super) fn connect(
+    dht: &mut Dht,
+    from: i64,
+    to: i64,
+) -> Result<Connection<'_>, ConnectionError> {
     let Some(origin) = dht.network.row(from) else {
-        return Err(ConnectionError { from, to, kind: ConnectionErrorKind::UnknownOrigin, delay_ms: 0.0 });
+        return Err(ConnectionError {
+            from,
+            to,
+            kind: ConnectionErrorKind::UnknownOrigin,
+            delay_ms: 0.0,
+        });
     };
     let remote = dht.network.row(to);
     let single = dht.network.contact(origin, remote);
@@ -128,7 +137,13 @@ pub(super) fn connect(dht: &mut Dht, from: i64, to: i64) -> Result<Connection<'_
     let kind = match (single.fate.outcome, remote) {
         (Outcome::Ok, Some(row)) => {
             dht.network.wait(single.fate.base_delay_us);
-            return Ok(Connection { dht, to, row, single, requests: 0 });
+            return Ok(Connection {
+                dht,
+                to,
+                row,
+                single,
+                requests: 0,
+            });
         }
         (Outcome::FastError, _) => ConnectionErrorKind::Fast,
         (Outcome::SlowError, _) => ConnectionErrorKind::Slow,
@@ -136,7 +151,12 @@ pub(super) fn connect(dht: &mut Dht, from: i64, to: i64) -> Result<Connection<'_
     };
     let cost_us = single.fate.base_delay_us + overhead_us;
     dht.network.wait(cost_us);
-    Err(ConnectionError { from, to, kind, delay_ms: ms(cost_us) })
+    Err(ConnectionError {
+        from,
+        to,
+        kind,
+        delay_ms: ms(cost_us),
+    })
 }
 
 impl Connection<'_> {
@@ -169,7 +189,11 @@ impl Connection<'_> {
     pub fn closest_nodes(&mut self, key: Key) -> ClosestNodes {
         let delay_ms = self.request();
         let rows = self.dht.network.closest_nodes(self.row, key);
-        ClosestNodes { nodes: self.dht.ids_of(&rows), payload: self.dht.held(self.row, key), delay_ms }
+        ClosestNodes {
+            nodes: self.dht.ids_of(&rows),
+            payload: self.dht.held(self.row, key),
+            delay_ms,
+        }
     }
 
     /// Gives the remote a segment to hold.
@@ -190,12 +214,18 @@ impl Connection<'_> {
     /// It does not hold it.
     pub fn retrieve(&mut self, key: Key) -> Result<Segment, NotHeld> {
         let delay_ms = self.request();
-        let payload = self.dht.held(self.row, key).ok_or(NotHeld { node: self.to, key, delay_ms })?;
+        let payload = self.dht.held(self.row, key).ok_or(NotHeld {
+            node: self.to,
+            key,
+            delay_ms,
+        })?;
         Ok(Segment { payload, delay_ms })
     }
 
     fn request_us(&self) -> u64 {
-        self.single.fate.base_delay_us + self.single.origin_overhead_us + self.single.remote_overhead_us
+        self.single.fate.base_delay_us
+            + self.single.origin_overhead_us
+            + self.single.remote_overhead_us
     }
 
     /// Lets the time of a request pass and returns it, ms.

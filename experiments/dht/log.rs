@@ -124,7 +124,11 @@ impl Log {
 
     /// The connection of this operation turned out to be a store.
     pub(super) fn mark_store(&mut self, operation: u64) {
-        if let Some(row) = self.rows.last_mut().filter(|row| row.operation == operation) {
+        if let Some(row) = self
+            .rows
+            .last_mut()
+            .filter(|row| row.operation == operation)
+        {
             row.request = Request::Store;
         }
     }
@@ -133,7 +137,10 @@ impl Log {
     /// connections, which are logged.
     pub(super) fn take(&mut self, network: &mut Network) -> (OperationRow, Vec<ConnectionRow>) {
         let recorded = network.recorded();
-        let (operation, connections) = (recorded.operations.pop(), mem::take(&mut recorded.connections));
+        let (operation, connections) = (
+            recorded.operations.pop(),
+            mem::take(&mut recorded.connections),
+        );
         recorded.clear();
         let Some(operation) = operation else {
             unreachable!("an operation that ran to its end has a row");

@@ -45,7 +45,12 @@ pub struct Settings {
 
 impl Default for Settings {
     fn default() -> Self {
-        let Rules { alpha, beta, steps_to_stop, .. } = Rules::default();
+        let Rules {
+            alpha,
+            beta,
+            steps_to_stop,
+            ..
+        } = Rules::default();
         Self {
             nodes: 0,
             seed: 0,
@@ -101,7 +106,11 @@ impl TryFrom<Settings> for Spec {
 
     fn try_from(settings: Settings) -> Result<Self, SettingsError> {
         let slow_delay = range("slow_error_delay_ms", &settings.slow_error_delay_ms)?;
-        let timeout = settings.timeout_ms.as_ref().map(|timeout_ms| range("timeout_ms", timeout_ms)).transpose()?;
+        let timeout = settings
+            .timeout_ms
+            .as_ref()
+            .map(|timeout_ms| range("timeout_ms", timeout_ms))
+            .transpose()?;
         let fast_delay = range("fast_error_delay_ms", &settings.fast_error_delay_ms)?;
         let link = UniformLink {
             delay: range("delay_ms", &settings.delay_ms)?,
@@ -109,12 +118,22 @@ impl TryFrom<Settings> for Spec {
             fast_error: fault("fast_error_rate", settings.fast_error_rate, fast_delay)?,
             slow_error: fault("slow_error_rate", settings.slow_error_rate, slow_delay)?,
         };
-        let Settings { alpha, beta, steps_to_stop, .. } = settings;
+        let Settings {
+            alpha,
+            beta,
+            steps_to_stop,
+            ..
+        } = settings;
         Ok(Spec {
             nodes: NodeSet::Generated(settings.nodes),
             seed: network_seed(settings.seed, settings.network),
             bucket_size: settings.bucket_size,
-            rules: Rules { alpha, beta, steps_to_stop, ..Rules::default() },
+            rules: Rules {
+                alpha,
+                beta,
+                steps_to_stop,
+                ..Rules::default()
+            },
             link: Box::new(link),
             overhead_us: microseconds("overhead_ms", settings.overhead_ms)?,
             ..Spec::default()
@@ -126,15 +145,29 @@ fn fault(name: &'static str, rate: f64, delay: Delay) -> Result<Option<Fault>, S
     if !(0.0..=1.0).contains(&rate) {
         return Err(SettingsError::Rate { name, value: rate });
     }
-    Ok((rate > 0.0).then(|| Fault { probability: Probability::new(rate), delay }))
+    Ok((rate > 0.0).then(|| Fault {
+        probability: Probability::new(rate),
+        delay,
+    }))
 }
 
 fn range(name: &'static str, range_ms: &RangeInclusive<f64>) -> Result<Delay, SettingsError> {
-    let (low, high) = (microseconds(name, *range_ms.start())?, microseconds(name, *range_ms.end())?);
+    let (low, high) = (
+        microseconds(name, *range_ms.start())?,
+        microseconds(name, *range_ms.end())?,
+    );
     if low > high {
-        return Err(SettingsError::Reversed { name, low: *range_ms.start(), high: *range_ms.end() });
+        return Err(SettingsError::Reversed {
+            name,
+            low: *range_ms.start(),
+            high: *range_ms.end(),
+        });
     }
-    Ok(if low == high { Delay::Constant(low) } else { Delay::Uniform { low, high } })
+    Ok(if low == high {
+        Delay::Constant(low)
+    } else {
+        Delay::Uniform { low, high }
+    })
 }
 
 /// The whole microseconds whose double in milliseconds this is.

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use kadsim_engine::ids::Ids;
 use kadsim_engine::key::{Distance, Key};
 use kadsim_engine::node::Row;
+use kadsim_engine::population::Population;
 use kadsim_systems::Network;
 
 /// A node's routing table (py-dht's `RoutingTable`).
@@ -39,7 +41,10 @@ pub struct Member {
 impl RoutingTable {
     /// Ids of all entries, by bucket, in each nearest to the owner first.
     pub fn nodes(&self) -> impl Iterator<Item = i64> {
-        self.buckets.iter().flat_map(|bucket| &bucket.members).map(|member| member.id)
+        self.buckets
+            .iter()
+            .flat_map(|bucket| &bucket.members)
+            .map(|member| member.id)
     }
 
     /// Number of entries.
@@ -54,8 +59,12 @@ impl RoutingTable {
 
     /// The k entries closest to the key, nearest first.
     pub fn closest_nodes(&self, key: Key) -> Vec<i64> {
-        let mut entries: Vec<(Distance, i64)> =
-            self.buckets.iter().flat_map(|bucket| bucket.distances(key)).map(|(id, distance)| (distance, id)).collect();
+        let mut entries: Vec<(Distance, i64)> = self
+            .buckets
+            .iter()
+            .flat_map(|bucket| bucket.distances(key))
+            .map(|(id, distance)| (distance, id))
+            .collect();
         entries.sort_unstable();
         entries.truncate(usize::from(self.bucket_size));
         entries.into_iter().map(|(_, id)| id).collect()
@@ -86,19 +95,20 @@ impl Bucket {
 
     /// Each member and its distance to the key.
     pub fn distances(&self, key: Key) -> impl Iterator<Item = (i64, Distance)> {
-        self.members.iter().map(move |member| (member.id, member.key.distance(key)))
+        self.members
+            .iter()
+            .map(move |member| (member.id, member.key.distance(key)))
     }
 }
 
 /// The table that a node has.
 pub(super) fn own(network: &mut Network, id: i64, row: Row) -> RoutingTable {
     network.view_tables(|population, columns, ids, tables| {
-        let key = population.key(row);
-        let mut table = RoutingTable { node: id, key, bucket_size: tables.rule().bucket_size, buckets: Vec::new() };
+        let mut table = RoutingTable::empty(id, population.key(row), tables.rule().bucket_size);
         let (mut rows, place) = (Vec::new(), columns.tables[row.index()]);
         for bucket in 0..Key::BITS {
             tables.bucket(&population, row, place, bucket, &mut rows);
-            table.add(rows.iter().map(|&row| Member { id: ids.id(row, population.keys()), key: population.key(row) }));
+            table.add(&rows, &population, ids);
         }
         table
     })
@@ -107,24 +117,38 @@ pub(super) fn own(network: &mut Network, id: i64, row: Row) -> RoutingTable {
 /// The table that full knowledge gives a node.
 pub(super) fn best(network: &mut Network, id: i64, row: Row) -> RoutingTable {
     network.view_tables(|population, _, ids, tables| {
-        let key = population.key(row);
-        let mut table = RoutingTable { node: id, key, bucket_size: tables.rule().bucket_size, buckets: Vec::new() };
+        let mut table = RoutingTable::empty(id, population.key(row), tables.rule().bucket_size);
         let mut rows = Vec::new();
         tables.rule().fill_table(&population, row, &mut rows);
-        table.add(rows.iter().map(|&row| Member { id: ids.id(row, population.keys()), key: population.key(row) }));
+        table.add(&rows, &population, ids);
         table
     })
 }
 
 impl RoutingTable {
-    fn add(&mut self, members: impl Iterator<Item = Member>) {
-        for member in members {
+    fn empty(node: i64, key: Key, bucket_size: u8) -> Self {
+        Self {
+            node,
+            key,
+            bucket_size,
+            buckets: Vec::new(),
+        }
+    }
+
+    /// Puts each node into its bucket, in its place there.
+    fn add(&mut self, rows: &[Row], population: &Population, ids: &Ids) {
+        for &row in rows {
+            let member = Member {
+                id: ids.id(row, population.keys()),
+                key: population.key(row),
+            };
             let bucket = self.key.shared_bits(member.key) as usize;
             if self.buckets.len() <= bucket {
                 self.buckets.resize_with(bucket + 1, Bucket::default);
             }
             let members = &mut self.buckets[bucket].members;
-            let nearer = |other: &Member| other.key.distance(self.key) < member.key.distance(self.key);
+            let nearer =
+                |other: &Member| other.key.distance(self.key) < member.key.distance(self.key);
             members.insert(members.partition_point(nearer), member);
         }
     }

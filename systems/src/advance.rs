@@ -62,7 +62,10 @@ pub fn chunks(active: usize) -> usize {
 }
 
 /// The system.
-#[expect(clippy::too_many_arguments, reason = "a system's parameters are what it reads and writes")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a system's parameters are what it reads and writes"
+)]
 pub fn advance_operations(
     nodes: Nodes,
     index: Res<RadixIndex>,
@@ -87,13 +90,21 @@ pub fn advance_operations(
     let (slots, next_events) = operations.slots_mut();
     let boxes = outboxes.open(chunks(slots.len()), &window);
     let in_order = activity.rules.procedure == Procedure::PyDht && field.is_charged();
-    let work = slots.chunks_mut(CHUNK).zip(next_events.chunks_mut(CHUNK)).zip(boxes.iter_mut()).enumerate();
+    let work = slots
+        .chunks_mut(CHUNK)
+        .zip(next_events.chunks_mut(CHUNK))
+        .zip(boxes.iter_mut())
+        .enumerate();
     if in_order || slots_are_few(work.len()) {
-        work.for_each(|(chunk, ((slots, next_events), out))| advance_chunk(&field, chunk, slots, next_events, out));
+        work.for_each(|(chunk, ((slots, next_events), out))| {
+            advance_chunk(&field, chunk, slots, next_events, out)
+        });
     } else {
-        work.collect::<Vec<_>>()
-            .into_par_iter()
-            .for_each(|(chunk, ((slots, next_events), out))| advance_chunk(&field, chunk, slots, next_events, out));
+        work.collect::<Vec<_>>().into_par_iter().for_each(
+            |(chunk, ((slots, next_events), out))| {
+                advance_chunk(&field, chunk, slots, next_events, out)
+            },
+        );
     }
 }
 
@@ -103,7 +114,13 @@ fn slots_are_few(chunks: usize) -> bool {
 }
 
 /// Advances the operations of one chunk of slots.
-fn advance_chunk(field: &Field, chunk: usize, slots: &mut [Operation], next_events_us: &mut [u64], out: &mut Outbox) {
+fn advance_chunk(
+    field: &Field,
+    chunk: usize,
+    slots: &mut [Operation],
+    next_events_us: &mut [u64],
+    out: &mut Outbox,
+) {
     for (place, (operation, next_event_us)) in slots.iter_mut().zip(next_events_us).enumerate() {
         if *next_event_us >= field.window.until_us {
             continue;

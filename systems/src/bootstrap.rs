@@ -29,8 +29,8 @@ pub fn bootstrap_all(
         if population.tail().next().is_none() {
             column.fill(Table::LAID_OUT);
         } else {
-            for row in 0..keys.len() {
-                column[row] = bootstrap_one(&population, &mut tables, Row(row as u32), Table::EMPTY);
+            for (row, place) in column.iter_mut().enumerate() {
+                *place = bootstrap_one(&population, &mut tables, Row(row as u32), Table::EMPTY);
             }
         }
     }

@@ -44,13 +44,21 @@ impl Field<'_> {
     #[inline]
     pub fn answer(&self, row: Row, key: Key, out: &mut Scratch) {
         let table = self.columns.tables[row.index()];
-        self.tables.closest(&self.population, row, table, key, &mut out.answer, &mut out.rows);
+        self.tables.closest(
+            &self.population,
+            row,
+            table,
+            key,
+            &mut out.answer,
+            &mut out.rows,
+        );
     }
 
     /// Whether a node holds a key.
     #[inline]
     pub fn holds(&self, row: Row, key: Key, now_us: u64) -> bool {
-        self.segments.holds(self.columns.stores[row.index()], row, key, now_us)
+        self.segments
+            .holds(self.columns.stores[row.index()], row, key, now_us)
     }
 
     /// One more use of a node's overhead counter: what it costs, µs.
@@ -65,7 +73,14 @@ impl Field<'_> {
         let activity = &self.columns.activity[remote.index()];
         activity.contact();
         let network_seed = self.activity.network_seed;
-        self.links.link.draw(ContactId { network_seed, operation, sequence }, activity.is_online())
+        self.links.link.draw(
+            ContactId {
+                network_seed,
+                operation,
+                sequence,
+            },
+            activity.is_online(),
+        )
     }
 }
 
@@ -116,7 +131,12 @@ pub enum Sent {
 impl Send {
     /// The order in which overhead is charged and connections are recorded.
     pub fn order(&self) -> (u64, u64, u32, bool) {
-        (self.time_us, self.operation, self.sequence, matches!(self.what, Sent::Contact { .. }))
+        (
+            self.time_us,
+            self.operation,
+            self.sequence,
+            matches!(self.what, Sent::Contact { .. }),
+        )
     }
 }
 
@@ -152,7 +172,10 @@ impl TickCounts {
     /// Adds the counts of another piece of the same tick.
     pub fn add(&mut self, other: &mut TickCounts) {
         self.started += other.started;
-        self.outcomes.iter_mut().zip(other.outcomes).for_each(|(sum, n)| *sum += n);
+        self.outcomes
+            .iter_mut()
+            .zip(other.outcomes)
+            .for_each(|(sum, n)| *sum += n);
         self.stored += other.stored;
         self.found += other.found;
         self.missed += other.missed;
@@ -229,7 +252,12 @@ impl Outbox {
                 slot,
                 sequence,
                 from: operation.origin,
-                what: Sent::Contact { to, request, fate, overhead_us },
+                what: Sent::Contact {
+                    to,
+                    request,
+                    fate,
+                    overhead_us,
+                },
             });
         }
     }

@@ -1,4 +1,4 @@
-//! The lookup by the clock (SEMANTICS, Lookup; Maymounkov and Mazières, section 2.3).
+//! The lookup by the clock (Maymounkov and Mazières, section 2.3).
 //!
 //! A plain state machine: [`begin`] asks the origin's own table, [`advance`] handles every contact that
 //! completes before the window ends, at its exact time, and sends the next one at that moment. Reads key,
@@ -24,7 +24,9 @@ pub fn begin(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outb
     }
     operation.stage = Stage::Lookup;
     field.answer(operation.origin, operation.key, &mut out.scratch);
-    operation.shortlist.join(&mut out.scratch.answer, 1, Some(operation.origin));
+    operation
+        .shortlist
+        .join(&mut out.scratch.answer, 1, Some(operation.origin));
     if field.is_charged() {
         out.sends.push(Send {
             time_us: start_us,
@@ -61,24 +63,43 @@ pub fn advance(field: &Field, operation: &mut Operation, slot: u32, out: &mut Ou
 }
 
 /// Handles one answer or failure, and sends what its slot is free for.
-fn handle(field: &Field, operation: &mut Operation, slot: u32, contact: &Contact, out: &mut Outbox) {
+fn handle(
+    field: &Field,
+    operation: &mut Operation,
+    slot: u32,
+    contact: &Contact,
+    out: &mut Outbox,
+) {
     let now_us = contact.completes_us;
     let mut is_stopped = false;
     if contact.fate.outcome == Outcome::Ok {
         operation.succeeded += 1;
-        operation.shortlist.set_status(contact.distance, Status::Answered);
+        operation
+            .shortlist
+            .set_status(contact.distance, Status::Answered);
         field.answer(contact.row, operation.key, &mut out.scratch);
-        let progress =
-            operation.shortlist.join(&mut out.scratch.answer, contact.depth.saturating_add(1), Some(operation.origin));
-        operation.idle_steps = if progress { 0 } else { operation.idle_steps + 1 };
+        let progress = operation.shortlist.join(
+            &mut out.scratch.answer,
+            contact.depth.saturating_add(1),
+            Some(operation.origin),
+        );
+        operation.idle_steps = if progress {
+            0
+        } else {
+            operation.idle_steps + 1
+        };
         is_stopped = retrieve::finds_at(field, operation, contact.row, contact.depth, now_us);
     } else {
         operation.failed += 1;
-        operation.shortlist.set_status(contact.distance, Status::Failed);
+        operation
+            .shortlist
+            .set_status(contact.distance, Status::Failed);
     }
     is_stopped |= match field.activity.rules.stop {
         Stop::NoProgress => operation.idle_steps == field.activity.rules.steps_to_stop,
-        Stop::ClosestAnswered => closest_have_answered(operation, field.activity.rules.beta as usize),
+        Stop::ClosestAnswered => {
+            closest_have_answered(operation, field.activity.rules.beta as usize)
+        }
     };
     if !is_stopped {
         send_contacts(field, operation, slot, now_us, out);
@@ -98,7 +119,13 @@ fn closest_have_answered(operation: &Operation, beta: usize) -> bool {
 }
 
 /// Contacts the nearest candidates until alpha contacts are in flight.
-fn send_contacts(field: &Field, operation: &mut Operation, slot: u32, now_us: u64, out: &mut Outbox) {
+fn send_contacts(
+    field: &Field,
+    operation: &mut Operation,
+    slot: u32,
+    now_us: u64,
+    out: &mut Outbox,
+) {
     while operation.in_flight.len() < field.activity.rules.alpha as usize {
         let Some(entry) = operation.shortlist.take_nearest() else {
             return;
@@ -106,7 +133,11 @@ fn send_contacts(field: &Field, operation: &mut Operation, slot: u32, now_us: u6
         let sequence = operation.attempts;
         operation.attempts += 1;
         let fate = field.contact(operation.number, sequence, entry.row);
-        let completes_us = if field.is_charged() { Contact::UNCHARGED } else { now_us + fate.cost_us() };
+        let completes_us = if field.is_charged() {
+            Contact::UNCHARGED
+        } else {
+            now_us + fate.cost_us()
+        };
         operation.in_flight.push(Contact {
             completes_us,
             sequence,
@@ -115,7 +146,16 @@ fn send_contacts(field: &Field, operation: &mut Operation, slot: u32, now_us: u6
             depth: entry.depth,
             fate,
         });
-        out.sent(field, now_us, (operation, slot), sequence, entry.row, Request::Lookup, fate, (0, 0));
+        out.sent(
+            field,
+            now_us,
+            (operation, slot),
+            sequence,
+            entry.row,
+            Request::Lookup,
+            fate,
+            (0, 0),
+        );
     }
 }
 
@@ -154,7 +194,11 @@ pub fn finish(field: &Field, operation: &mut Operation, slot: u32, end_us: u64, 
     let tick = out.tick(end_us);
     tick.durations_us.push(end_us - operation.start_us);
     if operation.kind == Kind::Retrieve {
-        *if operation.holder.is_some() { &mut tick.found } else { &mut tick.missed } += 1;
+        *if operation.holder.is_some() {
+            &mut tick.found
+        } else {
+            &mut tick.missed
+        } += 1;
     }
     if field.activity.recall && operation.holder.is_none() {
         operation.recall = recall(field, operation, out);
@@ -168,7 +212,9 @@ fn recall(field: &Field, operation: &Operation, out: &mut Outbox) -> Option<f32>
     let everybody = field.activity.online as usize == activity.len();
     let is_online = |row: Row| everybody || activity[row.index()].is_online();
     let truth = &mut out.scratch.answer;
-    field.population.closest(operation.key, beta, is_online, truth);
+    field
+        .population
+        .closest(operation.key, beta, is_online, truth);
     if truth.is_empty() {
         return None;
     }
@@ -176,7 +222,10 @@ fn recall(field: &Field, operation: &Operation, out: &mut Outbox) -> Option<f32>
     let mut result = operation.result.iter().peekable();
     let mut hits = 0u32;
     for &(distance, row) in truth.iter() {
-        while result.next_if(|&&other| field.population.key(other).distance(operation.key) < distance).is_some() {}
+        while result
+            .next_if(|&&other| field.population.key(other).distance(operation.key) < distance)
+            .is_some()
+        {}
         hits += u32::from(result.next_if(|&&other| other == row).is_some());
     }
     Some(hits as f32 / truth.len() as f32)

@@ -131,10 +131,20 @@ impl Network {
         world.insert_resource(RadixIndex::new(&keys));
         world.insert_resource(ids);
         let online = keys.len() as u64;
-        world.spawn_batch(keys.into_iter().map(|key| NodeBundle { key, ..NodeBundle::default() }));
-        let rule = Rule { bucket_size: spec.bucket_size, policy: spec.policy, network_seed: spec.seed };
+        world.spawn_batch(keys.into_iter().map(|key| NodeBundle {
+            key,
+            ..NodeBundle::default()
+        }));
+        let rule = Rule {
+            bucket_size: spec.bucket_size,
+            policy: spec.policy,
+            network_seed: spec.seed,
+        };
         world.insert_resource(Tables::new(rule));
-        world.insert_resource(Links { link: spec.link, overhead_us: spec.overhead_us });
+        world.insert_resource(Links {
+            link: spec.link,
+            overhead_us: spec.overhead_us,
+        });
         world.insert_resource(Segments::default());
         world.insert_resource(Operations::default());
         world.insert_resource(Outboxes::default());
@@ -142,7 +152,10 @@ impl Network {
         world.insert_resource(Recorded::default());
         world.insert_resource(Queue::default());
         world.insert_resource(step::Timings::default());
-        world.insert_resource(Window { tick_us: spec.tick_us, ..Window::default() });
+        world.insert_resource(Window {
+            tick_us: spec.tick_us,
+            ..Window::default()
+        });
         world.insert_resource(Activity {
             kind: Kind::Lookup,
             rules: spec.rules,
@@ -165,13 +178,17 @@ impl Network {
 
     /// Fills every node's table from full knowledge, in the network's layout.
     pub fn bootstrap(&mut self) {
-        let ran = self.world.run_system_cached_with(bootstrap::bootstrap_all, self.layout);
+        let ran = self
+            .world
+            .run_system_cached_with(bootstrap::bootstrap_all, self.layout);
         debug_assert!(ran.is_ok());
     }
 
     /// Fills one node's table from full knowledge; nobody else's changes.
     pub fn bootstrap_node(&mut self, row: Row) {
-        let ran = self.world.run_system_cached_with(bootstrap::bootstrap_node, row);
+        let ran = self
+            .world
+            .run_system_cached_with(bootstrap::bootstrap_node, row);
         debug_assert!(ran.is_ok());
     }
 
@@ -186,16 +203,25 @@ impl Network {
             return Err(NetworkError::DuplicateNode(id));
         }
         let (other, len) = self.view(|population, _, ids| {
-            let other = population.find(key).map(|row| ids.id(row, population.keys()));
+            let other = population
+                .find(key)
+                .map(|row| ids.id(row, population.keys()));
             (other, population.keys().len())
         });
         if let Some(other) = other {
-            return Err(NetworkError::DuplicateKey { key, node: id, other });
+            return Err(NetworkError::DuplicateKey {
+                key,
+                node: id,
+                other,
+            });
         }
         if len >= MOST_NODES {
             return Err(NetworkError::TooLarge);
         }
-        self.world.spawn(NodeBundle { key, ..NodeBundle::default() });
+        self.world.spawn(NodeBundle {
+            key,
+            ..NodeBundle::default()
+        });
         self.world.resource_mut::<Ids>().add(id);
         self.world.resource_mut::<Activity>().online += 1;
         Ok(Row(len as u32))
@@ -226,14 +252,24 @@ impl Network {
     }
 
     /// Reads the nodes and their routing tables.
-    pub fn view_tables<T>(&mut self, read: impl FnOnce(Population, Columns, &Ids, &Tables) -> T) -> T {
+    pub fn view_tables<T>(
+        &mut self,
+        read: impl FnOnce(Population, Columns, &Ids, &Tables) -> T,
+    ) -> T {
         let mut state =
-            bevy_ecs::system::SystemState::<(Nodes, Res<RadixIndex>, Res<Ids>, Res<Tables>)>::new(&mut self.world);
+            bevy_ecs::system::SystemState::<(Nodes, Res<RadixIndex>, Res<Ids>, Res<Tables>)>::new(
+                &mut self.world,
+            );
         let Ok((nodes, index, ids, tables)) = state.get(&self.world) else {
             unreachable!("a network has its resources from the start");
         };
         let columns = nodes.columns();
-        read(Population::new(columns.keys, &index), columns, &ids, &tables)
+        read(
+            Population::new(columns.keys, &index),
+            columns,
+            &ids,
+            &tables,
+        )
     }
 
     /// Number of nodes.
@@ -265,7 +301,14 @@ impl Network {
     pub fn closest_nodes(&mut self, owner: Row, key: Key) -> Vec<Row> {
         self.view_tables(|population, columns, _, tables| {
             let (mut answer, mut rows) = (Vec::new(), Vec::new());
-            tables.closest(&population, owner, columns.tables[owner.index()], key, &mut answer, &mut rows);
+            tables.closest(
+                &population,
+                owner,
+                columns.tables[owner.index()],
+                key,
+                &mut answer,
+                &mut rows,
+            );
             answer.sort_unstable();
             answer.into_iter().map(|(_, row)| row).collect()
         })
@@ -275,14 +318,24 @@ impl Network {
     pub fn true_closest(&mut self, key: Key, n: usize) -> Vec<Row> {
         self.view(|population, columns, _| {
             let mut closest: Vec<(Distance, Row)> = Vec::new();
-            population.closest(key, n, |row| columns.activity[row.index()].is_online(), &mut closest);
+            population.closest(
+                key,
+                n,
+                |row| columns.activity[row.index()].is_online(),
+                &mut closest,
+            );
             closest.into_iter().map(|(_, row)| row).collect()
         })
     }
 
     /// Sets the overhead counter of every node to zero.
     pub fn reset_overhead(&mut self) {
-        self.view(|_, columns, _| columns.activity.par_iter().for_each(node::Activity::reset_uses));
+        self.view(|_, columns, _| {
+            columns
+                .activity
+                .par_iter()
+                .for_each(node::Activity::reset_uses)
+        });
     }
 
     /// Forgets every stored segment.
@@ -296,14 +349,18 @@ impl Network {
     /// Gives a node a segment's key to hold, from now on.
     pub fn store(&mut self, row: Row, key: Key) {
         let now_us = self.now_us;
-        self.world.resource_mut::<Segments>().insert(row, key, now_us);
+        self.world
+            .resource_mut::<Segments>()
+            .insert(row, key, now_us);
     }
 
     /// Whether a node holds a segment now.
     pub fn holds(&mut self, row: Row, key: Key) -> bool {
         let now_us = self.now_us;
         let store = self.view(|_, columns, _| columns.stores[row.index()]);
-        self.world.resource::<Segments>().holds(store, row, key, now_us)
+        self.world
+            .resource::<Segments>()
+            .holds(store, row, key, now_us)
     }
 
     /// Rows recorded since the last time they were taken.
@@ -346,10 +403,17 @@ impl Network {
         let now_us = self.now_us;
         self.world.insert_resource(Queue::new(source, parallel));
         self.world.resource_mut::<Activity>().kind = kind;
-        self.world.resource_mut::<Recorded>().begin_phase(phase, now_us);
+        self.world
+            .resource_mut::<Recorded>()
+            .begin_phase(phase, now_us);
         let mut window = self.world.resource_mut::<Window>();
         window.cut_us = max_us.map(|max_us| now_us.saturating_add(max_us));
-        self.view(|_, columns, _| columns.activity.par_iter().for_each(node::Activity::reset_contacts));
+        self.view(|_, columns, _| {
+            columns
+                .activity
+                .par_iter()
+                .for_each(node::Activity::reset_contacts)
+        });
         if self.world.resource::<Segments>().wants_merge() {
             self.merge_segments();
         }
@@ -359,7 +423,10 @@ impl Network {
     pub fn step(&mut self) -> Progress {
         let operations = self.world.resource::<Operations>();
         let queue = self.world.resource::<Queue>();
-        let next = [operations.next_event_us(), queue.next_due_us()].into_iter().flatten().min();
+        let next = [operations.next_event_us(), queue.next_due_us()]
+            .into_iter()
+            .flatten()
+            .min();
         let Some(from_us) = next else {
             return Progress::Done;
         };
@@ -367,7 +434,9 @@ impl Network {
         if cut_us.is_some_and(|cut_us| from_us > cut_us) {
             return Progress::CutOff;
         }
-        let until_us = self.until(from_us).min(cut_us.map_or(u64::MAX, |cut_us| cut_us.saturating_add(1)));
+        let until_us = self
+            .until(from_us)
+            .min(cut_us.map_or(u64::MAX, |cut_us| cut_us.saturating_add(1)));
         let mut window = self.world.resource_mut::<Window>();
         window.from_us = from_us;
         window.until_us = until_us;
@@ -403,9 +472,12 @@ impl Network {
     }
 
     fn record_cut_off(&mut self) {
-        let mut state = bevy_ecs::system::SystemState::<(Nodes, Res<Ids>, Res<Operations>, ResMut<Recorded>)>::new(
-            &mut self.world,
-        );
+        let mut state = bevy_ecs::system::SystemState::<(
+            Nodes,
+            Res<Ids>,
+            Res<Operations>,
+            ResMut<Recorded>,
+        )>::new(&mut self.world);
         if let Ok((nodes, ids, operations, mut recorded)) = state.get_mut(&mut self.world) {
             recorded.cut_off(&operations, &ids, nodes.columns().keys);
         }
@@ -419,13 +491,18 @@ impl Network {
 
     fn with_stores(&mut self, change: impl FnOnce(&mut Segments, &mut [Store]) -> bool) -> bool {
         let mut nodes = self.world.query::<&mut Store>();
-        self.world.resource_scope(|world, mut segments: Mut<Segments>| {
-            let column = nodes.query_mut(world).contiguous_iter_inner().ok().and_then(|mut tables| tables.next());
-            match column {
-                Some(mut column) => change(&mut segments, column.bypass_change_detection()),
-                None => change(&mut segments, &mut []),
-            }
-        })
+        self.world
+            .resource_scope(|world, mut segments: Mut<Segments>| {
+                let column = nodes
+                    .query_mut(world)
+                    .contiguous_iter_inner()
+                    .ok()
+                    .and_then(|mut tables| tables.next());
+                match column {
+                    Some(mut column) => change(&mut segments, column.bypass_change_detection()),
+                    None => change(&mut segments, &mut []),
+                }
+            })
     }
 
     /// The end of a window that begins at `from_us`.
@@ -440,7 +517,12 @@ impl Network {
             _ => u64::MAX,
         };
         const MOST_TICKS: u64 = 4096;
-        from_us.saturating_add(self.length_us.min(most).min(tick_us.saturating_mul(MOST_TICKS)).max(1))
+        from_us.saturating_add(
+            self.length_us
+                .min(most)
+                .min(tick_us.saturating_mul(MOST_TICKS))
+                .max(1),
+        )
     }
 
     /// Chooses how long a window is convenient: enough to do for every thread, little to keep.
@@ -459,11 +541,19 @@ impl Network {
     /// its result.
     fn run_one(&mut self, kind: Kind, origin: Row, key: Key) -> Vec<Row> {
         let due_us = self.now_us;
-        let planned = Planned { number: self.next_operation, origin, key, due_us };
+        let planned = Planned {
+            number: self.next_operation,
+            origin,
+            key,
+            due_us,
+        };
         let (phase, now_us) = (self.world.resource::<Recorded>().phase, self.now_us);
-        self.world.insert_resource(Queue::new(Box::new(One(Some(planned))), None));
+        self.world
+            .insert_resource(Queue::new(Box::new(One(Some(planned))), None));
         self.world.resource_mut::<Activity>().kind = kind;
-        self.world.resource_mut::<Recorded>().begin_phase(phase, now_us);
+        self.world
+            .resource_mut::<Recorded>()
+            .begin_phase(phase, now_us);
         self.world.resource_mut::<Window>().cut_us = None;
         if self.world.resource::<Segments>().wants_merge() {
             self.merge_segments();
@@ -472,10 +562,13 @@ impl Network {
         self.now_us = self.world.resource::<Recorded>().last_end_us;
         self.next_operation += 1;
         // Slots are reused as they are: the one just freed still has its result.
-        self.world.resource::<Operations>().last_freed().map_or_else(Vec::new, |operation| {
-            debug_assert_eq!(operation.stage, Stage::Ended);
-            operation.result.clone()
-        })
+        self.world
+            .resource::<Operations>()
+            .last_freed()
+            .map_or_else(Vec::new, |operation| {
+                debug_assert_eq!(operation.stage, Stage::Ended);
+                operation.result.clone()
+            })
     }
 
     /// Looks up the nodes closest to a key, from now to the end; returns them nearest first.
@@ -559,8 +652,10 @@ fn make_nodes(nodes: NodeSet, seed: u64) -> Result<(Ids, Vec<Key>), NetworkError
                 return Err(NetworkError::TooLarge);
             }
             let key_seed = Stream::new(seed, Purpose::NodeKeys, 0, 0).bits();
-            let mut keys: Vec<Key> =
-                (0..nodes).into_par_iter().map(|id| Key::of_node(u64::from(id), key_seed)).collect();
+            let mut keys: Vec<Key> = (0..nodes)
+                .into_par_iter()
+                .map(|id| Key::of_node(u64::from(id), key_seed))
+                .collect();
             keys.par_sort_unstable();
             Ok((Ids::generated(key_seed, nodes), keys))
         }

@@ -18,9 +18,24 @@ pub fn send_stores(field: &Field, operation: &mut Operation, slot: u32, out: &mu
         let row = operation.result[place];
         let sequence = operation.attempts + place as u32;
         let fate = field.contact(operation.number, sequence, row);
-        out.sent(field, now_us, (operation, slot), sequence, row, Request::Store, fate, (0, 0));
+        out.sent(
+            field,
+            now_us,
+            (operation, slot),
+            sequence,
+            row,
+            Request::Store,
+            fate,
+            (0, 0),
+        );
         if !field.is_charged() {
-            complete_store(operation, row, fate.outcome, now_us + fate.cost_us(), &mut out.stores);
+            complete_store(
+                operation,
+                row,
+                fate.outcome,
+                now_us + fate.cost_us(),
+                &mut out.stores,
+            );
         }
     }
     if field.is_charged() {
@@ -46,7 +61,11 @@ pub fn complete_store(
     };
     if outcome == Outcome::Ok {
         operation.stored += 1;
-        stores.push(Stored { row, key: operation.key, visible_us: completes_us });
+        stores.push(Stored {
+            row,
+            key: operation.key,
+            visible_us: completes_us,
+        });
     } else {
         operation.store_failed += 1;
     }

@@ -1,4 +1,4 @@
-//! py-dht's own way to schedule a lookup's contacts (SEMANTICS, `procedure = "py-dht"`), kept to compare
+//! py-dht's own way to schedule a lookup's contacts (`procedure = "py-dht"`), kept to compare
 //! with what was published.
 //!
 //! An operation is evaluated whole when it starts, and ends at its start plus its duration. Contacts are
@@ -42,7 +42,10 @@ fn look_up(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox
     field.answer(operation.origin, operation.key, &mut out.scratch);
     operation.shortlist.join(&mut out.scratch.answer, 1, None);
     let mut found = false;
-    while !found && operation.idle_steps != rules.steps_to_stop && operation.shortlist.has_candidate() {
+    while !found
+        && operation.idle_steps != rules.steps_to_stop
+        && operation.shortlist.has_candidate()
+    {
         contact_nearest(field, operation, slot, out);
         if operation.in_flight.len() < rules.alpha as usize {
             continue;
@@ -79,7 +82,16 @@ fn contact_nearest(field: &Field, operation: &mut Operation, slot: u32, out: &mu
             fate,
         });
         let start_us = operation.start_us;
-        out.sent(field, start_us, (operation, slot), sequence, entry.row, Request::Lookup, fate, overhead_us);
+        out.sent(
+            field,
+            start_us,
+            (operation, slot),
+            sequence,
+            entry.row,
+            Request::Lookup,
+            fate,
+            overhead_us,
+        );
     }
 }
 
@@ -87,15 +99,33 @@ fn contact_nearest(field: &Field, operation: &mut Operation, slot: u32, out: &mu
 fn handle(field: &Field, operation: &mut Operation, contact: &Contact, out: &mut Outbox) -> bool {
     if contact.fate.outcome != Outcome::Ok {
         operation.failed += 1;
-        operation.shortlist.set_status(contact.distance, Status::Failed);
+        operation
+            .shortlist
+            .set_status(contact.distance, Status::Failed);
         return false;
     }
     operation.succeeded += 1;
-    operation.shortlist.set_status(contact.distance, Status::Answered);
+    operation
+        .shortlist
+        .set_status(contact.distance, Status::Answered);
     field.answer(contact.row, operation.key, &mut out.scratch);
-    let progress = operation.shortlist.join(&mut out.scratch.answer, contact.depth.saturating_add(1), None);
-    operation.idle_steps = if progress { 0 } else { operation.idle_steps + 1 };
-    retrieve::finds_at(field, operation, contact.row, contact.depth, operation.start_us)
+    let progress = operation.shortlist.join(
+        &mut out.scratch.answer,
+        contact.depth.saturating_add(1),
+        None,
+    );
+    operation.idle_steps = if progress {
+        0
+    } else {
+        operation.idle_steps + 1
+    };
+    retrieve::finds_at(
+        field,
+        operation,
+        contact.row,
+        contact.depth,
+        operation.start_us,
+    )
 }
 
 /// The store requests of a provide, in the order of the result.
@@ -108,12 +138,25 @@ fn store(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) 
         let origin_us = charge(field, operation.origin);
         let overhead_us = (origin_us, charge(field, row));
         let start_us = operation.start_us;
-        out.sent(field, start_us, (operation, slot), sequence, row, Request::Store, fate, overhead_us);
+        out.sent(
+            field,
+            start_us,
+            (operation, slot),
+            sequence,
+            row,
+            Request::Store,
+            fate,
+            overhead_us,
+        );
         let completes_us = sent_us + fate.cost_us() + overhead_us.0 + overhead_us.1;
         complete_store(operation, row, fate.outcome, completes_us, &mut out.stores);
     }
 }
 
 fn charge(field: &Field, row: Row) -> u64 {
-    if field.is_charged() { field.charge(row) } else { 0 }
+    if field.is_charged() {
+        field.charge(row)
+    } else {
+        0
+    }
 }

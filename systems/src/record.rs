@@ -97,9 +97,22 @@ impl Recorded {
 
     /// Notes an operation that has ended, or was cut off.
     fn operation(&mut self, operation: &Operation, ended: bool, ids: &Ids, keys: &[Key]) {
-        self.operations.push(operation_row(self.network, self.phase, operation, ended, ids, keys));
+        self.operations.push(operation_row(
+            self.network,
+            self.phase,
+            operation,
+            ended,
+            ids,
+            keys,
+        ));
         if self.results {
-            self.result_ids.push(operation.result.iter().map(|&row| ids.id(row, keys)).collect());
+            self.result_ids.push(
+                operation
+                    .result
+                    .iter()
+                    .map(|&row| ids.id(row, keys))
+                    .collect(),
+            );
         }
     }
 
@@ -124,7 +137,9 @@ fn percentiles(durations_us: &mut [u64]) -> Option<[u64; 3]> {
     if durations_us.len() > EXACT
         && let Ok(mut histogram) = Histogram::<u64>::new(3)
     {
-        let recorded = durations_us.iter().try_for_each(|&duration| histogram.record(duration));
+        let recorded = durations_us
+            .iter()
+            .try_for_each(|&duration| histogram.record(duration));
         debug_assert!(recorded.is_ok());
         return Some(ranks.map(|rank| histogram.value_at_quantile(rank)));
     }
@@ -171,6 +186,10 @@ fn operation_row(
 }
 
 /// The system.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a system's parameters are what it reads and writes"
+)]
 pub fn record_step(
     nodes: Nodes,
     ids: Res<Ids>,
@@ -191,7 +210,11 @@ pub fn record_step(
         for (place, counts) in out.ticks.iter_mut().enumerate() {
             if *counts != TickCounts::default() {
                 recorded.connections_sent += counts.outcomes.iter().sum::<u64>();
-                recorded.open.entry(first + place as u64).or_default().add(counts);
+                recorded
+                    .open
+                    .entry(first + place as u64)
+                    .or_default()
+                    .add(counts);
             }
         }
     }
@@ -206,7 +229,13 @@ pub fn record_step(
     if activity.connections {
         let (network, phase) = (recorded.network, recorded.phase);
         for send in &sends.0 {
-            let Sent::Contact { to, request, fate, overhead_us } = send.what else {
+            let Sent::Contact {
+                to,
+                request,
+                fate,
+                overhead_us,
+            } = send.what
+            else {
                 continue;
             };
             recorded.connections.push(ConnectionRow {

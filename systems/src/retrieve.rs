@@ -15,7 +15,13 @@ pub fn finds_at_origin(field: &Field, operation: &mut Operation) -> bool {
 
 /// Whether this is a retrieve and the node's answer, at `now_us`, carries the value.
 #[inline]
-pub fn finds_at(field: &Field, operation: &mut Operation, row: Row, depth: u16, now_us: u64) -> bool {
+pub fn finds_at(
+    field: &Field,
+    operation: &mut Operation,
+    row: Row,
+    depth: u16,
+    now_us: u64,
+) -> bool {
     let found = operation.kind == Kind::Retrieve && field.holds(row, operation.key, now_us);
     if found {
         operation.holder = Some(row);

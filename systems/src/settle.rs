@@ -45,9 +45,21 @@ pub fn settle_contacts(
     }
     if links.overhead_us > 0 && activity.rules.procedure == Procedure::Iterative {
         let (slots, next_events_us) = operations.slots_mut();
-        charge(nodes.columns(), links.overhead_us, sends, slots, next_events_us, &mut stores);
+        charge(
+            nodes.columns(),
+            links.overhead_us,
+            sends,
+            slots,
+            next_events_us,
+            &mut stores,
+        );
     }
-    for Stored { row, key, visible_us } in stores {
+    for Stored {
+        row,
+        key,
+        visible_us,
+    } in stores
+    {
         segments.insert(row, key, visible_us);
     }
 }
@@ -67,16 +79,30 @@ fn charge(
         let next_event_us = &mut next_events_us[send.slot as usize];
         match &mut send.what {
             Sent::Origin => operation.origin_overhead_us = use_of(send.from),
-            Sent::Contact { to, request: Request::Lookup, fate, overhead_us } => {
+            Sent::Contact {
+                to,
+                request: Request::Lookup,
+                fate,
+                overhead_us,
+            } => {
                 *overhead_us = (operation.origin_overhead_us, use_of(*to));
                 let completes_us = send.time_us + fate.cost_us() + overhead_us.0 + overhead_us.1;
                 // An operation that stopped in the meantime has abandoned it.
-                if let Some(contact) = operation.in_flight.iter_mut().find(|c| c.sequence == send.sequence) {
+                if let Some(contact) = operation
+                    .in_flight
+                    .iter_mut()
+                    .find(|c| c.sequence == send.sequence)
+                {
                     contact.completes_us = completes_us;
                     *next_event_us = completes_us.min(*next_event_us);
                 }
             }
-            Sent::Contact { to, request: Request::Store, fate, overhead_us } => {
+            Sent::Contact {
+                to,
+                request: Request::Store,
+                fate,
+                overhead_us,
+            } => {
                 let origin_us = use_of(send.from);
                 *overhead_us = (origin_us, use_of(*to));
                 let completes_us = send.time_us + fate.cost_us() + overhead_us.0 + overhead_us.1;

@@ -2,7 +2,7 @@
 //! by hand.
 //!
 //! The contact is one of a lookup in all but that: counted at the remote when it is sent, its fate drawn,
-//! origin and remote charged (SEMANTICS, Connection). It takes an operation number of its own, so its
+//! origin and remote charged. It takes an operation number of its own, so its
 //! draws are independent of all others. Cost: O(1).
 
 use kadsim_engine::link::{ContactId, Fate, Links};
@@ -45,9 +45,19 @@ impl Network {
             remote.contact();
             (remote.is_online(), origin_us, use_of(to))
         });
-        let contact = ContactId { network_seed: self.seed, operation, sequence: 0 };
+        let contact = ContactId {
+            network_seed: self.seed,
+            operation,
+            sequence: 0,
+        };
         let fate = self.world.resource::<Links>().link.draw(contact, reachable);
-        Single { operation, time_us: self.now_us, fate, origin_overhead_us, remote_overhead_us }
+        Single {
+            operation,
+            time_us: self.now_us,
+            fate,
+            origin_overhead_us,
+            remote_overhead_us,
+        }
     }
 
     /// Lets time pass in which nothing happens, µs.

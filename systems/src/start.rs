@@ -39,7 +39,11 @@ struct Origin {
 impl Queue {
     /// Operations of this source, at most `parallel` in flight per origin.
     pub fn new(source: Box<dyn Source>, parallel: Option<u32>) -> Self {
-        Self { source: Some(source), parallel, ..Self::default() }
+        Self {
+            source: Some(source),
+            parallel,
+            ..Self::default()
+        }
     }
 
     /// When the next operation is due, µs.
@@ -69,7 +73,11 @@ impl Queue {
                 self.ready.push((planned.due_us, planned));
                 continue;
             }
-            self.origins.entry(planned.origin).or_default().waiting.push_back(planned);
+            self.origins
+                .entry(planned.origin)
+                .or_default()
+                .waiting
+                .push_back(planned);
             self.waiting += 1;
             if touched.last() != Some(&planned.origin) {
                 touched.push(planned.origin);
@@ -90,7 +98,11 @@ impl Queue {
         };
         while let Some(&planned) = origin.waiting.front() {
             let fresh = origin.opened < parallel;
-            let free_us = if fresh { 0 } else { origin.free_us.peek().map_or(u64::MAX, |free| free.0) };
+            let free_us = if fresh {
+                0
+            } else {
+                origin.free_us.peek().map_or(u64::MAX, |free| free.0)
+            };
             if free_us > origin.admitted_us.unwrap_or(u64::MAX - 1) {
                 return;
             }
@@ -105,7 +117,11 @@ impl Queue {
             if origin.admitted_us.is_none() {
                 self.admitted.push(row);
             }
-            origin.admitted_us = Some(origin.admitted_us.map_or(start_us, |first_us| first_us.min(start_us)));
+            origin.admitted_us = Some(
+                origin
+                    .admitted_us
+                    .map_or(start_us, |first_us| first_us.min(start_us)),
+            );
             self.ready.push((start_us, planned));
         }
     }
@@ -122,9 +138,13 @@ pub fn start_operations(
         queue.take_due(window.until_us);
     }
     window.again = false;
-    queue.ready.sort_unstable_by_key(|(start_us, planned)| (*start_us, planned.number));
+    queue
+        .ready
+        .sort_unstable_by_key(|(start_us, planned)| (*start_us, planned.number));
     // Those that start after the window (their place is free only then) come back in a later one.
-    let inside = queue.ready.partition_point(|(start_us, _)| *start_us < window.until_us);
+    let inside = queue
+        .ready
+        .partition_point(|(start_us, _)| *start_us < window.until_us);
     for (start_us, planned) in queue.ready.drain(..inside) {
         operations.start(planned, activity.kind, start_us);
     }
@@ -141,7 +161,10 @@ pub fn admit_successors(
         return;
     }
     let slots = operations.slots();
-    let ended = outboxes.last(chunks(slots.len())).iter().flat_map(|out| &out.ended);
+    let ended = outboxes
+        .last(chunks(slots.len()))
+        .iter()
+        .flat_map(|out| &out.ended);
     // Those admitted have run up to the end of the window: places that had to wait for them need not any more.
     let mut touched = std::mem::take(&mut queue.admitted);
     for origin in &touched {

@@ -2,7 +2,7 @@
 //!
 //! `start operations -> advance -> settle -> record`, as a single-threaded bevy schedule whose systems use
 //! all threads inside. A window is no longer than the lookahead, the shortest time any contact can take,
-//! where overhead is charged (SEMANTICS, Time: what is sent in a window cannot complete in it); without
+//! where overhead is charged (what is sent in a window cannot complete in it); without
 //! overhead nothing is shared and the window is as long as is convenient. Its length never changes a
 //! result.
 //!
@@ -37,7 +37,13 @@ pub struct Rules {
 
 impl Default for Rules {
     fn default() -> Self {
-        Self { alpha: 3, beta: 20, steps_to_stop: 3, stop: Stop::NoProgress, procedure: Procedure::Iterative }
+        Self {
+            alpha: 3,
+            beta: 20,
+            steps_to_stop: 3,
+            stop: Stop::NoProgress,
+            procedure: Procedure::Iterative,
+        }
     }
 }
 
@@ -117,12 +123,30 @@ pub fn schedule() -> Schedule {
         ambiguity_detection: LogLevel::Error,
         ..Default::default()
     });
-    schedule.configure_sets((Stages::Start, Stages::Advance, Stages::Settle, Stages::Record).chain());
+    schedule.configure_sets(
+        (
+            Stages::Start,
+            Stages::Advance,
+            Stages::Settle,
+            Stages::Record,
+        )
+            .chain(),
+    );
     schedule.add_systems((
-        (start_clock, start::start_operations, lap(0)).chain().in_set(Stages::Start),
-        (advance::advance_operations, start::admit_successors, lap(1)).chain().in_set(Stages::Advance),
-        (settle::settle_contacts, lap(2)).chain().in_set(Stages::Settle).run_if(is_complete),
-        (record::record_step, start::free_slots, lap(3)).chain().in_set(Stages::Record).run_if(is_complete),
+        (start_clock, start::start_operations, lap(0))
+            .chain()
+            .in_set(Stages::Start),
+        (advance::advance_operations, start::admit_successors, lap(1))
+            .chain()
+            .in_set(Stages::Advance),
+        (settle::settle_contacts, lap(2))
+            .chain()
+            .in_set(Stages::Settle)
+            .run_if(is_complete),
+        (record::record_step, start::free_slots, lap(3))
+            .chain()
+            .in_set(Stages::Record)
+            .run_if(is_complete),
     ));
     schedule
 }

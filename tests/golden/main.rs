@@ -1,4 +1,4 @@
-//! Everything that py-dht answered (`data/`, described in shared/golden/README.md) against kadsim.
+//! Everything that py-dht answered (`data/`, produced by driving commit 65e6fdf unmodified) against kadsim.
 //!
 //! By `procedure = "py-dht"` every row matches, field by field, but for the error statistics, which match
 //! as such; by `procedure = "iterative"` every row of constant cost, with the exceptions that the README

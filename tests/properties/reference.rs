@@ -1,5 +1,5 @@
 //! A naive simulator of the procedure by the clock: one operation event after the other from a heap, maps
-//! for everything, overhead charged at the moment of sending. Written from SEMANTICS, not from the engine;
+//! for everything, overhead charged at the moment of sending. Written from the description of the network's behaviour, not from the engine;
 //! only the draws of links and the routing tables are taken from it.
 
 use std::cmp::Reverse;

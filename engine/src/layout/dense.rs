@@ -67,12 +67,20 @@ impl Dense {
             let count = usize::from(chunk.counts[bucket]);
             return &chunk.buckets[bucket * self.k..bucket * self.k + count];
         }
-        &chunk.deep_entries[chunk.deep_starts[place] as usize..chunk.deep_starts[place + 1] as usize]
+        &chunk.deep_entries
+            [chunk.deep_starts[place] as usize..chunk.deep_starts[place + 1] as usize]
     }
 }
 
 impl Layout for Dense {
-    fn bucket(&self, population: &Population, _: &Rule, owner: Row, bucket: u32, out: &mut Vec<Row>) {
+    fn bucket(
+        &self,
+        population: &Population,
+        _: &Rule,
+        owner: Row,
+        bucket: u32,
+        out: &mut Vec<Row>,
+    ) {
         if bucket < self.deep {
             out.extend_from_slice(self.entries(owner, bucket));
         } else {
@@ -92,15 +100,25 @@ impl Layout for Dense {
         rows: &mut Vec<Row>,
     ) {
         let keys = (population.key(owner), key);
-        closest_by_bucket(population, keys, (self.deep, rule.k()), out, rows, |bucket, rows| {
-            rows.extend_from_slice(self.entries(owner, bucket));
-        });
+        closest_by_bucket(
+            population,
+            keys,
+            (self.deep, rule.k()),
+            out,
+            rows,
+            |bucket, rows| {
+                rows.extend_from_slice(self.entries(owner, bucket));
+            },
+        );
     }
 
     fn bytes_used(&self) -> usize {
         let rows = |rows: &Vec<Row>| rows.capacity() * size_of::<Row>();
         let chunk = |chunk: &Chunk| {
-            rows(&chunk.buckets) + chunk.counts.capacity() + chunk.deep_starts.capacity() * 4 + rows(&chunk.deep_entries)
+            rows(&chunk.buckets)
+                + chunk.counts.capacity()
+                + chunk.deep_starts.capacity() * 4
+                + rows(&chunk.deep_entries)
         };
         self.chunks.iter().map(chunk).sum()
     }

@@ -11,7 +11,14 @@ use crate::routing::Rule;
 pub struct Implicit;
 
 impl Layout for Implicit {
-    fn bucket(&self, population: &Population, rule: &Rule, owner: Row, bucket: u32, out: &mut Vec<Row>) {
+    fn bucket(
+        &self,
+        population: &Population,
+        rule: &Rule,
+        owner: Row,
+        bucket: u32,
+        out: &mut Vec<Row>,
+    ) {
         rule.fill(population, population.key(owner), bucket, out);
     }
 
@@ -30,20 +37,35 @@ impl Layout for Implicit {
             // The nearest bucket is full, as it is for most contacts of a lookup.
             rows.clear();
             rule.fill(population, own, first, rows);
-            out.extend(rows.iter().map(|&row| (population.key(row).distance(key), row)));
+            out.extend(
+                rows.iter()
+                    .map(|&row| (population.key(row).distance(key), row)),
+            );
             return;
         }
         let mut deep = first.min(super::deep_from(population.sorted(), rule));
         while population.subtree(own, deep).len() > rule.k() + 1 {
             deep += 1;
         }
-        closest_by_bucket(population, (own, key), (deep, rule.k()), out, rows, |bucket, rows| {
-            if bucket == deep {
-                rows.extend(population.subtree(own, deep).iter().filter(|&row| row != owner));
-            } else {
-                rule.fill(population, own, bucket, rows);
-            }
-        });
+        closest_by_bucket(
+            population,
+            (own, key),
+            (deep, rule.k()),
+            out,
+            rows,
+            |bucket, rows| {
+                if bucket == deep {
+                    rows.extend(
+                        population
+                            .subtree(own, deep)
+                            .iter()
+                            .filter(|&row| row != owner),
+                    );
+                } else {
+                    rule.fill(population, own, bucket, rows);
+                }
+            },
+        );
     }
 
     fn bytes_used(&self) -> usize {

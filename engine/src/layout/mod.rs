@@ -22,7 +22,14 @@ use crate::routing::Rule;
 /// Routing tables of all nodes of a population that was complete when they were laid out.
 pub trait Layout: Send + Sync {
     /// Appends the entries of one bucket (0 to 63) of the owner's table, in no order.
-    fn bucket(&self, population: &Population, rule: &Rule, owner: Row, bucket: u32, out: &mut Vec<Row>);
+    fn bucket(
+        &self,
+        population: &Population,
+        rule: &Rule,
+        owner: Row,
+        bucket: u32,
+        out: &mut Vec<Row>,
+    );
 
     /// Appends the k entries of the owner's table closest to `key`, in no order. `rows` is scratch space.
     fn closest(
@@ -68,7 +75,9 @@ impl LayoutKind {
 /// Buckets below this are stored one by one, those from it on together: there a whole subtree has about k
 /// nodes. A function of the number of nodes, so that no node needs to store it.
 fn deep_from(nodes: usize, rule: &Rule) -> u32 {
-    (nodes / rule.k()).checked_ilog2().map_or(0, |bits| bits + 1)
+    (nodes / rule.k())
+        .checked_ilog2()
+        .map_or(0, |bits| bits + 1)
 }
 
 /// Appends the k entries closest to `key`, given the entries of buckets below `deep` one by one and of
@@ -91,7 +100,10 @@ fn closest_by_bucket(
         rows.clear();
         append(bucket, rows);
         let before = out.len();
-        out.extend(rows.iter().map(|&row| (population.key(row).distance(key), row)));
+        out.extend(
+            rows.iter()
+                .map(|&row| (population.key(row).distance(key), row)),
+        );
         let room = k - (before - first);
         if rows.len() > room {
             let last = &mut out[before..];
@@ -139,15 +151,24 @@ struct Kept {
 
 impl<'a> Filler<'a> {
     fn new(population: &'a Population<'a>, rule: &'a Rule) -> Self {
-        Self { population, rule, kept: vec![Kept::default(); Key::BITS as usize] }
+        Self {
+            population,
+            rule,
+            kept: vec![Kept::default(); Key::BITS as usize],
+        }
     }
 
     /// Entries of one bucket of the owner.
     fn bucket(&mut self, owner: Key, bucket: u32) -> &[Row] {
         let kept = &mut self.kept[bucket as usize];
-        if !kept.bits.is_some_and(|bits| kept.owner.shared_bits(owner) >= bits) {
+        if kept
+            .bits
+            .is_none_or(|bits| kept.owner.shared_bits(owner) < bits)
+        {
             kept.rows.clear();
-            kept.bits = self.rule.fill(self.population, owner, bucket, &mut kept.rows);
+            kept.bits = self
+                .rule
+                .fill(self.population, owner, bucket, &mut kept.rows);
             kept.owner = owner;
         }
         &kept.rows
@@ -184,7 +205,10 @@ fn fill_chunks<T: Send>(
             || Filler::new(population, rule),
             |filler, chunk| {
                 let start = chunk * OWNERS_PER_CHUNK;
-                fill(filler, start as u32..nodes.min(start + OWNERS_PER_CHUNK) as u32)
+                fill(
+                    filler,
+                    start as u32..nodes.min(start + OWNERS_PER_CHUNK) as u32,
+                )
             },
         )
         .collect()

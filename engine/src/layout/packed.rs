@@ -44,7 +44,11 @@ impl Packed {
             }
             starts.push(entries.len() as u32);
             entries.shrink_to_fit();
-            Chunk { starts, counts, entries }
+            Chunk {
+                starts,
+                counts,
+                entries,
+            }
         });
         Self { deep, chunks }
     }
@@ -56,7 +60,10 @@ impl Packed {
         let place = owner.index() % OWNERS_PER_CHUNK;
         let deep = self.deep as usize;
         let counts = &chunk.counts[place * deep..(place + 1) * deep];
-        let before: usize = counts[..bucket as usize].iter().map(|&n| usize::from(n)).sum();
+        let before: usize = counts[..bucket as usize]
+            .iter()
+            .map(|&n| usize::from(n))
+            .sum();
         let start = chunk.starts[place] as usize + before;
         match counts.get(bucket as usize) {
             Some(&n) => &chunk.entries[start..start + usize::from(n)],
@@ -66,7 +73,14 @@ impl Packed {
 }
 
 impl Layout for Packed {
-    fn bucket(&self, population: &Population, _: &Rule, owner: Row, bucket: u32, out: &mut Vec<Row>) {
+    fn bucket(
+        &self,
+        population: &Population,
+        _: &Rule,
+        owner: Row,
+        bucket: u32,
+        out: &mut Vec<Row>,
+    ) {
         if bucket < self.deep {
             out.extend_from_slice(self.entries(owner, bucket));
         } else {
@@ -86,13 +100,22 @@ impl Layout for Packed {
         rows: &mut Vec<Row>,
     ) {
         let keys = (population.key(owner), key);
-        closest_by_bucket(population, keys, (self.deep, rule.k()), out, rows, |bucket, rows| {
-            rows.extend_from_slice(self.entries(owner, bucket));
-        });
+        closest_by_bucket(
+            population,
+            keys,
+            (self.deep, rule.k()),
+            out,
+            rows,
+            |bucket, rows| {
+                rows.extend_from_slice(self.entries(owner, bucket));
+            },
+        );
     }
 
     fn bytes_used(&self) -> usize {
-        let chunk = |chunk: &Chunk| chunk.starts.capacity() * 4 + chunk.counts.capacity() + chunk.entries.capacity() * 4;
+        let chunk = |chunk: &Chunk| {
+            chunk.starts.capacity() * 4 + chunk.counts.capacity() + chunk.entries.capacity() * 4
+        };
         self.chunks.iter().map(chunk).sum()
     }
 }

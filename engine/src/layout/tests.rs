@@ -7,8 +7,10 @@ use crate::population::RadixIndex;
 use crate::routing::Policy;
 
 fn population_keys() -> impl Strategy<Value = Vec<Key>> {
-    let key = (any::<u64>(), prop_oneof![4 => Just(0u32), 1 => 0u32..64]).prop_map(|(key, shift)| key >> shift);
-    proptest::collection::btree_set(key, 1..400).prop_map(|keys| keys.into_iter().map(Key).collect())
+    let key = (any::<u64>(), prop_oneof![4 => Just(0u32), 1 => 0u32..64])
+        .prop_map(|(key, shift)| key >> shift);
+    proptest::collection::btree_set(key, 1..400)
+        .prop_map(|keys| keys.into_iter().map(Key).collect())
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
@@ -82,26 +84,42 @@ proptest! {
 #[test]
 fn random_buckets_are_uniform_subsets() {
     let half = 1u64 << 63;
-    let owners: Vec<Key> = (0..6000).map(|i| Key::of_node(i, 5)).map(|key| Key(key.0 & !half)).collect();
+    let owners: Vec<Key> = (0..6000)
+        .map(|i| Key::of_node(i, 5))
+        .map(|key| Key(key.0 & !half))
+        .collect();
     let mut keys: Vec<Key> = (0..60).map(|i| Key(half | Key::of_node(i, 9).0)).collect();
     keys.extend(&owners);
     keys.sort_unstable();
     let index = RadixIndex::new(&keys);
     let population = Population::new(&keys, &index);
-    let rule = Rule { bucket_size: 20, policy: Policy::Random, network_seed: 3 };
+    let rule = Rule {
+        bucket_size: 20,
+        policy: Policy::Random,
+        network_seed: 3,
+    };
     let first = population.subtree(Key(half), 1).start;
     let (mut single, mut pairs) = ([0u32; 60], 0u32);
     let mut rows = Vec::new();
     for &owner in &owners {
         rows.clear();
         rule.fill(&population, owner, 0, &mut rows);
-        rows.iter().for_each(|row| single[(row.0 - first) as usize] += 1);
+        rows.iter()
+            .for_each(|row| single[(row.0 - first) as usize] += 1);
         pairs += u32::from(rows.contains(&Row(first)) && rows.contains(&Row(first + 59)));
     }
     let expected = 6000.0 / 3.0;
     // Counts of a sample without repetition: the statistic has 59 degrees when scaled by (n - 1) / (n - k).
-    let chi_square: f64 = single.iter().map(|&c| (f64::from(c) - expected).powi(2) / expected).sum::<f64>() * 59.0 / 40.0;
-    assert!((24.0..=98.3).contains(&chi_square), "chi-square {chi_square} of 59 degrees");
+    let chi_square: f64 = single
+        .iter()
+        .map(|&c| (f64::from(c) - expected).powi(2) / expected)
+        .sum::<f64>()
+        * 59.0
+        / 40.0;
+    assert!(
+        (24.0..=98.3).contains(&chi_square),
+        "chi-square {chi_square} of 59 degrees"
+    );
     let expected_pairs = 6000.0 * (20.0 * 19.0) / (60.0 * 59.0);
     assert!((f64::from(pairs) - expected_pairs).abs() < 4.0 * expected_pairs.sqrt());
 }

@@ -1,7 +1,7 @@
 //! What a run leaves behind: one Parquet file per table, written as time passes.
 //!
 //! 1. A table is a row struct of plain integers, a `XxxTable` with `create`, `push` and `finish`, and
-//!    one `Column` per column. Names, types, order and nulls are CONTRACT.md's.
+//!    one `Column` per column. Names, types, order and nulls are fixed: users rely on them.
 //! 2. Rows collect in [`BATCH_ROWS`](writer::BATCH_ROWS) long columns, go to the Parquet writer as one
 //!    batch, and to the file when a row group is full. So memory is bounded however long a run is:
 //!    about [`ROW_GROUP_BYTES`](writer::ROW_GROUP_BYTES) per table.
@@ -10,7 +10,7 @@
 //! 4. A full disk is an error of every later call, never a panic. The rows of complete row groups are
 //!    saved all the same when the table is finished; see [`writer::TableWriter::finish`].
 //!
-//! Each column's Arrow field carries `unit` and `description` as metadata. Source: CONTRACT.md, Output.
+//! Each column's Arrow field carries `unit` and `description` as metadata.
 
 mod column;
 pub mod connections;

@@ -64,7 +64,7 @@ fn phases() -> Vec<String> {
     ["seeding", "sampling"].map(str::to_owned).to_vec()
 }
 
-/// `name type[?] [unit]`, one a line, as CONTRACT.md writes the columns.
+/// `name type[?] [unit]`, one a line, in the order of the columns.
 fn columns_of(batch: &RecordBatch) -> String {
     let lines = batch.schema_ref().fields().iter().map(|field| {
         let data_type = match field.data_type() {

@@ -1,0 +1,339 @@
+//! Bad input: a clear error, exit 2, and nothing is lost or half-written.
+
+use std::fs::File;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt64Array};
+use parquet::arrow::ArrowWriter;
+
+use super::support::{Dir, SMALL};
+
+#[track_caller]
+fn refused(dir: &Dir, args: &[&str], words: &[&str]) {
+    let answer = dir.kadsim(&[&["run", "small.toml"], args].concat());
+    assert_eq!(
+        answer.status,
+        Some(2),
+        "{args:?} {words:?}\nstdout:\n{}\nstderr:\n{}",
+        answer.stdout,
+        answer.stderr
+    );
+    assert!(answer.stdout.is_empty(), "{args:?}: {}", answer.stdout);
+    for word in words {
+        assert!(
+            answer.stderr.contains(word),
+            "{args:?}: no {word:?} in\n{}",
+            answer.stderr
+        );
+    }
+    assert!(
+        dir.list("out").is_empty(),
+        "{args:?} has written {:?}",
+        dir.list("out")
+    );
+}
+
+#[test]
+fn bad_files_are_refused_with_their_line() {
+    let cases: &[(&str, &str, &[&str])] = &[
+        (
+            "seed = 7",
+            "sede = 7",
+            &[
+                "small.toml:3:",
+                "unknown key `sede`",
+                "did you mean `seed`?",
+                "missing key `seed`",
+            ],
+        ),
+        ("seed = 7", "", &["small.toml", "missing key `seed`"]),
+        ("schema = 1\n", "", &["missing key `schema`"]),
+        ("name = \"small\"\n", "", &["missing key `name`"]),
+        (
+            "network.nodes = 300\n",
+            "",
+            &["network.nodes", "network.ids"],
+        ),
+        ("kind = \"provide\"\n", "", &["missing key", "kind"]),
+        (
+            "seed = 7",
+            "seed = \"7\"",
+            &["small.toml:3:", "`seed` is a string", "an integer", "^"],
+        ),
+        ("seed = 7", "seed = ", &["small.toml:3:"]),
+        (
+            "[50, 75]",
+            "[75, 50]",
+            &[
+                "small.toml:5:",
+                "link.delay_ms",
+                "[75, 50]",
+                "lo not above hi",
+            ],
+        ),
+        (
+            "[50, 75]",
+            "[50.0001, 75]",
+            &["small.toml:5:", "50.0001", "three decimals"],
+        ),
+        (
+            "rate = 0.1,",
+            "rate = 1.01,",
+            &[
+                "small.toml:6:",
+                "link.fast_error.rate",
+                "1.01",
+                "from 0 to 1",
+            ],
+        ),
+        ("segments = \"putting\"\n", "", &["small.toml", "segments"]),
+        (
+            "\"putting\"\nkind",
+            "\"getting\"\nkind",
+            &["two phases", "getting"],
+        ),
+    ];
+    for (old, new, words) in cases {
+        let dir = Dir::new();
+        assert!(SMALL.contains(old), "{old}");
+        dir.write("small.toml", SMALL.replacen(old, new, 1));
+        refused(&dir, &[], words);
+    }
+    let dir = Dir::new();
+    dir.write("small.toml", SMALL.split("[[phase]]").next().unwrap());
+    refused(&dir, &[], &["phase"]);
+    // All at once.
+    dir.write(
+        "small.toml",
+        SMALL
+            .replacen("seed = 7", "seed = -7", 1)
+            .replacen("count = 20", "count = -20", 1),
+    );
+    refused(
+        &dir,
+        &[],
+        &[
+            "small.toml:3:",
+            "small.toml:16:",
+            "`seed` cannot be -7",
+            "-20",
+        ],
+    );
+}
+
+#[test]
+fn bad_overrides_are_refused_with_what_is_allowed() {
+    let cases: &[(&str, &[&str])] = &[
+        (
+            "lookup.alhpa=3",
+            &["unknown key `lookup.alhpa`", "did you mean `alpha`?"],
+        ),
+        (
+            "lookup.alpha=three",
+            &["lookup.alpha", "three", "an integer"],
+        ),
+        (
+            "link.delay_ms=1.2345",
+            &["link.delay_ms", "1.2345", "three decimals"],
+        ),
+        ("link.delay_ms=-1", &["link.delay_ms", "-1", "0 to 9e12"]),
+        ("link.delay_ms=nan", &["link.delay_ms", "nan"]),
+        (
+            "link.fast_error.rate=-0.1",
+            &["link.fast_error.rate", "-0.1", "from 0 to 1"],
+        ),
+        (
+            "link.slow_error={rate=2, delay_ms=1}",
+            &["link.slow_error.rate", "2", "from 0 to 1"],
+        ),
+        ("network.nodes=0", &["network.nodes", "0", "1 to"]),
+        (
+            "network.bucket_size=0",
+            &["network.bucket_size", "1 to 255"],
+        ),
+        (
+            "network.bucket_size=256",
+            &["network.bucket_size", "256", "1 to 255"],
+        ),
+        ("lookup.alpha=0", &["lookup.alpha", "1 to"]),
+        ("lookup.beta=0", &["lookup.beta", "1 to"]),
+        ("clock.tick_ms=0", &["clock.tick_ms", "above 0"]),
+        (
+            "output.tables=[\"operation\"]",
+            &["\"operation\"", "did you mean `operations`?", "ticks"],
+        ),
+        (
+            "phase.getting.segments=put",
+            &["put", "earlier phase of kind provide", "putting"],
+        ),
+        (
+            "phase.getting.segments=getting",
+            &["earlier phase of kind provide"],
+        ),
+        (
+            "phase.getting.count=3001",
+            &["phase.getting.count", "3001", "0 to 3000"],
+        ),
+        ("phase.getting.name=putting", &["two phases", "putting"]),
+        (
+            "network.ids=ids.csv",
+            &["network.nodes", "network.ids", "cannot both be given"],
+        ),
+        ("network.nodes=1_000_000_000", &["memory", "GiB"]),
+        ("phase.putting.origin={node=300}", &["300"]),
+        ("phase.putting.origin={sample=301}", &["301", "300"]),
+        (
+            "expect=[{metric=\"getting.fonud.mean\", within=[0, 1]}]",
+            &["getting.fonud.mean", "getting.found.mean"],
+        ),
+    ];
+    let dir = Dir::new();
+    for (set, words) in cases {
+        // The origins go by count_each.
+        if set.contains("origin") {
+            dir.write(
+                "small.toml",
+                SMALL.replacen("count = 10\n", "count_each = 10\n", 1),
+            );
+        }
+        refused(&dir, &["--set", set], words);
+        dir.write("small.toml", SMALL);
+    }
+}
+
+#[test]
+fn contradictions_are_refused() {
+    let dir = Dir::new();
+    let set = ["--set", "link.overhead_ms=0.1", "--set", "link.delay_ms=0"];
+    refused(&dir, &set, &["link.overhead_ms", "link.delay_ms"]);
+    let set = [
+        "--set",
+        "lookup.procedure=py-dht",
+        "--set",
+        "lookup.stop=closest-answered",
+    ];
+    refused(&dir, &set, &["py-dht", "closest-answered", "no-progress"]);
+}
+
+const IMPORTED: &str = r#"schema = 1
+name = "small"
+seed = 1
+network.ids = "ids.csv"
+[[phase]]
+name = "putting"
+kind = "provide"
+trace = "ops.csv"
+"#;
+
+#[test]
+fn bad_imports_are_refused_with_file_and_row() {
+    let (ids, ops) = (
+        "node,key\n1,10\n2,20\n3,30\n",
+        "origin,key,start_ms\n1,7,0\n2,8,1.5\n",
+    );
+    let cases: &[(&str, &str, &[&str])] = &[
+        ("node,key\n1,10\n2,\n", ops, &["ids.csv", "row 2", "key"]),
+        (
+            "node,kye\n1,10\n",
+            ops,
+            &["ids.csv", "no column `key`", "`kye`"],
+        ),
+        (
+            "node,key\n1,10\n2,20\n1,30\n",
+            ops,
+            &["ids.csv", "rows 1 and 3", "node", "1"],
+        ),
+        (
+            "node,key\n1,10\n2,20\n3,20\n",
+            ops,
+            &["ids.csv", "rows 2 and 3", "key", "20"],
+        ),
+        ("node,key\n1,-10\n", ops, &["ids.csv", "row 1", "-10"]),
+        ("node,key\n1,ten\n", ops, &["ids.csv", "row 1", "ten"]),
+        ("node,key\n", ops, &["ids.csv", "no rows"]),
+        ("", ops, &["ids.csv", "empty"]),
+        (
+            ids,
+            "origin,key,start_ms\n1,7,0\n4,8,1\n",
+            &["ops.csv", "no node 4", "small.toml:8:"],
+        ),
+        (
+            ids,
+            "origin,key\n1,7\n",
+            &["ops.csv", "no column `start_ms`"],
+        ),
+        (
+            ids,
+            "origin,key,start_ms\n1,7,-1\n",
+            &["ops.csv", "row 1", "-1"],
+        ),
+        (
+            ids,
+            "origin,key,start_ms\n1,7,nan\n",
+            &["ops.csv", "row 1", "NaN"],
+        ),
+        (
+            ids,
+            "origin,key,start_ms\n1,7,0.0001\n",
+            &["ops.csv", "row 1", "0.0001", "three decimals"],
+        ),
+        (
+            ids,
+            "origin,key,start_ms\n1,,0\n",
+            &["ops.csv", "row 1", "key"],
+        ),
+    ];
+    for (ids, ops, words) in cases {
+        let dir = Dir::new();
+        dir.write("small.toml", IMPORTED);
+        dir.write("ids.csv", ids);
+        dir.write("ops.csv", ops);
+        refused(&dir, &[], words);
+    }
+    let dir = Dir::new();
+    dir.write("small.toml", IMPORTED);
+    // Both at once.
+    refused(
+        &dir,
+        &[],
+        &["ids.csv", "ops.csv", "small.toml:4:", "small.toml:8:"],
+    );
+    dir.write("ids.csv", ids);
+    dir.write("ops.csv", ops);
+    dir.write("ids.parquet", "node,key\n1,2\n");
+    refused(
+        &dir,
+        &["--set", "network.ids=ids.parquet"],
+        &["ids.parquet", "not a readable Parquet file"],
+    );
+    refused(
+        &dir,
+        &["--set", "network.ids=ids.txt"],
+        &["ids.txt", ".parquet or .csv"],
+    );
+    let node: ArrayRef = Arc::new(Int64Array::from_iter_values([1, 2]));
+    let key: ArrayRef = Arc::new(UInt64Array::from_iter([Some(1), None]));
+    let batch = RecordBatch::try_from_iter([("node", node), ("key", key)]).unwrap();
+    let file = File::create(dir.path("ids.parquet")).unwrap();
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    refused(
+        &dir,
+        &["--set", "network.ids=ids.parquet"],
+        &["ids.parquet", "row 2", "key"],
+    );
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_is_refused() {
+    let dir = Dir::new();
+    dir.write("file", "in the way");
+    refused(&dir, &["--out", "file"], &["output folder", "file"]);
+    refused(
+        &dir,
+        &["--out", "file/deeper"],
+        &["output folder", "file/deeper"],
+    );
+    assert_eq!(dir.read("file"), "in the way");
+}

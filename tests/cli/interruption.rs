@@ -1,0 +1,128 @@
+//! Runs that do not come to their end: Ctrl-C, SIGKILL, a full disk.
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::support::{Answer, Dir};
+
+/// Lookups for minutes, under the name of the small experiment.
+const LONG: &str = r#"schema = 1
+name = "small"
+seed = 7
+network.nodes = 300
+link.delay_ms = { uniform = [50, 75] }
+
+[[phase]]
+name = "looking"
+kind = "lookup"
+count = 200_000_000
+spread_ms = 9_000_000_000
+"#;
+
+/// Starts a long run and waits until it is well on its way.
+fn start_long(dir: &Dir, more: &[&str]) -> Child {
+    dir.write("long.toml", LONG);
+    let mut child = dir.spawn(&[&["run", "long.toml"], more].concat());
+    let begun = Instant::now();
+    while !dir.path("out/small.partial/timings.parquet").exists() {
+        if child.try_wait().unwrap().is_some() {
+            Answer::new(child.wait_with_output().unwrap()).ends(130);
+            unreachable!("it has ended by itself");
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "the run has not begun to write"
+        );
+        thread::sleep(Duration::from_millis(10));
+    }
+    thread::sleep(Duration::from_millis(500));
+    child
+}
+
+fn signal(child: &Child, name: &str) {
+    assert!(
+        Command::new("kill")
+            .args([name, &child.id().to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
+}
+
+#[test]
+fn ctrl_c_leaves_readable_tables_that_say_so() {
+    let dir = Dir::new();
+    let child = start_long(&dir, &[]);
+    signal(&child, "-INT");
+    Answer::new(child.wait_with_output().unwrap())
+        .ends(130)
+        .says(&["interrupted", "out/small.partial"]);
+    assert_eq!(dir.list("out"), ["small.partial"]);
+    for table in ["ticks", "operations", "nodes", "timings"] {
+        let read = dir.table(&format!("out/small.partial/{table}.parquet"));
+        assert_eq!(read.complete.as_deref(), Some("false"), "{table}");
+    }
+    assert!(dir.table("out/small.partial/operations.parquet").rows() > 0);
+    let text = dir.kadsim(&["inspect", "out/small.partial"]).ends(0).stdout;
+    assert!(text.contains("not finished"), "{text}");
+    // The next run clears up.
+    dir.kadsim(&["run", "small.toml"]).ends(0);
+    assert_eq!(dir.list("out"), ["small"]);
+}
+
+#[test]
+fn a_killed_run_does_not_look_finished() {
+    let dir = Dir::new();
+    let child = start_long(&dir, &[]);
+    signal(&child, "-KILL");
+    assert_eq!(child.wait_with_output().unwrap().status.signal(), Some(9));
+    assert_eq!(dir.list("out"), ["small.partial"]);
+    dir.kadsim(&["run", "small.toml"]).ends(0);
+    assert_eq!(dir.list("out"), ["small"]);
+}
+
+#[test]
+fn force_killed_half_way_leaves_the_old_run() {
+    let dir = Dir::new();
+    dir.kadsim(&["run", "small.toml"]).ends(0);
+    let digest = dir.digest("out/small");
+    for name in ["-KILL", "-INT"] {
+        let child = start_long(&dir, &["--force"]);
+        signal(&child, name);
+        child.wait_with_output().unwrap();
+        assert_eq!(dir.list("out"), ["small", "small.partial"]);
+        assert_eq!(dir.digest("out/small"), digest);
+        std::fs::remove_dir_all(dir.path("out/small.partial")).unwrap();
+    }
+}
+
+#[test]
+fn two_runs_do_not_share_a_folder() {
+    let dir = Dir::new();
+    let mut child = start_long(&dir, &[]);
+    dir.kadsim(&["run", "small.toml"])
+        .ends(2)
+        .says(&["out/small.partial", "another run"]);
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// A limit on the size of files fails as a full disk does: in the middle of a write.
+#[test]
+fn a_full_disk_is_1_and_earlier_runs_stay() {
+    let dir = Dir::new();
+    dir.kadsim(&["run", "small.toml"]).ends(0);
+    let digest = dir.digest("out/small");
+    let script =
+        "trap '' XFSZ; ulimit -f 8; exec \"$0\" run small.toml --force --set network.nodes=5000";
+    let mut command = Command::new("bash");
+    command
+        .args(["-c", script, env!("CARGO_BIN_EXE_kadsim")])
+        .current_dir(dir.path(""));
+    let answer = Answer::new(command.output().unwrap()).ends(1);
+    answer.says(&["out/small.partial", ".parquet"]);
+    assert_eq!(dir.list("out"), ["small", "small.partial"]);
+    assert_eq!(dir.digest("out/small"), digest);
+}

@@ -1,0 +1,249 @@
+//! The command line as a user meets it: whole runs of the program, each in a folder of its own.
+
+mod bad_input;
+mod interruption;
+mod small_networks;
+mod support;
+
+use serde_json::Value;
+use support::Dir;
+
+#[test]
+fn help_and_version() {
+    let dir = Dir::new();
+    let help = dir.kadsim(&["--help"]).ends(0).stdout;
+    for command in ["run", "check", "inspect", "completions"] {
+        assert!(help.contains(command), "{help}");
+    }
+    let help = dir.kadsim(&["run", "--help"]).ends(0).stdout;
+    for option in [
+        "--out",
+        "--threads",
+        "--seed",
+        "--set",
+        "--force",
+        "--quiet",
+        "--json",
+    ] {
+        assert!(help.contains(option), "{help}");
+    }
+    let version = dir.kadsim(&["--version"]).ends(0).stdout;
+    assert_eq!(version, format!("kadsim {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn completions_of_each_shell() {
+    let dir = Dir::new();
+    for (shell, mark) in [
+        ("bash", "complete -F"),
+        ("zsh", "#compdef kadsim"),
+        ("fish", "complete -c kadsim"),
+    ] {
+        let script = dir.kadsim(&["completions", shell]).ends(0).stdout;
+        assert!(
+            script.contains(mark) && script.contains("inspect"),
+            "{shell}: {script}"
+        );
+    }
+}
+
+#[test]
+fn wrong_usage_is_2() {
+    let dir = Dir::new();
+    dir.kadsim(&[]).ends(2).says(&["Usage"]);
+    dir.kadsim(&["rnu", "small.toml"]).ends(2).says(&["rnu"]);
+    dir.kadsim(&["run"]).ends(2).says(&["FILE"]);
+    dir.kadsim(&["run", "small.toml", "--thread", "2"])
+        .ends(2)
+        .says(&["--thread", "--threads"]);
+    dir.kadsim(&["run", "small.toml", "--threads", "0"])
+        .ends(2)
+        .says(&["--threads"]);
+    dir.kadsim(&["run", "nowhere.toml"])
+        .ends(2)
+        .says(&["nowhere.toml"]);
+    dir.kadsim(&["inspect", "nowhere"])
+        .ends(2)
+        .says(&["nowhere"]);
+    dir.kadsim(&["completions", "csh"])
+        .ends(2)
+        .says(&["csh", "fish"]);
+    assert!(dir.list("out").is_empty());
+}
+
+#[test]
+fn a_run_leaves_its_tables() {
+    let dir = Dir::new();
+    let answer = dir.kadsim(&["run", "small.toml"]).ends(0);
+    assert_eq!(dir.list("out"), ["small"]);
+    let files = [
+        "nodes.parquet",
+        "operations.parquet",
+        "resolved.toml",
+        "summary.json",
+        "ticks.parquet",
+        "timings.parquet",
+    ];
+    assert_eq!(dir.list("out/small"), files);
+    assert_eq!(dir.table("out/small/operations.parquet").rows(), 30);
+    assert_eq!(
+        dir.table("out/small/ticks.parquet").complete.as_deref(),
+        Some("true")
+    );
+    assert!(
+        answer.stdout.contains("out/small") && answer.stdout.contains("getting"),
+        "{}",
+        answer.stdout
+    );
+    let digest = dir.digest("out/small");
+    let text = dir.kadsim(&["inspect", "out/small"]).ends(0).stdout;
+    assert!(text.contains(&digest) && text.contains("duration_ms") && text.contains("small"));
+}
+
+#[test]
+fn piped_output_is_plain() {
+    let dir = Dir::new();
+    let answer = dir.kadsim(&["run", "small.toml"]).ends(0);
+    let is_plain = |text: &str| {
+        text.chars()
+            .all(|letter| letter == '\n' || !letter.is_control())
+    };
+    assert!(is_plain(&answer.stdout), "{:?}", answer.stdout);
+    assert_eq!(answer.stderr, "");
+    let answer = dir
+        .kadsim(&["run", "small.toml", "--force", "--quiet"])
+        .ends(0);
+    assert_eq!((answer.stdout.as_str(), answer.stderr.as_str()), ("", ""));
+    let answer = dir
+        .kadsim(&["run", "small.toml", "--set", "lookup.alpha=0"])
+        .ends(2);
+    assert!(
+        is_plain(&answer.stderr) && answer.stdout.is_empty(),
+        "{:?}",
+        answer.stderr
+    );
+}
+
+#[test]
+fn json_is_one_document_with_the_summary() {
+    let dir = Dir::new();
+    let answer = dir.kadsim(&["run", "small.toml", "--json"]).ends(0);
+    let document: Value = serde_json::from_str(&answer.stdout).unwrap();
+    let summary: Value = serde_json::from_str(&dir.read("out/small/summary.json")).unwrap();
+    assert_eq!(document["summary"], summary);
+    assert_eq!(document["rows"]["operations"], 30);
+    assert_eq!(document["path"], "out/small");
+    assert_eq!(summary["putting.attempts.count"], 10);
+}
+
+#[test]
+fn overrides_reach_the_run() {
+    let dir = Dir::new();
+    let set = [
+        "--set",
+        "phase.getting.count=5",
+        "--set",
+        "engine.layout=dense",
+        "--seed",
+        "9",
+        "--out",
+        "else",
+    ];
+    dir.kadsim(&[&["run", "small.toml", "--threads", "2"], &set[..]].concat())
+        .ends(0);
+    assert_eq!(dir.table("else/small/operations.parquet").rows(), 15);
+    let resolved = dir.read("else/small/resolved.toml");
+    assert!(
+        resolved.contains("seed = 9") && resolved.contains("layout = \"dense\""),
+        "{resolved}"
+    );
+    dir.kadsim(&[
+        "run",
+        "small.toml",
+        "--set",
+        "phase.getting.count=5",
+        "--set",
+        "seed=9",
+    ])
+    .ends(0);
+    assert_eq!(dir.digest("out/small"), dir.digest("else/small"));
+    dir.kadsim(&[
+        "run",
+        "small.toml",
+        "--set",
+        "phase.getting.count=5",
+        "--out",
+        "third",
+    ])
+    .ends(0);
+    assert_ne!(dir.digest("out/small"), dir.digest("third/small"));
+}
+
+#[test]
+fn what_is_resolved_runs_the_same() {
+    let dir = Dir::new();
+    dir.kadsim(&["run", "small.toml"]).ends(0);
+    dir.kadsim(&["run", "out/small/resolved.toml", "--out", "again"])
+        .ends(0);
+    assert_eq!(dir.digest("out/small"), dir.digest("again/small"));
+}
+
+#[test]
+fn check_runs_nothing() {
+    let dir = Dir::new();
+    let answer = dir
+        .kadsim(&["check", "small.toml", "--set", "lookup.alpha=5"])
+        .ends(0);
+    assert!(
+        answer.stdout.contains("alpha = 5") && answer.stdout.contains("# Estimated memory"),
+        "{}",
+        answer.stdout
+    );
+    assert!(dir.list("out").is_empty());
+}
+
+#[test]
+fn a_failing_expectation_is_1() {
+    let dir = Dir::new();
+    let expect = "expect=[{ metric = \"getting.found.mean\", within = [2, 3] }]";
+    let answer = dir.kadsim(&["run", "small.toml", "--set", expect]).ends(1);
+    let answer = answer.says(&["getting.found.mean", "[2, 3]"]);
+    assert!(
+        answer.stdout.contains("FAILS: getting.found.mean"),
+        "{}",
+        answer.stdout
+    );
+    assert_eq!(dir.list("out"), ["small"]);
+    let expect = "expect=[{ metric = \"getting.found.mean\", within = [0, 1] }]";
+    dir.kadsim(&["run", "small.toml", "--force", "--set", expect])
+        .ends(0);
+}
+
+#[test]
+fn a_phase_that_is_cut_off_is_1() {
+    let dir = Dir::new();
+    dir.kadsim(&["run", "small.toml", "--set", "phase.getting.max_ms=120"])
+        .ends(1)
+        .says(&["getting", "max_ms"]);
+    let operations = dir.table("out/small/operations.parquet");
+    assert!(operations.numbers("end_ms").contains(&None));
+    assert_eq!(operations.complete.as_deref(), Some("true"));
+}
+
+#[test]
+fn a_finished_run_is_not_overwritten() {
+    let dir = Dir::new();
+    dir.kadsim(&["run", "small.toml"]).ends(0);
+    let digest = dir.digest("out/small");
+    dir.kadsim(&["run", "small.toml", "--seed", "8"])
+        .ends(2)
+        .says(&["out/small", "--force"]);
+    assert_eq!(
+        (dir.list("out"), dir.digest("out/small")),
+        (vec!["small".to_owned()], digest.clone())
+    );
+    dir.kadsim(&["run", "small.toml", "--seed", "8", "--force"])
+        .ends(0);
+    assert_eq!(dir.list("out"), ["small"]);
+    assert_ne!(dir.digest("out/small"), digest);
+}

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# The tables of the quickstart as pandas, pyarrow and DuckDB see them. Makes its own virtual environment.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+venv=target/venv
+if ! "$venv/bin/python" -c 'import pandas, pyarrow, duckdb' 2>/dev/null; then
+    python3 -m venv --clear "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check 'pandas>=2,<4' 'pyarrow>=18,<27' 'duckdb>=1,<2'
+fi
+
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+${KADSIM:-cargo run --locked --quiet --} run experiments/quickstart.toml --quiet --out "$out" \
+    --set 'output.tables=["ticks","operations","nodes","connections","routing"]' \
+    --set output.results=true
+"$venv/bin/python" tests/tables.py "$out/quickstart"
