@@ -171,6 +171,7 @@ fn record(
         summary: Summary::new(&experiment.phases, perfect),
         cut_off: Vec::new(),
         clock: Clock::default(),
+        sizes: Vec::new(),
     };
     let simulated = run.networks();
     let Run {
@@ -213,6 +214,8 @@ struct Run<'a> {
     summary: Summary,
     cut_off: Vec<String>,
     clock: Clock,
+    /// Entries and non-empty buckets of each node's table, which does not change during a run.
+    sizes: Vec<(u32, u8)>,
 }
 
 impl Run<'_> {
@@ -232,6 +235,11 @@ impl Run<'_> {
         self.timing(number, "bootstrap", "spawn", 1)?;
         network.bootstrap();
         self.timing(number, "bootstrap", "tables", 1)?;
+        self.sizes = network.view_tables(|population, columns, _, tables| {
+            let size = |(row, &table)| tables.size(&population, Row(row as u32), table);
+            columns.tables.par_iter().enumerate().map(size).collect()
+        });
+        self.timing(number, "bootstrap", "sizes", 1)?;
         if self.writers.wants_routing() {
             self.routing(number, &mut network)?;
         }
@@ -426,13 +434,12 @@ impl Run<'_> {
     fn nodes(&mut self, number: u32, phase: u32, network: &mut Network) -> anyhow::Result<()> {
         const CHUNK: usize = 1 << 16;
         let overhead_us = network.overhead_us();
-        let (writers, summary) = (&mut self.writers, &mut self.summary);
-        network.view_tables(|population, columns, ids, tables| {
+        let (writers, summary, sizes) = (&mut self.writers, &mut self.summary, &self.sizes);
+        network.view(|_, columns, ids| {
             let row = |place: usize| {
                 let owner = Row(place as u32);
                 let activity = &columns.activity[place];
-                let (table_entries, buckets) =
-                    tables.size(&population, owner, columns.tables[place]);
+                let (table_entries, buckets) = sizes[place];
                 NodeRow {
                     network: number,
                     phase,
@@ -453,10 +460,8 @@ impl Run<'_> {
                     .into_par_iter()
                     .map(row)
                     .collect_into_vec(&mut rows);
-                for row in &rows {
-                    summary.node(row);
-                    writers.node(row)?;
-                }
+                summary.nodes(phase as usize, &rows);
+                rows.iter().try_for_each(|row| writers.node(row))?;
             }
             Ok(())
         })

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use hdrhistogram::Histogram;
 use kadsim_engine::record::{Kind, NodeRow, OperationRow};
+use rayon::prelude::*;
 use serde_json::{Map, Value};
 
 use crate::file::{Experiment, Phase};
@@ -65,15 +66,6 @@ impl Distribution {
         self.count += 1;
         self.sum += u128::from(value);
         self.max = self.max.max(value);
-    }
-
-    /// Adds the values of another of the same scale.
-    pub fn add(&mut self, other: &Self) {
-        if self.histogram.add(&other.histogram).is_ok() {
-            self.count += other.count;
-            self.sum += other.sum;
-            self.max = self.max.max(other.max);
-        }
     }
 
     /// Number of values.
@@ -224,19 +216,18 @@ impl Summary {
         }
     }
 
-    /// Counts a node at the end of a phase.
-    pub fn node(&mut self, row: &NodeRow) {
-        let nodes = &mut self.phases[row.phase as usize].nodes;
-        for (column, value) in [
-            ("contacts", row.contacts),
-            ("segments", row.segments),
-            ("overhead_ms", row.overhead_us),
-            ("table_entries", u64::from(row.table_entries)),
-        ] {
-            if let Some(distribution) = nodes.get_mut(column) {
-                distribution.record(value);
-            }
-        }
+    /// Counts nodes at the end of a phase, column by column in parallel.
+    pub fn nodes(&mut self, phase: usize, rows: &[NodeRow]) {
+        let columns = &mut self.phases[phase].nodes;
+        columns.par_iter_mut().for_each(|(column, distribution)| {
+            let value = |row: &NodeRow| match *column {
+                "contacts" => row.contacts,
+                "segments" => row.segments,
+                "overhead_ms" => row.overhead_us,
+                _ => u64::from(row.table_entries),
+            };
+            rows.iter().for_each(|row| distribution.record(value(row)));
+        });
     }
 
     /// Everything as one flat object.
