@@ -380,7 +380,7 @@ impl Run<'_> {
                         number: first + i as u64,
                         origin: network.row(row.origin).unwrap_or(Row(0)),
                         key: Key(row.key),
-                        due_us: start_us + row.start_us,
+                        due_us: start_us.saturating_add(row.start_us),
                     })
                     .collect();
                 let keys: Arc<[Key]> = planned.iter().map(|operation| operation.key).collect();

@@ -188,7 +188,7 @@ impl Drawn {
         }
         let plan = &self.plan;
         let number = plan.first + self.place;
-        let due_us = plan.start_us + self.due.next();
+        let due_us = plan.start_us.saturating_add(self.due.next());
         let (origin, key) = self.origin_and_key(number);
         Some(Planned {
             number,

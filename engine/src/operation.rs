@@ -44,6 +44,12 @@ pub struct Contact {
 impl Contact {
     /// Completion time of a contact whose overhead is not known yet.
     pub const UNCHARGED: u64 = u64::MAX;
+
+    /// When something that costs this much and begins now completes, µs; at the end of time at the latest.
+    #[inline]
+    pub fn completion_us(now_us: u64, cost_us: u64) -> u64 {
+        now_us.saturating_add(cost_us).min(Self::UNCHARGED - 1)
+    }
 }
 
 /// Where an operation stands.

@@ -11,7 +11,7 @@ use kadsim_engine::routing::Tables;
 /// Gives every node its table, in the layout, on all threads. Nodes that were added to the network since
 /// it was built are known to all from then on.
 ///
-/// Cost at a million nodes, k = 20: see `benches/README.md`.
+/// `cargo bench --bench engine` prints what it costs at a million nodes.
 pub fn bootstrap_all(
     In(layout): In<LayoutKind>,
     index: Res<RadixIndex>,

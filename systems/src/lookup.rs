@@ -136,7 +136,7 @@ fn send_contacts(
         let completes_us = if field.is_charged() {
             Contact::UNCHARGED
         } else {
-            now_us + fate.cost_us()
+            Contact::completion_us(now_us, fate.cost_us())
         };
         operation.in_flight.push(Contact {
             completes_us,

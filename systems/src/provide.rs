@@ -33,7 +33,7 @@ pub fn send_stores(field: &Field, operation: &mut Operation, slot: u32, out: &mu
                 operation,
                 row,
                 fate.outcome,
-                now_us + fate.cost_us(),
+                Contact::completion_us(now_us, fate.cost_us()),
                 &mut out.stores,
             );
         }

@@ -56,11 +56,12 @@ fn look_up(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox
         };
         let contact = operation.in_flight.swap_remove(cheapest);
         if let Some(lane) = lanes.iter_mut().min() {
-            *lane += contact.completes_us;
+            *lane = Contact::completion_us(*lane, contact.completes_us);
         }
         found = handle(field, operation, &contact, out);
     }
-    operation.lookup_end_us = operation.start_us + lanes.into_iter().max().unwrap_or(0);
+    operation.lookup_end_us =
+        Contact::completion_us(operation.start_us, lanes.into_iter().max().unwrap_or(0));
 }
 
 /// Contacts the nearest candidates until the buffer holds alpha results or no candidate is left.
@@ -148,7 +149,8 @@ fn store(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) 
             fate,
             overhead_us,
         );
-        let completes_us = sent_us + fate.cost_us() + overhead_us.0 + overhead_us.1;
+        let completes_us =
+            Contact::completion_us(sent_us, fate.cost_us() + overhead_us.0 + overhead_us.1);
         complete_store(operation, row, fate.outcome, completes_us, &mut out.stores);
     }
 }

@@ -86,7 +86,10 @@ fn charge(
                 overhead_us,
             } => {
                 *overhead_us = (operation.origin_overhead_us, use_of(*to));
-                let completes_us = send.time_us + fate.cost_us() + overhead_us.0 + overhead_us.1;
+                let completes_us = Contact::completion_us(
+                    send.time_us,
+                    fate.cost_us() + overhead_us.0 + overhead_us.1,
+                );
                 // An operation that stopped in the meantime has abandoned it.
                 if let Some(contact) = operation
                     .in_flight
@@ -105,7 +108,10 @@ fn charge(
             } => {
                 let origin_us = use_of(send.from);
                 *overhead_us = (origin_us, use_of(*to));
-                let completes_us = send.time_us + fate.cost_us() + overhead_us.0 + overhead_us.1;
+                let completes_us = Contact::completion_us(
+                    send.time_us,
+                    fate.cost_us() + overhead_us.0 + overhead_us.1,
+                );
                 provide::complete_store(operation, *to, fate.outcome, completes_us, stores);
                 debug_assert_eq!(operation.stage, Stage::Closing);
                 debug_assert_ne!(operation.end_us, Contact::UNCHARGED);
