@@ -97,11 +97,6 @@ impl Folder {
         &self.partial
     }
 
-    /// Where the run will be.
-    pub fn finished(&self) -> &Path {
-        &self.finished
-    }
-
     /// Writes a whole small file.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Runs an experiment: its networks one after the other, the phases of each, and what is left behind.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
@@ -573,10 +573,4 @@ fn process() -> (u64, u64) {
     system.process(pid).map_or((0, 0), |process| {
         (process.accumulated_cpu_time(), process.memory())
     })
-}
-
-/// Where a run of the experiment would go.
-pub fn folder(experiment: &Experiment, out: Option<&Path>) -> PathBuf {
-    out.unwrap_or(Path::new(&experiment.output.dir))
-        .join(&experiment.name)
 }

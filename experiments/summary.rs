@@ -256,11 +256,6 @@ impl Summary {
         }
         json
     }
-
-    /// One of the keys of [`Summary::to_json`] as a number, if it has a value.
-    pub fn metric(&self, key: &str) -> Option<f64> {
-        self.to_json().get(key).and_then(Value::as_f64)
-    }
 }
 
 fn share(part: u64, whole: u64) -> Value {
