@@ -67,7 +67,8 @@ impl Folder {
             return Err(FolderError::Finished(finished));
         }
         if partial.exists() {
-            drop(Self::lock(&partial)?);
+            // Held until it is gone, so that nobody else takes it for theirs meanwhile.
+            let _stale = Self::lock(&partial)?;
             fs::remove_dir_all(&partial).map_err(io(&partial))?;
         }
         fs::create_dir(&partial).map_err(io(&partial))?;
@@ -118,9 +119,6 @@ impl Folder {
     ///
     /// The file system refuses; then the run stays `.partial`.
     pub fn finish(self) -> anyhow::Result<PathBuf> {
-        fs::remove_file(self.partial.join(LOCK))
-            .with_context(|| format!("cannot write to {}", self.partial.display()))?;
-        drop(self.lock);
         let mut aside = self.finished.clone().into_os_string();
         aside.push(".replaced");
         let aside = PathBuf::from(aside);
@@ -133,6 +131,10 @@ impl Folder {
             fs::rename(&self.finished, &aside).with_context(renaming)?;
         }
         fs::rename(&self.partial, &self.finished).with_context(renaming)?;
+        // Until here the lock keeps others from clearing away a run that is all but finished.
+        let lock = self.finished.join(LOCK);
+        fs::remove_file(&lock).with_context(|| format!("cannot delete {}", lock.display()))?;
+        drop(self.lock);
         if replaces {
             fs::remove_dir_all(&aside)
                 .with_context(|| format!("cannot delete {}", aside.display()))?;
@@ -224,7 +226,11 @@ impl Writers {
         Ok(())
     }
 
-    /// Whether rows of the nodes table are wanted.
+    /// Writes a node at the end of a phase.
+    ///
+    /// # Errors
+    ///
+    /// The file system refuses, or has before.
     pub fn node(&mut self, row: &NodeRow) -> Result<(), RecordError> {
         self.nodes.as_mut().map_or(Ok(()), |table| table.push(row))
     }
