@@ -1,10 +1,8 @@
 //! Bad input: a clear error, exit 2, and nothing is lost or half-written.
 
-use std::fs::File;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt64Array};
-use parquet::arrow::ArrowWriter;
+use arrow::array::{ArrayRef, Int64Array, UInt64Array};
 
 use super::support::{Dir, SMALL};
 
@@ -313,11 +311,7 @@ fn bad_imports_are_refused_with_file_and_row() {
     );
     let node: ArrayRef = Arc::new(Int64Array::from_iter_values([1, 2]));
     let key: ArrayRef = Arc::new(UInt64Array::from_iter([Some(1), None]));
-    let batch = RecordBatch::try_from_iter([("node", node), ("key", key)]).unwrap();
-    let file = File::create(dir.path("ids.parquet")).unwrap();
-    let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
+    dir.write_parquet("ids.parquet", vec![("node", node), ("key", key)]);
     refused(
         &dir,
         &["--set", "network.ids=ids.parquet"],

@@ -1,10 +1,8 @@
 //! Networks and workloads at the lower end, and imported ones.
 
-use std::fs::File;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, UInt64Array};
-use parquet::arrow::ArrowWriter;
+use arrow::array::{ArrayRef, Float64Array, Int64Array, UInt64Array};
 
 use super::support::Dir;
 
@@ -128,14 +126,6 @@ fn an_empty_trace_runs() {
     }
 }
 
-fn parquet(dir: &Dir, name: &str, columns: Vec<(&str, ArrayRef)>) {
-    let batch = RecordBatch::try_from_iter(columns).unwrap();
-    let mut writer =
-        ArrowWriter::try_new(File::create(dir.path(name)).unwrap(), batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
-}
-
 #[test]
 fn csv_and_parquet_give_the_same_run() {
     let dir = Dir::new();
@@ -164,14 +154,13 @@ fn csv_and_parquet_give_the_same_run() {
     dir.write("ops.csv", text);
     let node: ArrayRef = Arc::new(Int64Array::from_iter_values(ids.iter().map(|row| row.0)));
     let keys: ArrayRef = Arc::new(UInt64Array::from_iter_values(ids.iter().map(|row| row.1)));
-    parquet(&dir, "ids.parquet", vec![("node", node), ("key", keys)]);
+    dir.write_parquet("ids.parquet", vec![("node", node), ("key", keys)]);
     let origin: ArrayRef = Arc::new(Int64Array::from_iter_values(trace.iter().map(|row| row.0)));
     let keys: ArrayRef = Arc::new(UInt64Array::from_iter_values(trace.iter().map(|row| row.1)));
     let start: ArrayRef = Arc::new(Float64Array::from_iter_values(
         trace.iter().map(|row| row.2),
     ));
-    parquet(
-        &dir,
+    dir.write_parquet(
         "ops.parquet",
         vec![("origin", origin), ("key", keys), ("start_ms", start)],
     );

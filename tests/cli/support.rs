@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float64Type};
+use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// A small experiment: 10 provides, 20 retrieves among 300 nodes, in 0.1 s.
@@ -47,13 +48,25 @@ impl Dir {
         fs::write(self.path(name), text).unwrap();
     }
 
+    pub fn write_parquet(&self, name: &str, columns: Vec<(&str, ArrayRef)>) {
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let file = File::create(self.path(name)).unwrap();
+        let mut writer = ArrowWriter::try_new(file, batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        writer.close().unwrap();
+    }
+
     pub fn read(&self, name: &str) -> String {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_kadsim"));
-        command.args(args).current_dir(self.0.path());
+        // The width of the help is the default one.
+        command
+            .args(args)
+            .current_dir(self.0.path())
+            .env_remove("COLUMNS");
         command
     }
 

@@ -37,33 +37,38 @@ const STATISTICS: [&str; 8] = [
     "share of recall_hits 0",
 ];
 
-type Sample = Vec<[f64; STATISTICS.len()]>;
+/// The statistics of a lookup, in the order of [`STATISTICS`].
+type Lookup = [f64; STATISTICS.len()];
+type Sample = Vec<Lookup>;
 
-fn golden_sample(row: &GoldenRow) -> [f64; STATISTICS.len()] {
-    let hits = row.int("recall_hits");
-    let int = |name| row.int(name) as f64;
-    let [attempts, finished, successful, failed, known] = [
-        "attempts",
-        "finished",
-        "successful",
-        "failed",
-        "total_nodes",
-    ]
-    .map(int);
-    assert_eq!(attempts - finished, 2.0, "{row}");
-    assert_eq!(attempts, int("ok_contacts") + int("err_contacts"), "{row}");
-    let delay_ms = row.us("aggr_delay_ms") as f64 / 1000.0;
-    let missed = f64::from(hits == 0);
+/// Of [attempts, finished, successful, failed, known], the delay in µs, and the hits.
+fn lookup(counts: [f64; 5], delay_us: u64, hits: i64) -> Lookup {
+    let [attempts, finished, successful, failed, known] = counts;
     [
         attempts,
         finished,
         successful,
         failed,
         known,
-        delay_ms,
+        delay_us as f64 / 1000.0,
         hits as f64,
-        missed,
+        f64::from(hits == 0),
     ]
+}
+
+fn golden_sample(row: &GoldenRow) -> Lookup {
+    let int = |name| row.int(name) as f64;
+    let names = [
+        "attempts",
+        "finished",
+        "successful",
+        "failed",
+        "total_nodes",
+    ];
+    let counts = names.map(int);
+    assert_eq!(counts[0] - counts[1], 2.0, "{row}");
+    assert_eq!(counts[0], int("ok_contacts") + int("err_contacts"), "{row}");
+    lookup(counts, row.us("aggr_delay_ms"), row.int("recall_hits"))
 }
 
 fn fault(percent: i64, delay_us: u64) -> Option<Fault> {
@@ -93,27 +98,19 @@ fn our_samples(golden: &[GoldenRow], (fast, slow): (i64, i64)) -> Sample {
                 2,
                 "{row}, seed {seed}"
             );
-            let [attempts, finished, successful, failed, known] = [
+            let counts = [
                 ran.row.attempts,
                 ran.row.completed,
                 ran.row.succeeded,
                 ran.row.failed,
                 ran.row.known,
-            ]
-            .map(f64::from);
-            let delay_ms = ran.row.lookup_us.unwrap() as f64 / 1000.0;
+            ];
             let hits = world.recall_hits(&ran);
-            let missed = f64::from(hits == 0);
-            samples.push([
-                attempts,
-                finished,
-                successful,
-                failed,
-                known,
-                delay_ms,
-                hits as f64,
-                missed,
-            ]);
+            samples.push(lookup(
+                counts.map(f64::from),
+                ran.row.lookup_us.unwrap(),
+                hits,
+            ));
         }
     }
     samples
