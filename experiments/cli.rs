@@ -200,35 +200,48 @@ fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         interrupted: &INTERRUPTED,
     };
     let report = run::run(&loaded, &options).map_err(Failure::Run)?;
-    if args.json {
-        print(&document(&loaded, &report))?;
-    } else if !args.quiet {
-        print(&closing_table(&loaded, &report))?;
+    let status = complain(&report);
+    let text = match (args.json, args.quiet) {
+        (true, _) => document(&loaded, &report),
+        (false, true) => return Ok(status),
+        (false, false) => closing_table(&loaded, &report),
+    };
+    match print(&text) {
+        // The run counts, also where nobody reads to the end of what it says.
+        Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(status),
+        printed => printed.map(|_| status),
     }
-    for name in &report.cut_off {
-        let _ = writeln!(
-            io::stderr(),
-            "error: phase \"{name}\" was cut off by its max_ms"
-        );
-    }
-    let mut failed = !report.cut_off.is_empty();
-    for verdict in report.verdicts.iter().filter(|verdict| !verdict.holds()) {
-        failed = true;
+}
+
+/// Says on stderr in what a finished run fell short; the exit status for that.
+fn complain(report: &Report) -> ExitCode {
+    let mut complaints: Vec<String> = report
+        .cut_off
+        .iter()
+        .map(|name| format!("phase \"{name}\" was cut off by its max_ms"))
+        .collect();
+    let failing = report.verdicts.iter().filter(|verdict| !verdict.holds());
+    complaints.extend(failing.map(|verdict| {
         let [low, high] = verdict.within;
-        let value = verdict
-            .value
-            .map_or("no value".to_owned(), |value| value.to_string());
-        let _ = writeln!(
-            io::stderr(),
-            "error: expected {} within [{low}, {high}], got {value}",
+        let value = shown(verdict.value);
+        format!(
+            "expected {} within [{low}, {high}], got {value}",
             verdict.metric
-        );
+        )
+    }));
+    for complaint in &complaints {
+        let _ = writeln!(io::stderr(), "error: {complaint}");
     }
-    Ok(if failed {
-        ExitCode::FAILURE
-    } else {
+    if complaints.is_empty() {
         ExitCode::SUCCESS
-    })
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// A metric's value.
+fn shown(value: Option<f64>) -> String {
+    value.map_or("no value".to_owned(), |value| value.to_string())
 }
 
 /// The results as one JSON document.
@@ -242,7 +255,7 @@ fn document(loaded: &Loaded, report: &Report) -> String {
     let document = json!({
         "experiment": loaded.experiment.name,
         "seed": loaded.experiment.seed,
-        "path": report.path,
+        "path": display(&report.path),
         "seconds": report.seconds,
         "rows": report.rows.iter().map(|(table, rows)| ((*table).to_owned(), Value::from(*rows))).collect::<serde_json::Map<_, _>>(),
         "cut_off": report.cut_off,
@@ -295,9 +308,7 @@ fn closing_table(loaded: &Loaded, report: &Report) -> String {
     for verdict in &report.verdicts {
         let [low, high] = verdict.within;
         let holds = if verdict.holds() { "holds" } else { "FAILS" };
-        let value = verdict
-            .value
-            .map_or("no value".to_owned(), |value| format!("{value}"));
+        let value = shown(verdict.value);
         text.push_str(&format!(
             "\n{holds}: {} = {value} within [{low}, {high}]",
             verdict.metric

@@ -5,28 +5,20 @@ mod interruption;
 mod small_networks;
 mod support;
 
-use serde_json::Value;
-use support::Dir;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
+use serde_json::Value;
+use snapbox::{assert_data_eq, file};
+use support::{Answer, Dir};
+
+/// What changed on purpose is written anew by `SNAPSHOTS=overwrite cargo test --test cli`.
 #[test]
 fn help_and_version() {
     let dir = Dir::new();
-    let help = dir.kadsim(&["--help"]).ends(0).stdout;
-    for command in ["run", "check", "inspect", "completions"] {
-        assert!(help.contains(command), "{help}");
-    }
-    let help = dir.kadsim(&["run", "--help"]).ends(0).stdout;
-    for option in [
-        "--out",
-        "--threads",
-        "--seed",
-        "--set",
-        "--force",
-        "--quiet",
-        "--json",
-    ] {
-        assert!(help.contains(option), "{help}");
-    }
+    let help = |args| dir.kadsim(args).ends(0).stdout;
+    assert_data_eq!(help(&["--help"]), file!["help.txt"]);
+    assert_data_eq!(help(&["run", "--help"]), file!["help_run.txt"]);
     let version = dir.kadsim(&["--version"]).ends(0).stdout;
     assert_eq!(version, format!("kadsim {}\n", env!("CARGO_PKG_VERSION")));
 }
@@ -217,6 +209,28 @@ fn a_failing_expectation_is_1() {
     let expect = "expect=[{ metric = \"getting.found.mean\", within = [0, 1] }]";
     dir.kadsim(&["run", "small.toml", "--force", "--set", expect])
         .ends(0);
+}
+
+/// Whoever reads the results may leave before their end, as `head` does; the status is the run's all the same.
+#[test]
+fn a_failing_expectation_is_1_where_nobody_reads_the_results() {
+    let dir = Dir::new();
+    let expect = "expect=[{ metric = \"getting.found.mean\", within = [2, 3] }]";
+    let mut child = dir.spawn(&["run", "small.toml", "--set", expect]);
+    drop(child.stdout.take());
+    let answer = Answer::new(child.wait_with_output().unwrap());
+    answer.ends(1).says(&["getting.found.mean", "[2, 3]"]);
+    assert_eq!(dir.list("out"), ["small"]);
+}
+
+#[test]
+fn json_names_a_folder_that_is_not_unicode() {
+    let dir = Dir::new();
+    let mut command = dir.command(&["run", "small.toml", "--json", "--out"]);
+    command.arg(OsStr::from_bytes(b"a\xff"));
+    let answer = Answer::new(command.output().unwrap()).ends(0);
+    let document: Value = serde_json::from_str(&answer.stdout).unwrap();
+    assert_eq!(document["path"], "a\u{fffd}/small");
 }
 
 #[test]
