@@ -155,13 +155,14 @@ fn load(args: &ExperimentArgs, seed: Option<u64>) -> Result<Loaded, Failure> {
 fn check(args: &ExperimentArgs) -> Result<ExitCode, Failure> {
     let loaded = load(args, None)?;
     let inputs = inputs::read(&loaded).map_err(Failure::Invalid)?;
-    let need = estimate::estimate(&loaded.experiment, u64::from(inputs.nodes));
+    let need = estimate::estimate(&loaded.experiment, &inputs);
     let has = estimate::machine_memory();
     let parts = [
         ("nodes", need.nodes),
         ("routing tables", need.tables),
         ("operations in flight", need.operations),
         ("stored segments", need.segments),
+        ("imported files", need.imports),
         ("recording", need.recording),
         ("in all", need.total()),
         ("this machine has", has),

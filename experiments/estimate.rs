@@ -2,7 +2,8 @@
 
 use kadsim_engine::random::Probability;
 
-use crate::file::{Delay, Experiment, Kind, Layout, Origin, Phase, Work};
+use crate::file::{Delay, Experiment, Kind, Layout, Work};
+use crate::inputs::Inputs;
 
 /// Estimated peak memory by part, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub struct Estimate {
     pub operations: u64,
     /// Stored segments.
     pub segments: u64,
+    /// Imported nodes and traces.
+    pub imports: u64,
     /// Tables being written, and everything else.
     pub recording: u64,
 }
@@ -27,6 +30,7 @@ impl Estimate {
             self.tables,
             self.operations,
             self.segments,
+            self.imports,
             self.recording,
         ]
         .into_iter()
@@ -41,11 +45,16 @@ const NODE_BYTES: u64 = 116;
 const OPERATION_BYTES: u64 = 7000;
 /// Bytes of a stored segment while a phase stores: an entry of the map, then of the arena.
 const STORE_BYTES: u64 = 64;
+/// Bytes of an imported node beside its entity: id and key, twice, and the way from id to row.
+const ID_BYTES: u64 = 80;
+/// Bytes of a row of a trace: as it was read, as it is planned, its key as a segment, a set of keys.
+const TRACE_BYTES: u64 = 96;
 /// Row groups of the tables being written and what the process takes anyhow.
 const RECORDING_BYTES: u64 = 256 << 20;
 
-/// The estimate for an experiment over this many nodes.
-pub fn estimate(experiment: &Experiment, nodes: u64) -> Estimate {
+/// The estimate for an experiment with these inputs.
+pub fn estimate(experiment: &Experiment, inputs: &Inputs) -> Estimate {
+    let nodes = u64::from(inputs.nodes);
     let k = f64::from(experiment.network.bucket_size);
     let entries = table_entries(nodes, k);
     let levels = (nodes as f64 / k).max(1.0).log2().ceil() + 1.0;
@@ -54,24 +63,23 @@ pub fn estimate(experiment: &Experiment, nodes: u64) -> Estimate {
         Layout::Packed => entries * 4.0 + levels + 4.0,
         Layout::Implicit => 0.0,
     };
-    let in_flight = experiment
-        .phases
-        .iter()
-        .map(|phase| in_flight(experiment, phase, nodes))
+    let in_flight = (0..experiment.phases.len())
+        .map(|place| in_flight(experiment, inputs, place))
         .max()
         .unwrap_or(0);
-    let provided = experiment
-        .phases
-        .iter()
-        .filter(|phase| phase.kind == Kind::Provide);
-    let stores = provided
-        .map(|phase| operations(phase, nodes).saturating_mul(u64::from(experiment.lookup.beta)))
+    let phases = experiment.phases.iter().zip(&inputs.operations);
+    let stores = phases
+        .filter(|(phase, _)| phase.kind == Kind::Provide)
+        .map(|(_, operations)| operations.saturating_mul(u64::from(experiment.lookup.beta)))
         .fold(0, u64::saturating_add);
+    let traced: usize = inputs.traces.iter().flatten().map(|rows| rows.len()).sum();
+    let ids = inputs.ids.as_ref().map_or(0, Vec::len);
     Estimate {
         nodes: nodes.saturating_mul(NODE_BYTES),
         tables: ((table * 1.05 + 4.0) * nodes as f64) as u64,
         operations: in_flight.saturating_mul(OPERATION_BYTES),
         segments: stores.saturating_mul(STORE_BYTES),
+        imports: ids as u64 * ID_BYTES + traced as u64 * TRACE_BYTES,
         recording: RECORDING_BYTES,
     }
 }
@@ -83,44 +91,31 @@ fn table_entries(nodes: u64, k: f64) -> f64 {
         .sum()
 }
 
-/// Operations of a phase, as far as the file tells.
-pub fn operations(phase: &Phase, nodes: u64) -> u64 {
-    match phase.work {
-        Work::Trace { .. } => 0,
-        Work::Drawn { origin, count, .. } => {
-            count.saturating_mul(origins(origin, nodes).unwrap_or(1))
-        }
-    }
-}
-
-fn origins(origin: Origin, nodes: u64) -> Option<u64> {
-    match origin {
-        Origin::Random => None,
-        Origin::One | Origin::Node(_) => Some(1),
-        Origin::Each => Some(nodes),
-        Origin::Sample(size) => Some(u64::from(size)),
-    }
-}
-
 /// How many operations of a phase are in flight at once: all that start within the time that one takes.
-fn in_flight(experiment: &Experiment, phase: &Phase, nodes: u64) -> u64 {
-    let Work::Drawn {
-        origin, spread_us, ..
-    } = &phase.work
-    else {
-        return 0;
+fn in_flight(experiment: &Experiment, inputs: &Inputs, place: usize) -> u64 {
+    let phase = &experiment.phases[place];
+    let nodes = u64::from(inputs.nodes);
+    let (origins, spread_us) = match (&phase.work, &inputs.traces[place]) {
+        (
+            Work::Drawn {
+                origin, spread_us, ..
+            },
+            _,
+        ) => (origin.nodes(inputs.nodes), *spread_us),
+        (Work::Trace { .. }, Some(rows)) => (None, rows.last().map_or(0, |row| row.start_us)),
+        (Work::Trace { .. }, None) => (None, 0),
     };
-    let total = operations(phase, nodes);
-    let rate = if *spread_us == 0 {
+    let total = inputs.operations[place];
+    let rate = if spread_us == 0 {
         1.0
     } else {
-        (duration_us(experiment, nodes) / *spread_us as f64).min(1.0)
+        (duration_us(experiment, nodes) / spread_us as f64).min(1.0)
     };
     // What starts in one window is in a slot until the window is over.
     let at_once = ((total as f64 * rate) as u64).max(total.min(1 << 17));
     let limit = phase
         .parallel
-        .and_then(|parallel| origins(*origin, nodes)?.checked_mul(u64::from(parallel)));
+        .and_then(|parallel| origins?.checked_mul(u64::from(parallel)));
     at_once.min(limit.unwrap_or(u64::MAX))
 }
 

@@ -1,6 +1,7 @@
 //! What an experiment reads beside its own file, read and checked before anything is run.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use kadsim_engine::key::Key;
@@ -11,8 +12,8 @@ use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::step;
 
 use crate::file::{
-    Delay, ErrorRate, Experiment, Invalid, Layout, Loaded, Origin, Phase, Policy, Population,
-    Procedure, Sources, Span, Stop, Work,
+    Delay, Draw, ErrorRate, Experiment, Invalid, Layout, Loaded, OPERATIONS_MAX, Origin, Phase,
+    Policy, Population, Procedure, Sources, Span, Stop, Work,
 };
 use crate::import::{self, TraceRow};
 use crate::summary;
@@ -25,6 +26,8 @@ pub struct Inputs {
     pub traces: Vec<Option<Arc<[TraceRow]>>>,
     /// Number of nodes.
     pub nodes: u32,
+    /// Operations of each phase in one network; over all phases at most [`OPERATIONS_MAX`].
+    pub operations: Vec<u64>,
 }
 
 /// Reads ids and traces, and checks what depends on them.
@@ -33,149 +36,198 @@ pub struct Inputs {
 ///
 /// Everything that is wrong, at once, each with its place in the experiment file.
 pub fn read(loaded: &Loaded) -> Result<Inputs, Invalid> {
-    let Loaded {
+    let experiment = &loaded.experiment;
+    let mut reader = Reader {
         experiment,
-        sources,
-    } = loaded;
-    let mut errors = Vec::new();
-    let mut ids = None;
-    let mut nodes = None;
-    match &experiment.network.size {
-        Population::Generated(n) => nodes = Some(*n),
-        Population::Imported { path, span, .. } => match import::read_ids(path) {
-            Ok(rows) => {
-                nodes = u32::try_from(rows.len()).ok();
-                ids = Some(
-                    rows.into_iter()
-                        .map(|(id, key)| (id, Key(key)))
-                        .collect::<Vec<_>>(),
-                );
-            }
-            Err(error) => {
-                errors.push(sources.error(span, error.to_string(), "named here".to_owned()))
-            }
-        },
-    }
-    let known = ids
-        .as_ref()
-        .map(|ids| ids.iter().map(|(id, _)| *id).collect::<HashSet<_>>());
-    let exists = |id: i64| match (&known, nodes) {
-        (Some(known), _) => known.contains(&id),
-        (None, Some(nodes)) => (0..i64::from(nodes)).contains(&id),
-        (None, None) => true,
+        sources: &loaded.sources,
+        errors: Vec::new(),
     };
-    let mut traces: Vec<Option<Arc<[TraceRow]>>> = Vec::new();
-    for phase in &experiment.phases {
-        let trace = match &phase.work {
-            Work::Trace { path, span, .. } => match import::read_trace(path) {
-                Ok(rows) => {
-                    if let Some(row) = rows.iter().find(|row| !exists(row.origin)) {
-                        let title = format!("{}: there is no node {}", path.display(), row.origin);
-                        errors.push(sources.error(
-                            span,
-                            title,
-                            "an origin must be one of the network's nodes".into(),
-                        ));
-                    }
-                    Some(rows)
-                }
-                Err(error) => {
-                    errors.push(sources.error(span, error.to_string(), "named here".to_owned()));
-                    None
-                }
-            },
+    let nodes = reader.nodes();
+    let traces: Vec<_> = experiment
+        .phases
+        .iter()
+        .map(|phase| match &phase.work {
+            Work::Trace { path, span, .. } => reader.trace(path, span, &nodes),
             Work::Drawn { origin, .. } => {
-                errors.extend(check_origin(sources, &phase.span, *origin, nodes, exists));
+                reader.origin(&phase.span, *origin, &nodes);
                 None
             }
-        };
-        traces.push(trace.map(Into::into));
+        })
+        .collect();
+    let operations = reader.operations(nodes.count, &traces);
+    for phase in &experiment.phases {
+        reader.segments(phase, nodes.count, &traces, &operations);
     }
-    for (place, phase) in experiment.phases.iter().enumerate() {
-        errors.extend(check_segments(
-            sources, experiment, &traces, nodes, place, phase,
-        ));
-    }
-    let keys = summary::keys(experiment);
-    for expect in &experiment.expects {
-        if !keys.contains(&expect.metric) {
-            let nearest = keys.iter().max_by(|a, b| {
-                strsim::jaro_winkler(a, &expect.metric)
-                    .total_cmp(&strsim::jaro_winkler(b, &expect.metric))
-            });
-            let title = format!("summary.json has no metric \"{}\"", expect.metric);
-            let label = format!("did you mean \"{}\"?", nearest.map_or("", String::as_str));
-            errors.push(sources.error(&expect.span, title, label));
+    reader.metrics();
+    Invalid::merge(reader.errors)?;
+    Ok(Inputs {
+        ids: nodes.ids,
+        traces,
+        nodes: nodes.count.unwrap_or(0),
+        operations,
+    })
+}
+
+/// The nodes, as far as they are known: an error may keep them from being read.
+struct Nodes {
+    ids: Option<Vec<(i64, Key)>>,
+    known: HashSet<i64>,
+    count: Option<u32>,
+}
+
+impl Nodes {
+    /// Whether there is a node of this id, or may be.
+    fn has(&self, id: i64) -> bool {
+        match (&self.ids, self.count) {
+            (Some(_), _) => self.known.contains(&id),
+            (None, Some(count)) => (0..i64::from(count)).contains(&id),
+            (None, None) => true,
         }
     }
-    Invalid::merge(errors)?;
-    Ok(Inputs {
-        ids,
-        traces,
-        nodes: nodes.unwrap_or(0),
-    })
 }
 
-fn check_origin(
-    sources: &Sources,
-    span: &Span,
-    origin: Origin,
-    nodes: Option<u32>,
-    exists: impl Fn(i64) -> bool,
-) -> Option<Invalid> {
-    let nodes = nodes?;
-    let title = match origin {
-        Origin::Node(id) if !exists(id) => format!("there is no node {id}"),
-        Origin::Sample(size) if size > nodes => format!("a sample of {size} of {nodes} nodes"),
-        _ => return None,
-    };
-    Some(sources.error(span, title, "in this phase's origin".to_owned()))
+struct Reader<'a> {
+    experiment: &'a Experiment,
+    sources: &'a Sources,
+    errors: Vec<Invalid>,
 }
 
-/// A retrieve phase must find as many segments as it asks for.
-fn check_segments(
-    sources: &Sources,
-    experiment: &Experiment,
-    traces: &[Option<Arc<[TraceRow]>>],
-    nodes: Option<u32>,
-    place: usize,
-    phase: &Phase,
-) -> Option<Invalid> {
-    let Work::Drawn {
-        origin,
-        count,
-        segments: Some(provide),
-        draw,
-        ..
-    } = &phase.work
-    else {
-        return None;
-    };
-    let nodes = u64::from(nodes?);
-    let provided = match &traces[*provide] {
-        Some(rows) => rows.len() as u64,
-        None => crate::estimate::operations(&experiment.phases[*provide], nodes),
-    };
-    debug_assert!(*provide < place);
-    let name = &experiment.phases[*provide].name;
-    let most = match (draw, origin) {
-        _ if provided == 0 => 0,
-        (crate::file::Draw::Distinct, Origin::Random) => nodes.saturating_mul(provided),
-        (crate::file::Draw::Distinct, _) => provided,
-        _ => u64::MAX,
-    };
-    if *count > most {
-        let title = format!("{count} segments asked for, but phase \"{name}\" provides {provided}");
-        return Some(sources.error(
-            &phase.span,
-            title,
-            format!("at most {most} without repetition"),
-        ));
+impl Reader<'_> {
+    fn error(&mut self, span: &Span, title: String, label: impl Into<String>) {
+        self.errors
+            .push(self.sources.error(span, title, label.into()));
     }
-    (nodes.saturating_mul(provided) > 1 << 62).then(|| {
-        let title = format!("{nodes} nodes times {provided} segments are too many to draw from");
-        sources.error(&phase.span, title, "at most 2^62 pairs".to_owned())
-    })
+
+    fn nodes(&mut self) -> Nodes {
+        let mut nodes = Nodes {
+            ids: None,
+            known: HashSet::new(),
+            count: None,
+        };
+        match &self.experiment.network.size {
+            Population::Generated(count) => nodes.count = Some(*count),
+            Population::Imported { path, span, .. } => match import::read_ids(path) {
+                Ok(rows) => {
+                    nodes.count = u32::try_from(rows.len()).ok();
+                    nodes.known = rows.iter().map(|(id, _)| *id).collect();
+                    nodes.ids = Some(rows.into_iter().map(|(id, key)| (id, Key(key))).collect());
+                }
+                Err(error) => self.error(span, error.to_string(), "named here"),
+            },
+        }
+        nodes
+    }
+
+    fn trace(&mut self, path: &Path, span: &Span, nodes: &Nodes) -> Option<Arc<[TraceRow]>> {
+        match import::read_trace(path, |id| nodes.has(id)) {
+            Ok(rows) => Some(rows.into()),
+            Err(error) => {
+                self.error(span, error.to_string(), "named here");
+                None
+            }
+        }
+    }
+
+    fn origin(&mut self, span: &Span, origin: Origin, nodes: &Nodes) {
+        let title = match (origin, nodes.count) {
+            (Origin::Node(id), _) if !nodes.has(id) => format!("there is no node {id}"),
+            (Origin::Sample(size), Some(count)) if size > count => {
+                format!("a sample of {size} of {count} nodes")
+            }
+            _ => return,
+        };
+        self.error(span, title, "in this phase's origin");
+    }
+
+    /// Operations of each phase, which are not too many.
+    fn operations(&mut self, nodes: Option<u32>, traces: &[Option<Arc<[TraceRow]>>]) -> Vec<u64> {
+        let mut operations = Vec::new();
+        let mut left = OPERATIONS_MAX;
+        for (phase, trace) in self.experiment.phases.iter().zip(traces) {
+            let count = match (&phase.work, trace) {
+                (Work::Trace { .. }, trace) => trace.as_ref().map_or(0, |rows| rows.len() as u64),
+                (Work::Drawn { origin, count, .. }, _) => {
+                    count.saturating_mul(origin.nodes(nodes.unwrap_or(0)).unwrap_or(1))
+                }
+            };
+            match left.checked_sub(count) {
+                Some(rest) => left = rest,
+                None => {
+                    let title = format!("phase \"{}\" has too many operations", phase.name);
+                    let label = format!("allowed: up to {OPERATIONS_MAX} over all phases");
+                    self.error(&phase.span, title, label);
+                }
+            }
+            operations.push(count);
+        }
+        operations
+    }
+
+    /// A retrieve phase must find as many segments as it asks for.
+    fn segments(
+        &mut self,
+        phase: &Phase,
+        nodes: Option<u32>,
+        traces: &[Option<Arc<[TraceRow]>>],
+        operations: &[u64],
+    ) {
+        let Work::Drawn {
+            origin,
+            count,
+            segments: Some(provide),
+            draw,
+            ..
+        } = &phase.work
+        else {
+            return;
+        };
+        let Some(nodes) = nodes.map(u64::from) else {
+            return;
+        };
+        let provided = match &traces[*provide] {
+            // A key that is provided twice is one segment.
+            Some(rows) => rows.iter().map(|row| row.key).collect::<HashSet<_>>().len() as u64,
+            None => operations[*provide],
+        };
+        let pairs = (*draw == Draw::Distinct && *origin == Origin::Random)
+            .then(|| nodes.saturating_mul(provided));
+        let most = match pairs {
+            _ if provided == 0 => 0,
+            Some(pairs) => pairs,
+            None if *draw == Draw::Distinct => provided,
+            None => u64::MAX,
+        };
+        if *count > most {
+            let name = &self.experiment.phases[*provide].name;
+            let title =
+                format!("{count} segments asked for, but phase \"{name}\" provides {provided}");
+            self.error(
+                &phase.span,
+                title,
+                format!("at most {most} without repetition"),
+            );
+        } else if pairs.is_some_and(|pairs| pairs > 1 << 62) {
+            let title =
+                format!("{nodes} nodes times {provided} segments are too many to draw from");
+            self.error(&phase.span, title, "at most 2^62 pairs");
+        }
+    }
+
+    /// What is expected must be a key of the summary.
+    fn metrics(&mut self) {
+        let keys = summary::keys(self.experiment);
+        for expect in &self.experiment.expects {
+            let metric = expect.metric.as_str();
+            if keys.iter().any(|key| key == metric) {
+                continue;
+            }
+            let alike = |key: &String| strsim::jaro_winkler(key, metric);
+            let nearest = keys.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
+            let title = format!("summary.json has no metric \"{metric}\"");
+            let label = format!("did you mean \"{}\"?", nearest.map_or("", String::as_str));
+            self.error(&expect.span, title, label);
+        }
+    }
 }
 
 /// What the engine makes of the experiment, for a network with this seed.

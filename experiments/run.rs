@@ -119,7 +119,7 @@ pub fn run(loaded: &Loaded, options: &Options) -> Result<Report, RunError> {
     let begun = Instant::now();
     let experiment = &loaded.experiment;
     let inputs = inputs::read(loaded)?;
-    let need = estimate(experiment, u64::from(inputs.nodes)).total();
+    let need = estimate(experiment, &inputs).total();
     let has = estimate::machine_memory();
     if need > has {
         return Err(RunError::Memory {

@@ -64,6 +64,8 @@ pub const ALPHA_MAX: u32 = 4096;
 pub const BETA_MAX: u32 = 65_536;
 /// Largest `lookup.steps_to_stop`.
 pub const STEPS_TO_STOP_MAX: u32 = 1_000_000;
+/// Most operations of a network over all phases.
+pub const OPERATIONS_MAX: u64 = 1 << 62;
 /// Largest value of any `_ms` key, in microseconds (9e12 ms, 285 years): exact in a float64 of milliseconds.
 pub const TIME_MAX_US: u64 = 9_000_000_000_000_000;
 
@@ -379,6 +381,18 @@ pub enum Origin {
     Sample(u32),
     /// The node of this id.
     Node(i64),
+}
+
+impl Origin {
+    /// At how many of `nodes` nodes operations start; `None` where they are drawn anew.
+    pub fn nodes(self, nodes: u32) -> Option<u64> {
+        match self {
+            Self::Random => None,
+            Self::One | Self::Node(_) => Some(1),
+            Self::Each => Some(nodes.into()),
+            Self::Sample(size) => Some(size.into()),
+        }
+    }
 }
 
 /// `[output]`.

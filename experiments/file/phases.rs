@@ -226,10 +226,9 @@ impl<'a> Reader<'a> {
 
     /// By how many origins a count is multiplied, where that is known.
     fn origins(&self, origin: Origin) -> Option<u64> {
-        match origin {
-            Origin::Random | Origin::One | Origin::Node(_) => Some(1),
-            Origin::Sample(size) => Some(size.into()),
-            Origin::Each => self.nodes.map(u64::from),
+        match (origin, self.nodes) {
+            (Origin::Each, None) => None,
+            (_, nodes) => Some(origin.nodes(nodes.unwrap_or(0)).unwrap_or(1)),
         }
     }
 
@@ -237,10 +236,10 @@ impl<'a> Reader<'a> {
     fn add(&mut self, count: &Count<'_>, origins: u64) -> Option<u64> {
         let operations = count.number.checked_mul(origins);
         match operations.and_then(|operations| self.total.checked_add(operations)) {
-            Some(total) => self.total = total,
-            None => count.field.cannot_be(
+            Some(total) if total <= OPERATIONS_MAX => self.total = total,
+            _ => count.field.cannot_be(
                 &count.number.to_string(),
-                format_args!("up to {} operations over all phases", u64::MAX),
+                format_args!("up to {OPERATIONS_MAX} operations over all phases"),
             ),
         }
         operations

@@ -253,7 +253,12 @@ fn bad_imports_are_refused_with_file_and_row() {
         (
             ids,
             "origin,key,start_ms\n1,7,0\n4,8,1\n",
-            &["ops.csv", "no node 4", "small.toml:8:"],
+            &[
+                "ops.csv",
+                "row 2",
+                "`origin` is 4, not a node",
+                "small.toml:8:",
+            ],
         ),
         (
             ids,
@@ -316,6 +321,25 @@ fn bad_imports_are_refused_with_file_and_row() {
         &dir,
         &["--set", "network.ids=ids.parquet"],
         &["ids.parquet", "row 2", "key"],
+    );
+}
+
+/// Only when the ids are read is it known how many operations `each` makes.
+#[test]
+fn more_operations_than_can_be_numbered_are_refused() {
+    let dir = Dir::new();
+    let looking = "origin = \"each\"\ncount_each = 9_223_372_036_854_775_808\nparallel = 1\n";
+    let text = IMPORTED.replacen(
+        "kind = \"provide\"\ntrace = \"ops.csv\"\n",
+        "kind = \"lookup\"\n",
+        1,
+    );
+    dir.write("small.toml", format!("{text}{looking}"));
+    dir.write("ids.csv", "node,key\n1,10\n2,20\n");
+    refused(
+        &dir,
+        &[],
+        &["\"putting\" has too many operations", "small.toml:6:"],
     );
 }
 
