@@ -6,7 +6,7 @@
 
 mod distribution;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use kadsim_engine::record::{Kind, NodeRow, OperationRow};
 use rayon::prelude::*;
@@ -44,10 +44,20 @@ struct PhaseSummary {
     deadline_us: Option<u64>,
     planned: u64,
     in_time: u64,
+    /// Origins with all of their operations in time, and all origins.
     origins: (u64, u64),
-    /// Origins of the current network: all, and those with an operation that was late.
-    seen: HashSet<i64>,
-    late: HashSet<i64>,
+    /// Origins of the current network.
+    tallies: HashMap<i64, Tally>,
+}
+
+/// What became of the operations of an origin.
+#[derive(Default)]
+struct Tally {
+    in_time: u64,
+    /// Recorded, ended or not.
+    recorded: u64,
+    /// How many it should have had; told of phases that were cut off only.
+    planned: u64,
 }
 
 /// Statistics of a run.
@@ -81,8 +91,7 @@ impl Summary {
             planned: 0,
             in_time: 0,
             origins: (0, 0),
-            seen: HashSet::new(),
-            late: HashSet::new(),
+            tallies: HashMap::new(),
         };
         Self {
             names: phases.iter().map(|phase| phase.name.clone()).collect(),
@@ -95,10 +104,16 @@ impl Summary {
     pub fn end_phase(&mut self, phase: usize, planned: u64) {
         let phase = &mut self.phases[phase];
         phase.planned += planned;
-        phase.origins.0 += (phase.seen.len() - phase.late.len()) as u64;
-        phase.origins.1 += phase.seen.len() as u64;
-        phase.seen.clear();
-        phase.late.clear();
+        for (_, tally) in phase.tallies.drain() {
+            phase.origins.0 += u64::from(tally.in_time == tally.recorded.max(tally.planned));
+            phase.origins.1 += 1;
+        }
+    }
+
+    /// An operation was planned for this origin, in a phase that was cut off: some have not even started.
+    pub fn plan(&mut self, phase: usize, origin: i64) {
+        let tallies = &mut self.phases[phase].tallies;
+        tallies.entry(origin).or_default().planned += 1;
     }
 
     /// Counts an operation.
@@ -143,10 +158,9 @@ impl Summary {
                 .end_us
                 .is_some_and(|end_us| end_us - row.due_us <= deadline_us);
         phase.in_time += u64::from(in_time);
-        phase.seen.insert(row.origin);
-        if !in_time {
-            phase.late.insert(row.origin);
-        }
+        let tally = phase.tallies.entry(row.origin).or_default();
+        tally.recorded += 1;
+        tally.in_time += u64::from(in_time);
     }
 
     /// Counts nodes at the end of a phase, column by column in parallel.

@@ -5,6 +5,7 @@ mod interruption;
 mod small_networks;
 mod support;
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -231,6 +232,30 @@ fn json_names_a_folder_that_is_not_unicode() {
     let answer = Answer::new(command.output().unwrap()).ends(0);
     let document: Value = serde_json::from_str(&answer.stdout).unwrap();
     assert_eq!(document["path"], "a\u{fffd}/small");
+}
+
+/// An origin with an operation that never started is not in time with all of its operations.
+#[test]
+fn origins_of_a_phase_that_is_cut_off_are_in_time_only_with_all_of_their_operations() {
+    let dir = Dir::new();
+    let looking = "[[phase]]\nname = \"looking\"\nkind = \"lookup\"\norigin = { sample = 10 }\n\
+                   count_each = 3\nspread_ms = 100_000\nmax_ms = 50_000\ndeadline_ms = 50_000\n";
+    let head = support::SMALL.split("[[phase]]").next().unwrap();
+    dir.write("small.toml", format!("{head}{looking}"));
+    dir.kadsim(&["run", "small.toml"]).ends(1);
+    let operations = dir.table("out/small/operations.parquet");
+    let mut done: HashMap<String, u32> = HashMap::new();
+    for (origin, end) in operations
+        .values("origin")
+        .iter()
+        .zip(operations.numbers("end_ms"))
+    {
+        *done.entry(origin.to_string()).or_default() += u32::from(end.is_some());
+    }
+    let all = done.values().filter(|&&done| done == 3).count();
+    assert!(done.values().any(|done| (1..3).contains(done)), "{done:?}");
+    let summary: Value = serde_json::from_str(&dir.read("out/small/summary.json")).unwrap();
+    assert_eq!(summary["looking.origins_in_time"], all as f64 / 10.0);
 }
 
 #[test]

@@ -189,3 +189,30 @@ fn csv_and_parquet_give_the_same_run() {
     assert_eq!(nodes.len(), 200);
     assert_eq!((nodes[0], nodes[199]), (403.0, 1000.0));
 }
+
+#[test]
+fn a_key_that_a_trace_provides_twice_is_one_segment() {
+    let dir = Dir::new();
+    let getting = "[[phase]]\nname = \"getting\"\nkind = \"retrieve\"\norigin = \"one\"\n\
+                   count_each = 2\nsegments = \"putting\"\n";
+    dir.write("traced.toml", format!("{TRACED}{getting}"));
+    dir.write("ids.csv", "node,key\n5,1\n6,18446744073709551615\n");
+    dir.write(
+        "ops.csv",
+        "origin,key,start_ms\n5,9,0\n6,9,1\n5,8,2\n6,9,3\n",
+    );
+    dir.kadsim(&["run", "traced.toml", "--set", "phase.getting.count_each=3"])
+        .ends(2)
+        .says(&["3 segments", "provides 2"]);
+    dir.kadsim(&["run", "traced.toml"]).ends(0);
+    let operations = dir.table("out/traced/operations.parquet");
+    let rows = operations
+        .words("phase")
+        .into_iter()
+        .zip(operations.values("key"));
+    let mut keys: Vec<f64> = rows
+        .filter_map(|(phase, key)| (phase == "getting").then_some(key))
+        .collect();
+    keys.sort_by(f64::total_cmp);
+    assert_eq!(keys, [8.0, 9.0]);
+}

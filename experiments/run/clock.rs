@@ -1,0 +1,51 @@
+//! What the parts of a run cost this machine.
+
+use std::time::Instant;
+
+/// Wall and CPU time between two moments, and memory at the second.
+#[derive(Default)]
+pub(super) struct Clock {
+    begun: Option<(Instant, Option<u64>)>,
+}
+
+/// What passed between two moments.
+pub(super) struct Lap {
+    /// Wall time, µs.
+    pub(super) wall_us: u64,
+    /// CPU time of the process, µs, where the system tells.
+    pub(super) cpu_us: Option<u64>,
+    /// Resident memory at its end, bytes, where the system tells.
+    pub(super) resident_bytes: Option<u64>,
+}
+
+impl Clock {
+    pub(super) fn start(&mut self) {
+        self.begun = Some((Instant::now(), process().map(|(cpu_ms, _)| cpu_ms)));
+    }
+
+    /// What has passed since the clock was started; starts it anew.
+    pub(super) fn lap(&mut self) -> Lap {
+        let process = process();
+        let now = (Instant::now(), process.map(|(cpu_ms, _)| cpu_ms));
+        let begun = self.begun.replace(now).unwrap_or(now);
+        let cpu_ms = begun.1.zip(now.1);
+        Lap {
+            wall_us: (now.0 - begun.0).as_micros() as u64,
+            cpu_us: cpu_ms.map(|(from, to)| to.saturating_sub(from) * 1000),
+            resident_bytes: process.map(|(_, resident)| resident),
+        }
+    }
+}
+
+/// CPU time of this process so far, ms, and its resident memory, bytes, where the system tells.
+fn process() -> Option<(u64, u64)> {
+    let mut system = sysinfo::System::new().ok()?;
+    let pid = sysinfo::get_current_pid().ok()?;
+    let what = sysinfo::ProcessRefreshKind::nothing()
+        .with_memory()
+        .with_cpu()
+        .without_tasks();
+    system.refresh_processes_specifics(sysinfo::ProcessesToUpdate::Some(&[pid]), false, what);
+    let process = system.process(pid)?;
+    Some((process.accumulated_cpu_time(), process.memory()))
+}

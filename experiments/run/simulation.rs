@@ -1,0 +1,324 @@
+//! The networks of a run, one after the other, the phases of each, and what is recorded of them.
+
+use std::sync::atomic::Ordering;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use kadsim_engine::node::Row;
+use kadsim_engine::operation::Source;
+use kadsim_engine::random::network_seed;
+use kadsim_engine::record::{Kind, NodeRow, RoutingRow, TimingRow};
+use kadsim_systems::Network;
+use kadsim_systems::network::Progress;
+use kadsim_systems::step::Timings;
+use rayon::prelude::*;
+
+use super::Options;
+use super::clock::{Clock, Lap};
+use super::workload::Workload;
+use crate::file::{self, Experiment, Phase};
+use crate::inputs::{self, Inputs};
+use crate::output::Writers;
+use crate::summary::Summary;
+use crate::workload::SegmentKeys;
+
+/// Says that a run was stopped from outside.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub(super) struct Stopped;
+
+/// A run on its way.
+pub(super) struct Simulation<'a> {
+    experiment: &'a Experiment,
+    inputs: &'a Inputs,
+    options: &'a Options<'a>,
+    writers: Writers,
+    summary: Summary,
+    cut_off: Vec<String>,
+    clock: Clock,
+    /// Entries and non-empty buckets of each node's table, which does not change during a run.
+    sizes: Vec<(u32, u8)>,
+}
+
+impl<'a> Simulation<'a> {
+    pub(super) fn new(
+        experiment: &'a Experiment,
+        inputs: &'a Inputs,
+        options: &'a Options<'a>,
+        writers: Writers,
+    ) -> Self {
+        let perfect = experiment.lookup.beta.min(inputs.nodes);
+        Self {
+            experiment,
+            inputs,
+            options,
+            writers,
+            summary: Summary::new(&experiment.phases, perfect),
+            cut_off: Vec::new(),
+            clock: Clock::default(),
+            sizes: Vec::new(),
+        }
+    }
+
+    /// The tables, the summary, and the names of phases that were cut off.
+    pub(super) fn into_parts(self) -> (Writers, Summary, Vec<String>) {
+        (self.writers, self.summary, self.cut_off)
+    }
+
+    /// Every network, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`]; nodes that cannot be; a table that cannot be written.
+    pub(super) fn networks(&mut self) -> anyhow::Result<()> {
+        (0..self.experiment.networks).try_for_each(|network| self.network(network))
+    }
+
+    /// One network with all its phases.
+    fn network(&mut self, number: u32) -> anyhow::Result<()> {
+        let experiment = self.experiment;
+        self.clock.start();
+        let seed = network_seed(experiment.seed, number);
+        let mut network = Network::new(inputs::spec(experiment, self.inputs, seed))?;
+        network.recorded().network = number;
+        network.recorded().results = experiment.output.results;
+        network.activity().connections = experiment.output.tables.connections;
+        self.timing(number, "bootstrap", "spawn", 1)?;
+        network.bootstrap();
+        self.timing(number, "bootstrap", "tables", 1)?;
+        self.sizes = network.view_tables(|population, columns, _, tables| {
+            let size = |(row, &table)| tables.size(&population, Row(row as u32), table);
+            columns.tables.par_iter().enumerate().map(size).collect()
+        });
+        self.timing(number, "bootstrap", "sizes", 1)?;
+        if self.writers.wants_routing() {
+            self.routing(number, &mut network)?;
+        }
+        let mut provided: Vec<Option<SegmentKeys>> = Vec::new();
+        for place in 0..experiment.phases.len() {
+            let keys = self.phase(number, place, &mut network, &provided)?;
+            provided.push(keys);
+        }
+        Ok(())
+    }
+
+    /// One phase; returns what it provides.
+    fn phase(
+        &mut self,
+        number: u32,
+        place: usize,
+        network: &mut Network,
+        provided: &[Option<SegmentKeys>],
+    ) -> anyhow::Result<Option<SegmentKeys>> {
+        let phase = &self.experiment.phases[place];
+        let kind = kind(phase.kind);
+        if phase.reset_overhead {
+            network.reset_overhead();
+        }
+        let (experiment, inputs) = (self.experiment, self.inputs);
+        let workload =
+            |network: &mut Network| Workload::new(experiment, inputs, place, network, provided);
+        let Workload {
+            source,
+            total,
+            keys,
+        } = workload(network);
+        let bar = self.bar(number, phase, total);
+        // Made before anything has happened: a phase that is cut off leaves no trace of what it left out.
+        let all =
+            (phase.deadline_us.is_some() && phase.max_us.is_some()).then(|| workload(network));
+        network.begin_phase(place as u32, kind, source, phase.parallel, phase.max_us);
+        self.clock.start();
+        let mut progress = Progress::Going;
+        while progress == Progress::Going {
+            if self.options.interrupted.load(Ordering::Relaxed) {
+                return Err(Stopped.into());
+            }
+            progress = network.step();
+            self.take(network, &bar)?;
+        }
+        let cut = network.end_phase(total);
+        self.take(network, &bar)?;
+        self.timings(number, phase, &network.take_timings())?;
+        self.nodes(number, place as u32, network)?;
+        self.timing(number, &phase.name, "nodes", 1)?;
+        if let Some(all) = all.filter(|_| cut.is_cut) {
+            self.plan(place, all.source, network);
+        }
+        self.summary.end_phase(place, total);
+        if cut.is_cut {
+            self.cut_off.push(phase.name.clone());
+        }
+        bar.finish_and_clear();
+        Ok(if kind == Kind::Provide {
+            Some(keys)
+        } else {
+            None
+        })
+    }
+
+    /// Hands what was recorded to the tables and the summary.
+    fn take(&mut self, network: &mut Network, bar: &ProgressBar) -> anyhow::Result<()> {
+        let recorded = network.recorded();
+        self.writers.step(recorded)?;
+        recorded
+            .operations
+            .iter()
+            .for_each(|row| self.summary.operation(row));
+        bar.inc(recorded.operations.len() as u64);
+        recorded.clear();
+        Ok(())
+    }
+
+    /// Tells the summary which operations a phase that was cut off should have had.
+    fn plan(&mut self, place: usize, mut source: Box<dyn Source>, network: &mut Network) {
+        let summary = &mut self.summary;
+        network.view(|population, _, ids| {
+            while let Some(planned) = source.peek() {
+                summary.plan(place, ids.id(planned.origin, population.keys()));
+                source.advance();
+            }
+        });
+    }
+
+    /// Writes the routing tables.
+    fn routing(&mut self, number: u32, network: &mut Network) -> anyhow::Result<()> {
+        let writers = &mut self.writers;
+        network.view_tables(|population, columns, ids, tables| {
+            let (keys, mut rows) = (columns.keys, Vec::new());
+            let mut written = Ok(());
+            for owner in (0..keys.len() as u32).map(Row) {
+                let node = ids.id(owner, keys);
+                let mut write = |bucket: u32, peers: &[Row]| {
+                    peers.iter().enumerate().try_for_each(|(position, &peer)| {
+                        writers.routing(&RoutingRow {
+                            network: number,
+                            node,
+                            bucket: bucket as u8,
+                            position: position as u8,
+                            peer: ids.id(peer, keys),
+                        })
+                    })
+                };
+                let table = columns.tables[owner.index()];
+                tables.for_each_bucket(&population, owner, table, &mut rows, |bucket, peers| {
+                    if written.is_ok() {
+                        written = write(bucket, peers);
+                    }
+                });
+                if written.is_err() {
+                    break;
+                }
+            }
+            written
+        })?;
+        Ok(())
+    }
+
+    /// Writes and counts the nodes at the end of a phase.
+    fn nodes(&mut self, number: u32, phase: u32, network: &mut Network) -> anyhow::Result<()> {
+        const CHUNK: usize = 1 << 16;
+        let overhead_us = network.overhead_us();
+        let (writers, summary, sizes) = (&mut self.writers, &mut self.summary, &self.sizes);
+        network.view(|_, columns, ids| {
+            let row = |place: usize| {
+                let owner = Row(place as u32);
+                let activity = &columns.activity[place];
+                let (table_entries, buckets) = sizes[place];
+                NodeRow {
+                    network: number,
+                    phase,
+                    node: ids.id(owner, columns.keys),
+                    key: columns.keys[place].0,
+                    online: activity.is_online(),
+                    table_entries,
+                    buckets,
+                    contacts: u64::from(activity.contacts()),
+                    segments: u64::from(columns.stores[place].len),
+                    overhead_us: overhead_us * u64::from(activity.uses()),
+                }
+            };
+            let nodes = columns.keys.len();
+            let mut rows = Vec::with_capacity(CHUNK.min(nodes));
+            for start in (0..nodes).step_by(CHUNK) {
+                (start..nodes.min(start + CHUNK))
+                    .into_par_iter()
+                    .map(row)
+                    .collect_into_vec(&mut rows);
+                summary.nodes(phase as usize, &rows);
+                rows.iter().try_for_each(|row| writers.node(row))?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Writes how long the stages of a phase's steps took.
+    fn timings(&mut self, network: u32, phase: &Phase, timings: &Timings) -> anyhow::Result<()> {
+        for (stage, spent) in Timings::STAGES.iter().zip(timings.stages) {
+            self.writers.timing(&TimingRow {
+                network,
+                phase: phase.name.clone(),
+                system: (*stage).to_owned(),
+                wall_us: spent.as_micros() as u64,
+                cpu_us: None,
+                resident_bytes: None,
+                calls: timings.steps,
+            })?;
+        }
+        self.timing(network, &phase.name, "phase", 1)
+    }
+
+    /// Writes how long it is since the clock was started, and starts it anew.
+    fn timing(
+        &mut self,
+        network: u32,
+        phase: &str,
+        system: &str,
+        calls: u64,
+    ) -> anyhow::Result<()> {
+        let Lap {
+            wall_us,
+            cpu_us,
+            resident_bytes,
+        } = self.clock.lap();
+        let (phase, system) = (phase.to_owned(), system.to_owned());
+        self.writers.timing(&TimingRow {
+            network,
+            phase,
+            system,
+            wall_us,
+            cpu_us,
+            resident_bytes,
+            calls,
+        })?;
+        Ok(())
+    }
+
+    fn bar(&self, network: u32, phase: &Phase, total: u64) -> ProgressBar {
+        if !self.options.progress {
+            return ProgressBar::hidden();
+        }
+        let style =
+            "{prefix:>16} {bar:32} {human_pos:>12} of {human_len} {msg} {per_sec}, {eta} left";
+        let bar = ProgressBar::new(total).with_style(
+            ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        bar.set_prefix(match self.experiment.networks {
+            1 => phase.name.clone(),
+            _ => format!("{network}/{}", phase.name),
+        });
+        bar.set_message(match phase.kind {
+            file::Kind::Provide => "provides",
+            file::Kind::Lookup => "lookups",
+            file::Kind::Retrieve => "retrieves",
+        });
+        bar
+    }
+}
+
+fn kind(kind: file::Kind) -> Kind {
+    match kind {
+        file::Kind::Provide => Kind::Provide,
+        file::Kind::Lookup => Kind::Lookup,
+        file::Kind::Retrieve => Kind::Retrieve,
+    }
+}

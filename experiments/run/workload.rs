@@ -1,0 +1,121 @@
+//! The operations of a phase as the engine takes them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use kadsim_engine::key::Key;
+use kadsim_engine::node::Row;
+use kadsim_engine::operation::{Planned, Source};
+use kadsim_systems::Network;
+
+use crate::file::{self, Experiment, Origin, Work};
+use crate::import::TraceRow;
+use crate::inputs::Inputs;
+use crate::workload::{Drawn, Listed, Origins, Plan, SegmentKeys, Targets};
+
+/// Where the operations of a phase come from.
+pub(super) struct Workload {
+    pub(super) source: Box<dyn Source>,
+    /// How many operations there are.
+    pub(super) total: u64,
+    /// The different keys that they ask for: what they provide if they provide.
+    pub(super) keys: SegmentKeys,
+}
+
+impl Workload {
+    /// That of the phase at `place`, which starts now; `provided` is what the phases before it provide.
+    pub(super) fn new(
+        experiment: &Experiment,
+        inputs: &Inputs,
+        place: usize,
+        network: &mut Network,
+        provided: &[Option<SegmentKeys>],
+    ) -> Self {
+        let (origin, count, spread_us) = match experiment.phases[place].work {
+            Work::Trace { .. } => {
+                return Self::traced(inputs.traces[place].as_deref().unwrap_or_default(), network);
+            }
+            Work::Drawn {
+                origin,
+                count,
+                spread_us,
+                ..
+            } => (origin, count, spread_us),
+        };
+        let network_seed = network.seed();
+        Self::drawn(Plan {
+            network_seed,
+            phase: place as u32,
+            first: network.next_operation(),
+            nodes: inputs.nodes,
+            origins: match origin {
+                Origin::Random => Origins::Random,
+                Origin::Each => Origins::Each,
+                Origin::One => Origins::one(network_seed, inputs.nodes),
+                Origin::Sample(size) => Origins::sample(network_seed, size, inputs.nodes),
+                Origin::Node(id) => Origins::Listed(network.row(id).into_iter().collect()),
+            },
+            count,
+            targets: targets(&experiment.phases[place].work, network, provided),
+            start_us: network.now_us(),
+            spread_us,
+        })
+    }
+
+    fn drawn(plan: Plan) -> Self {
+        let total = plan.total();
+        let keys = SegmentKeys::Drawn {
+            network_seed: plan.network_seed,
+            first: plan.first,
+            count: total,
+        };
+        Self {
+            source: Box::new(Drawn::new(plan)),
+            total,
+            keys,
+        }
+    }
+
+    fn traced(rows: &[TraceRow], network: &mut Network) -> Self {
+        let (first, start_us) = (network.next_operation(), network.now_us());
+        let planned: Vec<Planned> = (first..)
+            .zip(rows)
+            .map(|(number, row)| Planned {
+                number,
+                // Every origin was found to be a node when the trace was read.
+                origin: network.row(row.origin).unwrap_or(Row(0)),
+                key: Key(row.key),
+                due_us: start_us.saturating_add(row.start_us),
+            })
+            .collect();
+        let mut seen = HashSet::new();
+        let keys = rows.iter().map(|row| Key(row.key));
+        let keys: Arc<[Key]> = keys.filter(|key| seen.insert(*key)).collect();
+        Self {
+            source: Box::new(Listed::new(planned)),
+            total: rows.len() as u64,
+            keys: SegmentKeys::Listed(keys),
+        }
+    }
+}
+
+fn targets(work: &Work, network: &mut Network, provided: &[Option<SegmentKeys>]) -> Targets {
+    let Work::Drawn {
+        keys,
+        segments,
+        draw,
+        ..
+    } = work
+    else {
+        return Targets::Random;
+    };
+    let segments = segments.and_then(|provide| provided.get(provide).cloned().flatten());
+    match (segments, keys) {
+        (Some(segments), _) => Targets::Segments(segments, *draw),
+        (None, file::Keys::Random) => Targets::Random,
+        (None, file::Keys::Nodes) => network.view(|population, _, ids| match ids.key_seed() {
+            Some(key_seed) => Targets::GeneratedNodes(key_seed),
+            None => Targets::ListedNodes(population.keys().into()),
+        }),
+    }
+}
