@@ -6,9 +6,9 @@ pub mod file;
 pub mod import;
 pub mod inputs;
 pub mod inspect;
-pub mod output;
+mod output;
 pub mod run;
-pub mod summary;
+mod summary;
 pub mod workload;
 
 pub use kadsim_engine as engine;

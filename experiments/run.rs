@@ -11,11 +11,13 @@ use std::time::Instant;
 use anyhow::Context;
 use serde_json::{Map, Value};
 
+pub use crate::output::FolderError;
+
 use self::simulation::{Simulation, Stopped};
 use crate::estimate::{self, estimate, human};
 use crate::file::{Experiment, Invalid, Loaded};
 use crate::inputs::{self, Inputs};
-use crate::output::{Folder, FolderError, Writers};
+use crate::output::{Folder, Writers};
 
 /// How to run, beside the experiment itself.
 pub struct Options<'a> {

@@ -248,28 +248,7 @@ impl<'a> Reader<'a> {
     fn origin(&self, field: &Field<'a>) -> Option<Origin> {
         let table = match &field.value.node {
             Node::Table(table) => table,
-            Node::String(text) => {
-                let found = match text.as_str() {
-                    "random" => Origin::Random,
-                    "one" => Origin::One,
-                    "each" => Origin::Each,
-                    _ => {
-                        let title = format!("`{}` cannot be \"{}\"", field.path, shown(text));
-                        let label = format!("allowed: {ORIGINS}");
-                        let error =
-                            field
-                                .report
-                                .sources
-                                .diagnostic(&field.value.span, title, label);
-                        let help = suggestion(text, ORIGIN_WORDS);
-                        field
-                            .report
-                            .push(help.into_iter().fold(error, Diagnostic::help));
-                        return None;
-                    }
-                };
-                return Some(found);
-            }
+            Node::String(text) => return origin_word(field, text),
             _ => {
                 field.table(ORIGINS);
                 return None;
@@ -407,6 +386,25 @@ impl<'a> Reader<'a> {
             error = error.help("with draw = \"independent\" segments may repeat");
         }
         section.report.push(error);
+    }
+}
+
+fn origin_word(field: &Field<'_>, text: &str) -> Option<Origin> {
+    match text {
+        "random" => Some(Origin::Random),
+        "one" => Some(Origin::One),
+        "each" => Some(Origin::Each),
+        _ => {
+            let title = format!("`{}` cannot be \"{}\"", field.path, shown(text));
+            let label = format!("allowed: {ORIGINS}");
+            let sources = field.report.sources;
+            let error = sources.diagnostic(&field.value.span, title, label);
+            let help = suggestion(text, ORIGIN_WORDS);
+            field
+                .report
+                .push(help.into_iter().fold(error, Diagnostic::help));
+            None
+        }
     }
 }
 
