@@ -3,10 +3,11 @@
 //! Results go to stdout; progress and diagnostics to stderr. Exit status 0: done; 1: the run failed, hit
 //! `max_ms`, or an `[[expect]]` does not hold; 2: wrong usage or invalid experiment; 130: interrupted.
 
+mod signals;
+
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use kadsim::estimate::{self, human};
@@ -14,6 +15,9 @@ use kadsim::file::{self, Invalid, Loaded};
 use kadsim::run::{self, Options, Report, RunError};
 use kadsim::{inputs, inspect};
 use serde_json::{Value, json};
+
+/// Exit status of a run that was asked to stop.
+const INTERRUPTED: u8 = 130;
 
 /// Simulates Kademlia networks of millions of nodes from an experiment file.
 #[derive(Parser)]
@@ -109,7 +113,7 @@ impl Failure {
             }
             Failure::Run(error) => {
                 let status = match error {
-                    RunError::Interrupted(_) => 130,
+                    RunError::Interrupted(_) => INTERRUPTED,
                     RunError::Failed { .. } => 1,
                     _ => 2,
                 };
@@ -182,23 +186,15 @@ fn check(args: &ExperimentArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
-
 fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
+    let interrupted = signals::watch().map_err(Failure::Other)?;
     let loaded = load(&args.experiment, args.seed)?;
-    // The second time, the process ends at once: the run stays `.partial`, as it would by a kill.
-    let on_interrupt = || {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    };
-    ctrlc::set_handler(on_interrupt).map_err(|error| Failure::Other(error.into()))?;
     let options = Options {
         out: args.out.clone(),
         threads: args.threads.map(usize::from),
         force: args.force,
         progress: !args.quiet && io::stderr().is_terminal(),
-        interrupted: &INTERRUPTED,
+        interrupted,
     };
     let report = run::run(&loaded, &options).map_err(Failure::Run)?;
     let status = complain(&report);

@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::support::{Answer, Dir};
+use super::support::{Answer, Dir, piped};
 
 /// Lookups for minutes, under the name of the small experiment.
 const LONG: &str = r#"schema = 1
@@ -23,8 +23,16 @@ spread_ms = 9_000_000_000
 
 /// Starts a long run and waits until it is well on its way.
 fn start_long(dir: &Dir, more: &[&str]) -> Child {
+    start(
+        dir,
+        &mut dir.command(&[&["run", "long.toml"], more].concat()),
+    )
+}
+
+/// As [`start_long`], by a command that runs `long.toml`.
+fn start(dir: &Dir, command: &mut Command) -> Child {
     dir.write("long.toml", LONG);
-    let mut child = dir.spawn(&[&["run", "long.toml"], more].concat());
+    let mut child = piped(command).spawn().unwrap();
     let begun = Instant::now();
     while !dir.path("out/small.partial/timings.parquet").exists() {
         if child.try_wait().unwrap().is_some() {
@@ -72,6 +80,35 @@ fn ctrl_c_leaves_readable_tables_that_say_so() {
     assert_eq!(dir.list("out"), ["small"]);
 }
 
+/// The system that shuts down and the terminal that is closed ask as Ctrl-C does.
+#[test]
+fn sigterm_and_sighup_end_a_run_as_ctrl_c_does() {
+    for name in ["-TERM", "-HUP"] {
+        let dir = Dir::new();
+        let child = start_long(&dir, &[]);
+        signal(&child, name);
+        Answer::new(child.wait_with_output().unwrap())
+            .ends(130)
+            .says(&["stopping", "interrupted", "out/small.partial"]);
+        let read = dir.table("out/small.partial/operations.parquet");
+        assert_eq!(read.complete.as_deref(), Some("false"), "{name}");
+    }
+}
+
+#[test]
+fn nohup_keeps_a_run_from_hanging_up() {
+    let dir = Dir::new();
+    let mut child = start(
+        &dir,
+        &mut dir.through("trap '' HUP; exec", &["run", "long.toml"]),
+    );
+    signal(&child, "-HUP");
+    thread::sleep(Duration::from_millis(300));
+    assert!(child.try_wait().unwrap().is_none(), "it has ended");
+    signal(&child, "-TERM");
+    Answer::new(child.wait_with_output().unwrap()).ends(130);
+}
+
 #[test]
 fn a_killed_run_does_not_look_finished() {
     let dir = Dir::new();
@@ -115,12 +152,14 @@ fn a_full_disk_is_1_and_earlier_runs_stay() {
     let dir = Dir::new();
     dir.kadsim(&["run", "small.toml"]).ends(0);
     let digest = dir.digest("out/small");
-    let script =
-        "trap '' XFSZ; ulimit -f 8; exec \"$0\" run small.toml --force --set network.nodes=5000";
-    let mut command = Command::new("bash");
-    command
-        .args(["-c", script, env!("CARGO_BIN_EXE_kadsim")])
-        .current_dir(dir.path(""));
+    let args = [
+        "run",
+        "small.toml",
+        "--force",
+        "--set",
+        "network.nodes=5000",
+    ];
+    let mut command = dir.through("trap '' XFSZ; ulimit -f 8; exec", &args);
     let answer = Answer::new(command.output().unwrap()).ends(1);
     answer.says(&["out/small.partial", ".parquet"]);
     assert_eq!(dir.list("out"), ["small", "small.partial"]);

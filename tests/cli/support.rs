@@ -74,12 +74,19 @@ impl Dir {
         Answer::new(self.command(args).output().unwrap())
     }
 
+    /// As [`Self::command`], after what the shell does by `script`.
+    pub fn through(&self, script: &str, args: &[&str]) -> Command {
+        let script = format!("{script} \"$0\" \"$@\"");
+        let mut command = Command::new("bash");
+        command
+            .args(["-c", &script, env!("CARGO_BIN_EXE_kadsim")])
+            .args(args)
+            .current_dir(self.0.path());
+        command
+    }
+
     pub fn spawn(&self, args: &[&str]) -> Child {
-        self.command(args)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap()
+        piped(&mut self.command(args)).spawn().unwrap()
     }
 
     /// Names of what lies in the folder `name`, in order; nothing if it is not there.
@@ -101,6 +108,11 @@ impl Dir {
     pub fn table(&self, name: &str) -> Table {
         Table::read(&self.path(name))
     }
+}
+
+/// The command with its output kept.
+pub fn piped(command: &mut Command) -> &mut Command {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped())
 }
 
 /// What a call said, and how it ended.

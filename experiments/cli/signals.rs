@@ -1,0 +1,55 @@
+//! What asks a run to stop: Ctrl-C, the end of the terminal, the system that shuts down.
+//!
+//! The first time, the run is told, and closes its tables at the next chance. The second time, the process
+//! ends at once: the run stays `.partial`, as it would by a kill.
+
+use std::io::{self, IsTerminal, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::Context;
+
+use super::INTERRUPTED;
+
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
+/// Watches SIGINT, SIGTERM and SIGHUP from now on; what is returned is set when one of them comes.
+///
+/// # Errors
+///
+/// The system refuses, or signals are watched already.
+pub(super) fn watch() -> anyhow::Result<&'static AtomicBool> {
+    unless_hangups_are_ignored(|| ctrlc::set_handler(on_signal))
+        .context("cannot watch for Ctrl-C")?;
+    Ok(&STOPPING)
+}
+
+fn on_signal() {
+    if STOPPING.swap(true, Ordering::Relaxed) {
+        std::process::exit(i32::from(INTERRUPTED));
+    }
+    let mut stderr = io::stderr();
+    // A terminal may show a progress bar in the line that the cursor is in.
+    let start = if stderr.is_terminal() { "\r\x1b[K" } else { "" };
+    let _ = writeln!(stderr, "{start}stopping… (again: at once)");
+}
+
+/// Lets `set` set handlers, but not for SIGHUP where whoever started the process had it ignored: that is
+/// what `nohup` is for.
+#[cfg(unix)]
+fn unless_hangups_are_ignored<T>(set: impl FnOnce() -> T) -> T {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+
+    // SAFETY: to ignore a signal or to handle it by default runs no code of this process.
+    let handle = |handler: SigHandler| unsafe { signal(Signal::SIGHUP, handler) };
+    let before = handle(SigHandler::SigIgn);
+    let done = set();
+    if let Ok(SigHandler::SigIgn) = before {
+        let _ = handle(SigHandler::SigIgn);
+    }
+    done
+}
+
+#[cfg(not(unix))]
+fn unless_hangups_are_ignored<T>(set: impl FnOnce() -> T) -> T {
+    set()
+}
