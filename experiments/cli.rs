@@ -12,8 +12,10 @@ use std::process::ExitCode;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use kadsim::estimate::{self, human};
 use kadsim::file::{self, Invalid, Loaded};
+use kadsim::inputs::{self, InputError};
+use kadsim::inspect;
 use kadsim::run::{self, Options, Report, RunError};
-use kadsim::{inputs, inspect};
+use kadsim::watch::Watch;
 use serde_json::{Value, json};
 
 /// Exit status of a run that was asked to stop.
@@ -96,9 +98,16 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Whether the terminal takes text and nothing else.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
 /// Why a command has no result.
 enum Failure {
     Invalid(Invalid),
+    /// Asked to stop before there was anything to leave.
+    Stopped,
     Run(RunError),
     Io(io::Error),
     Other(anyhow::Error),
@@ -106,11 +115,14 @@ enum Failure {
 
 impl Failure {
     fn describe(&self) -> (String, u8) {
-        let color = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let color = io::stderr().is_terminal() && !plain && !is_dumb();
         match self {
-            Failure::Invalid(invalid) | Failure::Run(RunError::Invalid(invalid)) => {
-                (invalid.render(color), 2)
-            }
+            Failure::Invalid(invalid) => (invalid.render(color), 2),
+            Failure::Stopped => (
+                "error: interrupted before the run began".to_owned(),
+                INTERRUPTED,
+            ),
             Failure::Run(error) => {
                 let status = match error {
                     RunError::Interrupted(_) => INTERRUPTED,
@@ -121,6 +133,15 @@ impl Failure {
             }
             Failure::Io(error) => (format!("error: cannot write to stdout: {error}"), 1),
             Failure::Other(error) => (format!("error: {error:#}"), 2),
+        }
+    }
+}
+
+impl From<InputError> for Failure {
+    fn from(error: InputError) -> Self {
+        match error {
+            InputError::Invalid(invalid) => Self::Invalid(invalid),
+            InputError::Stopped(_) => Self::Stopped,
         }
     }
 }
@@ -158,7 +179,7 @@ fn load(args: &ExperimentArgs, seed: Option<u64>) -> Result<Loaded, Failure> {
 
 fn check(args: &ExperimentArgs) -> Result<ExitCode, Failure> {
     let loaded = load(args, None)?;
-    let inputs = inputs::read(&loaded).map_err(Failure::Invalid)?;
+    let inputs = inputs::read(&loaded, Watch::NOBODY)?;
     let need = estimate::estimate(&loaded.experiment, &inputs);
     let has = estimate::machine_memory();
     let parts = [
@@ -189,14 +210,18 @@ fn check(args: &ExperimentArgs) -> Result<ExitCode, Failure> {
 fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let interrupted = signals::watch().map_err(Failure::Other)?;
     let loaded = load(&args.experiment, args.seed)?;
+    let watch = Watch {
+        progress: !args.quiet && io::stderr().is_terminal() && !is_dumb(),
+        interrupted,
+    };
+    let inputs = inputs::read(&loaded, watch)?;
     let options = Options {
         out: args.out.clone(),
         threads: args.threads.map(usize::from),
         force: args.force,
-        progress: !args.quiet && io::stderr().is_terminal(),
-        interrupted,
+        watch,
     };
-    let report = run::run(&loaded, &options).map_err(Failure::Run)?;
+    let report = run::run(&loaded.experiment, &inputs, &options).map_err(Failure::Run)?;
     let status = complain(&report);
     let text = match (args.json, args.quiet) {
         (true, _) => document(&loaded, &report),

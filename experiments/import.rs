@@ -3,7 +3,7 @@
 //! Reads columns by name, in any order, and leaves others alone. Integers may be of any width that holds
 //! the values (pandas writes keys below 2^63 as int64). Keys are 64 bits wide; longer ids are not read.
 //! Every error names the file and, where there is one, the row (the first row of data is row 1) and the
-//! value. Cost: one pass, and a sort of the ids to find doubles.
+//! value. Between two batches of rows somebody may ask to stop. Cost: one pass, and a sort of the ids to find doubles.
 
 mod columns;
 mod error;
@@ -15,6 +15,7 @@ use std::path::Path;
 pub use self::error::ImportError;
 
 use self::columns::{Type, read_columns};
+use crate::watch::Watch;
 
 /// Most rows of an imported file: node rows are 32 bits wide, and one bit stays free.
 pub const MAX_ROWS: u64 = 1 << 31;
@@ -37,9 +38,10 @@ pub struct TraceRow {
 ///
 /// # Errors
 /// Any [`ImportError`]; no rows at all is one.
-pub fn read_ids(path: &Path) -> Result<Vec<(i64, u64)>, ImportError> {
+pub fn read_ids(path: &Path, watch: Watch<'_>) -> Result<Vec<(i64, u64)>, ImportError> {
     let mut ids = Vec::new();
     read_columns(path, ["node", "key"], [Type::Integer; 2], &mut |batch| {
+        watch.go_on()?;
         for i in 0..batch.rows {
             ids.push((batch.integer(0, i)?, batch.key(1, i)?));
         }
@@ -62,10 +64,12 @@ pub fn read_ids(path: &Path) -> Result<Vec<(i64, u64)>, ImportError> {
 pub fn read_trace(
     path: &Path,
     is_node: impl Fn(i64) -> bool,
+    watch: Watch<'_>,
 ) -> Result<Vec<TraceRow>, ImportError> {
     let mut trace = Vec::new();
     let types = [Type::Integer, Type::Integer, Type::Number];
     read_columns(path, ["origin", "key", "start_ms"], types, &mut |batch| {
+        watch.go_on()?;
         for i in 0..batch.rows {
             let origin = batch.integer(0, i)?;
             if !is_node(origin) {

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use indicatif::ProgressBar;
 use kadsim_engine::key::Key;
 use kadsim_engine::link::{Fault, UniformLink};
 use kadsim_engine::random::Probability;
@@ -17,6 +18,7 @@ use crate::file::{
 };
 use crate::import::{self, TraceRow};
 use crate::summary;
+use crate::watch::{Stopped, Watch};
 
 /// The nodes and traces of an experiment.
 pub struct Inputs {
@@ -30,15 +32,28 @@ pub struct Inputs {
     pub operations: Vec<u64>,
 }
 
+/// Why an experiment has no inputs.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    /// The experiment is invalid.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// Somebody has asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+}
+
 /// Reads ids and traces, and checks what depends on them.
 ///
 /// # Errors
 ///
-/// Everything that is wrong, at once, each with its place in the experiment file.
-pub fn read(loaded: &Loaded) -> Result<Inputs, Invalid> {
+/// Everything that is wrong, at once, each with its place in the experiment file; or somebody has asked to
+/// stop.
+pub fn read(loaded: &Loaded, watch: Watch<'_>) -> Result<Inputs, InputError> {
     let experiment = &loaded.experiment;
     let mut reader = Reader {
         experiment,
+        watch,
         sources: &loaded.sources,
         errors: Vec::new(),
     };
@@ -59,6 +74,7 @@ pub fn read(loaded: &Loaded) -> Result<Inputs, Invalid> {
         reader.segments(phase, nodes.count, &traces, &operations);
     }
     reader.metrics();
+    watch.go_on()?;
     Invalid::merge(reader.errors)?;
     Ok(Inputs {
         ids: nodes.ids,
@@ -89,6 +105,7 @@ impl Nodes {
 struct Reader<'a> {
     experiment: &'a Experiment,
     sources: &'a Sources,
+    watch: Watch<'a>,
     errors: Vec<Invalid>,
 }
 
@@ -96,6 +113,11 @@ impl Reader<'_> {
     fn error(&mut self, span: &Span, title: String, label: impl Into<String>) {
         self.errors
             .push(self.sources.error(span, title, label.into()));
+    }
+
+    /// Shows that a file is being read.
+    fn reading(&self, path: &Path) -> ProgressBar {
+        self.watch.busy(format!("reading {}", path.display()))
     }
 
     fn nodes(&mut self) -> Nodes {
@@ -106,20 +128,25 @@ impl Reader<'_> {
         };
         match &self.experiment.network.size {
             Population::Generated(count) => nodes.count = Some(*count),
-            Population::Imported { path, span, .. } => match import::read_ids(path) {
-                Ok(rows) => {
-                    nodes.count = u32::try_from(rows.len()).ok();
-                    nodes.known = rows.iter().map(|(id, _)| *id).collect();
-                    nodes.ids = Some(rows.into_iter().map(|(id, key)| (id, Key(key))).collect());
+            Population::Imported { path, span, .. } => {
+                let _line = self.reading(path);
+                match import::read_ids(path, self.watch) {
+                    Ok(rows) => {
+                        nodes.count = u32::try_from(rows.len()).ok();
+                        nodes.known = rows.iter().map(|(id, _)| *id).collect();
+                        let key = |(id, key)| (id, Key(key));
+                        nodes.ids = Some(rows.into_iter().map(key).collect());
+                    }
+                    Err(error) => self.error(span, error.to_string(), "named here"),
                 }
-                Err(error) => self.error(span, error.to_string(), "named here"),
-            },
+            }
         }
         nodes
     }
 
     fn trace(&mut self, path: &Path, span: &Span, nodes: &Nodes) -> Option<Arc<[TraceRow]>> {
-        match import::read_trace(path, |id| nodes.has(id)) {
+        let _line = self.reading(path);
+        match import::read_trace(path, |id| nodes.has(id), self.watch) {
             Ok(rows) => Some(rows.into()),
             Err(error) => {
                 self.error(span, error.to_string(), "named here");

@@ -9,6 +9,7 @@ pub mod inspect;
 mod output;
 pub mod run;
 mod summary;
+pub mod watch;
 pub mod workload;
 
 pub use kadsim_engine as engine;

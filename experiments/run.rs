@@ -5,7 +5,6 @@ mod simulation;
 mod workload;
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -13,11 +12,12 @@ use serde_json::{Map, Value};
 
 pub use crate::output::FolderError;
 
-use self::simulation::{Simulation, Stopped};
+use self::simulation::Simulation;
 use crate::estimate::{self, estimate, human};
-use crate::file::{Experiment, Invalid, Loaded};
-use crate::inputs::{self, Inputs};
+use crate::file::Experiment;
+use crate::inputs::Inputs;
 use crate::output::{Folder, Writers};
+use crate::watch::{Stopped, Watch};
 
 /// How to run, beside the experiment itself.
 pub struct Options<'a> {
@@ -27,18 +27,13 @@ pub struct Options<'a> {
     pub threads: Option<usize>,
     /// Whether a finished run may be replaced.
     pub force: bool,
-    /// Whether a progress bar is shown on stderr.
-    pub progress: bool,
-    /// Set from outside to stop the run.
-    pub interrupted: &'a AtomicBool,
+    /// Who watches.
+    pub watch: Watch<'a>,
 }
 
 /// Why a run has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The experiment is invalid.
-    #[error("{0}")]
-    Invalid(#[from] Invalid),
     /// The run cannot begin.
     #[error("{0}")]
     Folder(#[from] FolderError),
@@ -103,16 +98,18 @@ pub struct Report {
     pub seconds: f64,
 }
 
-/// Runs the experiment.
+/// Runs the experiment with what it reads beside its file.
 ///
 /// # Errors
 ///
 /// See [`RunError`]. Whatever happens, a folder that has the run's name holds a finished run.
-pub fn run(loaded: &Loaded, options: &Options) -> Result<Report, RunError> {
+pub fn run(
+    experiment: &Experiment,
+    inputs: &Inputs,
+    options: &Options,
+) -> Result<Report, RunError> {
     let begun = Instant::now();
-    let experiment = &loaded.experiment;
-    let inputs = inputs::read(loaded)?;
-    let need = estimate(experiment, &inputs).total();
+    let need = estimate(experiment, inputs).total();
     let has = estimate::machine_memory();
     if need > has {
         return Err(RunError::Memory {
@@ -137,7 +134,7 @@ pub fn run(loaded: &Loaded, options: &Options) -> Result<Report, RunError> {
         .num_threads(options.threads.unwrap_or(0))
         .build()
         .map_err(|error| failed(error.into()))?;
-    pool.install(|| record(experiment, &inputs, options, folder, begun))
+    pool.install(|| record(experiment, inputs, options.watch, folder, begun))
         .map_err(failed)
 }
 
@@ -145,13 +142,13 @@ pub fn run(loaded: &Loaded, options: &Options) -> Result<Report, RunError> {
 fn record(
     experiment: &Experiment,
     inputs: &Inputs,
-    options: &Options,
+    watch: Watch<'_>,
     folder: Folder,
     begun: Instant,
 ) -> anyhow::Result<Report> {
     folder.write("resolved.toml", &experiment.to_toml())?;
     let writers = Writers::create(&folder, experiment)?;
-    let mut simulation = Simulation::new(experiment, inputs, options, writers);
+    let mut simulation = Simulation::new(experiment, inputs, watch, writers);
     let simulated = simulation.networks();
     let (writers, summary, cut_off) = simulation.into_parts();
     let summary = summary.to_json();

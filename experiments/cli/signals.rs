@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 
-use super::INTERRUPTED;
+use super::{INTERRUPTED, is_dumb};
 
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
@@ -29,7 +29,8 @@ fn on_signal() {
     }
     let mut stderr = io::stderr();
     // A terminal may show a progress bar in the line that the cursor is in.
-    let start = if stderr.is_terminal() { "\r\x1b[K" } else { "" };
+    let is_drawn = stderr.is_terminal() && !is_dumb();
+    let start = if is_drawn { "\r\x1b[K" } else { "" };
     let _ = writeln!(stderr, "{start}stopping… (again: at once)");
 }
 

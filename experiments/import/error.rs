@@ -6,10 +6,14 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use super::MAX_ROWS;
+use crate::watch::Stopped;
 
 /// Why a file of node ids or a trace is not taken. Rows count from 1.
 #[derive(Debug, Error)]
 pub enum ImportError {
+    /// Somebody has asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
     /// It cannot be opened or read.
     #[error("{}: {source}", path.display())]
     Io {

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int8Array, Int64Array, RecordBatch, StringArray,
@@ -51,7 +52,11 @@ fn f64s(values: &[f64]) -> ArrayRef {
 }
 
 fn read_trace(path: &Path) -> Result<Vec<TraceRow>, ImportError> {
-    super::read_trace(path, |_| true)
+    super::read_trace(path, |_| true, Watch::NOBODY)
+}
+
+fn read_ids(path: &Path) -> Result<Vec<(i64, u64)>, ImportError> {
+    super::read_ids(path, Watch::NOBODY)
 }
 
 #[track_caller]
@@ -156,7 +161,7 @@ fn every_microsecond_survives_and_a_fourth_decimal_does_not() {
 fn an_origin_that_is_no_node_is_named_with_its_row() {
     let folder = Folder::new();
     let path = folder.text("t.csv", "origin,key,start_ms\n1,1,9\n-4,1,5\n7,1,0\n");
-    let result = super::read_trace(&path, |id| id == 1);
+    let result = super::read_trace(&path, |id| id == 1, Watch::NOBODY);
     fails(
         result,
         &path,
@@ -329,6 +334,22 @@ fn more_rows_than_32_bits_minus_one_are_refused() {
         .unwrap();
     let result = wanted.hand_on(&batch, &mut before, &mut |_| Ok(()));
     fails(result, wanted.path, "more than 2147483648 rows");
+}
+
+#[test]
+fn reading_stops_when_somebody_asks() {
+    let folder = Folder::new();
+    let asked = AtomicBool::new(true);
+    let watch = Watch {
+        interrupted: &asked,
+        ..Watch::NOBODY
+    };
+    let path = folder.text("ids.csv", "node,key\n1,2\n");
+    let stopped = super::read_ids(&path, watch);
+    assert!(matches!(stopped, Err(ImportError::Stopped(_))));
+    let path = folder.text("ops.csv", "origin,key,start_ms\n1,2,0\n");
+    let stopped = super::read_trace(&path, |_| true, watch);
+    assert!(matches!(stopped, Err(ImportError::Stopped(_))));
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! The networks of a run, one after the other, the phases of each, and what is recorded of them.
 
-use std::sync::atomic::Ordering;
-
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Source;
 use kadsim_engine::random::network_seed;
@@ -12,25 +10,20 @@ use kadsim_systems::network::Progress;
 use kadsim_systems::step::Timings;
 use rayon::prelude::*;
 
-use super::Options;
 use super::clock::{Clock, Lap};
 use super::workload::Workload;
 use crate::file::{self, Experiment, Phase};
 use crate::inputs::{self, Inputs};
 use crate::output::Writers;
 use crate::summary::Summary;
+use crate::watch::Watch;
 use crate::workload::SegmentKeys;
-
-/// Says that a run was stopped from outside.
-#[derive(Debug, thiserror::Error)]
-#[error("interrupted")]
-pub(super) struct Stopped;
 
 /// A run on its way.
 pub(super) struct Simulation<'a> {
     experiment: &'a Experiment,
     inputs: &'a Inputs,
-    options: &'a Options<'a>,
+    watch: Watch<'a>,
     writers: Writers,
     summary: Summary,
     cut_off: Vec<String>,
@@ -43,14 +36,14 @@ impl<'a> Simulation<'a> {
     pub(super) fn new(
         experiment: &'a Experiment,
         inputs: &'a Inputs,
-        options: &'a Options<'a>,
+        watch: Watch<'a>,
         writers: Writers,
     ) -> Self {
         let perfect = experiment.lookup.beta.min(inputs.nodes);
         Self {
             experiment,
             inputs,
-            options,
+            watch,
             writers,
             summary: Summary::new(&experiment.phases, perfect),
             cut_off: Vec::new(),
@@ -68,14 +61,30 @@ impl<'a> Simulation<'a> {
     ///
     /// # Errors
     ///
-    /// [`Stopped`]; nodes that cannot be; a table that cannot be written.
+    /// [`crate::watch::Stopped`]; nodes that cannot be; a table that cannot be written.
     pub(super) fn networks(&mut self) -> anyhow::Result<()> {
         (0..self.experiment.networks).try_for_each(|network| self.network(network))
     }
 
     /// One network with all its phases.
     fn network(&mut self, number: u32) -> anyhow::Result<()> {
+        let mut network = self.bootstrap(number)?;
+        if self.writers.wants_routing() {
+            self.routing(number, &mut network)?;
+        }
+        let mut provided: Vec<Option<SegmentKeys>> = Vec::new();
+        for place in 0..self.experiment.phases.len() {
+            let keys = self.phase(number, place, &mut network, &provided)?;
+            provided.push(keys);
+        }
+        Ok(())
+    }
+
+    /// The network before its first phase: its nodes with full tables.
+    fn bootstrap(&mut self, number: u32) -> anyhow::Result<Network> {
         let experiment = self.experiment;
+        let nodes = HumanCount(u64::from(self.inputs.nodes));
+        let _line = self.watch.busy(format!("bootstrapping {nodes} nodes"));
         self.clock.start();
         let seed = network_seed(experiment.seed, number);
         let mut network = Network::new(inputs::spec(experiment, self.inputs, seed))?;
@@ -83,22 +92,17 @@ impl<'a> Simulation<'a> {
         network.recorded().results = experiment.output.results;
         network.activity().connections = experiment.output.tables.connections;
         self.timing(number, "bootstrap", "spawn", 1)?;
+        self.watch.go_on()?;
         network.bootstrap();
         self.timing(number, "bootstrap", "tables", 1)?;
+        self.watch.go_on()?;
         self.sizes = network.view_tables(|population, columns, _, tables| {
             let size = |(row, &table)| tables.size(&population, Row(row as u32), table);
             columns.tables.par_iter().enumerate().map(size).collect()
         });
         self.timing(number, "bootstrap", "sizes", 1)?;
-        if self.writers.wants_routing() {
-            self.routing(number, &mut network)?;
-        }
-        let mut provided: Vec<Option<SegmentKeys>> = Vec::new();
-        for place in 0..experiment.phases.len() {
-            let keys = self.phase(number, place, &mut network, &provided)?;
-            provided.push(keys);
-        }
-        Ok(())
+        self.watch.go_on()?;
+        Ok(network)
     }
 
     /// One phase; returns what it provides.
@@ -130,9 +134,7 @@ impl<'a> Simulation<'a> {
         self.clock.start();
         let mut progress = Progress::Going;
         while progress == Progress::Going {
-            if self.options.interrupted.load(Ordering::Relaxed) {
-                return Err(Stopped.into());
-            }
+            self.watch.go_on()?;
             progress = network.step();
             self.take(network, &bar)?;
         }
@@ -148,7 +150,6 @@ impl<'a> Simulation<'a> {
         if cut.is_cut {
             self.cut_off.push(phase.name.clone());
         }
-        bar.finish_and_clear();
         Ok(if kind == Kind::Provide {
             Some(keys)
         } else {
@@ -182,11 +183,13 @@ impl<'a> Simulation<'a> {
 
     /// Writes the routing tables.
     fn routing(&mut self, number: u32, network: &mut Network) -> anyhow::Result<()> {
-        let writers = &mut self.writers;
+        let _line = self.watch.busy("writing the routing tables".to_owned());
+        let (watch, writers) = (self.watch, &mut self.writers);
         network.view_tables(|population, columns, ids, tables| {
             let (keys, mut rows) = (columns.keys, Vec::new());
             let mut written = Ok(());
             for owner in (0..keys.len() as u32).map(Row) {
+                watch.go_on()?;
                 let node = ids.id(owner, keys);
                 let mut write = |bucket: u32, peers: &[Row]| {
                     peers.iter().enumerate().try_for_each(|(position, &peer)| {
@@ -209,9 +212,8 @@ impl<'a> Simulation<'a> {
                     break;
                 }
             }
-            written
-        })?;
-        Ok(())
+            Ok(written?)
+        })
     }
 
     /// Writes and counts the nodes at the end of a phase.
@@ -219,6 +221,7 @@ impl<'a> Simulation<'a> {
         const CHUNK: usize = 1 << 16;
         let overhead_us = network.overhead_us();
         let (writers, summary, sizes) = (&mut self.writers, &mut self.summary, &self.sizes);
+        let watch = self.watch;
         network.view(|_, columns, ids| {
             let row = |place: usize| {
                 let owner = Row(place as u32);
@@ -240,6 +243,7 @@ impl<'a> Simulation<'a> {
             let nodes = columns.keys.len();
             let mut rows = Vec::with_capacity(CHUNK.min(nodes));
             for start in (0..nodes).step_by(CHUNK) {
+                watch.go_on()?;
                 (start..nodes.min(start + CHUNK))
                     .into_par_iter()
                     .map(row)
@@ -294,24 +298,10 @@ impl<'a> Simulation<'a> {
     }
 
     fn bar(&self, network: u32, phase: &Phase, total: u64) -> ProgressBar {
-        if !self.options.progress {
-            return ProgressBar::hidden();
+        match self.experiment.networks {
+            1 => self.watch.bar(&phase.name, total),
+            _ => self.watch.bar(&format!("{network}/{}", phase.name), total),
         }
-        let style =
-            "{prefix:>16} {bar:32} {human_pos:>12} of {human_len} {msg} {per_sec}, {eta} left";
-        let bar = ProgressBar::new(total).with_style(
-            ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()),
-        );
-        bar.set_prefix(match self.experiment.networks {
-            1 => phase.name.clone(),
-            _ => format!("{network}/{}", phase.name),
-        });
-        bar.set_message(match phase.kind {
-            file::Kind::Provide => "provides",
-            file::Kind::Lookup => "lookups",
-            file::Kind::Retrieve => "retrieves",
-        });
-        bar
     }
 }
 

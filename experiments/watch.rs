@@ -1,0 +1,158 @@
+//! Who watches a run: sees on a terminal how far it is, and may ask it to stop.
+//!
+//! What is shown is one line of stderr that fits into 60 columns and is gone when its part is done.
+
+use std::fmt::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use indicatif::{HumanCount, ProgressBar, ProgressFinish, ProgressState, ProgressStyle};
+
+/// Time between two pictures of a line that nobody else moves on.
+const TICK: Duration = Duration::from_millis(100);
+/// How long a phase must be at work before its speed means anything.
+const SETTLED: Duration = Duration::from_secs(1);
+/// Longest name of a phase that is shown whole, in characters: so that the line fits into 60 columns.
+const NAME_CHARS_MAX: usize = 11;
+/// Largest total beside which the number of operations done is shown, and not the share.
+const COUNTED_MAX: u64 = 999_999;
+/// Largest total that is shown.
+const SHOWN_MAX: u64 = 99_999_999;
+
+/// Says that a run was asked to stop.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+pub struct Stopped;
+
+/// The one who watches.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch<'a> {
+    /// Whether to show on stderr how far the run is.
+    pub progress: bool,
+    /// Set from outside to stop the run.
+    pub interrupted: &'a AtomicBool,
+}
+
+impl Watch<'static> {
+    /// Nobody: nothing is shown, nothing is stopped.
+    pub const NOBODY: Self = {
+        static NEVER: AtomicBool = AtomicBool::new(false);
+        Self {
+            progress: false,
+            interrupted: &NEVER,
+        }
+    };
+}
+
+impl Watch<'_> {
+    /// Asks whether to go on.
+    ///
+    /// # Errors
+    ///
+    /// [`Stopped`]: somebody has asked to stop.
+    pub fn go_on(self) -> Result<(), Stopped> {
+        match self.interrupted.load(Ordering::Relaxed) {
+            true => Err(Stopped),
+            false => Ok(()),
+        }
+    }
+
+    /// Shows what takes a while, nobody knows how long, until the line is dropped.
+    pub(crate) fn busy(self, what: String) -> ProgressBar {
+        let line = self.line(ProgressBar::new_spinner(), "{spinner} {wide_msg}");
+        line.set_message(what);
+        line
+    }
+
+    /// Shows how many operations of a phase are done, until the bar is dropped.
+    pub(crate) fn bar(self, name: &str, total: u64) -> ProgressBar {
+        let line = self.line(ProgressBar::new(total), "{prefix} {wide_bar} {status}");
+        line.set_prefix(shortened(name));
+        line
+    }
+
+    fn line(self, line: ProgressBar, template: &str) -> ProgressBar {
+        if !self.progress {
+            return ProgressBar::hidden();
+        }
+        let style = ProgressStyle::with_template(template)
+            .unwrap_or_else(|error| unreachable!("{error}"))
+            .with_key("status", |state: &ProgressState, out: &mut dyn Write| {
+                let speed = (state.elapsed() >= SETTLED).then(|| (state.per_sec(), state.eta()));
+                let total = state.len().unwrap_or(state.pos());
+                // Writing to a string does not fail.
+                let _ = out.write_str(&status(state.pos(), total, speed));
+            });
+        let line = line.with_style(style).with_finish(ProgressFinish::AndClear);
+        line.enable_steady_tick(TICK);
+        line
+    }
+}
+
+/// How far a phase is; `speed` is operations a second, and how long it will still take.
+fn status(done: u64, total: u64, speed: Option<(f64, Duration)>) -> String {
+    let share = 100.0 * done as f64 / total as f64;
+    let mut text = if total <= COUNTED_MAX {
+        format!("{} of {}", HumanCount(done), HumanCount(total))
+    } else if total <= SHOWN_MAX {
+        format!("{share:.1} % of {}", HumanCount(total))
+    } else {
+        format!("{share:.3} %")
+    };
+    if let Some((per_second, left)) = speed.filter(|_| done > 0) {
+        let rate = HumanCount(per_second.round() as u64);
+        text += &format!(", {rate}/s, {} left", duration(left));
+    }
+    text
+}
+
+/// A time in its largest unit that makes it a number of two digits or so.
+fn duration(time: Duration) -> String {
+    const UNITS: [(&str, u64); 4] = [("s", 1), ("min", 60), ("h", 3600), ("d", 86_400)];
+    let seconds = time.as_secs();
+    let mut units = UNITS.iter().map(|(unit, length)| (seconds / length, unit));
+    match units.find(|(number, _)| *number < 100) {
+        // What is left is never nothing.
+        Some((number, unit)) => format!("{} {unit}", number.max(1)),
+        None => "months".to_owned(),
+    }
+}
+
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= NAME_CHARS_MAX {
+        return name.to_owned();
+    }
+    let start: String = name.chars().take(NAME_CHARS_MAX - 1).collect();
+    start + "…"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_fits_into_60_columns() {
+        let name = shortened("a-name-that-goes-on-and-on");
+        assert_eq!(name.chars().count(), NAME_CHARS_MAX);
+        for total in [0, 10_000, COUNTED_MAX, SHOWN_MAX, u64::MAX] {
+            for left in [99, 5_999, 359_999, 8_639_999, u64::MAX] {
+                let speed = Some((1_234_567.8, Duration::from_secs(left)));
+                for done in [0, 1, total / 2, total] {
+                    let status = status(done, total, speed);
+                    // The bar takes what the rest and two spaces leave.
+                    let width = name.chars().count() + status.chars().count() + 2;
+                    assert!(width <= 60, "{width}: {status}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_speed_is_a_whole_number_and_not_shown_before_there_is_one() {
+        let speed = Some((96_219.64, Duration::from_millis(6_400)));
+        let shown = status(4811, 10_000, speed);
+        assert_eq!(shown, "4,811 of 10,000, 96,220/s, 6 s left");
+        assert_eq!(status(0, 10_000, speed), "0 of 10,000");
+        assert_eq!(status(4811, 10_000, None), "4,811 of 10,000");
+    }
+}
