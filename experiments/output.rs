@@ -22,6 +22,11 @@ pub enum FolderError {
     /// The output folder holds a finished run.
     #[error("{0} holds a finished run: name another folder with --out, or replace it with --force")]
     Finished(PathBuf),
+    /// Something is there that no run has written.
+    #[error(
+        "{0} is not the folder of a run, so it is left alone: name another folder with --out, or move it"
+    )]
+    Foreign(PathBuf),
     /// Another process is writing there.
     #[error("{0} is being written by another run")]
     Busy(PathBuf),
@@ -42,14 +47,54 @@ pub struct Folder {
     lock: File,
 }
 
+/// What an unfinished run has in its folder from the first moment on.
 const LOCK: &str = "running.lock";
+/// What a run has in its folder from before it begins to the end.
+pub const RESOLVED: &str = "resolved.toml";
+
+/// Whether something is there, be it a link that leads nowhere.
+fn is_there(path: &Path) -> bool {
+    path.symlink_metadata().is_ok()
+}
+
+/// What says that a run has written a folder.
+const MARKS: [&str; 2] = [LOCK, RESOLVED];
+
+/// Whether a run has written the folder `path`. An empty one is a run's that came no further.
+fn is_of_a_run(path: &Path) -> bool {
+    is_empty(path) || MARKS.iter().any(|mark| path.join(mark).is_file())
+}
+
+fn is_empty(path: &Path) -> bool {
+    fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+}
+
+/// Deletes the folder of a run, its marks last: stopped half-way, it is still known for what it is.
+fn delete(path: &Path) -> io::Result<()> {
+    if path.symlink_metadata()?.is_symlink() {
+        return fs::remove_file(path);
+    }
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        if MARKS.iter().any(|mark| entry.file_name() == *mark) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    fs::remove_dir_all(path)
+}
 
 impl Folder {
     /// Makes `DIR/NAME.partial`, replacing what an interrupted run left there.
     ///
     /// # Errors
     ///
-    /// A finished run is there and `force` is not given; another run writes there; the file system refuses.
+    /// A finished run is there and `force` is not given; something is there that no run has written;
+    /// another run writes there; the file system refuses.
     pub fn create(dir: &Path, name: &str, force: bool) -> Result<Self, FolderError> {
         let finished = dir.join(name);
         let partial = dir.join(format!("{name}.partial"));
@@ -59,17 +104,22 @@ impl Folder {
         };
         fs::create_dir_all(dir).map_err(io(dir))?;
         let aside = dir.join(format!("{name}.replaced"));
-        if aside.exists() && !finished.exists() {
+        for path in [&finished, &partial, &aside] {
+            if is_there(path) && !is_of_a_run(path) {
+                return Err(FolderError::Foreign(path.clone()));
+            }
+        }
+        if is_there(&aside) && !is_there(&finished) {
             // A run was stopped between the two renames of `finish`.
             fs::rename(&aside, &finished).map_err(io(&finished))?;
         }
-        if finished.exists() && !force {
+        if is_there(&finished) && !is_empty(&finished) && !force {
             return Err(FolderError::Finished(finished));
         }
-        if partial.exists() {
+        if is_there(&partial) {
             // Held until it is gone, so that nobody else takes it for theirs meanwhile.
             let _stale = Self::lock(&partial)?;
-            fs::remove_dir_all(&partial).map_err(io(&partial))?;
+            delete(&partial).map_err(io(&partial))?;
         }
         fs::create_dir(&partial).map_err(io(&partial))?;
         let lock = Self::lock(&partial)?;
@@ -122,11 +172,11 @@ impl Folder {
         let mut aside = self.finished.clone().into_os_string();
         aside.push(".replaced");
         let aside = PathBuf::from(aside);
-        let replaces = self.finished.exists();
+        let replaces = is_there(&self.finished);
         let renaming = || format!("cannot rename {}", self.partial.display());
         if replaces {
-            if aside.exists() {
-                fs::remove_dir_all(&aside).with_context(renaming)?;
+            if is_there(&aside) {
+                delete(&aside).with_context(renaming)?;
             }
             fs::rename(&self.finished, &aside).with_context(renaming)?;
         }
@@ -136,8 +186,7 @@ impl Folder {
         fs::remove_file(&lock).with_context(|| format!("cannot delete {}", lock.display()))?;
         drop(self.lock);
         if replaces {
-            fs::remove_dir_all(&aside)
-                .with_context(|| format!("cannot delete {}", aside.display()))?;
+            delete(&aside).with_context(|| format!("cannot delete {}", aside.display()))?;
         }
         Ok(self.finished)
     }

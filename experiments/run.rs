@@ -16,7 +16,7 @@ use self::simulation::Simulation;
 use crate::estimate::{self, estimate, human};
 use crate::file::Experiment;
 use crate::inputs::Inputs;
-use crate::output::{Folder, Writers};
+use crate::output::{Folder, RESOLVED, Writers};
 use crate::watch::{Stopped, Watch};
 
 /// How to run, beside the experiment itself.
@@ -51,13 +51,27 @@ pub enum RunError {
     #[error("interrupted; what was written is in {0}")]
     Interrupted(PathBuf),
     /// Something went wrong on the way.
-    #[error("{error:#}; what was written is in {partial}")]
+    #[error("{}; what was written is in {partial}", said_once(error))]
     Failed {
         /// What.
         error: anyhow::Error,
         /// Where the unfinished run is.
         partial: PathBuf,
     },
+}
+
+/// An error and its causes, each said once: some errors say their cause themselves.
+fn said_once(error: &anyhow::Error) -> String {
+    let mut said = String::new();
+    for cause in error.chain() {
+        // What Parquet puts before every error of the file below it.
+        let cause = cause.to_string().replace("External: ", "");
+        if !said.contains(&cause) {
+            let colon = if said.is_empty() { "" } else { ": " };
+            said = said + colon + &cause;
+        }
+    }
+    said
 }
 
 /// What an `[[expect]]` says of a finished run.
@@ -146,7 +160,7 @@ fn record(
     folder: Folder,
     begun: Instant,
 ) -> anyhow::Result<Report> {
-    folder.write("resolved.toml", &experiment.to_toml())?;
+    folder.write(RESOLVED, &experiment.to_toml())?;
     let writers = Writers::create(&folder, experiment)?;
     let mut simulation = Simulation::new(experiment, inputs, watch, writers);
     let simulated = simulation.networks();

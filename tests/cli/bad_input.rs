@@ -1,5 +1,6 @@
 //! Bad input: a clear error, exit 2, and nothing is lost or half-written.
 
+use std::fs;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, UInt64Array};
@@ -354,4 +355,44 @@ fn an_output_folder_that_cannot_be_is_refused() {
         &["output folder", "file/deeper"],
     );
     assert_eq!(dir.read("file"), "in the way");
+}
+
+/// Only what a run has written is cleared away for another.
+#[test]
+fn what_no_run_has_written_is_not_deleted() {
+    for name in ["small", "small.partial", "small.replaced"] {
+        for force in [&["--force"][..], &[]] {
+            let dir = Dir::new();
+            fs::create_dir_all(dir.path("out").join(name)).unwrap();
+            let thesis = format!("out/{name}/thesis.txt");
+            dir.write(&thesis, "x");
+            dir.kadsim(&[&["run", "small.toml"], force].concat())
+                .ends(2)
+                .says(&[&format!("out/{name} is not the folder of a run"), "--out"]);
+            assert_eq!(dir.read(&thesis), "x");
+            assert_eq!(dir.list("out"), [name]);
+            // An empty folder has nothing in it to lose.
+            fs::remove_file(dir.path(&thesis)).unwrap();
+            dir.kadsim(&["run", "small.toml"]).ends(0);
+            assert_eq!(dir.list("out"), ["small"]);
+        }
+    }
+}
+
+#[test]
+fn a_file_in_the_place_of_the_run_is_refused_before_it_runs() {
+    for name in ["small", "small.partial", "small.replaced"] {
+        let dir = Dir::new();
+        fs::create_dir(dir.path("out")).unwrap();
+        let file = format!("out/{name}");
+        dir.write(&file, "x");
+        let said = format!("{file} is not the folder of a run");
+        dir.kadsim(&["run", "small.toml", "--force"])
+            .ends(2)
+            .says(&[&said]);
+        assert_eq!(
+            (dir.list("out"), dir.read(&file)),
+            (vec![name.to_owned()], "x".to_owned())
+        );
+    }
 }

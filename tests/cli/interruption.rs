@@ -161,7 +161,13 @@ fn a_full_disk_is_1_and_earlier_runs_stay() {
     ];
     let mut command = dir.through("trap '' XFSZ; ulimit -f 8; exec", &args);
     let answer = Answer::new(command.output().unwrap()).ends(1);
-    answer.says(&["out/small.partial", ".parquet"]);
+    let answer = answer.says(&["out/small.partial", ".parquet"]);
+    assert_eq!(
+        answer.stderr.matches("File too large").count(),
+        1,
+        "{}",
+        answer.stderr
+    );
     assert_eq!(dir.list("out"), ["small", "small.partial"]);
     assert_eq!(dir.digest("out/small"), digest);
 }
