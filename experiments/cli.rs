@@ -11,8 +11,8 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use kadsim::estimate::{self, human};
-use kadsim::file::{self, Invalid, Loaded};
-use kadsim::inputs::{self, InputError};
+use kadsim::file::{Invalid, Loaded};
+use kadsim::inputs::{self, InputError, Inputs};
 use kadsim::inspect;
 use kadsim::run::{self, Options, Report, RunError};
 use kadsim::watch::Watch;
@@ -171,15 +171,18 @@ fn print(text: &str) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(args: &ExperimentArgs, seed: Option<u64>) -> Result<Loaded, Failure> {
+fn load(
+    args: &ExperimentArgs,
+    seed: Option<u64>,
+    watch: Watch<'_>,
+) -> Result<(Loaded, Inputs), Failure> {
     let mut overrides = args.overrides.clone();
     overrides.extend(seed.map(|seed| format!("seed={seed}")));
-    file::load(&args.file, &overrides).map_err(Failure::Invalid)
+    Ok(inputs::load(&args.file, &overrides, watch)?)
 }
 
 fn check(args: &ExperimentArgs) -> Result<ExitCode, Failure> {
-    let loaded = load(args, None)?;
-    let inputs = inputs::read(&loaded, Watch::NOBODY)?;
+    let (loaded, inputs) = load(args, None, Watch::NOBODY)?;
     let need = estimate::estimate(&loaded.experiment, &inputs);
     let has = estimate::machine_memory();
     let parts = [
@@ -209,12 +212,11 @@ fn check(args: &ExperimentArgs) -> Result<ExitCode, Failure> {
 
 fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let interrupted = signals::watch().map_err(Failure::Other)?;
-    let loaded = load(&args.experiment, args.seed)?;
     let watch = Watch {
         progress: !args.quiet && io::stderr().is_terminal() && !is_dumb(),
         interrupted,
     };
-    let inputs = inputs::read(&loaded, watch)?;
+    let (loaded, inputs) = load(&args.experiment, args.seed, watch)?;
     let options = Options {
         out: args.out.clone(),
         threads: args.threads.map(usize::from),

@@ -13,8 +13,8 @@ use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::step;
 
 use crate::file::{
-    Delay, Draw, ErrorRate, Experiment, Invalid, Layout, Loaded, OPERATIONS_MAX, Origin, Phase,
-    Policy, Population, Procedure, Sources, Span, Stop, Work,
+    self, Delay, Draw, ErrorRate, Experiment, Invalid, Known, Layout, Loaded, OPERATIONS_MAX,
+    Origin, Phase, Policy, Population, Procedure, Sources, Span, Stop, Work,
 };
 use crate::import::{self, TraceRow};
 use crate::summary;
@@ -43,6 +43,23 @@ pub enum InputError {
     Stopped(#[from] Stopped),
 }
 
+/// Reads the experiment file `path` with `overrides`, as [`file::load`] does, and what it reads beside.
+///
+/// # Errors
+///
+/// Everything that is wrong with the experiment and with what it reads, at once, each with its place in the
+/// experiment file; or somebody has asked to stop.
+pub fn load(
+    path: &Path,
+    overrides: &[String],
+    watch: Watch<'_>,
+) -> Result<(Loaded, Inputs), InputError> {
+    let draft = file::draft(path, overrides)?;
+    let errors = draft.wrong.into_iter().collect();
+    let inputs = read_known(&draft.loaded, draft.known, errors, watch)?;
+    Ok((draft.loaded, inputs))
+}
+
 /// Reads ids and traces, and checks what depends on them.
 ///
 /// # Errors
@@ -50,31 +67,44 @@ pub enum InputError {
 /// Everything that is wrong, at once, each with its place in the experiment file; or somebody has asked to
 /// stop.
 pub fn read(loaded: &Loaded, watch: Watch<'_>) -> Result<Inputs, InputError> {
+    read_known(loaded, Known::ALL, Vec::new(), watch)
+}
+
+/// As [`read`], of an experiment of which not all is known, as there are errors.
+fn read_known(
+    loaded: &Loaded,
+    known: Known,
+    errors: Vec<Invalid>,
+    watch: Watch<'_>,
+) -> Result<Inputs, InputError> {
     let experiment = &loaded.experiment;
     let mut reader = Reader {
         experiment,
         watch,
         sources: &loaded.sources,
-        errors: Vec::new(),
+        errors,
     };
-    let nodes = reader.nodes();
+    let nodes = reader.nodes(known);
     let traces: Vec<_> = experiment
         .phases
         .iter()
         .map(|phase| match &phase.work {
             Work::Trace { path, span, .. } => reader.trace(path, span, &nodes),
             Work::Drawn { origin, .. } => {
-                reader.origin(&phase.span, *origin, &nodes);
+                reader.origin(phase, *origin, &nodes);
                 None
             }
         })
         .collect();
-    let operations = reader.operations(nodes.count, &traces);
-    for phase in &experiment.phases {
-        reader.segments(phase, nodes.count, &traces, &operations);
-    }
-    reader.metrics();
     watch.go_on()?;
+    let mut operations = Vec::new();
+    if known.phases {
+        operations = reader.operations(nodes.count, &traces);
+        for phase in &experiment.phases {
+            reader.segments(phase, nodes.count, &traces, &operations);
+        }
+        reader.metrics();
+    }
     Invalid::merge(reader.errors)?;
     Ok(Inputs {
         ids: nodes.ids,
@@ -120,13 +150,14 @@ impl Reader<'_> {
         self.watch.busy(format!("reading {}", path.display()))
     }
 
-    fn nodes(&mut self) -> Nodes {
+    fn nodes(&mut self, known: Known) -> Nodes {
         let mut nodes = Nodes {
             ids: None,
             known: HashSet::new(),
             count: None,
         };
         match &self.experiment.network.size {
+            _ if !known.nodes => {}
             Population::Generated(count) => nodes.count = Some(*count),
             Population::Imported { path, span, .. } => {
                 let _line = self.reading(path);
@@ -145,6 +176,10 @@ impl Reader<'_> {
     }
 
     fn trace(&mut self, path: &Path, span: &Span, nodes: &Nodes) -> Option<Arc<[TraceRow]>> {
+        // A path that is none is an error already.
+        if path.as_os_str().is_empty() {
+            return None;
+        }
         let _line = self.reading(path);
         match import::read_trace(path, |id| nodes.has(id), self.watch) {
             Ok(rows) => Some(rows.into()),
@@ -155,15 +190,20 @@ impl Reader<'_> {
         }
     }
 
-    fn origin(&mut self, span: &Span, origin: Origin, nodes: &Nodes) {
-        let title = match (origin, nodes.count) {
-            (Origin::Node(id), _) if !nodes.has(id) => format!("there is no node {id}"),
-            (Origin::Sample(size), Some(count)) if size > count => {
-                format!("a sample of {size} of {count} nodes")
-            }
+    fn origin(&mut self, phase: &Phase, origin: Origin, nodes: &Nodes) {
+        let path = format!("phase.{}.origin", phase.name);
+        let (title, label) = match (origin, nodes.count) {
+            (Origin::Node(id), _) if !nodes.has(id) => (
+                format!("`{path}.node` cannot be {id}: there is no node {id}"),
+                "allowed: the id of a node".to_owned(),
+            ),
+            (Origin::Sample(size), Some(count)) if size > count => (
+                format!("`{path}.sample` cannot be {size}: there are {count} nodes"),
+                format!("allowed: 1 to {count} (the number of nodes)"),
+            ),
             _ => return,
         };
-        self.error(span, title, "in this phase's origin");
+        self.error(&phase.spans.origin, title, label);
     }
 
     /// Operations of each phase, which are not too many.
@@ -182,7 +222,7 @@ impl Reader<'_> {
                 None => {
                     let title = format!("phase \"{}\" has too many operations", phase.name);
                     let label = format!("allowed: up to {OPERATIONS_MAX} over all phases");
-                    self.error(&phase.span, title, label);
+                    self.error(&phase.spans.count, title, label);
                 }
             }
             operations.push(count);
@@ -228,15 +268,12 @@ impl Reader<'_> {
             let name = &self.experiment.phases[*provide].name;
             let title =
                 format!("{count} segments asked for, but phase \"{name}\" provides {provided}");
-            self.error(
-                &phase.span,
-                title,
-                format!("at most {most} without repetition"),
-            );
+            let label = format!("allowed: 0 to {most} without repetition");
+            self.error(&phase.spans.count, title, label);
         } else if pairs.is_some_and(|pairs| pairs > 1 << 62) {
             let title =
                 format!("{nodes} nodes times {provided} segments are too many to draw from");
-            self.error(&phase.span, title, "at most 2^62 pairs");
+            self.error(&phase.spans.count, title, "allowed: up to 2^62 pairs");
         }
     }
 

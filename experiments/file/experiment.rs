@@ -334,8 +334,19 @@ pub struct Phase {
     pub max_us: Option<u64>,
     /// In what time an operation should be done, from when it was due, in microseconds.
     pub deadline_us: Option<u64>,
-    /// Where its name stands.
-    pub span: Span,
+    /// Where in the text it is.
+    pub spans: PhaseSpans,
+}
+
+/// Where what a phase says stands in the text; nowhere for what it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PhaseSpans {
+    /// Its name.
+    pub name: Span,
+    /// What its origin is: the word, the size or the id.
+    pub origin: Span,
+    /// Its `count` or `count_each`.
+    pub count: Span,
 }
 
 /// Where the operations of a phase come from.

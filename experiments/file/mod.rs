@@ -44,11 +44,53 @@ pub struct Loaded {
     pub sources: Sources,
 }
 
+/// An experiment as far as it could be read. What is wrong in the text stands at its default here.
+pub(crate) struct Draft {
+    pub(crate) loaded: Loaded,
+    pub(crate) known: Known,
+    /// What is wrong.
+    pub(crate) wrong: Option<Invalid>,
+}
+
+/// Which parts of a draft are what the text says.
+#[derive(Clone, Copy)]
+pub(crate) struct Known {
+    /// How many nodes there are, or in which file.
+    pub(crate) nodes: bool,
+    /// All of every phase.
+    pub(crate) phases: bool,
+}
+
+impl Known {
+    /// Those of an experiment with nothing wrong.
+    pub(crate) const ALL: Self = Self {
+        nodes: true,
+        phases: true,
+    };
+}
+
+impl Draft {
+    fn finish(self) -> Result<Loaded, Invalid> {
+        match self.wrong {
+            None => Ok(self.loaded),
+            Some(wrong) => Err(wrong),
+        }
+    }
+}
+
 /// Reads the experiment file `path` and applies `overrides`, each a `KEY=VALUE`, in order.
 ///
 /// # Errors
 /// The file cannot be read (the message names it) or does not hold a valid experiment.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, Invalid> {
+    draft(path, overrides)?.finish()
+}
+
+/// As [`load`], of an experiment that need not be valid: for who has more to find wrong with it.
+///
+/// # Errors
+/// The file cannot be read or is not TOML.
+pub(crate) fn draft(path: &Path, overrides: &[String]) -> Result<Draft, Invalid> {
     let name = path.display().to_string();
     let text = read(path).map_err(|error| {
         Invalid::plain(format!("cannot read the experiment file {name}: {error}"))
@@ -83,18 +125,14 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, Invalid> {
 /// # Ok::<(), kadsim::file::Invalid>(())
 /// ```
 pub fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Loaded, Invalid> {
-    build(Path::new(name), name.to_owned(), text.to_owned(), overrides)
+    build(Path::new(name), name.to_owned(), text.to_owned(), overrides)?.finish()
 }
 
-fn build(path: &Path, name: String, text: String, overrides: &[String]) -> Result<Loaded, Invalid> {
+fn build(path: &Path, name: String, text: String, overrides: &[String]) -> Result<Draft, Invalid> {
     let sources = Sources::new(name, text, overrides);
     let root = document::read(&sources)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let experiment = schema::read(&root, &sources, folder)?;
-    Ok(Loaded {
-        experiment,
-        sources,
-    })
+    Ok(schema::read(&root, sources, folder))
 }
 
 fn read(path: &Path) -> std::io::Result<String> {

@@ -104,6 +104,7 @@ impl<'a> Reader<'a> {
             kind: None,
             segments: None,
         };
+        let mut spans = PhaseSpans::default();
         let mut work = Work::Drawn {
             origin: DEFAULT_ORIGIN,
             count: 0,
@@ -119,10 +120,11 @@ impl<'a> Reader<'a> {
                 .and_then(|field| field.word());
             (work, seen.segments) = match section.get("trace") {
                 Some(trace) => (self.trace(&section, &trace), None),
-                None => self.drawn(&section, seen.kind),
+                None => self.drawn(&section, seen.kind, &mut spans),
             };
         }
         let (name, span) = seen.name.unwrap_or_default();
+        spans.name = span;
         let phase = Phase {
             name: name.to_owned(),
             kind: seen.kind.unwrap_or(Kind::Lookup),
@@ -133,7 +135,7 @@ impl<'a> Reader<'a> {
             reset_overhead: section.boolean_or("reset_overhead", DEFAULT_RESET_OVERHEAD),
             max_us: section.micros("max_ms"),
             deadline_us: section.micros("deadline_ms"),
-            span,
+            spans,
         };
         self.seen.push(seen);
         phase
@@ -169,12 +171,23 @@ impl<'a> Reader<'a> {
     }
 
     /// The work, and how many segments it makes if it provides and that is known.
-    fn drawn(&mut self, section: &Section<'a>, kind: Option<Kind>) -> (Work, Option<u64>) {
+    fn drawn(
+        &mut self,
+        section: &Section<'a>,
+        kind: Option<Kind>,
+        spans: &mut PhaseSpans,
+    ) -> (Work, Option<u64>) {
         let origin = match section.get("origin") {
-            Some(field) => self.origin(&field),
+            Some(field) => self.origin(&field).map(|(origin, span)| {
+                spans.origin = span;
+                origin
+            }),
             None => Some(DEFAULT_ORIGIN),
         };
         let count = count(section, origin);
+        if let Some(count) = &count {
+            spans.count = count.field.value.span;
+        }
         let operations = match (&count, origin.and_then(|origin| self.origins(origin))) {
             (Some(count), Some(origins)) => self.add(count, origins),
             _ => None,
@@ -245,10 +258,13 @@ impl<'a> Reader<'a> {
         operations
     }
 
-    fn origin(&self, field: &Field<'a>) -> Option<Origin> {
+    /// The origin, and where it stands.
+    fn origin(&self, field: &Field<'a>) -> Option<(Origin, Span)> {
         let table = match &field.value.node {
             Node::Table(table) => table,
-            Node::String(text) => return origin_word(field, text),
+            Node::String(text) => {
+                return origin_word(field, text).map(|origin| (origin, field.value.span));
+            }
             _ => {
                 field.table(ORIGINS);
                 return None;
@@ -271,7 +287,7 @@ impl<'a> Reader<'a> {
                 };
                 sample
                     .integer(1..=self.nodes.unwrap_or(NODES_MAX), remark)
-                    .map(Origin::Sample)
+                    .map(|size| (Origin::Sample(size), sample.value.span))
             }
             (None, Some(node)) => match self.nodes {
                 Some(nodes) => {
@@ -279,7 +295,7 @@ impl<'a> Reader<'a> {
                 }
                 None => node.integer(i64::MIN..=i64::MAX, ""),
             }
-            .map(Origin::Node),
+            .map(|id| (Origin::Node(id), node.value.span)),
             (None, None) if field.report.len() > before => None,
             _ => {
                 field.cannot_be(

@@ -78,14 +78,10 @@ impl<'a> Report<'a> {
         self.found.borrow().len()
     }
 
-    /// `value`, if nothing is wrong.
-    pub(super) fn finish<T>(self, value: T) -> Result<T, Invalid> {
+    /// All of it, if anything is wrong.
+    pub(super) fn into_errors(self) -> Option<Invalid> {
         let found = self.found.into_inner();
-        if found.is_empty() {
-            Ok(value)
-        } else {
-            Err(Invalid::from_all(found))
-        }
+        (!found.is_empty()).then(|| Invalid::from_all(found))
     }
 }
 

@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
-use super::diagnostic::{Diagnostic, Invalid, Sources, Span};
+use super::diagnostic::{Diagnostic, Sources, Span};
 use super::document::Table;
 use super::experiment::*;
 use super::phases;
 use super::reader::{Field, Report, Section, shown};
+use super::{Draft, Known, Loaded};
 
 const TOP: [&str; 13] = [
     "schema", "name", "seed", "networks", "network", "lookup", "link", "clock", "engine", "phase",
@@ -15,15 +16,23 @@ const TOP: [&str; 13] = [
 ];
 const ERROR_RATE: &str = "a table { rate = .., delay_ms = .. }";
 
-/// The experiment that `root` says. Relative paths in it start at `folder`.
-pub(super) fn read(root: &Table, sources: &Sources, folder: &Path) -> Result<Experiment, Invalid> {
-    let report = Report::new(sources);
+/// What `root` says, and what is wrong with it. Relative paths in it start at `folder`.
+pub(super) fn read(root: &Table, sources: Sources, folder: &Path) -> Draft {
+    let report = Report::new(&sources);
     let start = Span::new(0, 0..0);
-    let experiment = top(&Section::new(&report, Some(root), start, "", &TOP), folder);
-    report.finish(experiment)
+    let (experiment, known) = top(&Section::new(&report, Some(root), start, "", &TOP), folder);
+    let wrong = report.into_errors();
+    Draft {
+        loaded: Loaded {
+            experiment,
+            sources,
+        },
+        known,
+        wrong,
+    }
 }
 
-fn top(top: &Section<'_>, folder: &Path) -> Experiment {
+fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
     if let Some(field) = top.required("schema", "1") {
         field.integer(SCHEMA..=SCHEMA, " (the only version of this format)");
     }
@@ -32,7 +41,7 @@ fn top(top: &Section<'_>, folder: &Path) -> Experiment {
         .required("seed", "an integer from 0")
         .and_then(|field| field.integer(0..=u64::MAX, ""));
     let networks = top.integer_or("networks", 1..=NETWORKS_MAX, DEFAULT_NETWORKS);
-    let (network, size_known) = network(top, folder);
+    let (network, nodes_known) = network(top, folder);
     let lookup = lookup(top);
     let link = link(top, lookup.procedure);
     let clock = top.section("clock", &["tick_ms"]);
@@ -44,10 +53,15 @@ fn top(top: &Section<'_>, folder: &Path) -> Experiment {
         .section("engine", &["layout"])
         .word_or("layout", DEFAULT_LAYOUT);
     let nodes = match network.size {
-        Population::Generated(nodes) if size_known => Some(nodes),
+        Population::Generated(nodes) if nodes_known => Some(nodes),
         _ => None,
     };
+    let before = top.report.len();
     let phases = phases::read(top, nodes, folder);
+    let known = Known {
+        nodes: nodes_known,
+        phases: top.report.len() == before,
+    };
     if let Some(field) = top.get("sweep") {
         field.report.error(
             &field.key,
@@ -55,7 +69,7 @@ fn top(top: &Section<'_>, folder: &Path) -> Experiment {
             "allowed: experiments without it",
         );
     }
-    Experiment {
+    let experiment = Experiment {
         name,
         seed: seed.unwrap_or(0),
         networks,
@@ -67,10 +81,11 @@ fn top(top: &Section<'_>, folder: &Path) -> Experiment {
         phases,
         output: output(top),
         expects: expects(top),
-    }
+    };
+    (experiment, known)
 }
 
-/// The section, and whether the number of nodes in it is what the file says.
+/// The section, and whether the nodes in it are what the file says.
 fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
     let section = top.section("network", &["nodes", "ids", "bucket_size", "bootstrap"]);
     let mut known = false;
@@ -100,6 +115,7 @@ fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
         );
     }
     if let Some((path, text, span)) = ids.and_then(|field| file(&field, folder)) {
+        known = !section.has("nodes");
         size = Population::Imported { path, text, span };
     }
     if let Some(nodes) = nodes.and_then(|field| field.integer(1..=NODES_MAX, " (2^31)")) {

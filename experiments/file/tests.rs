@@ -648,7 +648,7 @@ fn several_errors_merge() {
     let one = |index: usize| {
         let phase = &loaded.experiment.phases[index];
         loaded.sources.error(
-            &phase.span,
+            &phase.spans.name,
             format!("wrong {}", phase.name),
             "allowed: none".to_owned(),
         )

@@ -340,7 +340,80 @@ fn more_operations_than_can_be_numbered_are_refused() {
     refused(
         &dir,
         &[],
-        &["\"putting\" has too many operations", "small.toml:6:"],
+        &["\"putting\" has too many operations", "small.toml:9:14"],
+    );
+}
+
+/// Whoever mends one error shall not meet the next one then: what is found in other files, or by the nodes in
+/// them, is said together with what is found in the experiment's own, each where it stands.
+#[test]
+fn errors_of_meaning_in_the_file_and_beside_it_come_at_once() {
+    const LOOKING: &str = r#"schema = 1
+name = "small"
+seed = 1
+network.ids = "ids.csv"
+lookup.alpha = 0
+[[phase]]
+name = "by-a-node"
+kind = "lookup"
+origin = { node = 7 }
+count_each = 1
+[[phase]]
+name = "by-some"
+kind = "lookup"
+origin = { sample = 3 }
+count_each = 1
+[[phase]]
+name = "by-a-trace"
+kind = "lookup"
+trace = "ops.csv"
+"#;
+    let dir = Dir::new();
+    dir.write("small.toml", LOOKING);
+    dir.write("ids.csv", "node,key\n1,10\n2,20\n");
+    let all = [
+        "small.toml:5:16",
+        "`lookup.alpha` cannot be 0",
+        "small.toml:9:19",
+        "`phase.by-a-node.origin.node` cannot be 7: there is no node 7",
+        "small.toml:14:21",
+        "`phase.by-some.origin.sample` cannot be 3: there are 2 nodes",
+        "allowed: 1 to 2",
+        "small.toml:19:9",
+        "ops.csv: No such file",
+    ];
+    refused(&dir, &[], &all);
+    fs::remove_file(dir.path("ids.csv")).unwrap();
+    let all = [
+        "small.toml:4:15",
+        "ids.csv: No such file",
+        "small.toml:5:16",
+        "small.toml:19:9",
+    ];
+    refused(&dir, &[], &all);
+    let expect = "expect=[{metric=\"by-some.foo\", within=[0, 1]}]";
+    refused(
+        &dir,
+        &["--set", expect],
+        &[&all[..], &["no metric \"by-some.foo\""]].concat(),
+    );
+    // What depends on a wrong value is not said to be wrong as well.
+    dir.write(
+        "small.toml",
+        SMALL.replacen(
+            "count = 10\n",
+            "origin = { node = 299 }\ncount_each = 10\n",
+            1,
+        ),
+    );
+    let answer = dir
+        .kadsim(&["run", "small.toml", "--set", "network.nodes=0"])
+        .ends(2);
+    assert_eq!(
+        answer.stderr.matches("error:").count(),
+        1,
+        "{}",
+        answer.stderr
     );
 }
 
