@@ -11,10 +11,10 @@ use std::process::ExitCode;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use kadsim::estimate::{self, human};
-use kadsim::file::{Invalid, Loaded};
+use kadsim::file::{Invalid, Kind, Loaded};
 use kadsim::inputs::{self, InputError, Inputs};
 use kadsim::inspect;
-use kadsim::run::{self, Options, Report, RunError};
+use kadsim::run::{self, CutOff, Options, Report, RunError};
 use kadsim::watch::Watch;
 use serde_json::{Value, json};
 
@@ -66,8 +66,8 @@ struct RunArgs {
     /// Write to this folder instead of the experiment's output.dir
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Threads to use [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    /// Threads to use, 1 to 256 [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
     /// Override the experiment's seed
     #[arg(long, value_name = "N")]
@@ -198,7 +198,7 @@ fn check(args: &ExperimentArgs) -> Result<ExitCode, Failure> {
     let mut text = loaded.experiment.to_toml();
     text.push_str("\n# Estimated memory\n");
     for (part, bytes) in parts {
-        text.push_str(&format!("# {part:<22}{:>12}\n", human(bytes)));
+        text.push_str(&format!("# {part:<22}{:>15}\n", human(bytes)));
     }
     print(&text)?;
     if need.total() > has {
@@ -224,7 +224,7 @@ fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         watch,
     };
     let report = run::run(&loaded.experiment, &inputs, &options).map_err(Failure::Run)?;
-    let status = complain(&report);
+    let status = complain(loaded.experiment.networks, &report);
     let text = match (args.json, args.quiet) {
         (true, _) => document(&loaded, &report),
         (false, true) => return Ok(status),
@@ -237,13 +237,17 @@ fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Says on stderr in what a finished run fell short; the exit status for that.
-fn complain(report: &Report) -> ExitCode {
-    let mut complaints: Vec<String> = report
-        .cut_off
-        .iter()
-        .map(|name| format!("phase \"{name}\" was cut off by its max_ms"))
-        .collect();
+/// Says on stderr in what a finished run of `count` networks fell short; the exit status for that.
+fn complain(count: u32, report: &Report) -> ExitCode {
+    let cut_off = |CutOff { phase, networks }: &CutOff| match count {
+        1 => format!("phase \"{phase}\" was cut off by its max_ms"),
+        _ => format!(
+            "phase \"{phase}\" was cut off by its max_ms in {} of {count} networks: {}",
+            networks.len(),
+            some(networks)
+        ),
+    };
+    let mut complaints: Vec<String> = report.cut_off.iter().map(cut_off).collect();
     let failing = report.verdicts.iter().filter(|verdict| !verdict.holds());
     complaints.extend(failing.map(|verdict| {
         let [low, high] = verdict.within;
@@ -263,6 +267,14 @@ fn complain(report: &Report) -> ExitCode {
     }
 }
 
+/// Some numbers, so many that they stay on a line.
+fn some(numbers: &[u32]) -> String {
+    const MOST: usize = 10;
+    let shown = numbers.iter().take(MOST).map(u32::to_string);
+    let more = (numbers.len() > MOST).then(|| "…".to_owned());
+    shown.chain(more).collect::<Vec<_>>().join(", ")
+}
+
 /// A metric's value.
 fn shown(value: Option<f64>) -> String {
     value.map_or("no value".to_owned(), |value| value.to_string())
@@ -276,13 +288,17 @@ fn document(loaded: &Loaded, report: &Report) -> String {
             "holds": verdict.holds(), "source": verdict.source,
         })
     });
+    let cut_off = report
+        .cut_off
+        .iter()
+        .map(|CutOff { phase, networks }| json!({ "phase": phase, "networks": networks }));
     let document = json!({
         "experiment": loaded.experiment.name,
         "seed": loaded.experiment.seed,
         "path": display(&report.path),
         "seconds": report.seconds,
         "rows": report.rows.iter().map(|(table, rows)| ((*table).to_owned(), Value::from(*rows))).collect::<serde_json::Map<_, _>>(),
-        "cut_off": report.cut_off,
+        "cut_off": cut_off.collect::<Vec<_>>(),
         "expects": verdicts.collect::<Vec<_>>(),
         "summary": report.summary,
     });
@@ -323,7 +339,11 @@ fn closing_table(loaded: &Loaded, report: &Report) -> String {
             show(get("duration_ms.p99"), 1),
             show(get("attempts.mean"), 2),
             show(get("depth.mean"), 2),
-            show(get("recall.mean"), 4),
+            // A retrieve has a recall only if it missed: no figure for the phase.
+            show(
+                get("recall.mean").filter(|_| phase.kind != Kind::Retrieve),
+                4,
+            ),
             show(get("found.mean"), 4),
             show(get("stored.mean"), 2),
         ]);

@@ -95,6 +95,15 @@ impl Verdict {
     }
 }
 
+/// A phase that was cut off by its `max_ms`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CutOff {
+    /// Its name.
+    pub phase: String,
+    /// The networks in which it was, in order.
+    pub networks: Vec<u32>,
+}
+
 /// What a finished run tells.
 #[derive(Clone, Debug)]
 pub struct Report {
@@ -104,8 +113,8 @@ pub struct Report {
     pub summary: Map<String, Value>,
     /// What became of each `[[expect]]`.
     pub verdicts: Vec<Verdict>,
-    /// Phases that were cut off by their `max_ms`.
-    pub cut_off: Vec<String>,
+    /// Phases that were cut off by their `max_ms`, in order.
+    pub cut_off: Vec<CutOff>,
     /// Rows of each table.
     pub rows: Vec<(&'static str, u64)>,
     /// Wall time, s.
@@ -164,7 +173,7 @@ fn record(
     let writers = Writers::create(&folder, experiment)?;
     let mut simulation = Simulation::new(experiment, inputs, watch, writers);
     let simulated = simulation.networks();
-    let (writers, summary, cut_off) = simulation.into_parts();
+    let (writers, summary, cut_networks) = simulation.into_parts();
     let summary = summary.to_json();
     let written = simulated.and_then(|()| {
         let text = serde_json::to_string_pretty(&summary).context("summary.json")? + "\n";
@@ -181,6 +190,14 @@ fn record(
         source: expect.source.clone(),
     });
     let verdicts = verdicts.collect();
+    let phases = experiment.phases.iter().zip(cut_networks);
+    let cut_off = phases
+        .filter(|(_, networks)| !networks.is_empty())
+        .map(|(phase, networks)| CutOff {
+            phase: phase.name.clone(),
+            networks,
+        })
+        .collect();
     let path = folder.finish()?;
     Ok(Report {
         path,

@@ -26,7 +26,8 @@ pub(super) struct Simulation<'a> {
     watch: Watch<'a>,
     writers: Writers,
     summary: Summary,
-    cut_off: Vec<String>,
+    /// The networks in which each phase was cut off.
+    cut_off: Vec<Vec<u32>>,
     clock: Clock,
     /// Entries and non-empty buckets of each node's table, which does not change during a run.
     sizes: Vec<(u32, u8)>,
@@ -46,14 +47,14 @@ impl<'a> Simulation<'a> {
             watch,
             writers,
             summary: Summary::new(&experiment.phases, perfect),
-            cut_off: Vec::new(),
+            cut_off: vec![Vec::new(); experiment.phases.len()],
             clock: Clock::default(),
             sizes: Vec::new(),
         }
     }
 
-    /// The tables, the summary, and the names of phases that were cut off.
-    pub(super) fn into_parts(self) -> (Writers, Summary, Vec<String>) {
+    /// The tables, the summary, and the networks in which each phase was cut off.
+    pub(super) fn into_parts(self) -> (Writers, Summary, Vec<Vec<u32>>) {
         (self.writers, self.summary, self.cut_off)
     }
 
@@ -148,7 +149,7 @@ impl<'a> Simulation<'a> {
         }
         self.summary.end_phase(place, total);
         if cut.is_cut {
-            self.cut_off.push(phase.name.clone());
+            self.cut_off[place].push(number);
         }
         Ok(if kind == Kind::Provide {
             Some(keys)

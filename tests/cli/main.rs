@@ -52,6 +52,9 @@ fn wrong_usage_is_2() {
     dir.kadsim(&["run", "small.toml", "--threads", "0"])
         .ends(2)
         .says(&["--threads"]);
+    dir.kadsim(&["run", "small.toml", "--threads", "257"])
+        .ends(2)
+        .says(&["--threads", "257", "256"]);
     dir.kadsim(&["run", "nowhere.toml"])
         .ends(2)
         .says(&["nowhere.toml"]);
@@ -267,6 +270,49 @@ fn a_phase_that_is_cut_off_is_1() {
     let operations = dir.table("out/small/operations.parquet");
     assert!(operations.numbers("end_ms").contains(&None));
     assert_eq!(operations.complete.as_deref(), Some("true"));
+}
+
+#[test]
+fn a_phase_that_is_cut_off_is_said_once_with_its_networks() {
+    let dir = Dir::new();
+    let cut = ["--set", "phase.getting.max_ms=120", "--set"];
+    let run =
+        |more: &[&str]| dir.kadsim(&[&["run", "small.toml", "--force"], &cut[..], more].concat());
+    let answer = run(&["networks=3", "--json"]).ends(1);
+    let said = "\"getting\" was cut off by its max_ms in 3 of 3 networks: 0, 1, 2\n";
+    assert_eq!(
+        answer.stderr.matches("cut off").count(),
+        1,
+        "{}",
+        answer.stderr
+    );
+    let answer = answer.says(&[said]);
+    let document: Value = serde_json::from_str(&answer.stdout).unwrap();
+    let expected = serde_json::json!([{ "phase": "getting", "networks": [0, 1, 2] }]);
+    assert_eq!(document["cut_off"], expected);
+    let answer = run(&["networks=12"]).ends(1);
+    answer.says(&["in 12 of 12 networks: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, …\n"]);
+}
+
+/// A retrieve that found its segment has no recall: the mean is over the misses, and says nothing of the phase.
+#[test]
+fn the_closing_table_has_no_recall_of_retrieves() {
+    let dir = Dir::new();
+    let answer = dir.kadsim(&["run", "small.toml"]).ends(0);
+    let words = |phase: &str| {
+        let line = answer.stdout.lines().find(|line| line.starts_with(phase));
+        line.unwrap()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let place = words("phase")
+        .iter()
+        .filter(|word| *word != "ms")
+        .position(|word| word == "recall");
+    let place = place.unwrap();
+    assert_eq!(words("getting")[place], "-");
+    assert_ne!(words("putting")[place], "-");
 }
 
 #[test]
