@@ -142,18 +142,22 @@ fn longest_us(delay: &Delay) -> f64 {
 
 /// Bytes as a person reads them.
 pub fn human(bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let mut value = bytes as f64;
-    let mut unit = 0;
-    while value >= 1024.0 && unit + 1 < UNITS.len() {
+    const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    if bytes == u64::MAX {
+        return "16 EiB or more".to_owned();
+    }
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut value = bytes as f64 / 1024.0;
+    let mut units = UNITS.iter();
+    let mut unit = units.next();
+    // What would be rounded to 1024.0 is one of the next unit.
+    while value >= 1023.95 && units.len() > 0 {
         value /= 1024.0;
-        unit += 1;
+        unit = units.next();
     }
-    if unit == 0 {
-        format!("{bytes} B")
-    } else {
-        format!("{value:.1} {}", UNITS[unit])
-    }
+    format!("{value:.1} {}", unit.unwrap_or(&""))
 }
 
 /// Memory of this machine or of the control group the process runs in, bytes; the largest number where the
@@ -167,4 +171,25 @@ pub fn machine_memory() -> u64 {
         .cgroup_limits()
         .map_or(u64::MAX, |limits| limits.total_memory);
     system.total_memory().min(group)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_any_number_are_short() {
+        for (bytes, shown) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            ((1 << 30) - 1, "1.0 GiB"),
+            (3 << 39, "1.5 TiB"),
+            (1 << 52, "4.0 PiB"),
+            (u64::MAX - 1, "16.0 EiB"),
+            (u64::MAX, "16 EiB or more"),
+        ] {
+            assert_eq!(human(bytes), shown);
+        }
+    }
 }

@@ -269,8 +269,11 @@ impl Override<'_> {
             .also(mark)
     }
 
-    /// The value, which begins at byte `start` of the override. What is not TOML is a string.
+    /// The value, which begins at byte `start` of the override, without spaces around it. What is not TOML is
+    /// a string.
     fn value(&self, text: &str, start: usize) -> Value {
+        let start = start + text.len() - text.trim_start().len();
+        let text = text.trim();
         match DeValue::parse(text) {
             Ok(parsed) => value(&parsed, self.source, self.start.saturating_add(start)),
             Err(_) => Value {
@@ -285,9 +288,10 @@ impl Override<'_> {
         let mut start = 0;
         let mut parts = Vec::new();
         for part in path.split('.') {
-            let at = self.at(start..start + part.len());
+            let first = start + part.len() - part.trim_start().len();
             start += part.len() + 1;
             let part = part.trim();
+            let at = self.at(first..first + part.len());
             if part.is_empty() {
                 let title = format!("`{}` is not a key", shown(path));
                 return Err(self.wrong(

@@ -104,13 +104,26 @@ impl<'a> Section<'a> {
         path: &str,
         allowed: &[&str],
     ) -> Self {
+        Self::with_refused(report, table, span, path, allowed, &[])
+    }
+
+    /// As [`Self::new`], with keys that are reported elsewhere, by their own reason: nobody is led to them.
+    pub(super) fn with_refused(
+        report: &'a Report<'a>,
+        table: Option<&'a Table>,
+        span: Span,
+        path: &str,
+        allowed: &[&str],
+        refused: &[&str],
+    ) -> Self {
         let path = if path.is_empty() {
             String::new()
         } else {
             format!("{path}.")
         };
         for entry in table.into_iter().flat_map(|table| &table.entries) {
-            if allowed.contains(&entry.key.as_str()) {
+            let key = entry.key.as_str();
+            if allowed.contains(&key) || refused.contains(&key) {
                 continue;
             }
             let title = format!("unknown key `{path}{}`", shown(&entry.key));

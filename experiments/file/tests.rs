@@ -599,6 +599,44 @@ fn overrides_reach_every_depth() {
     assert_eq!(experiment.name, "quoted");
 }
 
+/// What stands to both sides of an assignment in a file may stand there in an override.
+#[test]
+fn overrides_may_have_spaces_around_their_equals_sign() {
+    let settings = [
+        " network.nodes = 7 ",
+        "engine . layout = dense",
+        "output.dir = a b ",
+    ];
+    let experiment = fine(SMALL, &settings);
+    assert_eq!(experiment.network.size, Population::Generated(7));
+    assert_eq!(experiment.layout, Layout::Dense);
+    assert_eq!(experiment.output.dir, "a b");
+    refused(
+        SMALL,
+        &["network. nods = 7"],
+        &["command line:1:16", "unknown key"],
+    );
+    refused(
+        SMALL,
+        &["network.nodes =  0"],
+        &["command line:1:24", "cannot be 0"],
+    );
+}
+
+/// A key that is refused in any case is no help.
+#[test]
+fn keys_that_are_not_supported_are_not_offered() {
+    for unknown in ["sweeps=1", "expect=[{metric=\"x\", within=[1, 2], were=1}]"] {
+        let error = read(SMALL, &[unknown]).expect_err("it is invalid");
+        assert!(error.contains("unknown key"), "{error}");
+        assert!(
+            !error.contains("sweep,") && !error.contains("`sweep`"),
+            "{error}"
+        );
+        assert!(!error.contains("where"), "{error}");
+    }
+}
+
 #[test]
 fn paths_start_at_the_experiment_file() {
     let text = SMALL.replace("nodes = 100", "ids = \"data/nodes.csv\"");
