@@ -89,7 +89,7 @@ fn read_known(
         .phases
         .iter()
         .map(|phase| match &phase.work {
-            Work::Trace { path, span, .. } => reader.trace(path, span, &nodes),
+            Work::Trace { path, span } => reader.trace(path, span, &nodes),
             Work::Drawn { origin, .. } => {
                 reader.origin(phase, *origin, &nodes);
                 None
@@ -159,7 +159,7 @@ impl Reader<'_> {
         match &self.experiment.network.size {
             _ if !known.nodes => {}
             Population::Generated(count) => nodes.count = Some(*count),
-            Population::Imported { path, span, .. } => {
+            Population::Imported { path, span } => {
                 let _line = self.reading(path);
                 match import::read_ids(path, self.watch) {
                     Ok(rows) => {

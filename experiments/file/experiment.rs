@@ -223,10 +223,8 @@ pub enum Population {
     Generated(u32),
     /// Ids and keys from a table.
     Imported {
-        /// Where it is, as seen from the working directory.
+        /// Where it is; absolute.
         path: PathBuf,
-        /// As the file says it, relative to the experiment file.
-        text: String,
         /// Where the file says it.
         span: Span,
     },
@@ -354,10 +352,8 @@ pub struct PhaseSpans {
 pub enum Work {
     /// From a table.
     Trace {
-        /// Where it is, as seen from the working directory.
+        /// Where it is; absolute.
         path: PathBuf,
-        /// As the file says it, relative to the experiment file.
-        text: String,
         /// Where the file says it.
         span: Span,
     },

@@ -166,8 +166,8 @@ impl<'a> Reader<'a> {
                 &format!("`trace` or `{key}`"),
             );
         }
-        let (path, text, span) = file(trace, self.folder).unwrap_or_default();
-        Work::Trace { path, text, span }
+        let (path, span) = file(trace, self.folder).unwrap_or_default();
+        Work::Trace { path, span }
     }
 
     /// The work, and how many segments it makes if it provides and that is known.

@@ -1,6 +1,7 @@
 //! The experiment as a file that says everything: `resolved.toml`.
 
 use std::fmt::{self, Display, Write};
+use std::path::Path;
 
 use super::experiment::*;
 
@@ -17,8 +18,8 @@ pub fn milliseconds(micros: u64) -> String {
 }
 
 impl Experiment {
-    /// Every key with its value, as an experiment file that reads as an equal experiment from the same folder. All of
-    /// it is a function of the experiment's meaning: paths are as the user wrote them.
+    /// Every key with its value, as an experiment file that reads as an equal experiment from any folder: paths of
+    /// `ids` and `trace` are absolute.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
@@ -27,18 +28,6 @@ impl Experiment {
     }
 
     fn write(&self, out: &mut String) -> fmt::Result {
-        let imports = matches!(self.network.size, Population::Imported { .. });
-        if imports
-            || self
-                .phases
-                .iter()
-                .any(|phase| matches!(phase.work, Work::Trace { .. }))
-        {
-            writeln!(
-                out,
-                "# Paths of `ids` and `trace` are relative to the folder of the experiment file."
-            )?;
-        }
         writeln!(out, "schema = {SCHEMA}")?;
         writeln!(out, "name = {}", quoted(&self.name))?;
         writeln!(out, "seed = {}", self.seed)?;
@@ -61,7 +50,7 @@ impl NetworkSection {
         writeln!(out, "\n[network]")?;
         match &self.size {
             Population::Generated(nodes) => writeln!(out, "nodes = {nodes}")?,
-            Population::Imported { text, .. } => writeln!(out, "ids = {}", quoted(text))?,
+            Population::Imported { path, .. } => writeln!(out, "ids = {}", quoted_path(path))?,
         }
         writeln!(out, "bucket_size = {}", self.bucket_size)?;
         writeln!(out, "bootstrap = \"{}\"", self.bootstrap)
@@ -110,7 +99,7 @@ impl Phase {
         writeln!(out, "name = {}", quoted(&self.name))?;
         writeln!(out, "kind = \"{}\"", self.kind)?;
         match &self.work {
-            Work::Trace { text, .. } => writeln!(out, "trace = {}", quoted(text))?,
+            Work::Trace { path, .. } => writeln!(out, "trace = {}", quoted_path(path))?,
             Work::Drawn {
                 origin,
                 count,
@@ -212,6 +201,11 @@ fn optional(out: &mut String, key: &str, value: Option<impl Display>, none: &str
         Some(value) => writeln!(out, "{key} = {value}"),
         None => writeln!(out, "# {key}: {none}"),
     }
+}
+
+/// A path as a TOML string, which is Unicode whatever the path is.
+fn quoted_path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
 }
 
 /// A TOML basic string.

@@ -1,7 +1,7 @@
 //! From the tree to the [`Experiment`]: every key, what it may be, and what may not go together. A value that is wrong
 //! is reported and read as its default, so that the rest is checked too; nothing is returned then.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Diagnostic, Sources, Span};
 use super::document::Table;
@@ -117,9 +117,9 @@ fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
             label,
         );
     }
-    if let Some((path, text, span)) = ids.and_then(|field| file(&field, folder)) {
+    if let Some((path, span)) = ids.and_then(|field| file(&field, folder)) {
         known = !section.has("nodes");
-        size = Population::Imported { path, text, span };
+        size = Population::Imported { path, span };
     }
     if let Some(nodes) = nodes.and_then(|field| field.integer(1..=NODES_MAX, " (2^31)")) {
         known = !section.has("ids");
@@ -137,15 +137,19 @@ fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
     )
 }
 
-/// A file that the experiment names: where it is, as it is written, where it is written.
-pub(super) fn file(field: &Field<'_>, folder: &Path) -> Option<(std::path::PathBuf, String, Span)> {
+/// A file that the experiment names: where it is, and where that is written. The path is absolute, so that the
+/// resolved experiment can be run from anywhere.
+pub(super) fn file(field: &Field<'_>, folder: &Path) -> Option<(PathBuf, Span)> {
     const ALLOWED: &str = "the path of a .parquet or .csv file";
     let text = field.text(ALLOWED)?;
     if text.is_empty() || text.contains('\0') {
         field.cannot_be(&format!("\"{}\"", shown(text)), ALLOWED);
         return None;
     }
-    Some((folder.join(text), text.to_owned(), field.value.span))
+    let path = folder.join(text);
+    // Without a working directory there is nothing better than what is written.
+    let path = std::path::absolute(&path).unwrap_or(path);
+    Some((path, field.value.span))
 }
 
 fn lookup(top: &Section<'_>) -> LookupSection {

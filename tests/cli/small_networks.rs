@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, UInt64Array};
 
-use super::support::Dir;
+use super::support::{Answer, Dir};
 
 #[test]
 fn networks_of_few_nodes_run() {
@@ -188,6 +188,23 @@ fn csv_and_parquet_give_the_same_run() {
     nodes.dedup();
     assert_eq!(nodes.len(), 200);
     assert_eq!((nodes[0], nodes[199]), (403.0, 1000.0));
+}
+
+/// Its folder is not the one that the paths of the experiment file start at.
+#[test]
+fn what_is_resolved_of_imported_files_runs_from_its_own_folder() {
+    let dir = Dir::new();
+    dir.write("traced.toml", TRACED);
+    dir.write("ids.csv", "node,key\n5,1\n6,18446744073709551615\n");
+    dir.write("ops.csv", "origin,key,start_ms\n5,9,0\n");
+    dir.kadsim(&["run", "traced.toml"]).ends(0);
+    let mut again = dir.command(&["run", "resolved.toml", "--out", "again"]);
+    let output = again.current_dir(dir.path("out/traced")).output().unwrap();
+    Answer::new(output).ends(0);
+    assert_eq!(
+        dir.digest("out/traced/again/traced"),
+        dir.digest("out/traced")
+    );
 }
 
 #[test]
