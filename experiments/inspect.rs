@@ -44,6 +44,8 @@ pub struct ColumnSummary {
     pub data_type: String,
     /// Its unit, `-` where none is noted.
     pub unit: String,
+    /// What it means, empty where that is not noted.
+    pub description: String,
     /// Absent values.
     pub nulls: u64,
     /// SHA-256 of its values, in hex.
@@ -195,7 +197,8 @@ fn describe_table(path: &Path, table: &TableSummary) -> String {
     }
     let _ = writeln!(text, "{:<10}  {}", "rows", table.rows);
     let _ = writeln!(text, "{:<10}  {}", "digest", table.digest);
-    let mut lines = vec![["column", "type", "unit", "nulls", "digest"].map(str::to_owned)];
+    let mut lines =
+        vec![["column", "type", "unit", "nulls", "digest", "description"].map(str::to_owned)];
     lines.extend(table.columns.iter().map(|column| {
         [
             column.name.clone(),
@@ -203,13 +206,16 @@ fn describe_table(path: &Path, table: &TableSummary) -> String {
             column.unit.clone(),
             column.nulls.to_string(),
             column.digest[..12].to_owned(),
+            column.description.clone(),
         ]
     }));
     let width = |i: usize| lines.iter().map(|line| line[i].chars().count()).max();
-    let widths: [usize; 5] = std::array::from_fn(|i| width(i).unwrap_or(0));
-    for [name, data_type, unit, nulls, digest] in &lines {
-        let [a, b, c, d, _] = widths;
-        let line = format!("{name:<a$}  {data_type:<b$}  {unit:<c$}  {nulls:>d$}  {digest}");
+    let widths: [usize; 6] = std::array::from_fn(|i| width(i).unwrap_or(0));
+    for [name, data_type, unit, nulls, digest, description] in &lines {
+        let [a, b, c, d, e, _] = widths;
+        let line = format!(
+            "{name:<a$}  {data_type:<b$}  {unit:<c$}  {nulls:>d$}  {digest:<e$}  {description}"
+        );
         let _ = writeln!(text, "  {}", line.trim_end());
     }
     text
@@ -255,12 +261,13 @@ fn scan(path: &Path) -> Result<TableSummary> {
 }
 
 fn column_summary(field: &Field, nulls: u64, digest: String) -> ColumnSummary {
-    let unit = field.metadata().get("unit");
+    let noted = |key: &str| field.metadata().get(key).cloned();
     let null = if field.is_nullable() { "?" } else { "" };
     ColumnSummary {
         name: field.name().clone(),
         data_type: type_name(field.data_type()) + null,
-        unit: unit.map_or("-", String::as_str).to_owned(),
+        unit: noted("unit").unwrap_or_else(|| "-".to_owned()),
+        description: noted("description").unwrap_or_default(),
         nulls,
         digest,
     }
