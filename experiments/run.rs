@@ -29,6 +29,8 @@ pub struct Options<'a> {
     pub force: bool,
     /// Who watches.
     pub watch: Watch<'a>,
+    /// Since when the run takes its time: its inputs are read before.
+    pub begun: Instant,
 }
 
 /// Why a run has no result.
@@ -131,7 +133,6 @@ pub fn run(
     inputs: &Inputs,
     options: &Options,
 ) -> Result<Report, RunError> {
-    let begun = Instant::now();
     let need = estimate(experiment, inputs).total();
     let has = estimate::machine_memory();
     if need > has {
@@ -157,7 +158,7 @@ pub fn run(
         .num_threads(options.threads.unwrap_or(0))
         .build()
         .map_err(|error| failed(error.into()))?;
-    pool.install(|| record(experiment, inputs, options.watch, folder, begun))
+    pool.install(|| record(experiment, inputs, options, folder))
         .map_err(failed)
 }
 
@@ -165,13 +166,12 @@ pub fn run(
 fn record(
     experiment: &Experiment,
     inputs: &Inputs,
-    watch: Watch<'_>,
+    options: &Options,
     folder: Folder,
-    begun: Instant,
 ) -> anyhow::Result<Report> {
     folder.write(RESOLVED, &experiment.to_toml())?;
     let writers = Writers::create(&folder, experiment)?;
-    let mut simulation = Simulation::new(experiment, inputs, watch, writers);
+    let mut simulation = Simulation::new(experiment, inputs, options.watch, writers);
     let simulated = simulation.networks();
     let (writers, summary, cut_networks) = simulation.into_parts();
     let summary = summary.to_json();
@@ -205,6 +205,6 @@ fn record(
         verdicts,
         cut_off,
         rows,
-        seconds: begun.elapsed().as_secs_f64(),
+        seconds: options.begun.elapsed().as_secs_f64(),
     })
 }

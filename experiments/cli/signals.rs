@@ -31,7 +31,7 @@ fn on_signal() {
     // A terminal may show a progress bar in the line that the cursor is in.
     let is_drawn = stderr.is_terminal() && !is_dumb();
     let start = if is_drawn { "\r\x1b[K" } else { "" };
-    let _ = writeln!(stderr, "{start}stopping… (again: at once)");
+    let _ = writeln!(stderr, "{start}stopping… (again to end at once)");
 }
 
 /// Lets `set` set handlers, but not for SIGHUP where whoever started the process had it ignored: that is

@@ -1,5 +1,7 @@
 //! Runs that do not come to their end: Ctrl-C, SIGKILL, a full disk.
 
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command};
 use std::thread;
@@ -93,6 +95,31 @@ fn sigterm_and_sighup_end_a_run_as_ctrl_c_does() {
         let read = dir.table("out/small.partial/operations.parquet");
         assert_eq!(read.complete.as_deref(), Some("false"), "{name}");
     }
+}
+
+#[test]
+fn a_second_ctrl_c_ends_a_run_at_once() {
+    let dir = Dir::new();
+    let pipe = dir.path("pipe");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut child = dir.spawn(&["run", "pipe"]);
+    // Opened when the run has begun to read; it waits for its experiment, and so does not come to where it stops.
+    let _silent = File::options().write(true).open(&pipe).unwrap();
+    signal(&child, "-INT");
+    let mut said = String::new();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    stderr.read_line(&mut said).unwrap();
+    assert!(said.starts_with("stopping…"), "{said}");
+    assert!(child.try_wait().unwrap().is_none(), "it has ended");
+    signal(&child, "-INT");
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(dir.list("out").is_empty());
 }
 
 #[test]
