@@ -147,7 +147,8 @@ impl Reader<'_> {
 
     /// Shows that a file is being read.
     fn reading(&self, path: &Path) -> ProgressBar {
-        self.watch.busy(format!("reading {}", path.display()))
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        self.watch.busy(format!("reading {}", name.display()))
     }
 
     fn nodes(&mut self, known: Known) -> Nodes {

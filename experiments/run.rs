@@ -208,3 +208,49 @@ fn record(
         seconds: options.begun.elapsed().as_secs_f64(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::{file, inputs, inspect};
+
+    const LOOKING: &str = "schema = 1\nname = \"small\"\nseed = 7\nnetwork.nodes = 300\n\
+                           [[phase]]\nname = \"looking\"\nkind = \"lookup\"\ncount = 10\n";
+
+    /// Asked to stop before it begins, a run does not first fill a million tables.
+    #[test]
+    fn a_run_stops_before_its_bootstrap() {
+        let loaded = file::parse("small.toml", LOOKING, &[]).unwrap();
+        let inputs = inputs::read(&loaded, Watch::NOBODY).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            out: Some(folder.path().to_owned()),
+            threads: Some(1),
+            force: false,
+            watch: Watch {
+                interrupted: &AtomicBool::new(true),
+                ..Watch::NOBODY
+            },
+            begun: Instant::now(),
+        };
+        let stopped = run(&loaded.experiment, &inputs, &options);
+        let Err(RunError::Interrupted(partial)) = stopped else {
+            panic!("{stopped:?}")
+        };
+        let timings = inspect::summarise(&partial.join("timings.parquet")).unwrap();
+        // The nodes were made, and that was all.
+        assert_eq!(timings.rows, 1);
+        assert_eq!(timings.metadata[3].as_deref(), Some("false"));
+    }
+
+    #[test]
+    fn an_error_that_says_its_cause_is_not_followed_by_it() {
+        let disk = || std::io::Error::other("the disk is full");
+        let error = anyhow::Error::new(disk()).context("a.parquet: External: the disk is full");
+        assert_eq!(said_once(&error), "a.parquet: the disk is full");
+        let error = anyhow::Error::new(disk()).context("cannot write a.json");
+        assert_eq!(said_once(&error), "cannot write a.json: the disk is full");
+    }
+}
