@@ -17,6 +17,17 @@ pub struct Key(pub u64);
 #[repr(transparent)]
 pub struct Distance(pub u64);
 
+impl Distance {
+    /// The largest there is.
+    pub const MAX: Distance = Distance(u64::MAX);
+
+    /// The key that lies at this distance from `other`.
+    #[inline]
+    pub fn key_from(self, other: Key) -> Key {
+        Key(self.0 ^ other.0)
+    }
+}
+
 impl Key {
     /// Bits in a key, and so the number of buckets a routing table can have.
     pub const BITS: u32 = u64::BITS;
@@ -32,6 +43,13 @@ impl Key {
     #[inline]
     pub fn shared_bits(self, other: Key) -> u32 {
         (self.0 ^ other.0).leading_zeros()
+    }
+
+    /// The key with the bit behind `shared` leading ones (0 to 63) flipped: a key of the bucket of that
+    /// number.
+    #[inline]
+    pub fn flipped(self, shared: u32) -> Key {
+        Key(self.0 ^ (1 << (Key::BITS - 1 - shared)))
     }
 
     /// Key of a segment: the first 8 bytes, big-endian, of the SHA-256 of its payload.

@@ -2,6 +2,8 @@
 //!
 //! No protocol decision is made here: what happens in a step is the business of `kadsim-systems`.
 
+pub mod answer;
+pub mod hardware;
 pub mod ids;
 pub mod key;
 pub mod layout;

@@ -2,6 +2,7 @@
 
 use bevy_ecs::resource::Resource;
 
+use crate::node::Activity;
 use crate::random::{Probability, Purpose, Stream};
 use crate::record::Outcome;
 
@@ -81,6 +82,13 @@ impl Fate {
             _ => self.base_delay_us,
         }
     }
+
+    /// The same with the overhead of the origin and of the remote, µs.
+    #[inline]
+    pub fn total_us(self, (origin_us, remote_us): (u64, u64)) -> u64 {
+        let cost_us = self.cost_us().saturating_add(origin_us);
+        cost_us.saturating_add(remote_us)
+    }
 }
 
 /// A model of the links between nodes.
@@ -99,6 +107,23 @@ pub struct Links {
     pub link: Box<dyn Link>,
     /// Gamma: what each use adds to a node's overhead, µs. 0: none, nothing is counted.
     pub overhead_us: u64,
+}
+
+impl Links {
+    /// Whether uses of a node cost anything.
+    #[inline]
+    pub fn is_charged(&self) -> bool {
+        self.overhead_us > 0
+    }
+
+    /// One use more of a node: what it costs, µs: the n-th use costs n gamma.
+    #[inline]
+    pub fn charge(&self, node: &Activity) -> u64 {
+        match self.overhead_us {
+            0 => 0,
+            gamma_us => gamma_us.saturating_mul(u64::from(node.charge())),
+        }
+    }
 }
 
 /// Links that are all alike, with independent errors.

@@ -45,10 +45,17 @@ impl Contact {
     /// Completion time of a contact whose overhead is not known yet.
     pub const UNCHARGED: u64 = u64::MAX;
 
-    /// When something that costs this much and begins now completes, µs; at the end of time at the latest.
+    /// When something of this fate and overhead (of the origin, of the remote) that begins now completes,
+    /// µs; at the end of time at the latest.
     #[inline]
-    pub fn completion_us(now_us: u64, cost_us: u64) -> u64 {
-        now_us.saturating_add(cost_us).min(Self::UNCHARGED - 1)
+    pub fn completion_us(now_us: u64, fate: Fate, overhead_us: (u64, u64)) -> u64 {
+        Self::later_us(now_us, fate.total_us(overhead_us))
+    }
+
+    /// This much after `now_us`; at the end of time at the latest.
+    #[inline]
+    pub fn later_us(now_us: u64, us: u64) -> u64 {
+        now_us.saturating_add(us).min(Self::UNCHARGED - 1)
     }
 }
 
@@ -89,7 +96,7 @@ pub struct Operation {
     pub stage: Stage,
     /// What the lookup was charged for its origin, µs.
     pub origin_overhead_us: u64,
-    /// Handled contacts in a row that brought no progress.
+    /// Handled answers in a row that brought no progress.
     pub idle_steps: u32,
     /// Contacts sent by the lookup.
     pub attempts: u32,
@@ -97,6 +104,8 @@ pub struct Operation {
     pub succeeded: u32,
     /// Contacts handled that failed.
     pub failed: u32,
+    /// Contacts in flight when the lookup stopped.
+    pub abandoned: u32,
     /// The node whose answer carried the value.
     pub holder: Option<Row>,
     /// Largest depth over the result; once the value is found, that of the holder.
@@ -105,24 +114,28 @@ pub struct Operation {
     pub stored: u32,
     /// Stores that failed.
     pub store_failed: u32,
-    /// Recall of the result, once ended and if asked for.
+    /// Recall of the result of a lookup that ran to its end, if asked for.
     pub recall: Option<f32>,
     /// Every node heard of.
     pub shortlist: Shortlist,
-    /// Contacts in flight; of an operation in [`Stage::Closing`], stores that wait for their charge.
+    /// Contacts in flight.
     pub in_flight: Vec<Contact>,
+    /// When each of the lanes of py-dht's procedure is free, µs from the start.
+    pub lanes_us: Vec<u64>,
     /// What the operation gives back, nearest to the key first.
     pub result: Vec<Row>,
 }
 
 impl Operation {
-    /// Becomes a planned operation that starts at `start_us`, keeping its memory.
+    /// Becomes a planned operation that starts at `start_us`, keeping its memory; what it knows is reset
+    /// when it begins.
     pub fn restart(&mut self, planned: Planned, kind: Kind, start_us: u64) {
-        let mut shortlist = std::mem::take(&mut self.shortlist);
+        let shortlist = std::mem::take(&mut self.shortlist);
         let mut in_flight = std::mem::take(&mut self.in_flight);
+        let mut lanes_us = std::mem::take(&mut self.lanes_us);
         let mut result = std::mem::take(&mut self.result);
-        shortlist.clear();
         in_flight.clear();
+        lanes_us.clear();
         result.clear();
         *self = Self {
             number: planned.number,
@@ -133,6 +146,7 @@ impl Operation {
             start_us,
             shortlist,
             in_flight,
+            lanes_us,
             result,
             ..Self::default()
         };
@@ -145,7 +159,7 @@ impl Operation {
 
     /// Bytes on the heap.
     pub fn bytes_used(&self) -> usize {
-        self.shortlist.entries().len() * 16
+        self.shortlist.bytes_used()
             + self.in_flight.capacity() * size_of::<Contact>()
             + self.result.capacity() * 4
     }
@@ -194,18 +208,13 @@ impl Operations {
         self.active += 1;
     }
 
-    /// Frees the slots of operations that have ended.
-    pub fn free_ended(&mut self) {
-        let mut slot = 0;
-        while slot < self.active {
-            if self.slots[slot].stage == Stage::Ended {
-                self.active -= 1;
-                self.slots.swap(slot, self.active);
-                self.next_event_us.swap(slot, self.active);
-            } else {
-                slot += 1;
-            }
-        }
+    /// Frees the slot of an operation that has ended; the last one in flight takes its place.
+    pub fn free(&mut self, slot: u32) {
+        let slot = slot as usize;
+        debug_assert_eq!(self.slots[slot].stage, Stage::Ended);
+        self.active -= 1;
+        self.slots.swap(slot, self.active);
+        self.next_event_us.swap(slot, self.active);
     }
 
     /// The operation whose slot was freed last and has not been taken again.

@@ -6,7 +6,9 @@
 
 use bevy_ecs::resource::Resource;
 
+use crate::hardware::{prefetch, prefetch_range};
 use crate::key::{Distance, Key};
+use crate::layout::Owner;
 use crate::node::Row;
 
 /// Row offsets by leading bits of the key: rows of prefix `p` are `offsets[p]..offsets[p + 1]`.
@@ -117,6 +119,15 @@ impl<'a> Population<'a> {
         self.keys[row.index()]
     }
 
+    /// A node with its key.
+    #[inline]
+    pub fn owner(&self, row: Row) -> Owner {
+        Owner {
+            row,
+            key: self.key(row),
+        }
+    }
+
     /// Number of rows in key order; the rest are the tail of nodes added later.
     #[inline]
     pub fn sorted(&self) -> usize {
@@ -169,25 +180,54 @@ impl<'a> Population<'a> {
     /// Sorted rows that bucket `bucket` of `owner` is chosen from: those that share exactly that many bits.
     #[inline]
     pub fn candidates(&self, owner: Key, bucket: u32) -> Rows {
-        let sibling = Key(owner.0 ^ (1 << (Key::BITS - 1 - bucket)));
-        self.subtree(sibling, bucket + 1)
+        self.subtree(owner.flipped(bucket), bucket + 1)
     }
 
-    /// Appends the `k` rows of `rows` closest to `key` in no order, or all if there are no more. All of
-    /// `rows` must share their first `depth` bits.
+    /// A depth at which the subtree of a key has about twice `k` rows, or somewhat more.
+    #[inline]
+    fn depth_of(&self, k: usize) -> u32 {
+        (self.sorted / (2 * k.max(1))).checked_ilog2().unwrap_or(0)
+    }
+
+    /// Brings near what finding the rows closest to a key within its subtree at `depth` reads of the index.
+    #[inline]
+    pub fn prefetch_index(&self, key: Key, depth: u32) {
+        if depth < self.index.bits {
+            prefetch(
+                &self.index.offsets,
+                (prefix_of(key.0, depth) << (self.index.bits - depth)) as usize,
+            );
+        }
+        prefetch(
+            &self.index.offsets,
+            prefix_of(key.0, self.index.bits) as usize,
+        );
+    }
+
+    /// Brings near the keys that finding the `k` rows closest to a key within its subtree at `depth` reads.
+    #[inline]
+    pub fn prefetch_closest(&self, key: Key, depth: u32, k: usize) {
+        let rows = self.subtree(key, depth.max(self.depth_of(k)));
+        let end = rows.end.min(rows.start.saturating_add(4 * k as u32));
+        prefetch_range(self.keys, rows.start as usize..end as usize);
+    }
+
+    /// Appends the `k` rows closest to `key` (at least 1) of its subtree at `depth`, in no order, or all if
+    /// there are no more.
     ///
     /// Descends the trie: the half that follows the key's next bit is closer than the other half as a
-    /// whole. Returns a depth such that every key that agrees with `key` on the bits before it is given
-    /// the same rows.
-    pub fn closest_in(
-        &self,
-        mut rows: Rows,
-        mut depth: u32,
-        key: Key,
-        mut k: usize,
-        out: &mut Vec<Row>,
-    ) -> u32 {
-        while rows.len() > k && k > 0 {
+    /// whole. Starts where about k rows are left, if there are so many. Returns a depth such that every key
+    /// that agrees with `key` on the bits before it is given the same rows.
+    #[inline]
+    pub fn closest_in(&self, key: Key, mut depth: u32, mut k: usize, out: &mut Vec<Row>) -> u32 {
+        let guess = self.depth_of(k).max(depth);
+        let mut rows = self.subtree(key, guess);
+        if rows.len() >= k {
+            depth = guess;
+        } else {
+            rows = self.subtree(key, depth);
+        }
+        while rows.len() > k {
             let bit = 1u64 << (Key::BITS - 1 - depth);
             depth += 1;
             let keys = &self.keys[rows.start as usize..rows.end as usize];
@@ -215,9 +255,7 @@ impl<'a> Population<'a> {
                 rows = far;
             }
         }
-        if k > 0 {
-            out.extend(rows.iter());
-        }
+        out.extend(rows.iter());
         depth
     }
 
@@ -232,49 +270,36 @@ impl<'a> Population<'a> {
     }
 
     /// The `n` nodes closest to `key` that `wanted` lets through, tail included, nearest first.
+    ///
+    /// Cost: O(log n + those not wanted among the closest) and the tail.
     pub fn closest(
         &self,
         key: Key,
         n: usize,
         mut wanted: impl FnMut(Row) -> bool,
+        rows: &mut Vec<Row>,
         out: &mut Vec<(Distance, Row)>,
     ) {
-        out.clear();
-        let mut depth = self.index.bits;
+        let mut asked = n.max(1);
         loop {
-            let rows = self.subtree(key, depth);
-            let enough = rows.len() >= n || depth == 0;
-            if enough {
-                out.extend(
-                    rows.iter()
-                        .filter(|&row| wanted(row))
-                        .map(|row| (self.key(row).distance(key), row)),
-                );
-                if out.len() >= n || depth == 0 {
-                    break;
-                }
-                out.clear();
+            rows.clear();
+            out.clear();
+            self.closest_in(key, 0, asked, rows);
+            let measured = |row: Row| (self.key(row).distance(key), row);
+            out.extend(
+                rows.iter()
+                    .copied()
+                    .filter(|&row| wanted(row))
+                    .map(measured),
+            );
+            if out.len() >= n || rows.len() < asked {
+                out.extend(self.tail().filter(|&row| wanted(row)).map(measured));
+                break;
             }
-            depth -= 1;
+            asked *= 2;
         }
-        out.extend(
-            self.tail()
-                .filter(|&row| wanted(row))
-                .map(|row| (self.key(row).distance(key), row)),
-        );
-        keep_nearest(out, n);
         out.sort_unstable();
-    }
-}
-
-/// Keeps the `n` nearest entries, in no order.
-#[inline]
-pub fn keep_nearest(entries: &mut Vec<(Distance, Row)>, n: usize) {
-    if entries.len() > n {
-        if n > 0 {
-            entries.select_nth_unstable(n - 1);
-        }
-        entries.truncate(n);
+        out.truncate(n);
     }
 }
 
@@ -321,7 +346,7 @@ mod tests {
             expected.sort_unstable();
             expected.truncate(n);
             let mut found = Vec::new();
-            population.closest(Key(key), n, |row| row.0 % 3 != 1, &mut found);
+            population.closest(Key(key), n, |row| row.0 % 3 != 1, &mut Vec::new(), &mut found);
             prop_assert_eq!(found, expected);
             for &key in &keys {
                 prop_assert_eq!(population.find(key).map(|row| keys[row.index()]), Some(key));

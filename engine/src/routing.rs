@@ -6,10 +6,11 @@
 
 use bevy_ecs::resource::Resource;
 
-use crate::key::{Distance, Key};
-use crate::layout::Layout;
+use crate::answer::Answer;
+use crate::key::Key;
+use crate::layout::{Layout, Owner};
 use crate::node::{Row, Table};
-use crate::population::{Population, keep_nearest};
+use crate::population::Population;
 use crate::random::{Purpose, Stream};
 
 /// Which of its candidates a full bucket holds.
@@ -52,16 +53,17 @@ impl Rule {
         bucket: u32,
         out: &mut Vec<Row>,
     ) -> Option<u32> {
-        let candidates = population.candidates(owner, bucket);
-        if candidates.len() <= self.k() {
-            out.extend(candidates.iter());
-            return Some(bucket + 1);
-        }
         match self.policy {
             Policy::Closest => {
-                Some(population.closest_in(candidates, bucket + 1, owner, self.k(), out))
+                let sibling = owner.flipped(bucket);
+                Some(population.closest_in(sibling, bucket + 1, self.k(), out))
             }
             Policy::Random => {
+                let candidates = population.candidates(owner, bucket);
+                if candidates.len() <= self.k() {
+                    out.extend(candidates.iter());
+                    return Some(bucket + 1);
+                }
                 let first = out.len();
                 self.sample(owner, bucket, candidates.len() as u32, out);
                 out[first..]
@@ -131,7 +133,7 @@ impl Rule {
         match self.policy {
             Policy::Closest => {
                 let mut rows = Vec::new();
-                population.closest_in(candidates, bucket + 1, owner, self.k(), &mut rows);
+                population.closest_in(owner.flipped(bucket), bucket + 1, self.k(), &mut rows);
                 rows.extend_from_slice(late);
                 rows.sort_unstable_by_key(|&row| population.key(row).distance(owner));
                 out.extend_from_slice(&rows[..self.k()]);
@@ -212,31 +214,40 @@ impl Tables {
         self.layout.as_ref().map_or(0, |layout| layout.bytes_used()) + overlay
     }
 
-    /// Replaces `out` by the k entries of the owner's table closest to `key`, in no order.
+    /// The layout, if that is where `table` lies.
+    #[inline]
+    fn laid_out(&self, table: Table) -> Option<&dyn Layout> {
+        self.layout.as_deref().filter(|_| table == Table::LAID_OUT)
+    }
+
+    /// Replaces `out` by the k entries of the owner's table closest to `key`.
     #[inline]
     pub fn closest(
         &self,
         population: &Population,
-        owner: Row,
+        owner: Owner,
         table: Table,
         key: Key,
-        out: &mut Vec<(Distance, Row)>,
-        rows: &mut Vec<Row>,
+        out: &mut Answer,
     ) {
         out.clear();
-        match (&self.layout, table.overlay_slot()) {
-            (_, Some(slot)) => {
-                out.extend(
-                    self.overlay[slot]
-                        .iter()
-                        .map(|&row| (population.key(row).distance(key), row)),
-                );
-                keep_nearest(out, self.rule.k());
-            }
-            (Some(layout), None) if table == Table::LAID_OUT => {
-                layout.closest(population, &self.rule, owner, key, out, rows);
-            }
-            _ => {}
+        if let Some(layout) = self.laid_out(table) {
+            layout.closest(population, &self.rule, owner, key, out);
+        } else if let Some(slot) = table.overlay_slot() {
+            out.rows.extend_from_slice(&self.overlay[slot]);
+            out.keep_nearest(population, key, 0, self.rule.k());
+        }
+        out.measure(population, key);
+    }
+
+    /// Brings near what [`Tables::closest`] will read; see [`Layout::prefetch`].
+    #[inline]
+    pub fn prefetch(&self, population: &Population, owner: Owner, key: Key, stage: u32) {
+        // A node added later is not in the layout.
+        if owner.row.index() < population.sorted()
+            && let Some(layout) = &self.layout
+        {
+            layout.prefetch(population, &self.rule, owner, key, stage);
         }
     }
 
@@ -244,22 +255,17 @@ impl Tables {
     pub fn bucket(
         &self,
         population: &Population,
-        owner: Row,
+        owner: Owner,
         table: Table,
         bucket: u32,
         out: &mut Vec<Row>,
     ) {
         out.clear();
-        match (&self.layout, table.overlay_slot()) {
-            (_, Some(slot)) => {
-                let key = population.key(owner);
-                let shared = |row: &Row| population.key(*row).shared_bits(key) == bucket;
-                out.extend(self.overlay[slot].iter().copied().filter(shared));
-            }
-            (Some(layout), None) if table == Table::LAID_OUT => {
-                layout.bucket(population, &self.rule, owner, bucket, out);
-            }
-            _ => {}
+        if let Some(layout) = self.laid_out(table) {
+            layout.bucket(population, &self.rule, owner, bucket, out);
+        } else if let Some(slot) = table.overlay_slot() {
+            let shared = |row: &Row| population.key(*row).shared_bits(owner.key) == bucket;
+            out.extend(self.overlay[slot].iter().copied().filter(shared));
         }
     }
 
@@ -305,14 +311,15 @@ impl Tables {
         if table == Table::EMPTY {
             return;
         }
-        let key = population.key(owner);
+        let owner = population.owner(owner);
         for bucket in 0..Key::BITS {
             self.bucket(population, owner, table, bucket, rows);
             if !rows.is_empty() {
-                rows.sort_unstable_by_key(|&row| population.key(row).distance(key));
+                rows.sort_unstable_by_key(|&row| population.key(row).distance(owner.key));
                 visit(bucket, rows);
             }
-            if table == Table::LAID_OUT && population.subtree(key, bucket + 1).len() <= 1 {
+            let deeper = bucket + 1;
+            if table == Table::LAID_OUT && population.subtree(owner.key, deeper).len() <= 1 {
                 break;
             }
         }

@@ -1,14 +1,20 @@
-//! What a lookup knows: every node heard of, nearest to the key first.
+//! What a lookup knows: every node heard of, the nearest ones in order of their distance.
 //!
-//! Sorted by distance and never trimmed: 158 entries on average at a million nodes and
-//! k = 20. Merging an answer moves the entries behind its nearest one; a distance names a node, since keys
-//! are distinct.
+//! The nearest lie sorted in arrays of their own ([`Shortlist::near`]); the rest, which a lookup hardly ever
+//! comes back to, unsorted behind them. Of 158 nodes known at the end of a lookup (a million nodes,
+//! k = 20), less than one contact in a thousand goes to one beyond the 48 nearest. Adding a node compares
+//! it with whole arrays, without branches, so that wide vectors do it ([`crate::hardware`]). How many are
+//! kept sorted never changes a result.
 
-use crate::key::Distance;
+use crate::answer::Answer;
+use crate::hardware::{Kernel, vectorised};
+use crate::key::{Distance, Key};
 use crate::node::Row;
+use crate::population::Population;
 
 /// How far a known node has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
 pub enum Status {
     /// Not contacted.
     Candidate,
@@ -22,11 +28,9 @@ pub enum Status {
     Origin,
 }
 
-/// A known node.
+/// A known node, but for its distance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// From the key looked up.
-    pub distance: Distance,
+pub struct Known {
     /// The node.
     pub row: Row,
     /// 1 for a node of the origin's own table, else one more than that of the node whose answer first
@@ -36,156 +40,274 @@ pub struct Entry {
     pub status: Status,
 }
 
+const NOBODY: Known = Known {
+    row: Row(u32::MAX),
+    depth: 0,
+    status: Status::Failed,
+};
+
+/// Sorted nodes beyond those of a result: room for the nearest that fail or turn out to be the origin.
+const SPARE: usize = 28;
+
+/// The arrays of the sorted nodes are a multiple of this long: two vectors of the widest kind.
+const BLOCK: usize = 16;
+
 /// The known nodes of a lookup.
 #[derive(Clone, Debug, Default)]
 pub struct Shortlist {
-    entries: Vec<Entry>,
-    /// No candidate lies before this place.
+    /// Distances of the nearest nodes, ascending; behind them the largest distance there is.
+    distances: Vec<Distance>,
+    near: Vec<Known>,
+    /// How many of `near` are nodes.
+    sorted: usize,
+    /// No candidate of `near` lies before this place.
     first_candidate: usize,
+    /// Candidates, near and far.
+    candidates: u32,
+    /// The largest distance of all.
+    farthest: Distance,
+    /// All others: none of them is nearer than any of `near`, which is full if there are any.
+    far: Vec<Row>,
+    far_notes: Vec<(u16, Status)>,
 }
 
 impl Shortlist {
-    /// Forgets everything but the memory it has.
-    pub fn clear(&mut self) {
-        self.entries.clear();
+    /// Starts anew for a lookup whose result has `beta` nodes, keeping the memory.
+    pub fn reset(&mut self, beta: usize) {
+        let room = (beta + SPARE).next_multiple_of(BLOCK);
+        if self.near.len() != room {
+            self.near.resize(room, NOBODY);
+            self.distances.resize(room, Distance::MAX);
+        }
+        self.distances.fill(Distance::MAX);
+        self.sorted = 0;
         self.first_candidate = 0;
+        self.candidates = 0;
+        self.farthest = Distance(0);
+        self.far.clear();
+        self.far_notes.clear();
     }
 
-    /// Every known node, nearest first.
+    /// Number of known nodes.
     #[inline]
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub fn len(&self) -> usize {
+        self.sorted + self.far.len()
+    }
+
+    /// Whether no node is known.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.sorted == 0
+    }
+
+    /// The nearest known nodes, nearest first: at least as many as the result has, or all.
+    #[inline]
+    pub fn near(&self) -> &[Known] {
+        &self.near[..self.sorted]
     }
 
     /// Adds the nodes of an answer that are not known yet, with this depth; `origin` does not become a
     /// candidate. Says whether one of them is closer than the farthest node known before.
-    /// `answer` is sorted in the process.
-    pub fn join(
-        &mut self,
-        answer: &mut [(Distance, Row)],
-        depth: u16,
-        origin: Option<Row>,
-    ) -> bool {
-        answer.sort_unstable();
-        let before = self.entries.len();
-        let farthest = self.entries.last().map(|entry| entry.distance);
-        // Which of them are new: both lists are sorted, so each is looked for behind the one before.
-        let mut fresh = 0;
-        let mut place = 0;
-        for i in 0..answer.len() {
-            let distance = answer[i].0;
-            place += lower_bound(&self.entries[place..], distance);
-            if self
-                .entries
-                .get(place)
-                .is_none_or(|entry| entry.distance != distance)
-            {
-                answer[fresh] = answer[i];
-                fresh += 1;
-            }
-        }
-        if fresh == 0 {
-            return false;
-        }
-        let progress = farthest.is_some_and(|farthest| answer[0].0 < farthest);
-        let new = |(distance, row): (Distance, Row)| Entry {
-            distance,
-            row,
+    #[inline]
+    pub fn join(&mut self, answer: &Answer, depth: u16, origin: Option<Row>) -> bool {
+        vectorised(Join {
+            list: self,
+            answer,
             depth,
-            status: if Some(row) == origin {
-                Status::Origin
-            } else {
-                Status::Candidate
-            },
-        };
-        self.entries
-            .extend(answer[..fresh].iter().map(|&node| new(node)));
-        let (mut old, mut add, mut write) = (before, fresh, before + fresh);
-        while add > 0 {
-            write -= 1;
-            if old > 0 && self.entries[old - 1].distance > answer[add - 1].0 {
-                old -= 1;
-                self.entries[write] = self.entries[old];
-            } else {
-                add -= 1;
-                self.entries[write] = new(answer[add]);
-            }
-        }
-        self.first_candidate = self.first_candidate.min(write);
-        progress
+            origin,
+        })
     }
 
-    /// Marks the nearest candidate as contacted and returns it.
+    /// Marks the nearest candidate as contacted and returns it with its distance from `key`, the key that
+    /// all distances are from.
     #[inline]
-    pub fn take_nearest(&mut self) -> Option<Entry> {
-        let ahead = self.entries[self.first_candidate..].iter_mut();
-        let found = ahead
-            .enumerate()
-            .find(|(_, entry)| entry.status == Status::Candidate);
-        let Some((skipped, entry)) = found else {
-            self.first_candidate = self.entries.len();
+    pub fn take_nearest(&mut self, population: &Population, key: Key) -> Option<(Distance, Known)> {
+        if self.candidates == 0 {
             return None;
+        }
+        self.candidates -= 1;
+        let ahead = &self.near[self.first_candidate..self.sorted];
+        let skipped = ahead
+            .iter()
+            .position(|known| known.status == Status::Candidate);
+        let Some(skipped) = skipped else {
+            self.first_candidate = self.sorted;
+            return self.take_far(population, key);
         };
-        entry.status = Status::Contacted;
-        self.first_candidate += skipped + 1;
-        Some(*entry)
+        let place = self.first_candidate + skipped;
+        self.near[place].status = Status::Contacted;
+        self.first_candidate = place + 1;
+        Some((self.distances[place], self.near[place]))
+    }
+
+    /// The same where all sorted nodes have been contacted. Distances of the others are computed anew.
+    #[cold]
+    fn take_far(&mut self, population: &Population, key: Key) -> Option<(Distance, Known)> {
+        let candidates = self.far.iter().zip(&mut self.far_notes);
+        let (distance, row, note) = candidates
+            .filter(|(_, (_, status))| *status == Status::Candidate)
+            .map(|(&row, note)| (population.key(row).distance(key), row, note))
+            .min_by_key(|&(distance, ..)| distance)?;
+        note.1 = Status::Contacted;
+        let known = Known {
+            row,
+            depth: note.0,
+            status: Status::Contacted,
+        };
+        Some((distance, known))
     }
 
     /// Whether a candidate is left.
     #[inline]
-    pub fn has_candidate(&mut self) -> bool {
-        let ahead = &self.entries[self.first_candidate..];
-        let skipped = ahead
-            .iter()
-            .position(|entry| entry.status == Status::Candidate);
-        self.first_candidate += skipped.unwrap_or(ahead.len());
-        skipped.is_some()
+    pub fn has_candidate(&self) -> bool {
+        self.candidates > 0
     }
 
-    /// Sets how far the node at this distance has got.
+    /// Sets how far a known node at this distance has got, which is not a candidate any more.
     #[inline]
-    pub fn set_status(&mut self, distance: Distance, status: Status) {
-        if let Ok(place) = self
-            .entries
-            .binary_search_by_key(&distance, |entry| entry.distance)
-        {
-            self.entries[place].status = status;
+    pub fn set_status(&mut self, distance: Distance, row: Row, status: Status) {
+        let near = &self.distances[..self.sorted];
+        if let Some(place) = near.iter().position(|&other| other == distance) {
+            self.near[place].status = status;
+        } else if let Some(place) = self.far.iter().position(|&other| other == row) {
+            self.far_notes[place].1 = status;
         }
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes_used(&self) -> usize {
+        self.distances.capacity() * size_of::<Distance>()
+            + self.near.capacity() * size_of::<Known>()
+            + self.far.capacity() * size_of::<Row>()
+            + self.far_notes.capacity() * size_of::<(u16, Status)>()
     }
 }
 
-/// How many of the sorted entries are nearer than `distance`: a gallop from the front, since the next place
-/// is mostly a few entries away.
-#[inline]
-fn lower_bound(entries: &[Entry], distance: Distance) -> usize {
-    let mut step = 4;
-    let mut start = 0;
-    while let Some(entry) = entries.get(start + step - 1)
-        && entry.distance < distance
-    {
-        start += step;
-        step *= 2;
+struct Join<'a> {
+    list: &'a mut Shortlist,
+    answer: &'a Answer,
+    depth: u16,
+    origin: Option<Row>,
+}
+
+impl Kernel for Join<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run(self) -> bool {
+        let Join {
+            list,
+            answer,
+            depth,
+            origin,
+        } = self;
+        let farthest = list.farthest;
+        let was_empty = list.is_empty();
+        let mut nearest_new = Distance::MAX;
+        for (&distance, &row) in answer.distances.iter().zip(&answer.rows) {
+            let place = count_below(&list.distances, distance);
+            let is_near = place < list.near.len();
+            let is_known = if is_near {
+                place < list.sorted && list.distances[place] == distance
+            } else {
+                contains(&list.far, row)
+            };
+            if is_known {
+                continue;
+            }
+            let status = if Some(row) == origin {
+                Status::Origin
+            } else {
+                list.candidates += 1;
+                Status::Candidate
+            };
+            let known = Known { row, depth, status };
+            nearest_new = nearest_new.min(distance);
+            list.farthest = list.farthest.max(distance);
+            if is_near {
+                list.insert(place, distance, known);
+            } else {
+                list.push_far(known);
+            }
+        }
+        !was_empty && nearest_new < farthest
     }
-    let end = entries.len().min(start + step);
-    start + entries[start..end].partition_point(|entry| entry.distance < distance)
+}
+
+impl Shortlist {
+    /// Puts a new node in its place among the sorted ones; the last of them makes room if they are full.
+    #[inline(always)]
+    fn insert(&mut self, place: usize, distance: Distance, known: Known) {
+        let last = self.near.len() - 1;
+        if self.sorted > last {
+            let evicted = self.near[last];
+            self.push_far(evicted);
+        } else {
+            self.sorted += 1;
+        }
+        self.distances.copy_within(place..last, place + 1);
+        self.distances[place] = distance;
+        self.near.copy_within(place..last, place + 1);
+        self.near[place] = known;
+        self.first_candidate = self.first_candidate.min(place);
+    }
+
+    #[inline(always)]
+    fn push_far(&mut self, known: Known) {
+        self.far.push(known.row);
+        self.far_notes.push((known.depth, known.status));
+    }
+}
+
+/// Whether a node is among these, block by block.
+#[inline(always)]
+fn contains(rows: &[Row], row: Row) -> bool {
+    let (blocks, rest) = rows.as_chunks::<BLOCK>();
+    let is_in = |block: &[Row]| {
+        block
+            .iter()
+            .fold(false, |found, &other| found | (other == row))
+    };
+    blocks.iter().any(|block| is_in(block)) || is_in(rest)
+}
+
+/// How many of the distances, whole blocks of them, are smaller.
+#[inline(always)]
+fn count_below(distances: &[Distance], distance: Distance) -> usize {
+    let mut below = 0;
+    for block in distances.as_chunks::<BLOCK>().0 {
+        below += block
+            .iter()
+            .fold(0u64, |below, &other| below + u64::from(other < distance));
+    }
+    below as usize
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::population::RadixIndex;
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
     #[test]
-    fn an_entry_is_16_bytes() {
-        assert_eq!(size_of::<Entry>(), 16);
+    fn what_is_stored_by_the_million_stays_small() {
+        assert_eq!(size_of::<Known>(), 8);
+        assert!(size_of::<Shortlist>() <= 144);
     }
 
     proptest! {
-        /// Against a map and a full sort.
+        /// Against a map and a full sort, for several lengths of the sorted part.
         #[test]
-        fn joins_like_a_sorted_map(answers in proptest::collection::vec(proptest::collection::btree_set(0u64..200, 0..30), 1..12)) {
+        fn joins_like_a_sorted_map(
+            answers in proptest::collection::vec(proptest::collection::btree_set(0u64..200, 0..30), 1..12),
+            beta in 1usize..60,
+        ) {
+            let keys: Vec<Key> = (0..200).map(Key).collect();
+            let index = RadixIndex::new(&keys);
+            let population = Population::new(&keys, &index);
             let mut list = Shortlist::default();
+            list.reset(beta);
             let mut naive = BTreeMap::new();
             for (depth, answer) in answers.into_iter().enumerate() {
                 let farthest = naive.keys().next_back().copied();
@@ -193,18 +315,29 @@ mod tests {
                 for &d in &answer {
                     naive.entry(d).or_insert((depth as u16, if d == 100 { Status::Origin } else { Status::Candidate }));
                 }
-                let mut answer: Vec<_> = answer.into_iter().rev().map(|d| (Distance(d), Row(d as u32))).collect();
-                prop_assert_eq!(list.join(&mut answer, depth as u16, Some(Row(100))), expected);
-                let nearest = naive.iter_mut().find(|(_, (_, status))| *status == Status::Candidate);
-                prop_assert_eq!(list.has_candidate(), nearest.is_some());
-                let nearest = nearest.map(|(d, (_, status))| { *status = Status::Contacted; *d });
-                prop_assert_eq!(list.take_nearest().map(|entry| entry.distance.0), nearest);
-                if let Some(d) = nearest && d % 2 == 0 {
-                    list.set_status(Distance(d), Status::Failed);
-                    naive.get_mut(&d).unwrap().1 = Status::Failed;
+                let rows: Vec<Row> = answer.into_iter().rev().map(|d| Row(d as u32)).collect();
+                let mut answer = Answer::default();
+                answer.rows = rows;
+                answer.measure(&population, Key(0));
+                prop_assert_eq!(list.join(&answer, depth as u16, Some(Row(100))), expected);
+                for _ in 0..8 {
+                    let nearest = naive.iter_mut().find(|(_, (_, status))| *status == Status::Candidate);
+                    prop_assert_eq!(list.has_candidate(), nearest.is_some());
+                    let nearest = nearest.map(|(d, (_, status))| { *status = Status::Contacted; *d });
+                    let taken = list.take_nearest(&population, Key(0));
+                    prop_assert_eq!(taken.map(|(distance, _)| distance.0), nearest);
+                    if let Some(d) = nearest && d % 2 == 0 {
+                        list.set_status(Distance(d), Row(d as u32), Status::Failed);
+                        naive.get_mut(&d).unwrap().1 = Status::Failed;
+                    }
                 }
-                let known: Vec<_> = list.entries().iter().map(|e| (e.distance.0, (e.depth, e.status))).collect();
-                prop_assert_eq!(known, naive.iter().map(|(d, e)| (*d, *e)).collect::<Vec<_>>());
+                prop_assert_eq!(list.len(), naive.len());
+                prop_assert!(list.near().len() >= beta.min(naive.len()));
+                let near: Vec<_> = list.near().iter().map(|e| (u64::from(e.row.0), (e.depth, e.status))).collect();
+                prop_assert_eq!(&near[..], &naive.iter().map(|(d, e)| (*d, *e)).collect::<Vec<_>>()[..near.len()]);
+                let mut far: Vec<_> = list.far.iter().zip(&list.far_notes).map(|(row, note)| (u64::from(row.0), *note)).collect();
+                far.sort_unstable_by_key(|(d, _)| *d);
+                prop_assert_eq!(far, naive.iter().map(|(d, e)| (*d, *e)).skip(near.len()).collect::<Vec<_>>());
             }
         }
     }

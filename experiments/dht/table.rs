@@ -107,7 +107,7 @@ pub(super) fn own(network: &mut Network, id: i64, row: Row) -> RoutingTable {
         let mut table = RoutingTable::empty(id, population.key(row), tables.rule().bucket_size);
         let (mut rows, place) = (Vec::new(), columns.tables[row.index()]);
         for bucket in 0..Key::BITS {
-            tables.bucket(&population, row, place, bucket, &mut rows);
+            tables.bucket(&population, population.owner(row), place, bucket, &mut rows);
             table.add(&rows, &population, ids);
         }
         table

@@ -1,11 +1,16 @@
 //! Advances every operation that has something to do in the window, in parallel.
 //!
 //! Operations are independent within a window, so chunks of slots go to any thread; what they leave is
-//! gathered in the order of chunks. Cost: O(active) to find those with an event, then their work.
+//! gathered in the order of chunks. Within a chunk [`LANES`] operations take turns: while the memory that
+//! one of them reads next is on its way, the others work. Cost: O(active) to find those with an event,
+//! then their work.
 
 use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
+use kadsim_engine::hardware::prefetch;
+use kadsim_engine::ids::Ids;
+use kadsim_engine::layout::PREFETCH_STAGES;
 use kadsim_engine::link::Links;
 use kadsim_engine::node::Nodes;
 use kadsim_engine::operation::{Operation, Operations, Stage};
@@ -14,17 +19,23 @@ use kadsim_engine::routing::Tables;
 use kadsim_engine::segments::Segments;
 
 use crate::connection::{Field, Outbox};
-use crate::step::{Activity, Procedure, Window};
-use crate::{lookup, py_dht};
+use crate::lookup::{self, Poll, Question};
+use crate::record::Recorded;
+use crate::step::{Activity, Window};
 
 /// Slots that are advanced as one piece of work.
 const CHUNK: usize = 256;
+
+/// Operations of a chunk that take turns. Their states, a kilobyte each, have to stay in the nearest cache.
+const LANES: usize = 16;
 
 /// What the chunks of slots left for the barrier, over all rounds of a window.
 #[derive(Resource, Default)]
 pub struct Outboxes {
     boxes: Vec<Outbox>,
     used: usize,
+    /// Slots that have been advanced in this window.
+    advanced: usize,
 }
 
 impl Outboxes {
@@ -36,29 +47,22 @@ impl Outboxes {
     /// Empties them for the next window.
     pub fn clear(&mut self) {
         self.used = 0;
+        self.advanced = 0;
     }
 
-    /// More of them, opened for the window.
+    /// So many of them; opened for the window if no earlier round of it has.
     fn open(&mut self, count: usize, window: &Window) -> &mut [Outbox] {
-        let first = self.used;
-        self.used += count;
-        if self.boxes.len() < self.used {
-            self.boxes.resize_with(self.used, Outbox::default);
+        if self.boxes.len() < count {
+            self.boxes.resize_with(count, Outbox::default);
         }
-        let boxes = &mut self.boxes[first..self.used];
-        boxes.iter_mut().for_each(|out| out.open(window));
-        boxes
+        if self.used < count {
+            self.boxes[self.used..count]
+                .iter_mut()
+                .for_each(|out| out.open(window));
+            self.used = count;
+        }
+        &mut self.boxes[..count]
     }
-
-    /// Those of the last round.
-    pub fn last(&self, count: usize) -> &[Outbox] {
-        &self.boxes[self.used - count..self.used]
-    }
-}
-
-/// How many outboxes a round over this many slots uses.
-pub fn chunks(active: usize) -> usize {
-    active.div_ceil(CHUNK)
 }
 
 /// The system.
@@ -69,11 +73,13 @@ pub fn chunks(active: usize) -> usize {
 pub fn advance_operations(
     nodes: Nodes,
     index: Res<RadixIndex>,
+    ids: Res<Ids>,
     tables: Res<Tables>,
     links: Res<Links>,
     segments: Res<Segments>,
     activity: Res<Activity>,
     window: Res<Window>,
+    recorded: Res<Recorded>,
     mut operations: ResMut<Operations>,
     mut outboxes: ResMut<Outboxes>,
 ) {
@@ -81,63 +87,108 @@ pub fn advance_operations(
     let field = Field {
         population: Population::new(columns.keys, &index),
         columns,
+        ids: &ids,
         tables: &tables,
         links: &links,
         segments: &segments,
         activity: &activity,
+        recorded: &recorded,
         window: *window,
     };
     let (slots, next_events) = operations.slots_mut();
-    let boxes = outboxes.open(chunks(slots.len()), &window);
-    let in_order = activity.rules.procedure == Procedure::PyDht && field.is_charged();
+    // Later rounds of a window are for those that have started since.
+    let first = std::mem::replace(&mut outboxes.advanced, slots.len());
+    let (slots, next_events) = (&mut slots[first..], &mut next_events[first..]);
+    let boxes = outboxes.open(slots.len().div_ceil(CHUNK), &window);
+    let in_order = window.course.is_in_order();
     let work = slots
         .chunks_mut(CHUNK)
         .zip(next_events.chunks_mut(CHUNK))
-        .zip(boxes.iter_mut())
-        .enumerate();
-    if in_order || slots_are_few(work.len()) {
-        work.for_each(|(chunk, ((slots, next_events), out))| {
-            advance_chunk(&field, chunk, slots, next_events, out)
+        .zip(boxes)
+        .enumerate()
+        .map(|(chunk, ((slots, next_events_us), out))| Chunk {
+            first: first + chunk * CHUNK,
+            slots,
+            next_events_us,
+            out,
         });
+    // Waking other threads costs more than one chunk's work.
+    if in_order || work.len() <= 1 {
+        let lanes = if in_order { 1 } else { LANES };
+        work.for_each(|chunk| chunk.advance(&field, lanes));
     } else {
-        work.collect::<Vec<_>>().into_par_iter().for_each(
-            |(chunk, ((slots, next_events), out))| {
-                advance_chunk(&field, chunk, slots, next_events, out)
-            },
-        );
+        work.collect::<Vec<_>>()
+            .into_par_iter()
+            .for_each(|chunk| chunk.advance(&field, LANES));
     }
 }
 
-/// Waking other threads costs more than one chunk's scan.
-fn slots_are_few(chunks: usize) -> bool {
-    chunks <= 1
+/// Operations that are advanced as one piece of work.
+struct Chunk<'a> {
+    /// Number of the first slot.
+    first: usize,
+    slots: &'a mut [Operation],
+    next_events_us: &'a mut [u64],
+    out: &'a mut Outbox,
 }
 
-/// Advances the operations of one chunk of slots.
-fn advance_chunk(
-    field: &Field,
-    chunk: usize,
-    slots: &mut [Operation],
-    next_events_us: &mut [u64],
-    out: &mut Outbox,
-) {
-    for (place, (operation, next_event_us)) in slots.iter_mut().zip(next_events_us).enumerate() {
-        if *next_event_us >= field.window.until_us {
-            continue;
-        }
-        let slot = (chunk * CHUNK + place) as u32;
-        if operation.stage == Stage::Planned {
-            match field.activity.rules.procedure {
-                Procedure::Iterative => lookup::begin(field, operation, slot, out),
-                Procedure::PyDht => py_dht::evaluate(field, operation, slot, out),
+impl Chunk<'_> {
+    /// Advances the operations to the end of the window, `lanes` at a time.
+    fn advance(self, field: &Field, lanes: usize) {
+        let until_us = field.window.until_us;
+        let mut waiting =
+            (0..self.slots.len()).filter(|&place| self.next_events_us[place] < until_us);
+        let mut turns: Vec<usize> = Vec::with_capacity(lanes);
+        let mut questions: Vec<(usize, Question)> = Vec::with_capacity(lanes);
+        let mut polled: Vec<(usize, u64)> = Vec::new();
+        loop {
+            while turns.len() < lanes
+                && let Some(place) = waiting.next()
+            {
+                let operation = &self.slots[place];
+                if operation.stage == Stage::Planned {
+                    prefetch(field.columns.keys, operation.origin.index());
+                    prefetch(field.columns.tables, operation.origin.index());
+                }
+                turns.push(place);
+            }
+            if turns.is_empty() {
+                break;
+            }
+            questions.clear();
+            turns.retain(|&place| {
+                let slot = (self.first + place) as u32;
+                match lookup::poll(field, &mut self.slots[place], slot, self.out) {
+                    Poll::Ask(question) => {
+                        prefetch(field.columns.tables, question.owner.row.index());
+                        prefetch(field.columns.stores, question.owner.row.index());
+                        questions.push((place, question));
+                        true
+                    }
+                    Poll::Until(next_us) => {
+                        polled.push((place, next_us));
+                        false
+                    }
+                }
+            });
+            for stage in 0..PREFETCH_STAGES {
+                for (place, question) in &questions {
+                    let key = self.slots[*place].key;
+                    field
+                        .tables
+                        .prefetch(&field.population, question.owner, key, stage);
+                }
+            }
+            self.out.count_contacts(field.columns);
+            for (place, question) in &questions {
+                let slot = (self.first + place) as u32;
+                lookup::answered(field, &mut self.slots[*place], slot, question, self.out);
             }
         }
-        *next_event_us = match operation.stage {
-            Stage::Ended => u64::MAX,
-            _ => lookup::advance(field, operation, slot, out),
-        };
-        if operation.stage == Stage::Ended {
-            *next_event_us = u64::MAX;
+        drop(waiting);
+        for (place, next_us) in polled {
+            self.next_events_us[place] = next_us;
         }
+        self.out.count_contacts(field.columns);
     }
 }

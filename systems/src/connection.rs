@@ -3,15 +3,22 @@
 //! A contact is counted at the remote when it is sent, failed ones included. Its fate is drawn at once; its
 //! completion time too, unless overhead is charged: then it is fixed at the barrier, by [`crate::settle`].
 
+use std::collections::BTreeMap;
+
+use kadsim_engine::answer::Answer;
+use kadsim_engine::hardware::prefetch;
+use kadsim_engine::ids::Ids;
 use kadsim_engine::key::{Distance, Key};
+use kadsim_engine::layout::Owner;
 use kadsim_engine::link::{ContactId, Fate, Links};
 use kadsim_engine::node::{Columns, Row};
-use kadsim_engine::operation::{Contact, Operation};
+use kadsim_engine::operation::Operation;
 use kadsim_engine::population::Population;
-use kadsim_engine::record::{Outcome, Request};
+use kadsim_engine::record::{OperationRow, Outcome, Request};
 use kadsim_engine::routing::Tables;
 use kadsim_engine::segments::Segments;
 
+use crate::record::Recorded;
 use crate::step::{Activity, Window};
 
 /// All that the operations of a step read, and nothing that they write but relaxed counters.
@@ -21,6 +28,8 @@ pub struct Field<'a> {
     pub population: Population<'a>,
     /// The nodes' components.
     pub columns: Columns<'a>,
+    /// The nodes' ids.
+    pub ids: &'a Ids,
     /// Routing tables.
     pub tables: &'a Tables,
     /// Links and overhead.
@@ -29,29 +38,37 @@ pub struct Field<'a> {
     pub segments: &'a Segments,
     /// What is going on.
     pub activity: &'a Activity,
+    /// What is to be recorded.
+    pub recorded: &'a Recorded,
     /// The window of time.
     pub window: Window,
 }
 
 impl Field<'_> {
-    /// Whether overhead is charged.
+    /// Whether what is sent waits for the barrier to be charged.
     #[inline]
     pub fn is_charged(&self) -> bool {
-        self.links.overhead_us > 0
+        self.links.is_charged()
     }
 
-    /// Replaces `out` by a node's answer to a request for `key`, in no order.
+    /// Whether every node answers.
     #[inline]
-    pub fn answer(&self, row: Row, key: Key, out: &mut Scratch) {
-        let table = self.columns.tables[row.index()];
-        self.tables.closest(
-            &self.population,
-            row,
-            table,
-            key,
-            &mut out.answer,
-            &mut out.rows,
-        );
+    fn everybody_is_online(&self) -> bool {
+        self.activity.online as usize == self.columns.activity.len()
+    }
+
+    /// Whether a node answers.
+    #[inline]
+    fn is_online(&self, row: Row) -> bool {
+        self.everybody_is_online() || self.columns.activity[row.index()].is_online()
+    }
+
+    /// Replaces `out` by a node's answer to a request for `key`.
+    #[inline]
+    pub fn answer(&self, owner: Owner, key: Key, out: &mut Answer) {
+        let table = self.columns.tables[owner.row.index()];
+        self.tables
+            .closest(&self.population, owner, table, key, out);
     }
 
     /// Whether a node holds a key.
@@ -61,36 +78,58 @@ impl Field<'_> {
             .holds(self.columns.stores[row.index()], row, key, now_us)
     }
 
-    /// One more use of a node's overhead counter: what it costs, µs.
+    /// One use more of a node: what it costs, µs.
     #[inline]
     pub fn charge(&self, row: Row) -> u64 {
-        self.links.overhead_us * u64::from(self.columns.activity[row.index()].charge())
+        self.links.charge(&self.columns.activity[row.index()])
     }
 
     /// Counts a contact at the remote and draws its fate.
     #[inline]
-    pub fn contact(&self, operation: u64, sequence: u32, remote: Row) -> Fate {
-        let activity = &self.columns.activity[remote.index()];
-        activity.contact();
-        let network_seed = self.activity.network_seed;
-        self.links.link.draw(
-            ContactId {
-                network_seed,
-                operation,
-                sequence,
-            },
-            activity.is_online(),
-        )
+    pub fn contact(&self, operation: u64, sequence: u32, remote: Row, out: &mut Outbox) -> Fate {
+        prefetch(self.columns.activity, remote.index());
+        out.contacted.push(remote);
+        let contact = ContactId {
+            network_seed: self.activity.network_seed,
+            operation,
+            sequence,
+        };
+        self.links.link.draw(contact, self.is_online(remote))
+    }
+
+    /// Share of the network's beta closest online nodes that are in the result; `None` if nobody is online.
+    pub fn recall(&self, operation: &Operation, scratch: &mut Scratch) -> Option<f32> {
+        let beta = self.activity.rules.beta as usize;
+        let truth = &mut scratch.closest;
+        self.population.closest(
+            operation.key,
+            beta,
+            |row| self.is_online(row),
+            &mut scratch.rows,
+            truth,
+        );
+        if truth.is_empty() {
+            return None;
+        }
+        // Both are sorted by distance, so one pass finds what they share.
+        let mut result = operation.result.iter().peekable();
+        let mut hits = 0u32;
+        for &(distance, row) in truth.iter() {
+            while result
+                .next_if(|&&other| self.population.key(other).distance(operation.key) < distance)
+                .is_some()
+            {}
+            hits += u32::from(result.next_if(|&&other| other == row).is_some());
+        }
+        Some(hits as f32 / truth.len() as f32)
     }
 }
 
 /// Memory that is reused from operation to operation.
 #[derive(Default)]
 pub struct Scratch {
-    /// An answer.
-    pub answer: Vec<(Distance, Row)>,
-    /// Rows on the way to it.
-    pub rows: Vec<Row>,
+    closest: Vec<(Distance, Row)>,
+    rows: Vec<Row>,
 }
 
 /// Something sent, or an origin's use, that waits for the barrier.
@@ -183,89 +222,118 @@ impl TickCounts {
     }
 }
 
+/// Counts by tick. Those that a step mostly spans lie in an array, later ones in a map.
+#[derive(Default)]
+pub struct Ticks {
+    tick_us: u64,
+    first: u64,
+    near: Vec<TickCounts>,
+    far: BTreeMap<u64, TickCounts>,
+}
+
+impl Ticks {
+    /// Ticks in the array, at most.
+    const NEAR: usize = 1024;
+
+    /// Empties it for a window.
+    fn open(&mut self, window: &Window) {
+        self.tick_us = window.tick_us;
+        self.first = window.from_us / window.tick_us;
+        self.near.clear();
+        self.far.clear();
+    }
+
+    /// Counts of the tick that a time falls in, which must not be before the window.
+    #[inline]
+    pub fn at(&mut self, time_us: u64) -> &mut TickCounts {
+        let tick = time_us / self.tick_us;
+        let place = (tick - self.first) as usize;
+        if place >= Self::NEAR {
+            return self.far.entry(tick).or_default();
+        }
+        if place >= self.near.len() {
+            self.near.resize_with(place + 1, TickCounts::default);
+        }
+        &mut self.near[place]
+    }
+
+    /// Each tick in which something happened, in order of time.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (u64, &mut TickCounts)> {
+        let near = (self.first..).zip(&mut self.near);
+        let far = self.far.iter_mut().map(|(&tick, counts)| (tick, counts));
+        near.chain(far)
+            .filter(|(_, counts)| **counts != TickCounts::default())
+    }
+}
+
+/// An operation that has ended.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// Its row of the operations table.
+    pub row: OperationRow,
+    /// Ids of its result, nearest to the key first, if wanted.
+    pub result: Vec<i64>,
+    /// The node that asked.
+    pub origin: Row,
+    /// When it ended, µs.
+    pub end_us: u64,
+}
+
 /// What a chunk of operations leaves for the barrier.
 #[derive(Default)]
 pub struct Outbox {
-    /// Counts by tick, from `first_tick` on.
-    pub ticks: Vec<TickCounts>,
-    first_tick: u64,
-    tick_us: u64,
+    /// Counts by tick.
+    pub ticks: Ticks,
     /// What was sent, if overhead is charged or connections are recorded.
     pub sends: Vec<Send>,
     /// Stores whose time of visibility is known.
     pub stores: Vec<Stored>,
-    /// Slots of the operations that ended.
-    pub ended: Vec<u32>,
+    /// Operations that ended.
+    pub ended: Vec<Ended>,
+    /// Their slots.
+    pub free: Vec<u32>,
+    /// How many of them have let others of their origin start.
+    pub succeeded: usize,
+    /// The answer that is being read.
+    pub answer: Answer,
     /// Reused memory.
     pub scratch: Scratch,
+    /// Nodes contacted that have not been counted yet; their counters are on the way from memory.
+    contacted: Vec<Row>,
 }
 
 impl Outbox {
     /// Starts anew for a window.
     pub fn open(&mut self, window: &Window) {
-        self.ticks.clear();
-        self.first_tick = window.from_us / window.tick_us;
-        self.tick_us = window.tick_us;
+        self.ticks.open(window);
         self.sends.clear();
         self.stores.clear();
         self.ended.clear();
+        self.free.clear();
+        self.succeeded = 0;
     }
 
-    /// Number of the first tick counted.
-    pub fn first_tick(&self) -> u64 {
-        self.first_tick
-    }
-
-    /// Counts of the tick that a time of the window falls in.
+    /// Counts the contacts sent since the last call at the nodes that received them.
     #[inline]
-    pub fn tick(&mut self, time_us: u64) -> &mut TickCounts {
-        let place = (time_us / self.tick_us - self.first_tick) as usize;
-        if place >= self.ticks.len() {
-            self.ticks.resize_with(place + 1, TickCounts::default);
+    pub fn count_contacts(&mut self, columns: Columns) {
+        for row in self.contacted.drain(..) {
+            columns.activity[row.index()].contact();
         }
-        &mut self.ticks[place]
     }
 
     /// Notes a contact.
     #[inline]
-    #[expect(clippy::too_many_arguments, reason = "the columns of a connection")]
-    pub fn sent(
-        &mut self,
-        field: &Field,
-        time_us: u64,
-        (operation, slot): (&Operation, u32),
-        sequence: u32,
-        to: Row,
-        request: Request,
-        fate: Fate,
-        overhead_us: (u64, u64),
-    ) {
-        let tick = self.tick(time_us);
+    pub fn sent(&mut self, field: &Field, send: Send) {
+        let Sent::Contact { request, fate, .. } = send.what else {
+            return self.sends.push(send);
+        };
+        let tick = self.ticks.at(send.time_us);
         tick.outcomes[fate.outcome as usize] += 1;
         if request == Request::Store && fate.outcome == Outcome::Ok {
             tick.stored += 1;
         }
         if field.is_charged() || field.activity.connections {
-            self.sends.push(Send {
-                time_us,
-                operation: operation.number,
-                slot,
-                sequence,
-                from: operation.origin,
-                what: Sent::Contact {
-                    to,
-                    request,
-                    fate,
-                    overhead_us,
-                },
-            });
+            self.sends.push(send);
         }
     }
-}
-
-/// Of the contacts in flight, the place of the one that completes first; ties in order of sending.
-#[inline]
-pub fn first_to_complete(in_flight: &[Contact]) -> Option<usize> {
-    let order = |&place: &usize| (in_flight[place].completes_us, in_flight[place].sequence);
-    (0..in_flight.len()).min_by_key(order)
 }

@@ -1,35 +1,163 @@
-//! The lookup by the clock (Maymounkov and Mazières, section 2.3).
+//! The lookup (Maymounkov and Mazières, section 2.3) as a plain state machine.
 //!
-//! A plain state machine: [`begin`] asks the origin's own table, [`advance`] handles every contact that
-//! completes before the window ends, at its exact time, and sends the next one at that moment. Reads key,
-//! table, store and status columns, writes the operation's own slot and relaxed counters. Cost: O(known)
-//! for each contact handled.
+//! [`poll`] says whose answer an operation reads next, having handled all before it that needs no answer;
+//! [`answered`] reads it. Which contact is handled next, and what time that takes, is the procedure's:
+//! by the clock (here) or as [`crate::py_dht`] does. Reads key, table, store and status columns, writes the
+//! operation's own slot and relaxed counters. Cost: O(k) for each contact handled.
 
-use kadsim_engine::node::Row;
+use kadsim_engine::layout::Owner;
 use kadsim_engine::operation::{Contact, Operation, Stage};
 use kadsim_engine::record::{Kind, Outcome, Request};
 use kadsim_engine::shortlist::Status;
 
-use crate::connection::{Field, Outbox, Send, Sent, first_to_complete};
-use crate::step::Stop;
-use crate::{provide, retrieve};
+use crate::connection::{Field, Outbox, Send, Sent};
+use crate::step::{Procedure, Stop};
+use crate::{provide, py_dht, retrieve};
 
-/// Starts the operation in `slot` and sends its first contacts.
-pub fn begin(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) {
-    let start_us = operation.start_us;
-    out.tick(start_us).started += 1;
-    if retrieve::finds_at_origin(field, operation) {
-        finish(field, operation, slot, start_us, out);
-        return;
+/// What an operation does next.
+#[must_use]
+pub enum Poll {
+    /// It reads a node's answer.
+    Ask(Question),
+    /// Nothing before this time, µs; never again if it has ended.
+    Until(u64),
+}
+
+/// Whose answer an operation reads.
+#[derive(Clone, Copy, Debug)]
+pub struct Question {
+    /// The node, asked for the operation's key.
+    pub owner: Owner,
+    /// The contact that brings the answer; `None` for the origin's own table.
+    pub contact: Option<Contact>,
+}
+
+/// Goes on until an answer is needed or the window ends.
+pub fn poll(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) -> Poll {
+    if operation.stage == Stage::Planned {
+        return begin(field, operation, slot, out);
+    }
+    if operation.stage == Stage::Lookup {
+        let poll = match field.activity.rules.procedure {
+            Procedure::Iterative => poll_by_clock(field, operation, slot, out),
+            Procedure::PyDht => py_dht::poll(field, operation, slot, out),
+        };
+        if let Some(poll) = poll {
+            return poll;
+        }
+    }
+    if operation.stage == Stage::Closing && operation.end_us < field.window.until_us {
+        finish(field, operation, slot, out);
+    }
+    Poll::Until(if operation.stage == Stage::Ended {
+        u64::MAX
+    } else {
+        operation.end_us
+    })
+}
+
+/// Starts an operation: it asks its origin's own table.
+fn begin(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) -> Poll {
+    let rules = &field.activity.rules;
+    out.ticks.at(operation.start_us).started += 1;
+    operation.shortlist.reset(rules.beta as usize);
+    if rules.procedure == Procedure::Iterative && retrieve::finds_at_origin(field, operation) {
+        operation.lookup_end_us = operation.start_us;
+        operation.end_us = operation.start_us;
+        finish(field, operation, slot, out);
+        return Poll::Until(u64::MAX);
     }
     operation.stage = Stage::Lookup;
-    field.answer(operation.origin, operation.key, &mut out.scratch);
+    Poll::Ask(Question {
+        owner: field.population.owner(operation.origin),
+        contact: None,
+    })
+}
+
+/// Handles failures until an answer is to be read. `None`: the lookup has ended.
+fn poll_by_clock(
+    field: &Field,
+    operation: &mut Operation,
+    slot: u32,
+    out: &mut Outbox,
+) -> Option<Poll> {
+    while operation.stage == Stage::Lookup {
+        let place = first_to_complete(&operation.in_flight)?;
+        let completes_us = operation.in_flight[place].completes_us;
+        if completes_us >= field.window.until_us {
+            return Some(Poll::Until(completes_us));
+        }
+        let contact = operation.in_flight.swap_remove(place);
+        if contact.fate.outcome == Outcome::Ok {
+            return Some(Poll::Ask(Question::of(operation, contact)));
+        }
+        fail(operation, &contact);
+        go_on(field, operation, slot, (completes_us, false), out);
+    }
+    None
+}
+
+impl Question {
+    /// The question that a contact has answered.
+    #[inline]
+    pub fn of(operation: &Operation, contact: Contact) -> Self {
+        Self {
+            owner: Owner {
+                row: contact.row,
+                key: contact.distance.key_from(operation.key),
+            },
+            contact: Some(contact),
+        }
+    }
+}
+
+/// Reads the answer to a question, and sends what there is room for.
+#[inline]
+pub fn answered(
+    field: &Field,
+    operation: &mut Operation,
+    slot: u32,
+    question: &Question,
+    out: &mut Outbox,
+) {
+    let by_clock = field.activity.rules.procedure == Procedure::Iterative;
+    field.answer(question.owner, operation.key, &mut out.answer);
+    let depth = question.contact.map_or(0, |contact| contact.depth);
+    let origin = by_clock.then_some(operation.origin);
+    let progress = operation
+        .shortlist
+        .join(&out.answer, depth.saturating_add(1), origin);
+    let Some(contact) = question.contact else {
+        return ask_first(field, operation, slot, out);
+    };
+    operation.succeeded += 1;
     operation
         .shortlist
-        .join(&mut out.scratch.answer, 1, Some(operation.origin));
+        .set_status(contact.distance, contact.row, Status::Answered);
+    operation.idle_steps = if progress {
+        0
+    } else {
+        operation.idle_steps + 1
+    };
+    let now_us = if by_clock {
+        contact.completes_us
+    } else {
+        operation.start_us
+    };
+    let is_found = retrieve::finds_at(field, operation, contact.row, contact.depth, now_us);
+    if by_clock {
+        go_on(field, operation, slot, (now_us, is_found), out);
+    }
+}
+
+/// What the origin's own table has named is known: the origin is charged, the first contacts leave.
+fn ask_first(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) {
+    if field.activity.rules.procedure == Procedure::PyDht {
+        return py_dht::begin(field, operation);
+    }
     if field.is_charged() {
         out.sends.push(Send {
-            time_us: start_us,
+            time_us: operation.start_us,
             operation: operation.number,
             slot,
             sequence: 0,
@@ -37,88 +165,53 @@ pub fn begin(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outb
             what: Sent::Origin,
         });
     }
-    send_contacts(field, operation, slot, start_us, out);
+    send_contacts(field, operation, slot, operation.start_us, out);
     if operation.in_flight.is_empty() {
-        end_lookup(field, operation, slot, start_us, out);
+        end(field, operation, slot, operation.start_us, out);
     }
 }
 
-/// Handles all that completes before the window ends. Returns when the next contact completes, µs.
-pub fn advance(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) -> u64 {
-    while operation.stage == Stage::Lookup {
-        let Some(place) = first_to_complete(&operation.in_flight) else {
-            break;
-        };
-        let completes_us = operation.in_flight[place].completes_us;
-        if completes_us >= field.window.until_us {
-            return completes_us;
-        }
-        let contact = operation.in_flight.swap_remove(place);
-        handle(field, operation, slot, &contact, out);
-    }
-    if operation.stage == Stage::Closing && operation.end_us < field.window.until_us {
-        finish(field, operation, slot, operation.end_us, out);
-    }
-    operation.end_us
+/// Counts a failed contact.
+pub fn fail(operation: &mut Operation, contact: &Contact) {
+    operation.failed += 1;
+    operation
+        .shortlist
+        .set_status(contact.distance, contact.row, Status::Failed);
 }
 
-/// Handles one answer or failure, and sends what its slot is free for.
-fn handle(
+/// A contact has been handled: stops, or sends what its slot is free for.
+#[inline]
+fn go_on(
     field: &Field,
     operation: &mut Operation,
     slot: u32,
-    contact: &Contact,
+    (now_us, is_found): (u64, bool),
     out: &mut Outbox,
 ) {
-    let now_us = contact.completes_us;
-    let mut is_stopped = false;
-    if contact.fate.outcome == Outcome::Ok {
-        operation.succeeded += 1;
-        operation
-            .shortlist
-            .set_status(contact.distance, Status::Answered);
-        field.answer(contact.row, operation.key, &mut out.scratch);
-        let progress = operation.shortlist.join(
-            &mut out.scratch.answer,
-            contact.depth.saturating_add(1),
-            Some(operation.origin),
-        );
-        operation.idle_steps = if progress {
-            0
-        } else {
-            operation.idle_steps + 1
+    let rules = &field.activity.rules;
+    let is_stopped = is_found
+        || match rules.stop {
+            Stop::NoProgress => operation.idle_steps == rules.steps_to_stop,
+            Stop::ClosestAnswered => closest_have_answered(operation, rules.beta as usize),
         };
-        is_stopped = retrieve::finds_at(field, operation, contact.row, contact.depth, now_us);
-    } else {
-        operation.failed += 1;
-        operation
-            .shortlist
-            .set_status(contact.distance, Status::Failed);
-    }
-    is_stopped |= match field.activity.rules.stop {
-        Stop::NoProgress => operation.idle_steps == field.activity.rules.steps_to_stop,
-        Stop::ClosestAnswered => {
-            closest_have_answered(operation, field.activity.rules.beta as usize)
-        }
-    };
     if !is_stopped {
         send_contacts(field, operation, slot, now_us, out);
     }
     if operation.in_flight.is_empty() || is_stopped {
-        end_lookup(field, operation, slot, now_us, out);
+        end(field, operation, slot, now_us, out);
     }
 }
 
 /// Whether the beta closest known nodes, failed ones and the origin left out, have all answered.
 fn closest_have_answered(operation: &Operation, beta: usize) -> bool {
-    let entries = operation.shortlist.entries().iter();
-    entries
-        .filter(|entry| !matches!(entry.status, Status::Failed | Status::Origin))
+    let near = operation.shortlist.near().iter();
+    near.filter(|known| !matches!(known.status, Status::Failed | Status::Origin))
         .take(beta)
-        .all(|entry| entry.status == Status::Answered)
+        .all(|known| known.status == Status::Answered)
 }
 
 /// Contacts the nearest candidates until alpha contacts are in flight.
+#[inline]
 fn send_contacts(
     field: &Field,
     operation: &mut Operation,
@@ -126,72 +219,99 @@ fn send_contacts(
     now_us: u64,
     out: &mut Outbox,
 ) {
-    while operation.in_flight.len() < field.activity.rules.alpha as usize {
-        let Some(entry) = operation.shortlist.take_nearest() else {
-            return;
-        };
-        let sequence = operation.attempts;
-        operation.attempts += 1;
-        let fate = field.contact(operation.number, sequence, entry.row);
-        let completes_us = if field.is_charged() {
-            Contact::UNCHARGED
-        } else {
-            Contact::completion_us(now_us, fate.cost_us())
-        };
-        operation.in_flight.push(Contact {
-            completes_us,
-            sequence,
-            row: entry.row,
-            distance: entry.distance,
-            depth: entry.depth,
-            fate,
-        });
-        out.sent(
-            field,
-            now_us,
-            (operation, slot),
-            sequence,
-            entry.row,
-            Request::Lookup,
-            fate,
-            (0, 0),
-        );
+    while let Some(place) = contact_nearest(field, operation, slot, (now_us, now_us), out) {
+        // The barrier adds what the contact is charged.
+        if field.is_charged() {
+            operation.in_flight[place].completes_us = Contact::UNCHARGED;
+        }
     }
 }
 
+/// Contacts the nearest candidate, if fewer than alpha contacts are in flight; what it costs counts from
+/// `base_us`. Returns its place among those in flight.
+#[inline]
+pub fn contact_nearest(
+    field: &Field,
+    operation: &mut Operation,
+    slot: u32,
+    (now_us, base_us): (u64, u64),
+    out: &mut Outbox,
+) -> Option<usize> {
+    let rules = &field.activity.rules;
+    if operation.in_flight.len() >= rules.alpha as usize {
+        return None;
+    }
+    let (distance, known) = operation
+        .shortlist
+        .take_nearest(&field.population, operation.key)?;
+    let sequence = operation.attempts;
+    operation.attempts += 1;
+    let fate = field.contact(operation.number, sequence, known.row, out);
+    let overhead_us = match rules.procedure {
+        Procedure::Iterative => (0, 0),
+        Procedure::PyDht => (operation.origin_overhead_us, field.charge(known.row)),
+    };
+    operation.in_flight.push(Contact {
+        completes_us: Contact::completion_us(base_us, fate, overhead_us),
+        sequence,
+        row: known.row,
+        distance,
+        depth: known.depth,
+        fate,
+    });
+    let send = Send {
+        time_us: now_us,
+        operation: operation.number,
+        slot,
+        sequence,
+        from: operation.origin,
+        what: Sent::Contact {
+            to: known.row,
+            request: Request::Lookup,
+            fate,
+            overhead_us,
+        },
+    };
+    out.sent(field, send);
+    Some(operation.in_flight.len() - 1)
+}
+
 /// The lookup has stopped: what is still in flight is abandoned, a provide goes on to its stores.
-fn end_lookup(field: &Field, operation: &mut Operation, slot: u32, now_us: u64, out: &mut Outbox) {
+pub fn end(field: &Field, operation: &mut Operation, slot: u32, now_us: u64, out: &mut Outbox) {
     operation.lookup_end_us = now_us;
+    operation.abandoned = operation.in_flight.len() as u32;
     operation.in_flight.clear();
+    operation.stage = Stage::Closing;
+    operation.end_us = now_us;
     take_result(field, operation);
-    if operation.kind == Kind::Provide && !operation.result.is_empty() {
+    if field.activity.recall && operation.holder.is_none() {
+        operation.recall = field.recall(operation, &mut out.scratch);
+    }
+    if operation.kind == Kind::Provide {
         provide::send_stores(field, operation, slot, out);
-    } else {
-        finish(field, operation, slot, now_us, out);
     }
 }
 
 /// The beta closest of the known nodes; under [`Stop::ClosestAnswered`] without those that failed.
-pub fn take_result(field: &Field, operation: &mut Operation) {
+fn take_result(field: &Field, operation: &mut Operation) {
     let without_failed = field.activity.rules.stop == Stop::ClosestAnswered;
-    let entries = operation.shortlist.entries().iter();
-    let counted = entries.filter(|entry| !(without_failed && entry.status == Status::Failed));
+    let known = operation.shortlist.near().iter();
+    let counted = known.filter(|known| !(without_failed && known.status == Status::Failed));
     let mut depth = 0;
-    for entry in counted.take(field.activity.rules.beta as usize) {
-        operation.result.push(entry.row);
-        depth = depth.max(entry.depth);
+    for known in counted.take(field.activity.rules.beta as usize) {
+        operation.result.push(known.row);
+        depth = depth.max(known.depth);
     }
     if operation.holder.is_none() {
         operation.depth = depth;
     }
 }
 
-/// The operation has ended at a time in the window.
-pub fn finish(field: &Field, operation: &mut Operation, slot: u32, end_us: u64, out: &mut Outbox) {
-    operation.end_us = end_us;
+/// The operation has ended, at its `end_us`, in the window.
+fn finish(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) {
     operation.stage = Stage::Ended;
-    out.ended.push(slot);
-    let tick = out.tick(end_us);
+    let end_us = operation.end_us;
+    let tick = out.ticks.at(end_us);
     tick.durations_us.push(end_us - operation.start_us);
     if operation.kind == Kind::Retrieve {
         *if operation.holder.is_some() {
@@ -200,33 +320,15 @@ pub fn finish(field: &Field, operation: &mut Operation, slot: u32, end_us: u64, 
             &mut tick.missed
         } += 1;
     }
-    if field.activity.recall && operation.holder.is_none() {
-        operation.recall = recall(field, operation, out);
-    }
+    out.free.push(slot);
+    let (ids, keys) = (field.ids, field.columns.keys);
+    out.ended
+        .push(field.recorded.row(operation, None, ids, keys));
 }
 
-/// Share of the network's beta closest online nodes that the result names.
-fn recall(field: &Field, operation: &Operation, out: &mut Outbox) -> Option<f32> {
-    let beta = field.activity.rules.beta as usize;
-    let activity = field.columns.activity;
-    let everybody = field.activity.online as usize == activity.len();
-    let is_online = |row: Row| everybody || activity[row.index()].is_online();
-    let truth = &mut out.scratch.answer;
-    field
-        .population
-        .closest(operation.key, beta, is_online, truth);
-    if truth.is_empty() {
-        return None;
-    }
-    // Both are sorted by distance, so one pass finds what they share.
-    let mut result = operation.result.iter().peekable();
-    let mut hits = 0u32;
-    for &(distance, row) in truth.iter() {
-        while result
-            .next_if(|&&other| field.population.key(other).distance(operation.key) < distance)
-            .is_some()
-        {}
-        hits += u32::from(result.next_if(|&&other| other == row).is_some());
-    }
-    Some(hits as f32 / truth.len() as f32)
+/// Of the contacts in flight, the place of the one that completes first; ties in order of sending.
+#[inline]
+pub fn first_to_complete(in_flight: &[Contact]) -> Option<usize> {
+    let order = |&place: &usize| (in_flight[place].completes_us, in_flight[place].sequence);
+    (0..in_flight.len()).min_by_key(order)
 }

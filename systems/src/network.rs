@@ -7,6 +7,7 @@
 use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
+use kadsim_engine::answer::Answer;
 use kadsim_engine::ids::Ids;
 use kadsim_engine::key::{Distance, Key};
 use kadsim_engine::layout::LayoutKind;
@@ -21,10 +22,10 @@ use kadsim_engine::segments::Segments;
 
 use crate::advance::Outboxes;
 use crate::bootstrap;
-use crate::record::Recorded;
+use crate::record::{self, Recorded};
 use crate::settle::Sends;
 use crate::start::Queue;
-use crate::step::{self, Activity, Procedure, Rules, Window};
+use crate::step::{self, Activity, Course, Procedure, Rules, Window};
 
 /// What a network is made of. [`Default`]: nobody, k = 20, `closest` buckets, `packed`, no delays.
 pub struct Spec {
@@ -171,7 +172,7 @@ impl Network {
             seed: spec.seed,
             now_us: 0,
             next_operation: 0,
-            length_us: 1000,
+            length_us: FIRST_LENGTH_US,
             absences: false,
         })
     }
@@ -272,6 +273,15 @@ impl Network {
         )
     }
 
+    /// Reads the nodes and the links between them.
+    pub(crate) fn view_links<T>(&mut self, read: impl FnOnce(Columns, &Links) -> T) -> T {
+        let mut state = bevy_ecs::system::SystemState::<(Nodes, Res<Links>)>::new(&mut self.world);
+        let Ok((nodes, links)) = state.get(&self.world) else {
+            unreachable!("a network has its resources from the start");
+        };
+        read(nodes.columns(), &links)
+    }
+
     /// Number of nodes.
     pub fn len(&mut self) -> usize {
         self.view(|population, _, _| population.keys().len())
@@ -300,17 +310,16 @@ impl Network {
     /// The nodes of a node's table that are closest to the key, nearest first, at most k.
     pub fn closest_nodes(&mut self, owner: Row, key: Key) -> Vec<Row> {
         self.view_tables(|population, columns, _, tables| {
-            let (mut answer, mut rows) = (Vec::new(), Vec::new());
+            let mut answer = Answer::default();
+            let table = columns.tables[owner.index()];
             tables.closest(
                 &population,
-                owner,
-                columns.tables[owner.index()],
+                population.owner(owner),
+                table,
                 key,
                 &mut answer,
-                &mut rows,
             );
-            answer.sort_unstable();
-            answer.into_iter().map(|(_, row)| row).collect()
+            answer.sorted().into_iter().map(|(_, row)| row).collect()
         })
     }
 
@@ -322,6 +331,7 @@ impl Network {
                 key,
                 n,
                 |row| columns.activity[row.index()].is_online(),
+                &mut Vec::new(),
                 &mut closest,
             );
             closest.into_iter().map(|(_, row)| row).collect()
@@ -406,8 +416,7 @@ impl Network {
         self.world
             .resource_mut::<Recorded>()
             .begin_phase(phase, now_us);
-        let mut window = self.world.resource_mut::<Window>();
-        window.cut_us = max_us.map(|max_us| now_us.saturating_add(max_us));
+        self.begin_windows(max_us);
         self.view(|_, columns, _| {
             columns
                 .activity
@@ -419,11 +428,22 @@ impl Network {
         }
     }
 
+    /// Time goes on from now, under the rules there are, until it is cut off `max_us` later.
+    fn begin_windows(&mut self, max_us: Option<u64>) {
+        let activity = self.world.resource::<Activity>();
+        let course = Course::of(activity, self.world.resource::<Links>());
+        self.length_us = FIRST_LENGTH_US;
+        let now_us = self.now_us;
+        let mut window = self.world.resource_mut::<Window>();
+        window.course = course;
+        window.cut_us = max_us.map(|max_us| now_us.saturating_add(max_us));
+    }
+
     /// Simulates the next window of time in which something happens. Returns what is left.
     pub fn step(&mut self) -> Progress {
         let operations = self.world.resource::<Operations>();
         let queue = self.world.resource::<Queue>();
-        let next = [operations.next_event_us(), queue.next_due_us()]
+        let next = [operations.next_event_us(), queue.next_start_us()]
             .into_iter()
             .flatten()
             .min();
@@ -454,33 +474,20 @@ impl Network {
     /// of operations go on after `operations` more.
     pub fn end_phase(&mut self, operations: u64) -> CutOff {
         let window = *self.world.resource::<Window>();
-        let online = self.world.resource::<Activity>().online;
         let running = self.world.resource::<Operations>().active() as u64;
         let is_cut = running > 0 || !self.world.resource::<Queue>().is_empty();
-        self.record_cut_off();
-        let mut recorded = self.world.resource_mut::<Recorded>();
-        recorded.close_ticks(u64::MAX, window.tick_us, online);
         self.now_us = match window.cut_us {
             Some(cut_us) if is_cut => cut_us,
-            _ => recorded.last_end_us,
+            _ => self.world.resource::<Recorded>().last_end_us,
         };
+        let now_us = self.now_us;
+        let ended = self.world.run_system_cached_with(record::end_phase, now_us);
+        debug_assert!(ended.is_ok());
         self.world.resource_mut::<Operations>().clear();
         self.world.insert_resource(Queue::default());
         self.next_operation += operations;
         self.merge_segments();
         CutOff { is_cut, running }
-    }
-
-    fn record_cut_off(&mut self) {
-        let mut state = bevy_ecs::system::SystemState::<(
-            Nodes,
-            Res<Ids>,
-            Res<Operations>,
-            ResMut<Recorded>,
-        )>::new(&mut self.world);
-        if let Ok((nodes, ids, operations, mut recorded)) = state.get_mut(&mut self.world) {
-            recorded.cut_off(&operations, &ids, nodes.columns().keys);
-        }
     }
 
     /// Rebuilds the arena of segments with all that is visible now.
@@ -508,21 +515,16 @@ impl Network {
     /// The end of a window that begins at `from_us`.
     fn until(&self, from_us: u64) -> u64 {
         let links = self.world.resource::<Links>();
-        let rules = &self.world.resource::<Activity>().rules;
-        let tick_us = self.world.resource::<Window>().tick_us;
-        let most = match (links.overhead_us > 0, rules.procedure) {
-            (true, Procedure::Iterative) => links.link.shortest_us(self.absences),
-            // Operations that follow others are evaluated in the order of their starts.
-            (true, Procedure::PyDht) if self.world.resource::<Queue>().is_limited() => 1,
-            _ => u64::MAX,
+        let window = self.world.resource::<Window>();
+        if window.course != Course::Windows {
+            return u64::MAX;
+        }
+        let lookahead_us = if links.is_charged() {
+            links.link.shortest_us(self.absences)
+        } else {
+            u64::MAX
         };
-        const MOST_TICKS: u64 = 4096;
-        from_us.saturating_add(
-            self.length_us
-                .min(most)
-                .min(tick_us.saturating_mul(MOST_TICKS))
-                .max(1),
-        )
+        from_us.saturating_add(self.length_us.min(lookahead_us).max(1))
     }
 
     /// Chooses how long a window is convenient: enough to do for every thread, little to keep.
@@ -554,7 +556,7 @@ impl Network {
         self.world
             .resource_mut::<Recorded>()
             .begin_phase(phase, now_us);
-        self.world.resource_mut::<Window>().cut_us = None;
+        self.begin_windows(None);
         if self.world.resource::<Segments>().wants_merge() {
             self.merge_segments();
         }
@@ -608,7 +610,11 @@ pub struct CutOff {
     pub running: u64,
 }
 
+/// Most nodes of a network.
 const MOST_NODES: usize = 1 << 31;
+
+/// Length of the first window of a phase, µs; what happens in it says how long the next one may be.
+const FIRST_LENGTH_US: u64 = 1000;
 
 /// A single operation.
 struct One(Option<Planned>);

@@ -3,53 +3,62 @@
 //! A failed store stores nothing; one that succeeds is visible from the moment it completes. The operation
 //! ends with the slowest store, failed ones included.
 
-use kadsim_engine::operation::{Contact, Operation, Stage};
+use kadsim_engine::node::Row;
+use kadsim_engine::operation::{Contact, Operation};
 use kadsim_engine::record::{Outcome, Request};
 
-use crate::connection::{Field, Outbox, Stored};
-use crate::lookup;
+use crate::connection::{Field, Outbox, Send, Sent, Stored};
+use crate::step::Procedure;
 
 /// Sends the stores of the result, in its order, at the moment the lookup has ended.
 pub fn send_stores(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) {
-    let now_us = operation.lookup_end_us;
-    operation.stage = Stage::Closing;
-    operation.end_us = now_us;
+    let procedure = field.activity.rules.procedure;
+    let ended_us = operation.lookup_end_us;
+    // Contacts of an operation evaluated whole carry its start as their time.
+    let time_us = match procedure {
+        Procedure::Iterative => ended_us,
+        Procedure::PyDht => operation.start_us,
+    };
+    let by_barrier = field.is_charged() && procedure == Procedure::Iterative;
     for place in 0..operation.result.len() {
         let row = operation.result[place];
         let sequence = operation.attempts + place as u32;
-        let fate = field.contact(operation.number, sequence, row);
-        out.sent(
-            field,
-            now_us,
-            (operation, slot),
-            sequence,
-            row,
-            Request::Store,
-            fate,
-            (0, 0),
-        );
-        if !field.is_charged() {
-            complete_store(
-                operation,
-                row,
-                fate.outcome,
-                Contact::completion_us(now_us, fate.cost_us()),
-                &mut out.stores,
-            );
+        let fate = field.contact(operation.number, sequence, row, out);
+        let overhead_us = if by_barrier {
+            (0, 0)
+        } else {
+            let origin_us = field.charge(operation.origin);
+            (origin_us, field.charge(row))
+        };
+        if !by_barrier {
+            let completes_us = Contact::completion_us(ended_us, fate, overhead_us);
+            complete_store(operation, row, fate.outcome, completes_us, &mut out.stores);
         }
+        let send = Send {
+            time_us,
+            operation: operation.number,
+            slot,
+            sequence,
+            from: operation.origin,
+            what: Sent::Contact {
+                to: row,
+                request: Request::Store,
+                fate,
+                overhead_us,
+            },
+        };
+        out.sent(field, send);
     }
-    if field.is_charged() {
+    if by_barrier && !operation.result.is_empty() {
         // The barrier knows when they complete, and so when the operation ends.
         operation.end_us = Contact::UNCHARGED;
-    } else if operation.end_us < field.window.until_us {
-        lookup::finish(field, operation, slot, operation.end_us, out);
     }
 }
 
 /// Counts a store that completes at a known time.
 pub fn complete_store(
     operation: &mut Operation,
-    row: kadsim_engine::node::Row,
+    row: Row,
     outcome: Outcome,
     completes_us: u64,
     stores: &mut Vec<Stored>,

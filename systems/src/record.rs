@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 
 use bevy_ecs::prelude::*;
 use hdrhistogram::Histogram;
+use rayon::slice::ParallelSliceMut;
 
 use kadsim_engine::ids::Ids;
 use kadsim_engine::key::Key;
 use kadsim_engine::node::Nodes;
-use kadsim_engine::operation::{Operation, Operations};
+use kadsim_engine::operation::{Operation, Operations, Stage};
 use kadsim_engine::record::{ConnectionRow, Kind, OperationRow, TickRow};
 
 use crate::advance::Outboxes;
-use crate::connection::{Sent, TickCounts};
+use crate::connection::{Ended, Sent, TickCounts};
 use crate::settle::Sends;
 use crate::step::{Activity, Window};
 
@@ -28,7 +29,7 @@ pub struct Recorded {
     pub phase: u32,
     /// Whether operations carry their result lists.
     pub results: bool,
-    /// Whether rows of operations are wanted.
+    /// Rows of the operations table.
     pub operations: Vec<OperationRow>,
     /// Result lists of the operations, one after the other, if wanted.
     pub result_ids: Vec<Vec<i64>>,
@@ -40,6 +41,11 @@ pub struct Recorded {
     pub last_end_us: u64,
     /// Connections sent in the last step.
     pub connections_sent: u64,
+    /// Operations that have ended, while others may still end before them.
+    ended: Vec<Ended>,
+    /// When the first of them ended, µs.
+    first_end_us: Option<u64>,
+    /// Ticks that are not over.
     open: BTreeMap<u64, TickCounts>,
     active: u64,
 }
@@ -95,33 +101,42 @@ impl Recorded {
         self.last_end_us = now_us;
     }
 
-    /// Notes an operation that has ended, or was cut off.
-    fn operation(&mut self, operation: &Operation, ended: bool, ids: &Ids, keys: &[Key]) {
-        self.operations.push(operation_row(
-            self.network,
-            self.phase,
-            operation,
-            ended,
-            ids,
-            keys,
-        ));
-        if self.results {
-            self.result_ids.push(
-                operation
-                    .result
-                    .iter()
-                    .map(|&row| ids.id(row, keys))
-                    .collect(),
-            );
+    /// Writes the rows of the operations that ended before `until_us`, in order.
+    fn close_operations(&mut self, until_us: u64) {
+        if self.first_end_us.is_none_or(|end_us| end_us >= until_us) {
+            return;
         }
+        let order = |ended: &Ended| (ended.end_us, ended.row.operation);
+        self.ended.par_sort_by_key(order);
+        let over = self.ended.partition_point(|ended| ended.end_us < until_us);
+        for ended in self.ended.drain(..over) {
+            self.operations.push(ended.row);
+            if self.results {
+                self.result_ids.push(ended.result);
+            }
+        }
+        self.first_end_us = self.ended.first().map(|ended| ended.end_us);
     }
 
-    /// Notes the operations that are cut off in flight.
-    pub fn cut_off(&mut self, operations: &Operations, ids: &Ids, keys: &[Key]) {
-        let mut running: Vec<&Operation> = operations.slots().iter().collect();
-        running.sort_unstable_by_key(|operation| operation.number);
-        for operation in running {
-            self.operation(operation, false, ids, keys);
+    /// The operation as it ended, or as it was cut off.
+    pub fn row(
+        &self,
+        operation: &Operation,
+        cut_us: Option<u64>,
+        ids: &Ids,
+        keys: &[Key],
+    ) -> Ended {
+        let result = if self.results {
+            let result = operation.result.iter();
+            result.map(|&row| ids.id(row, keys)).collect()
+        } else {
+            Vec::new()
+        };
+        Ended {
+            row: operation_row((self.network, self.phase), operation, cut_us, ids, keys),
+            result,
+            origin: operation.origin,
+            end_us: operation.end_us,
         }
     }
 }
@@ -148,15 +163,20 @@ fn percentiles(durations_us: &mut [u64]) -> Option<[u64; 3]> {
     Some([50, 90, 99].map(|rank| durations_us[(n * rank).div_ceil(100).max(1) - 1]))
 }
 
-/// The operation as a row of its table.
+/// The operation as a row of its table; `cut_us`: it has not ended, but was cut off then.
 fn operation_row(
-    network: u32,
-    phase: u32,
+    (network, phase): (u32, u32),
     operation: &Operation,
-    ended: bool,
+    cut_us: Option<u64>,
     ids: &Ids,
     keys: &[Key],
 ) -> OperationRow {
+    let ended = cut_us.is_none();
+    let has_looked_up = match operation.stage {
+        Stage::Planned | Stage::Lookup => false,
+        Stage::Closing => cut_us.is_none_or(|cut_us| operation.lookup_end_us <= cut_us),
+        Stage::Ended => true,
+    };
     let provided = operation.kind == Kind::Provide && ended;
     OperationRow {
         network,
@@ -172,60 +192,48 @@ fn operation_row(
         completed: operation.completed(),
         succeeded: operation.succeeded,
         failed: operation.failed,
-        abandoned: operation.attempts - operation.completed(),
+        abandoned: operation.abandoned + operation.in_flight.len() as u32,
         depth: u32::from(operation.depth),
-        known: operation.shortlist.entries().len() as u32,
-        recall: operation.recall,
+        known: operation.shortlist.len() as u32,
+        recall: operation.recall.filter(|_| has_looked_up),
         found: (ended && operation.kind == Kind::Retrieve).then_some(operation.holder.is_some()),
-        holder: operation.holder.map(|row| ids.id(row, keys)),
+        holder: operation
+            .holder
+            .filter(|_| ended)
+            .map(|row| ids.id(row, keys)),
         stored: provided.then_some(operation.stored),
         store_failed: provided.then_some(operation.store_failed),
-        lookup_us: ended.then(|| operation.lookup_end_us.saturating_sub(operation.start_us)),
+        lookup_us: has_looked_up.then(|| operation.lookup_end_us - operation.start_us),
         store_us: provided.then(|| operation.end_us - operation.lookup_end_us),
     }
 }
 
 /// The system.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "a system's parameters are what it reads and writes"
-)]
 pub fn record_step(
     nodes: Nodes,
     ids: Res<Ids>,
     activity: Res<Activity>,
     window: Res<Window>,
-    operations: Res<Operations>,
     mut outboxes: ResMut<Outboxes>,
     sends: Res<Sends>,
     mut recorded: ResMut<Recorded>,
 ) {
     let keys = nodes.columns().keys;
-    let slots = operations.slots();
-    let mut ended = Vec::new();
     recorded.connections_sent = 0;
     for out in outboxes.iter_mut() {
-        ended.extend(out.ended.iter().map(|&slot| &slots[slot as usize]));
-        let first = out.first_tick();
-        for (place, counts) in out.ticks.iter_mut().enumerate() {
-            if *counts != TickCounts::default() {
-                recorded.connections_sent += counts.outcomes.iter().sum::<u64>();
-                recorded
-                    .open
-                    .entry(first + place as u64)
-                    .or_default()
-                    .add(counts);
-            }
+        for ended in &out.ended {
+            recorded.last_end_us = ended.end_us.max(recorded.last_end_us);
+            let first_us = recorded.first_end_us.unwrap_or(u64::MAX);
+            recorded.first_end_us = Some(ended.end_us.min(first_us));
+        }
+        recorded.ended.append(&mut out.ended);
+        for (tick, counts) in out.ticks.iter_mut() {
+            recorded.connections_sent += counts.outcomes.iter().sum::<u64>();
+            recorded.open.entry(tick).or_default().add(counts);
         }
     }
-    ended.sort_unstable_by_key(|operation| (operation.end_us, operation.number));
-    if let Some(last) = ended.last() {
-        recorded.last_end_us = last.end_us.max(recorded.last_end_us);
-    }
-    for operation in ended {
-        recorded.operation(operation, true, &ids, keys);
-    }
-    recorded.close_ticks(window.until_us, window.tick_us, activity.online);
+    recorded.close_operations(window.settled_us);
+    recorded.close_ticks(window.settled_us, window.tick_us, activity.online);
     if activity.connections {
         let (network, phase) = (recorded.network, recorded.phase);
         for send in &sends.0 {
@@ -251,8 +259,31 @@ pub fn record_step(
                 base_delay_us: fate.base_delay_us,
                 origin_overhead_us: overhead_us.0,
                 remote_overhead_us: overhead_us.1,
-                total_delay_us: fate.cost_us() + overhead_us.0 + overhead_us.1,
+                total_delay_us: fate.total_us(overhead_us),
             });
+        }
+    }
+}
+
+/// The system that ends a phase, at `now_us`: what is open is written, operations in flight are cut off.
+pub fn end_phase(
+    In(now_us): In<u64>,
+    nodes: Nodes,
+    ids: Res<Ids>,
+    activity: Res<Activity>,
+    window: Res<Window>,
+    operations: Res<Operations>,
+    mut recorded: ResMut<Recorded>,
+) {
+    recorded.close_operations(u64::MAX);
+    recorded.close_ticks(u64::MAX, window.tick_us, activity.online);
+    let mut running: Vec<&Operation> = operations.slots().iter().collect();
+    running.sort_unstable_by_key(|operation| operation.number);
+    for operation in running {
+        let cut = recorded.row(operation, Some(now_us), &ids, nodes.columns().keys);
+        recorded.operations.push(cut.row);
+        if recorded.results {
+            recorded.result_ids.push(cut.result);
         }
     }
 }

@@ -6,6 +6,7 @@
 use bevy_ecs::prelude::*;
 use rayon::slice::ParallelSliceMut;
 
+use kadsim_engine::hardware::prefetch;
 use kadsim_engine::link::Links;
 use kadsim_engine::node::{Columns, Nodes, Row};
 use kadsim_engine::operation::{Contact, Operation, Operations, Stage};
@@ -43,11 +44,11 @@ pub fn settle_contacts(
     } else {
         sends.sort_unstable_by_key(Send::order);
     }
-    if links.overhead_us > 0 && activity.rules.procedure == Procedure::Iterative {
+    if links.is_charged() && activity.rules.procedure == Procedure::Iterative {
         let (slots, next_events_us) = operations.slots_mut();
         charge(
             nodes.columns(),
-            links.overhead_us,
+            &links,
             sends,
             slots,
             next_events_us,
@@ -67,56 +68,52 @@ pub fn settle_contacts(
 /// Charges each of the sends, which are in order, and tells the operations when they complete.
 fn charge(
     columns: Columns,
-    overhead_us: u64,
+    links: &Links,
     sends: &mut [Send],
     slots: &mut [Operation],
     next_events_us: &mut [u64],
     stores: &mut Vec<Stored>,
 ) {
-    let use_of = |row: Row| overhead_us * u64::from(columns.activity[row.index()].charge());
-    for send in sends {
+    /// Sends ahead whose counter and operation are fetched from memory.
+    const AHEAD: usize = 12;
+    let use_of = |row: Row| links.charge(&columns.activity[row.index()]);
+    for place in 0..sends.len() {
+        if let Some(ahead) = sends.get(place + AHEAD) {
+            prefetch(slots, ahead.slot as usize);
+            if let Sent::Contact { to, .. } = ahead.what {
+                prefetch(columns.activity, to.index());
+            }
+        }
+        let send = &mut sends[place];
         let operation = &mut slots[send.slot as usize];
         let next_event_us = &mut next_events_us[send.slot as usize];
-        match &mut send.what {
-            Sent::Origin => operation.origin_overhead_us = use_of(send.from),
-            Sent::Contact {
-                to,
-                request: Request::Lookup,
-                fate,
-                overhead_us,
-            } => {
-                *overhead_us = (operation.origin_overhead_us, use_of(*to));
-                let completes_us = Contact::completion_us(
-                    send.time_us,
-                    fate.cost_us() + overhead_us.0 + overhead_us.1,
-                );
-                // An operation that stopped in the meantime has abandoned it.
-                if let Some(contact) = operation
-                    .in_flight
-                    .iter_mut()
-                    .find(|c| c.sequence == send.sequence)
-                {
-                    contact.completes_us = completes_us;
-                    *next_event_us = completes_us.min(*next_event_us);
-                }
-            }
-            Sent::Contact {
-                to,
-                request: Request::Store,
-                fate,
-                overhead_us,
-            } => {
-                let origin_us = use_of(send.from);
-                *overhead_us = (origin_us, use_of(*to));
-                let completes_us = Contact::completion_us(
-                    send.time_us,
-                    fate.cost_us() + overhead_us.0 + overhead_us.1,
-                );
-                provide::complete_store(operation, *to, fate.outcome, completes_us, stores);
-                debug_assert_eq!(operation.stage, Stage::Closing);
-                debug_assert_ne!(operation.end_us, Contact::UNCHARGED);
-                *next_event_us = operation.end_us;
-            }
+        let Sent::Contact {
+            to,
+            request,
+            fate,
+            overhead_us,
+        } = &mut send.what
+        else {
+            operation.origin_overhead_us = use_of(send.from);
+            continue;
+        };
+        let origin_us = match request {
+            Request::Lookup => operation.origin_overhead_us,
+            Request::Store => use_of(send.from),
+        };
+        *overhead_us = (origin_us, use_of(*to));
+        let completes_us = Contact::completion_us(send.time_us, *fate, *overhead_us);
+        if *request == Request::Store {
+            provide::complete_store(operation, *to, fate.outcome, completes_us, stores);
+            debug_assert_eq!(operation.stage, Stage::Closing);
+            *next_event_us = operation.end_us;
+            continue;
+        }
+        // An operation that stopped in the meantime has abandoned it.
+        let mut in_flight = operation.in_flight.iter_mut();
+        if let Some(contact) = in_flight.find(|contact| contact.sequence == send.sequence) {
+            contact.completes_us = completes_us;
+            *next_event_us = completes_us.min(*next_event_us);
         }
     }
 }

@@ -27,24 +27,21 @@ pub struct Single {
 }
 
 impl Network {
-    /// Contacts a node, now. `None` is a node that does not exist: nobody is there, nobody is charged for
-    /// it. The clock stands still: what the contact costs is for [`Network::wait`].
+    /// Contacts a node, now. `None` is a node that does not exist: nobody is there, and only the
+    /// origin is charged. The clock stands still: what the contact costs is for [`Network::wait`].
     pub fn contact(&mut self, from: Row, to: Option<Row>) -> Single {
-        let (operation, gamma_us) = (self.next_operation, self.overhead_us());
+        let operation = self.next_operation;
         self.next_operation += 1;
-        let (reachable, origin_overhead_us, remote_overhead_us) = self.view(|_, columns, _| {
-            let use_of = |row: Row| match gamma_us {
-                0 => 0,
-                _ => gamma_us * u64::from(columns.activity[row.index()].charge()),
-            };
-            let origin_us = use_of(from);
-            let Some(to) = to else {
-                return (false, origin_us, 0);
-            };
-            let remote = &columns.activity[to.index()];
-            remote.contact();
-            (remote.is_online(), origin_us, use_of(to))
-        });
+        let (reachable, origin_overhead_us, remote_overhead_us) =
+            self.view_links(|columns, links| {
+                let origin_us = links.charge(&columns.activity[from.index()]);
+                let Some(to) = to else {
+                    return (false, origin_us, 0);
+                };
+                let remote = &columns.activity[to.index()];
+                remote.contact();
+                (remote.is_online(), origin_us, links.charge(remote))
+            });
         let contact = ContactId {
             network_seed: self.seed,
             operation,

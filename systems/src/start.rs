@@ -1,7 +1,7 @@
 //! Lets operations start: when they are due and, where at most so many may be in flight per origin, when
 //! one of their origin has ended.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap, VecDeque};
 
 use bevy_ecs::prelude::*;
@@ -9,8 +9,11 @@ use bevy_ecs::prelude::*;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Operations, Planned, Source};
 
-use crate::advance::{Outboxes, chunks};
-use crate::step::{Activity, Window};
+use crate::advance::Outboxes;
+use crate::step::{Activity, Course, Window};
+
+/// Operations that start in one step, at most, where the rest can wait.
+const BATCH: usize = 1 << 14;
 
 /// Operations that have not started.
 #[derive(Resource, Default)]
@@ -18,10 +21,31 @@ pub struct Queue {
     source: Option<Box<dyn Source>>,
     parallel: Option<u32>,
     origins: HashMap<Row, Origin>,
-    /// Origins of which operations were admitted that have not run yet.
-    admitted: Vec<Row>,
     waiting: u64,
-    ready: Vec<(u64, Planned)>,
+    /// Those under a limit whose start is known, the first to start on top.
+    ready: BinaryHeap<Reverse<Ready>>,
+    /// Origins of those under a limit that were put into slots in this round.
+    started: Vec<Row>,
+}
+
+/// An operation whose start is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Ready {
+    start_us: u64,
+    planned: Planned,
+}
+
+impl Ord for Ready {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let order = |ready: &Self| (ready.start_us, ready.planned.number);
+        order(self).cmp(&order(other))
+    }
+}
+
+impl PartialOrd for Ready {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// The operations of an origin under a limit.
@@ -32,8 +56,8 @@ struct Origin {
     /// When places became free, µs.
     free_us: BinaryHeap<Reverse<u64>>,
     waiting: VecDeque<Planned>,
-    /// First start of those that were admitted and have not run yet, µs.
-    admitted_us: Option<u64>,
+    /// Starts of those that were admitted and have not run yet, µs.
+    admitted_us: BinaryHeap<Reverse<u64>>,
 }
 
 impl Queue {
@@ -46,45 +70,38 @@ impl Queue {
         }
     }
 
-    /// When the next operation is due, µs.
-    pub fn next_due_us(&self) -> Option<u64> {
+    /// When the next operation of the source is due, µs.
+    fn next_due_us(&self) -> Option<u64> {
         self.source.as_ref()?.peek().map(|planned| planned.due_us)
+    }
+
+    /// When the next operation starts, at the earliest, µs.
+    pub fn next_start_us(&self) -> Option<u64> {
+        let ready_us = self.ready.peek().map(|ready| ready.0.start_us);
+        [ready_us, self.next_due_us()].into_iter().flatten().min()
     }
 
     /// Whether nothing is left to start.
     pub fn is_empty(&self) -> bool {
-        self.waiting == 0 && self.ready.is_empty() && self.next_due_us().is_none()
+        self.waiting == 0 && self.next_start_us().is_none()
     }
 
-    /// Whether the number in flight is limited.
-    pub fn is_limited(&self) -> bool {
-        self.parallel.is_some()
-    }
-
-    /// Takes everything due before `until_us` from the source.
-    fn take_due(&mut self, until_us: u64) {
-        let Some(source) = self.source.as_mut() else {
-            return;
-        };
-        let mut touched = Vec::new();
-        while let Some(planned) = source.peek().filter(|planned| planned.due_us < until_us) {
+    /// Takes operations due before `until_us` from the source and lets them wait for a place, until
+    /// `enough` are ready and the next one is due at another time. Returns when that is, if there is one.
+    fn take_due(&mut self, until_us: u64, enough: usize) -> Option<u64> {
+        let mut last_us = None;
+        loop {
+            let source = self.source.as_mut()?;
+            let planned = source.peek().filter(|planned| planned.due_us < until_us)?;
+            if self.ready.len() >= enough && last_us != Some(planned.due_us) {
+                return Some(planned.due_us);
+            }
+            last_us = Some(planned.due_us);
             source.advance();
-            if self.parallel.is_none() {
-                self.ready.push((planned.due_us, planned));
-                continue;
-            }
-            self.origins
-                .entry(planned.origin)
-                .or_default()
-                .waiting
-                .push_back(planned);
+            let origin = self.origins.entry(planned.origin).or_default();
+            origin.waiting.push_back(planned);
             self.waiting += 1;
-            if touched.last() != Some(&planned.origin) {
-                touched.push(planned.origin);
-            }
-        }
-        for origin in touched {
-            self.admit(origin);
+            self.admit(planned.origin);
         }
     }
 
@@ -103,7 +120,11 @@ impl Queue {
             } else {
                 origin.free_us.peek().map_or(u64::MAX, |free| free.0)
             };
-            if free_us > origin.admitted_us.unwrap_or(u64::MAX - 1) {
+            let first_us = origin
+                .admitted_us
+                .peek()
+                .map_or(u64::MAX - 1, |first| first.0);
+            if free_us > first_us {
                 return;
             }
             if fresh {
@@ -114,16 +135,29 @@ impl Queue {
             origin.waiting.pop_front();
             self.waiting -= 1;
             let start_us = free_us.max(planned.due_us);
-            if origin.admitted_us.is_none() {
-                self.admitted.push(row);
-            }
-            origin.admitted_us = Some(
-                origin
-                    .admitted_us
-                    .map_or(start_us, |first_us| first_us.min(start_us)),
-            );
-            self.ready.push((start_us, planned));
+            origin.admitted_us.push(Reverse(start_us));
+            self.ready.push(Reverse(Ready { start_us, planned }));
         }
+    }
+
+    /// The next operation, if it starts before `until_us`.
+    fn pop(&mut self, until_us: u64) -> Option<Ready> {
+        if self.parallel.is_none() {
+            let source = self.source.as_mut()?;
+            let planned = source.peek().filter(|planned| planned.due_us < until_us)?;
+            source.advance();
+            return Some(Ready {
+                start_us: planned.due_us,
+                planned,
+            });
+        }
+        let Reverse(ready) = *self.ready.peek()?;
+        if ready.start_us >= until_us {
+            return None;
+        }
+        self.ready.pop();
+        self.started.push(ready.planned.origin);
+        Some(ready)
     }
 }
 
@@ -134,60 +168,91 @@ pub fn start_operations(
     mut window: ResMut<Window>,
     mut operations: ResMut<Operations>,
 ) {
-    if !window.again {
-        queue.take_due(window.until_us);
+    let kind = activity.kind;
+    let mut start = |ready: Ready| operations.start(ready.planned, kind, ready.start_us);
+    match (window.course, queue.parallel) {
+        (Course::Windows, limit) => {
+            if limit.is_some()
+                && !window.again
+                && let Some(due_us) = queue.take_due(window.until_us, BATCH)
+            {
+                window.until_us = due_us;
+            }
+            let mut started = 0;
+            while let Some(ready) = queue.pop(window.until_us) {
+                start(ready);
+                started += 1;
+                // More would only wait in memory; those that are due together stay together.
+                let next_us = queue.next_start_us().unwrap_or(u64::MAX);
+                if limit.is_none() && started >= BATCH && next_us > ready.start_us {
+                    window.until_us = window.until_us.min(next_us);
+                }
+            }
+            window.settled_us = window.until_us;
+        }
+        (Course::InOrder, Some(_)) => {
+            // An operation is evaluated when no other can start before it: its end may let one start.
+            let first_us = queue.next_start_us().unwrap_or(u64::MAX);
+            queue.take_due(window.until_us.min(first_us.saturating_add(1)), usize::MAX);
+            if let Some(ready) = queue.pop(window.until_us) {
+                start(ready);
+            }
+        }
+        (Course::Whole | Course::InOrder, limit) => {
+            if limit.is_some() {
+                queue.take_due(window.until_us, BATCH);
+            }
+            let ready = std::iter::from_fn(|| queue.pop(window.until_us));
+            ready.take(BATCH).for_each(start);
+        }
     }
     window.again = false;
-    queue
-        .ready
-        .sort_unstable_by_key(|(start_us, planned)| (*start_us, planned.number));
-    // Those that start after the window (their place is free only then) come back in a later one.
-    let inside = queue
-        .ready
-        .partition_point(|(start_us, _)| *start_us < window.until_us);
-    for (start_us, planned) in queue.ready.drain(..inside) {
-        operations.start(planned, activity.kind, start_us);
-    }
 }
 
 /// The system that lets operations follow those of the same origin that have ended.
 pub fn admit_successors(
     mut queue: ResMut<Queue>,
-    operations: Res<Operations>,
-    outboxes: Res<Outboxes>,
+    mut outboxes: ResMut<Outboxes>,
     mut window: ResMut<Window>,
 ) {
-    if !queue.is_limited() {
-        return;
-    }
-    let slots = operations.slots();
-    let ended = outboxes
-        .last(chunks(slots.len()))
-        .iter()
-        .flat_map(|out| &out.ended);
-    // Those admitted have run up to the end of the window: places that had to wait for them need not any more.
-    let mut touched = std::mem::take(&mut queue.admitted);
-    for origin in &touched {
-        if let Some(origin) = queue.origins.get_mut(origin) {
-            origin.admitted_us = None;
+    if queue.parallel.is_some() {
+        // Those started have run: places that had to wait for them need not any more.
+        let mut touched = std::mem::take(&mut queue.started);
+        for origin in &touched {
+            if let Some(origin) = queue.origins.get_mut(origin) {
+                origin.admitted_us.pop();
+            }
+        }
+        for out in outboxes.iter_mut() {
+            for ended in &out.ended[out.succeeded..] {
+                if let Some(origin) = queue.origins.get_mut(&ended.origin) {
+                    origin.free_us.push(Reverse(ended.end_us));
+                    touched.push(ended.origin);
+                }
+            }
+            out.succeeded = out.ended.len();
+        }
+        for origin in touched {
+            queue.admit(origin);
         }
     }
-    for operation in ended.map(|&slot| &slots[slot as usize]) {
-        if let Some(origin) = queue.origins.get_mut(&operation.origin) {
-            origin.free_us.push(Reverse(operation.end_us));
-            touched.push(operation.origin);
-        }
+    let next_us = queue.next_start_us().unwrap_or(u64::MAX);
+    match window.course {
+        Course::Windows => window.again = !queue.ready.is_empty(),
+        Course::Whole | Course::InOrder => window.settled_us = next_us,
     }
-    for origin in touched {
-        queue.admit(origin);
-    }
-    window.again = !queue.ready.is_empty();
 }
 
 /// The system that frees the slots of ended operations, last in a step.
 pub fn free_slots(mut operations: ResMut<Operations>, mut outboxes: ResMut<Outboxes>) {
-    if outboxes.iter_mut().any(|out| !out.ended.is_empty()) {
-        operations.free_ended();
-    }
+    // From the last one on: the slot that takes a freed one's place is not to be freed itself.
+    let mut free: Vec<u32> = outboxes
+        .iter_mut()
+        .flat_map(|out| out.free.drain(..))
+        .collect();
+    free.sort_unstable();
+    free.into_iter()
+        .rev()
+        .for_each(|slot| operations.free(slot));
     outboxes.clear();
 }

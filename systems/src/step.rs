@@ -1,13 +1,16 @@
 //! The step: which window of time comes next, and the order of the systems in it.
 //!
 //! `start operations -> advance -> settle -> record`, as a single-threaded bevy schedule whose systems use
-//! all threads inside. A window is no longer than the lookahead, the shortest time any contact can take,
-//! where overhead is charged (what is sent in a window cannot complete in it); without
-//! overhead nothing is shared and the window is as long as is convenient. Its length never changes a
-//! result.
+//! all threads inside. What happens in a window depends on the [`Course`]:
 //!
-//! An operation that ends may let a waiting one of the same origin start within the window. The schedule
-//! then runs over the same window again, settling and recording only when nothing is left to start.
+//! - Where overhead is charged or connections are recorded, the window is no longer than the lookahead, the
+//!   shortest time any contact can take: what is sent in a window cannot complete in it. An operation that
+//!   ends may let a waiting one of the same origin start within the window; the schedule then runs over the
+//!   same window again, settling and recording only when nothing is left to start.
+//! - Else operations share nothing, and a step takes some thousands of them from start to end. What they
+//!   leave is recorded once no operation that starts later can come before it.
+//!
+//! Neither the course nor the length of a window ever changes a result.
 
 use std::time::{Duration, Instant};
 
@@ -16,6 +19,7 @@ use bevy_ecs::schedule::{
     IntoScheduleConfigs, LogLevel, ScheduleBuildSettings, ScheduleLabel, SystemSet,
 };
 
+use kadsim_engine::link::Links;
 use kadsim_engine::record::Kind;
 
 use crate::{advance, record, settle, start};
@@ -84,13 +88,47 @@ pub struct Activity {
     pub connections: bool,
 }
 
+/// How operations go through time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Course {
+    /// Side by side, window by window: something that they share is settled in the order of time.
+    #[default]
+    Windows,
+    /// Each at once from start to end, many in parallel, in any order: they share nothing.
+    Whole,
+    /// Each at once from start to end, one after the other in the order of (start, number).
+    InOrder,
+}
+
+impl Course {
+    /// For operations under these rules.
+    pub fn of(activity: &Activity, links: &Links) -> Self {
+        match activity.rules.procedure {
+            Procedure::Iterative if links.is_charged() || activity.connections => Self::Windows,
+            Procedure::PyDht if links.is_charged() || activity.connections => Self::InOrder,
+            _ => Self::Whole,
+        }
+    }
+
+    /// Whether the order of operations within a window matters.
+    #[inline]
+    pub fn is_in_order(self) -> bool {
+        self == Self::InOrder
+    }
+}
+
 /// The window of time that is being simulated, µs.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub struct Window {
+    /// How operations go through it.
+    pub course: Course,
     /// Its first microsecond.
     pub from_us: u64,
-    /// The one after its last.
+    /// The one after its last: nothing is handled from then on.
     pub until_us: u64,
+    /// Nothing more will happen before this time. The end of the window; where operations go through time
+    /// whole, the start of the next one.
+    pub settled_us: u64,
     /// When operations of the phase are cut off, if ever.
     pub cut_us: Option<u64>,
     /// Length of a row of the ticks table.

@@ -3,8 +3,8 @@
 //! Buckets from a depth on where a whole subtree has about k nodes share one variable span a node; the
 //! others are hardly ever anything but full. A lookup reads one count and the entries of one bucket.
 
-use super::{Layout, OWNERS_PER_CHUNK, closest_by_bucket, deep_from, fill_chunks};
-use crate::key::{Distance, Key};
+use super::{OWNERS_PER_CHUNK, Stored, deep_from, fill_chunks};
+use crate::hardware::prefetch;
 use crate::node::Row;
 use crate::population::Population;
 use crate::routing::Rule;
@@ -56,8 +56,14 @@ impl Dense {
         });
         Self { deep, k, chunks }
     }
+}
 
-    /// The owner's entries of a bucket below `deep`, or of all others for `deep` itself.
+impl Stored for Dense {
+    #[inline]
+    fn deep(&self) -> u32 {
+        self.deep
+    }
+
     #[inline]
     fn entries(&self, owner: Row, bucket: u32) -> &[Row] {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
@@ -70,46 +76,15 @@ impl Dense {
         &chunk.deep_entries
             [chunk.deep_starts[place] as usize..chunk.deep_starts[place + 1] as usize]
     }
-}
 
-impl Layout for Dense {
-    fn bucket(
-        &self,
-        population: &Population,
-        _: &Rule,
-        owner: Row,
-        bucket: u32,
-        out: &mut Vec<Row>,
-    ) {
+    fn prefetch_place(&self, owner: Row, bucket: u32) {
+        let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
+        let place = owner.index() % OWNERS_PER_CHUNK;
         if bucket < self.deep {
-            out.extend_from_slice(self.entries(owner, bucket));
+            prefetch(&chunk.counts, place * self.deep as usize + bucket as usize);
         } else {
-            let key = population.key(owner);
-            let deep = self.entries(owner, self.deep).iter().copied();
-            out.extend(deep.filter(|&row| population.key(row).shared_bits(key) == bucket));
+            prefetch(&chunk.deep_starts, place);
         }
-    }
-
-    fn closest(
-        &self,
-        population: &Population,
-        rule: &Rule,
-        owner: Row,
-        key: Key,
-        out: &mut Vec<(Distance, Row)>,
-        rows: &mut Vec<Row>,
-    ) {
-        let keys = (population.key(owner), key);
-        closest_by_bucket(
-            population,
-            keys,
-            (self.deep, rule.k()),
-            out,
-            rows,
-            |bucket, rows| {
-                rows.extend_from_slice(self.entries(owner, bucket));
-            },
-        );
     }
 
     fn bytes_used(&self) -> usize {

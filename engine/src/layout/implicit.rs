@@ -1,11 +1,12 @@
 //! `implicit`: nothing stored. A bucket under full knowledge is a function of the sorted key column and the
 //! radix index over it, computed by trie descent (`closest`) or drawn anew (`random`) when asked for.
 
-use super::{Layout, closest_by_bucket};
-use crate::key::{Distance, Key};
+use super::{Layout, Owner, closest_by_bucket, deep_from};
+use crate::answer::Answer;
+use crate::key::Key;
 use crate::node::Row;
 use crate::population::Population;
-use crate::routing::Rule;
+use crate::routing::{Policy, Rule};
 
 /// See the [module](self).
 pub struct Implicit;
@@ -15,57 +16,59 @@ impl Layout for Implicit {
         &self,
         population: &Population,
         rule: &Rule,
-        owner: Row,
+        owner: Owner,
         bucket: u32,
         out: &mut Vec<Row>,
     ) {
-        rule.fill(population, population.key(owner), bucket, out);
+        rule.fill(population, owner.key, bucket, out);
     }
 
+    #[inline]
     fn closest(
         &self,
         population: &Population,
         rule: &Rule,
-        owner: Row,
+        owner: Owner,
         key: Key,
-        out: &mut Vec<(Distance, Row)>,
-        rows: &mut Vec<Row>,
+        out: &mut Answer,
     ) {
-        let own = population.key(owner);
-        let first = own.shared_bits(key);
-        if first < Key::BITS && population.candidates(own, first).len() >= rule.k() {
-            // The nearest bucket is full, as it is for most contacts of a lookup.
-            rows.clear();
-            rule.fill(population, own, first, rows);
-            out.extend(
-                rows.iter()
-                    .map(|&row| (population.key(row).distance(key), row)),
-            );
-            return;
+        let first = owner.key.shared_bits(key);
+        let deep = deep_from(population.sorted(), rule);
+        if first < deep {
+            // The nearest bucket is mostly full, and then it is the answer.
+            rule.fill(population, owner.key, first, &mut out.rows);
+            if out.rows.len() == rule.k() {
+                return;
+            }
+            out.clear();
         }
-        let mut deep = first.min(super::deep_from(population.sorted(), rule));
-        while population.subtree(own, deep).len() > rule.k() + 1 {
+        let mut deep = first.min(deep);
+        while population.subtree(owner.key, deep).len() > rule.k() + 1 {
             deep += 1;
         }
-        closest_by_bucket(
-            population,
-            (own, key),
-            (deep, rule.k()),
-            out,
-            rows,
-            |bucket, rows| {
-                if bucket == deep {
-                    rows.extend(
-                        population
-                            .subtree(own, deep)
-                            .iter()
-                            .filter(|&row| row != owner),
-                    );
-                } else {
-                    rule.fill(population, own, bucket, rows);
-                }
-            },
-        );
+        let append = |bucket, rows: &mut Vec<Row>| {
+            if bucket == deep {
+                let rest = population.subtree(owner.key, deep);
+                rows.extend(rest.iter().filter(|&row| row != owner.row));
+            } else {
+                rule.fill(population, owner.key, bucket, rows);
+            }
+        };
+        closest_by_bucket(population, (owner.key, key), (deep, rule.k()), out, append);
+    }
+
+    #[inline]
+    fn prefetch(&self, population: &Population, rule: &Rule, owner: Owner, key: Key, stage: u32) {
+        let bucket = owner.key.shared_bits(key);
+        if bucket == Key::BITS {
+            return;
+        }
+        let sibling = owner.key.flipped(bucket);
+        match (stage, rule.policy) {
+            (0, _) => population.prefetch_index(sibling, bucket + 1),
+            (1, Policy::Closest) => population.prefetch_closest(sibling, bucket + 1, rule.k()),
+            _ => {}
+        }
     }
 
     fn bytes_used(&self) -> usize {

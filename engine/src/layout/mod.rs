@@ -14,10 +14,21 @@ pub use dense::Dense;
 pub use implicit::Implicit;
 pub use packed::Packed;
 
-use crate::key::{Distance, Key};
+use crate::answer::Answer;
+use crate::hardware::{prefetch, prefetch_range};
+use crate::key::Key;
 use crate::node::Row;
 use crate::population::Population;
 use crate::routing::Rule;
+
+/// A node whose table is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The node.
+    pub row: Row,
+    /// Its key.
+    pub key: Key,
+}
 
 /// Routing tables of all nodes of a population that was complete when they were laid out.
 pub trait Layout: Send + Sync {
@@ -26,24 +37,105 @@ pub trait Layout: Send + Sync {
         &self,
         population: &Population,
         rule: &Rule,
-        owner: Row,
+        owner: Owner,
         bucket: u32,
         out: &mut Vec<Row>,
     );
 
-    /// Appends the k entries of the owner's table closest to `key`, in no order. `rows` is scratch space.
+    /// Puts the rows of the k entries of the owner's table closest to `key` into the empty `out`.
     fn closest(
         &self,
         population: &Population,
         rule: &Rule,
-        owner: Row,
+        owner: Owner,
         key: Key,
-        out: &mut Vec<(Distance, Row)>,
-        rows: &mut Vec<Row>,
+        out: &mut Answer,
     );
+
+    /// Brings near what [`Layout::closest`] with the same arguments will read. Called with stages 0 to
+    /// [`PREFETCH_STAGES`] - 1, other work in between: each stage may read what the one before has brought.
+    fn prefetch(&self, population: &Population, rule: &Rule, owner: Owner, key: Key, stage: u32);
 
     /// Bytes on the heap.
     fn bytes_used(&self) -> usize;
+}
+
+/// How often [`Layout::prefetch`] is called before an answer is read: where the entries lie, the entries,
+/// their keys.
+pub const PREFETCH_STAGES: u32 = 3;
+
+/// What a layout that stores entries has to say; the rest of [`Layout`] follows from it.
+trait Stored: Send + Sync {
+    /// Buckets from this one on are stored together.
+    fn deep(&self) -> u32;
+
+    /// The owner's entries of a bucket below `deep`, or of all others for `deep` itself.
+    fn entries(&self, owner: Row, bucket: u32) -> &[Row];
+
+    /// Brings near what [`Stored::entries`] reads to find them.
+    fn prefetch_place(&self, owner: Row, bucket: u32);
+
+    /// Bytes on the heap.
+    fn bytes_used(&self) -> usize;
+}
+
+impl<T: Stored> Layout for T {
+    fn bucket(
+        &self,
+        population: &Population,
+        _: &Rule,
+        owner: Owner,
+        bucket: u32,
+        out: &mut Vec<Row>,
+    ) {
+        if bucket < self.deep() {
+            out.extend_from_slice(self.entries(owner.row, bucket));
+        } else {
+            let deep = self.entries(owner.row, self.deep()).iter().copied();
+            out.extend(deep.filter(|&row| population.key(row).shared_bits(owner.key) == bucket));
+        }
+    }
+
+    #[inline]
+    fn closest(
+        &self,
+        population: &Population,
+        rule: &Rule,
+        owner: Owner,
+        key: Key,
+        out: &mut Answer,
+    ) {
+        let append = |bucket, rows: &mut Vec<Row>| {
+            rows.extend_from_slice(self.entries(owner.row, bucket));
+        };
+        closest_by_bucket(
+            population,
+            (owner.key, key),
+            (self.deep(), rule.k()),
+            out,
+            append,
+        );
+    }
+
+    fn prefetch(&self, population: &Population, _: &Rule, owner: Owner, key: Key, stage: u32) {
+        let bucket = owner.key.shared_bits(key).min(self.deep());
+        match stage {
+            0 => self.prefetch_place(owner.row, bucket),
+            1 => {
+                let entries = self.entries(owner.row, bucket);
+                prefetch_range(entries, 0..entries.len());
+            }
+            _ => {
+                for &row in self.entries(owner.row, bucket) {
+                    prefetch(population.keys(), row.index());
+                }
+            }
+        }
+    }
+
+    fn bytes_used(&self) -> usize {
+        Stored::bytes_used(self)
+    }
 }
 
 /// The layouts by name.
@@ -80,8 +172,8 @@ fn deep_from(nodes: usize, rule: &Rule) -> u32 {
         .map_or(0, |bits| bits + 1)
 }
 
-/// Appends the k entries closest to `key`, given the entries of buckets below `deep` one by one and of
-/// all others together (as bucket `deep`).
+/// Puts the k entries closest to `key` into `out`, given the entries of buckets below `deep` one by one and
+/// of all others together (as bucket `deep`).
 ///
 /// Buckets are visited in the order of distance. With d = owner XOR key, an entry of bucket j has distance
 /// d with bit j flipped and lower bits free: if d has the bit, the bucket is closer than everything
@@ -91,26 +183,14 @@ fn closest_by_bucket(
     population: &Population,
     (owner, key): (Key, Key),
     (deep, k): (u32, usize),
-    out: &mut Vec<(Distance, Row)>,
-    rows: &mut Vec<Row>,
+    out: &mut Answer,
     mut append: impl FnMut(u32, &mut Vec<Row>),
 ) {
-    let first = out.len();
     let mut visit = |bucket: u32| {
-        rows.clear();
-        append(bucket, rows);
-        let before = out.len();
-        out.extend(
-            rows.iter()
-                .map(|&row| (population.key(row).distance(key), row)),
-        );
-        let room = k - (before - first);
-        if rows.len() > room {
-            let last = &mut out[before..];
-            last.select_nth_unstable(room - 1);
-            out.truncate(first + k);
-        }
-        out.len() - first == k
+        let before = out.rows.len();
+        append(bucket, &mut out.rows);
+        out.keep_nearest(population, key, before, k - before);
+        out.rows.len() == k
     };
     let distance = owner.distance(key).0;
     let mut nearer = distance;

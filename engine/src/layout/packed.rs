@@ -4,8 +4,8 @@
 //! About 4 bytes an entry and a byte a bucket. A lookup reads the counts (one cache line), then the entries
 //! of one bucket.
 
-use super::{Layout, OWNERS_PER_CHUNK, closest_by_bucket, deep_from, fill_chunks};
-use crate::key::{Distance, Key};
+use super::{OWNERS_PER_CHUNK, Stored, deep_from, fill_chunks};
+use crate::hardware::{prefetch, prefetch_range};
 use crate::node::Row;
 use crate::population::Population;
 use crate::routing::Rule;
@@ -52,8 +52,14 @@ impl Packed {
         });
         Self { deep, chunks }
     }
+}
 
-    /// The owner's entries of a bucket below `deep`, or of all others for `deep` itself.
+impl Stored for Packed {
+    #[inline]
+    fn deep(&self) -> u32 {
+        self.deep
+    }
+
     #[inline]
     fn entries(&self, owner: Row, bucket: u32) -> &[Row] {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
@@ -70,46 +76,13 @@ impl Packed {
             None => &chunk.entries[start..chunk.starts[place + 1] as usize],
         }
     }
-}
 
-impl Layout for Packed {
-    fn bucket(
-        &self,
-        population: &Population,
-        _: &Rule,
-        owner: Row,
-        bucket: u32,
-        out: &mut Vec<Row>,
-    ) {
-        if bucket < self.deep {
-            out.extend_from_slice(self.entries(owner, bucket));
-        } else {
-            let key = population.key(owner);
-            let deep = self.entries(owner, self.deep).iter().copied();
-            out.extend(deep.filter(|&row| population.key(row).shared_bits(key) == bucket));
-        }
-    }
-
-    fn closest(
-        &self,
-        population: &Population,
-        rule: &Rule,
-        owner: Row,
-        key: Key,
-        out: &mut Vec<(Distance, Row)>,
-        rows: &mut Vec<Row>,
-    ) {
-        let keys = (population.key(owner), key);
-        closest_by_bucket(
-            population,
-            keys,
-            (self.deep, rule.k()),
-            out,
-            rows,
-            |bucket, rows| {
-                rows.extend_from_slice(self.entries(owner, bucket));
-            },
-        );
+    fn prefetch_place(&self, owner: Row, bucket: u32) {
+        let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
+        let place = owner.index() % OWNERS_PER_CHUNK;
+        prefetch(&chunk.starts, place);
+        let deep = self.deep as usize;
+        prefetch_range(&chunk.counts, place * deep..place * deep + bucket as usize);
     }
 
     fn bytes_used(&self) -> usize {

@@ -36,7 +36,7 @@ proptest! {
                     (0..keys.len() as u32).map(Row).filter(|&row| row != owner && population.key(row).shared_bits(own) == bucket).collect();
                 let buckets: Vec<_> = layouts.iter().map(|layout| {
                     let mut rows = Vec::new();
-                    layout.bucket(&population, &rule, owner, bucket, &mut rows);
+                    layout.bucket(&population, &rule, population.owner(owner), bucket, &mut rows);
                     sorted(rows)
                 }).collect();
                 prop_assert!(buckets.windows(2).all(|pair| pair[0] == pair[1]));
@@ -65,15 +65,18 @@ proptest! {
                     let (mut entries, mut rows) = (Vec::new(), Vec::new());
                     for bucket in 0..Key::BITS {
                         rows.clear();
-                        layout.bucket(&population, &rule, owner, bucket, &mut rows);
+                        layout.bucket(&population, &rule, population.owner(owner), bucket, &mut rows);
                         entries.extend(rows.iter().map(|&row| (population.key(row).distance(key), row)));
                     }
                     entries.sort_unstable();
                     entries.truncate(rule.k());
-                    let mut closest = Vec::new();
-                    layout.closest(&population, &rule, owner, key, &mut closest, &mut rows);
-                    closest.sort_unstable();
-                    prop_assert_eq!(closest, entries, "{:?}", kind);
+                    let mut closest = Answer::default();
+                    for stage in 0..PREFETCH_STAGES {
+                        layout.prefetch(&population, &rule, population.owner(owner), key, stage);
+                    }
+                    layout.closest(&population, &rule, population.owner(owner), key, &mut closest);
+                    closest.measure(&population, key);
+                    prop_assert_eq!(closest.sorted(), entries, "{:?}", kind);
                 }
             }
         }
