@@ -183,32 +183,34 @@ impl<'a> Population<'a> {
         self.subtree(owner.flipped(bucket), bucket + 1)
     }
 
-    /// A depth at which the subtree of a key has about twice `k` rows, or somewhat more.
+    /// A depth at which the subtree of a key mostly has somewhat more than `k` rows.
     #[inline]
     fn depth_of(&self, k: usize) -> u32 {
-        (self.sorted / (2 * k.max(1))).checked_ilog2().unwrap_or(0)
+        (2 * self.sorted / (3 * k.max(1)))
+            .checked_ilog2()
+            .unwrap_or(0)
     }
 
-    /// Brings near what finding the rows closest to a key within its subtree at `depth` reads of the index.
+    /// Brings near what [`Population::subtree`] reads of the index.
     #[inline]
-    pub fn prefetch_index(&self, key: Key, depth: u32) {
-        if depth < self.index.bits {
-            prefetch(
-                &self.index.offsets,
-                (prefix_of(key.0, depth) << (self.index.bits - depth)) as usize,
-            );
-        }
-        prefetch(
-            &self.index.offsets,
-            prefix_of(key.0, self.index.bits) as usize,
-        );
+    pub fn prefetch_subtree(&self, key: Key, depth: u32) {
+        let finer = self.index.bits.saturating_sub(depth);
+        let first = prefix_of(key.0, depth.min(self.index.bits)) << finer;
+        prefetch(&self.index.offsets, first as usize);
+        prefetch(&self.index.offsets, (first + (1 << finer)) as usize);
+    }
+
+    /// The depth that [`Population::closest_in`] begins at.
+    #[inline]
+    pub fn closest_depth(&self, depth: u32, k: usize) -> u32 {
+        depth.max(self.depth_of(k))
     }
 
     /// Brings near the keys that finding the `k` rows closest to a key within its subtree at `depth` reads.
     #[inline]
     pub fn prefetch_closest(&self, key: Key, depth: u32, k: usize) {
-        let rows = self.subtree(key, depth.max(self.depth_of(k)));
-        let end = rows.end.min(rows.start.saturating_add(4 * k as u32));
+        let rows = self.subtree(key, self.closest_depth(depth, k));
+        let end = rows.end.min(rows.start.saturating_add(3 * k as u32));
         prefetch_range(self.keys, rows.start as usize..end as usize);
     }
 
@@ -220,11 +222,11 @@ impl<'a> Population<'a> {
     /// that agrees with `key` on the bits before it is given the same rows.
     #[inline]
     pub fn closest_in(&self, key: Key, mut depth: u32, mut k: usize, out: &mut Vec<Row>) -> u32 {
-        let guess = self.depth_of(k).max(depth);
-        let mut rows = self.subtree(key, guess);
-        if rows.len() >= k {
-            depth = guess;
-        } else {
+        let wanted = depth;
+        depth = self.closest_depth(depth, k);
+        let mut rows = self.subtree(key, depth);
+        while rows.len() < k && depth > wanted {
+            depth -= 1;
             rows = self.subtree(key, depth);
         }
         while rows.len() > k {
@@ -262,7 +264,7 @@ impl<'a> Population<'a> {
     /// How many of `rows` (which share `depth - 1` bits) have the bit of that depth clear.
     #[inline]
     fn split(&self, rows: Rows, keys: &[Key], bit: u64, depth: u32) -> u32 {
-        if rows.len() > 32 && depth <= self.index.bits {
+        if depth <= self.index.bits {
             let prefix = (keys[0].0 | bit) >> (Key::BITS - depth);
             return self.index.offsets[(prefix << (self.index.bits - depth)) as usize] - rows.start;
         }

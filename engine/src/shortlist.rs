@@ -2,7 +2,7 @@
 //!
 //! The nearest lie sorted in arrays of their own ([`Shortlist::near`]); the rest, which a lookup hardly ever
 //! comes back to, unsorted behind them. Of 158 nodes known at the end of a lookup (a million nodes,
-//! k = 20), less than one contact in a thousand goes to one beyond the 48 nearest. Adding a node compares
+//! k = 20), hardly a contact goes to one beyond the 32 nearest. Adding a node compares
 //! it with whole arrays, without branches, so that wide vectors do it ([`crate::hardware`]). How many are
 //! kept sorted never changes a result.
 
@@ -47,7 +47,7 @@ const NOBODY: Known = Known {
 };
 
 /// Sorted nodes beyond those of a result: room for the nearest that fail or turn out to be the origin.
-const SPARE: usize = 28;
+const SPARE: usize = 12;
 
 /// The arrays of the sorted nodes are a multiple of this long: two vectors of the widest kind.
 const BLOCK: usize = 16;
@@ -109,7 +109,7 @@ impl Shortlist {
     /// Adds the nodes of an answer that are not known yet, with this depth; `origin` does not become a
     /// candidate. Says whether one of them is closer than the farthest node known before.
     #[inline]
-    pub fn join(&mut self, answer: &Answer, depth: u16, origin: Option<Row>) -> bool {
+    pub fn join(&mut self, answer: &mut Answer, depth: u16, origin: Option<Row>) -> bool {
         vectorised(Join {
             list: self,
             answer,
@@ -166,8 +166,8 @@ impl Shortlist {
     /// Sets how far a known node at this distance has got, which is not a candidate any more.
     #[inline]
     pub fn set_status(&mut self, distance: Distance, row: Row, status: Status) {
-        let near = &self.distances[..self.sorted];
-        if let Some(place) = near.iter().position(|&other| other == distance) {
+        let place = vectorised(CountBelow(&self.distances, distance));
+        if place < self.sorted && self.distances[place] == distance {
             self.near[place].status = status;
         } else if let Some(place) = self.far.iter().position(|&other| other == row) {
             self.far_notes[place].1 = status;
@@ -183,9 +183,53 @@ impl Shortlist {
     }
 }
 
+/// Nodes of an answer that a lookup had not heard of, nearer than some of its sorted ones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fresh {
+    distances: Vec<Distance>,
+    known: Vec<Known>,
+    len: usize,
+    /// All of them, nearest first.
+    sorted: Vec<(Distance, Known)>,
+}
+
+impl Fresh {
+    /// Empties it, with room for so many.
+    #[inline(always)]
+    fn open(&mut self, room: usize) {
+        self.len = 0;
+        let room = (room + 1).next_multiple_of(BLOCK);
+        if self.distances.len() < room {
+            self.distances.resize(room, Distance::MAX);
+            self.known.resize(room, NOBODY);
+        }
+    }
+
+    /// Appends a node if it is new, without a branch on that.
+    #[inline(always)]
+    fn push_if(&mut self, is_new: bool, distance: Distance, known: Known) {
+        self.distances[self.len] = distance;
+        self.known[self.len] = known;
+        self.len += usize::from(is_new);
+    }
+
+    /// Sorts them: the place of each is the number of those that are nearer.
+    #[inline(always)]
+    fn sort(&mut self) {
+        let end = self.len.next_multiple_of(BLOCK);
+        self.distances[self.len..end].fill(Distance::MAX);
+        self.sorted.clear();
+        self.sorted.resize(self.len, (Distance::MAX, NOBODY));
+        for i in 0..self.len {
+            let place = count_below(&self.distances[..end], self.distances[i]);
+            self.sorted[place] = (self.distances[i], self.known[i]);
+        }
+    }
+}
+
 struct Join<'a> {
     list: &'a mut Shortlist,
-    answer: &'a Answer,
+    answer: &'a mut Answer,
     depth: u16,
     origin: Option<Row>,
 }
@@ -201,55 +245,87 @@ impl Kernel for Join<'_> {
             depth,
             origin,
         } = self;
-        let farthest = list.farthest;
+        let before = list.farthest;
         let was_empty = list.is_empty();
-        let mut nearest_new = Distance::MAX;
-        for (&distance, &row) in answer.distances.iter().zip(&answer.rows) {
-            let place = count_below(&list.distances, distance);
-            let is_near = place < list.near.len();
-            let is_known = if is_near {
-                place < list.sorted && list.distances[place] == distance
-            } else {
-                contains(&list.far, row)
-            };
-            if is_known {
-                continue;
-            }
+        let (mut nearest_new, mut farthest_new) = (Distance::MAX, Distance(0));
+        let room = list.near.len();
+        let far = list.far.len();
+        let new = |row: Row| {
             let status = if Some(row) == origin {
                 Status::Origin
             } else {
-                list.candidates += 1;
                 Status::Candidate
             };
-            let known = Known { row, depth, status };
-            nearest_new = nearest_new.min(distance);
-            list.farthest = list.farthest.max(distance);
-            if is_near {
-                list.insert(place, distance, known);
+            Known { row, depth, status }
+        };
+        let fresh = &mut answer.fresh;
+        fresh.open(answer.rows.len());
+        for (&distance, &row) in answer.distances.iter().zip(&answer.rows) {
+            let place = count_below(&list.distances, distance);
+            let is_new = if place < room {
+                let is_new = place >= list.sorted || list.distances[place] != distance;
+                fresh.push_if(is_new, distance, new(row));
+                is_new
             } else {
-                list.push_far(known);
-            }
+                let is_new = !contains(&list.far[..far], row);
+                if is_new {
+                    list.push_far(new(row));
+                }
+                is_new
+            };
+            list.candidates += u32::from(is_new & (Some(row) != origin));
+            let (nearest, farthest) = if is_new {
+                (distance, distance)
+            } else {
+                (Distance::MAX, Distance(0))
+            };
+            nearest_new = nearest_new.min(nearest);
+            farthest_new = farthest_new.max(farthest);
         }
-        !was_empty && nearest_new < farthest
+        list.farthest = before.max(farthest_new);
+        if fresh.len > 0 {
+            fresh.sort();
+            list.merge(&fresh.sorted);
+        }
+        !was_empty && nearest_new < before
     }
 }
 
 impl Shortlist {
-    /// Puts a new node in its place among the sorted ones; the last of them makes room if they are full.
+    /// Merges the fresh nodes into the sorted ones; the farthest make room if they are too many.
     #[inline(always)]
-    fn insert(&mut self, place: usize, distance: Distance, known: Known) {
-        let last = self.near.len() - 1;
-        if self.sorted > last {
-            let evicted = self.near[last];
+    fn merge(&mut self, fresh: &[(Distance, Known)]) {
+        let room = self.near.len();
+        let (mut old, mut new) = (self.sorted, fresh.len());
+        let mut write = old + new;
+        while write > room {
+            write -= 1;
+            let evicted = if old > 0 && self.distances[old - 1] > fresh[new - 1].0 {
+                old -= 1;
+                self.near[old]
+            } else {
+                new -= 1;
+                fresh[new].1
+            };
             self.push_far(evicted);
-        } else {
-            self.sorted += 1;
         }
-        self.distances.copy_within(place..last, place + 1);
-        self.distances[place] = distance;
-        self.near.copy_within(place..last, place + 1);
-        self.near[place] = known;
-        self.first_candidate = self.first_candidate.min(place);
+        self.sorted = write;
+        while new > 0 {
+            write -= 1;
+            let (distance, known) = fresh[new - 1];
+            // Chosen without a branch: which of the two is farther is anybody's guess.
+            let is_old = old > 0 && self.distances[old.saturating_sub(1)] > distance;
+            let from = if is_old { old - 1 } else { write };
+            self.distances[write] = if is_old {
+                self.distances[from]
+            } else {
+                distance
+            };
+            self.near[write] = if is_old { self.near[from] } else { known };
+            old -= usize::from(is_old);
+            new -= usize::from(!is_old);
+        }
+        self.first_candidate = self.first_candidate.min(write);
     }
 
     #[inline(always)]
@@ -263,24 +339,37 @@ impl Shortlist {
 #[inline(always)]
 fn contains(rows: &[Row], row: Row) -> bool {
     let (blocks, rest) = rows.as_chunks::<BLOCK>();
-    let is_in = |block: &[Row]| {
-        block
-            .iter()
-            .fold(false, |found, &other| found | (other == row))
-    };
-    blocks.iter().any(|block| is_in(block)) || is_in(rest)
+    let mut hits = [0u32; BLOCK];
+    for block in blocks {
+        for lane in 0..BLOCK {
+            hits[lane] |= u32::from(block[lane] == row);
+        }
+    }
+    hits.iter().any(|&hit| hit != 0) || rest.contains(&row)
 }
 
-/// How many of the distances, whole blocks of them, are smaller.
+struct CountBelow<'a>(&'a [Distance], Distance);
+
+impl Kernel for CountBelow<'_> {
+    type Output = usize;
+
+    #[inline(always)]
+    fn run(self) -> usize {
+        count_below(self.0, self.1)
+    }
+}
+
+/// How many of the distances, whole blocks of them, are smaller. Counted lane by lane: a sum over each block
+/// would take the lanes apart again.
 #[inline(always)]
 fn count_below(distances: &[Distance], distance: Distance) -> usize {
-    let mut below = 0;
+    let mut below = [0u64; BLOCK];
     for block in distances.as_chunks::<BLOCK>().0 {
-        below += block
-            .iter()
-            .fold(0u64, |below, &other| below + u64::from(other < distance));
+        for lane in 0..BLOCK {
+            below[lane] += u64::from(block[lane] < distance);
+        }
     }
-    below as usize
+    below.iter().sum::<u64>() as usize
 }
 
 #[cfg(test)]
@@ -319,7 +408,7 @@ mod tests {
                 let mut answer = Answer::default();
                 answer.rows = rows;
                 answer.measure(&population, Key(0));
-                prop_assert_eq!(list.join(&answer, depth as u16, Some(Row(100))), expected);
+                prop_assert_eq!(list.join(&mut answer, depth as u16, Some(Row(100))), expected);
                 for _ in 0..8 {
                     let nearest = naive.iter_mut().find(|(_, (_, status))| *status == Status::Candidate);
                     prop_assert_eq!(list.has_candidate(), nearest.is_some());

@@ -461,6 +461,15 @@ impl Tables {
     }
 }
 
+impl Experiment {
+    /// Whether the true closest nodes are looked for after each lookup: somebody asked for the operations
+    /// table, or expects something of recall.
+    pub fn wants_recall(&self) -> bool {
+        let of_recall = |expect: &Expect| expect.metric.contains(".recall.");
+        self.output.tables.operations || self.expects.iter().any(of_recall)
+    }
+}
+
 /// One `[[expect]]`: the experiment fails unless the metric lies within the bounds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expect {

@@ -92,6 +92,7 @@ impl<'a> Simulation<'a> {
         network.recorded().network = number;
         network.recorded().results = experiment.output.results;
         network.activity().connections = experiment.output.tables.connections;
+        network.activity().recall = experiment.wants_recall();
         self.timing(number, "bootstrap", "spawn", 1)?;
         self.watch.go_on()?;
         network.bootstrap();

@@ -126,7 +126,7 @@ pub fn answered(
     let origin = by_clock.then_some(operation.origin);
     let progress = operation
         .shortlist
-        .join(&out.answer, depth.saturating_add(1), origin);
+        .join(&mut out.answer, depth.saturating_add(1), origin);
     let Some(contact) = question.contact else {
         return ask_first(field, operation, slot, out);
     };

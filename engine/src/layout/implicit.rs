@@ -65,7 +65,11 @@ impl Layout for Implicit {
         }
         let sibling = owner.key.flipped(bucket);
         match (stage, rule.policy) {
-            (0, _) => population.prefetch_index(sibling, bucket + 1),
+            (0, Policy::Closest) => {
+                let depth = population.closest_depth(bucket + 1, rule.k());
+                population.prefetch_subtree(sibling, depth);
+            }
+            (0, Policy::Random) => population.prefetch_subtree(sibling, bucket + 1),
             (1, Policy::Closest) => population.prefetch_closest(sibling, bucket + 1, rule.k()),
             _ => {}
         }
