@@ -2,7 +2,7 @@
 
 use kadsim_engine::random::Probability;
 
-use crate::file::{Delay, Experiment, Kind, Layout, Work};
+use crate::file::{Delay, Experiment, Kind, Layout, Policy, Work};
 use crate::inputs::Inputs;
 
 /// Estimated peak memory by part, bytes.
@@ -61,6 +61,16 @@ pub fn estimate(experiment: &Experiment, inputs: &Inputs) -> Estimate {
     let table = match experiment.layout {
         Layout::Dense => levels * (4.0 * k + 1.0) + 2.0 * k * 4.0 + 4.0,
         Layout::Packed => entries * 4.0 + levels + 4.0,
+        Layout::Spans => {
+            let spans = 12.0 * (levels + 1.0);
+            let fits = experiment.network.bootstrap == Policy::Closest && k <= 32.0;
+            spans
+                + if fits {
+                    0.0
+                } else {
+                    entries * 4.0 + levels * 4.0
+                }
+        }
         Layout::Implicit => 0.0,
     };
     let in_flight = (0..experiment.phases.len())

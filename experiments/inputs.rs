@@ -313,6 +313,7 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
         layout: match experiment.layout {
             Layout::Dense => layout::LayoutKind::Dense,
             Layout::Packed => layout::LayoutKind::Packed,
+            Layout::Spans => layout::LayoutKind::Spans,
             Layout::Implicit => layout::LayoutKind::Implicit,
         },
         rules: step::Rules {

@@ -12,6 +12,8 @@ pub struct Answer {
     pub rows: Vec<Row>,
     /// Their distances from the key asked for.
     pub distances: Vec<Distance>,
+    /// Entries of tables read for all answers so far.
+    pub read: u64,
     /// Room for choosing among more than fit.
     scratch: Vec<(Distance, Row)>,
     /// Those of them that a lookup had not heard of.

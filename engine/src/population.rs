@@ -6,7 +6,7 @@
 
 use bevy_ecs::resource::Resource;
 
-use crate::hardware::{prefetch, prefetch_range};
+use crate::hardware::Touch;
 use crate::key::{Distance, Key};
 use crate::layout::Owner;
 use crate::node::Row;
@@ -191,13 +191,13 @@ impl<'a> Population<'a> {
             .unwrap_or(0)
     }
 
-    /// Brings near what [`Population::subtree`] reads of the index.
+    /// What [`Population::subtree`] will read of the index.
     #[inline]
-    pub fn prefetch_subtree(&self, key: Key, depth: u32) {
+    pub fn touch_subtree(&self, key: Key, depth: u32, touch: &mut Touch) {
         let finer = self.index.bits.saturating_sub(depth);
         let first = prefix_of(key.0, depth.min(self.index.bits)) << finer;
-        prefetch(&self.index.offsets, first as usize);
-        prefetch(&self.index.offsets, (first + (1 << finer)) as usize);
+        touch.item(&self.index.offsets, first as usize);
+        touch.item(&self.index.offsets, (first + (1 << finer)) as usize);
     }
 
     /// The depth that [`Population::closest_in`] begins at.
@@ -206,12 +206,12 @@ impl<'a> Population<'a> {
         depth.max(self.depth_of(k))
     }
 
-    /// Brings near the keys that finding the `k` rows closest to a key within its subtree at `depth` reads.
+    /// The keys that finding the `k` rows closest to a key within its subtree at `depth` will read.
     #[inline]
-    pub fn prefetch_closest(&self, key: Key, depth: u32, k: usize) {
+    pub fn touch_closest(&self, key: Key, depth: u32, k: usize, touch: &mut Touch) {
         let rows = self.subtree(key, self.closest_depth(depth, k));
         let end = rows.end.min(rows.start.saturating_add(3 * k as u32));
-        prefetch_range(self.keys, rows.start as usize..end as usize);
+        touch.range(self.keys, rows.start as usize..end as usize);
     }
 
     /// Appends the `k` rows closest to `key` (at least 1) of its subtree at `depth`, in no order, or all if

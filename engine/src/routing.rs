@@ -7,6 +7,7 @@
 use bevy_ecs::resource::Resource;
 
 use crate::answer::Answer;
+use crate::hardware::Touch;
 use crate::key::Key;
 use crate::layout::{Layout, Owner};
 use crate::node::{Row, Table};
@@ -240,14 +241,21 @@ impl Tables {
         out.measure(population, key);
     }
 
-    /// Brings near what [`Tables::closest`] will read; see [`Layout::prefetch`].
+    /// What [`Tables::closest`] will read; see [`Layout::touch`].
     #[inline]
-    pub fn prefetch(&self, population: &Population, owner: Owner, key: Key, stage: u32) {
+    pub fn touch(
+        &self,
+        population: &Population,
+        owner: Owner,
+        key: Key,
+        stage: u32,
+        touch: &mut Touch,
+    ) {
         // A node added later is not in the layout.
         if owner.row.index() < population.sorted()
             && let Some(layout) = &self.layout
         {
-            layout.prefetch(population, &self.rule, owner, key, stage);
+            layout.touch(population, &self.rule, owner, key, stage, touch);
         }
     }
 

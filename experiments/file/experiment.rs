@@ -139,6 +139,8 @@ words! {
         Dense = "dense",
         /// One contiguous arena.
         Packed = "packed",
+        /// A first row and a bit mask per bucket.
+        Spans = "spans",
         /// Nothing stored, buckets computed when asked.
         Implicit = "implicit",
     }

@@ -8,13 +8,13 @@
 use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
-use kadsim_engine::hardware::prefetch;
 use kadsim_engine::ids::Ids;
-use kadsim_engine::layout::PREFETCH_STAGES;
+use kadsim_engine::layout::TOUCH_STAGES;
 use kadsim_engine::link::Links;
 use kadsim_engine::node::Nodes;
 use kadsim_engine::operation::{Operation, Operations, Stage};
 use kadsim_engine::population::{Population, RadixIndex};
+use kadsim_engine::record::Kind;
 use kadsim_engine::routing::Tables;
 use kadsim_engine::segments::Segments;
 
@@ -51,14 +51,14 @@ impl Outboxes {
     }
 
     /// So many of them; opened for the window if no earlier round of it has.
-    fn open(&mut self, count: usize, window: &Window) -> &mut [Outbox] {
+    fn open(&mut self, count: usize, field: &Field) -> &mut [Outbox] {
         if self.boxes.len() < count {
             self.boxes.resize_with(count, Outbox::default);
         }
         if self.used < count {
             self.boxes[self.used..count]
                 .iter_mut()
-                .for_each(|out| out.open(window));
+                .for_each(|out| out.open(field));
             self.used = count;
         }
         &mut self.boxes[..count]
@@ -99,7 +99,7 @@ pub fn advance_operations(
     // Later rounds of a window are for those that have started since.
     let first = std::mem::replace(&mut outboxes.advanced, slots.len());
     let (slots, next_events) = (&mut slots[first..], &mut next_events[first..]);
-    let boxes = outboxes.open(slots.len().div_ceil(CHUNK), &window);
+    let boxes = outboxes.open(slots.len().div_ceil(CHUNK), &field);
     let in_order = window.course.is_in_order();
     let work = slots
         .chunks_mut(CHUNK)
@@ -113,8 +113,12 @@ pub fn advance_operations(
             out,
         });
     // Waking other threads costs more than one chunk's work.
-    if in_order || work.len() <= 1 {
-        let lanes = if in_order { 1 } else { LANES };
+    if in_order || activity.instrumented || work.len() <= 1 {
+        let lanes = if in_order || activity.instrumented {
+            1
+        } else {
+            LANES
+        };
         work.for_each(|chunk| chunk.advance(&field, lanes));
     } else {
         work.collect::<Vec<_>>()
@@ -147,8 +151,8 @@ impl Chunk<'_> {
             {
                 let operation = &self.slots[place];
                 if operation.stage == Stage::Planned {
-                    prefetch(field.columns.keys, operation.origin.index());
-                    prefetch(field.columns.tables, operation.origin.index());
+                    let touch = &mut self.out.touch;
+                    touch.item(field.columns.keys, operation.origin.index());
                 }
                 turns.push(place);
             }
@@ -160,8 +164,11 @@ impl Chunk<'_> {
                 let slot = (self.first + place) as u32;
                 match lookup::poll(field, &mut self.slots[place], slot, self.out) {
                     Poll::Ask(question) => {
-                        prefetch(field.columns.tables, question.owner.row.index());
-                        prefetch(field.columns.stores, question.owner.row.index());
+                        let asked = question.owner.row.index();
+                        self.out.touch.item(field.columns.tables, asked);
+                        if field.activity.kind == Kind::Retrieve {
+                            self.out.touch.item(field.columns.stores, asked);
+                        }
                         questions.push((place, question));
                         true
                     }
@@ -171,15 +178,17 @@ impl Chunk<'_> {
                     }
                 }
             });
-            for stage in 0..PREFETCH_STAGES {
+            for stage in 0..TOUCH_STAGES {
                 for (place, question) in &questions {
-                    let key = self.slots[*place].key;
+                    let (owner, key) = (question.owner, self.slots[*place].key);
+                    let touch = &mut self.out.touch;
                     field
                         .tables
-                        .prefetch(&field.population, question.owner, key, stage);
+                        .touch(&field.population, owner, key, stage, touch);
                 }
             }
             self.out.count_contacts(field.columns);
+            self.out.reads.lines += self.out.touch.take_lines();
             for (place, question) in &questions {
                 let slot = (self.first + place) as u32;
                 lookup::answered(field, &mut self.slots[*place], slot, question, self.out);

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use kadsim_engine::answer::Answer;
-use kadsim_engine::hardware::prefetch;
+use kadsim_engine::hardware::Touch;
 use kadsim_engine::ids::Ids;
 use kadsim_engine::key::{Distance, Key};
 use kadsim_engine::layout::Owner;
@@ -87,7 +87,7 @@ impl Field<'_> {
     /// Counts a contact at the remote and draws its fate.
     #[inline]
     pub fn contact(&self, operation: u64, sequence: u32, remote: Row, out: &mut Outbox) -> Fate {
-        prefetch(self.columns.activity, remote.index());
+        out.touch.item(self.columns.activity, remote.index());
         out.contacted.push(remote);
         let contact = ContactId {
             network_seed: self.activity.network_seed,
@@ -279,6 +279,17 @@ pub struct Ended {
     pub end_us: u64,
 }
 
+/// What answering has read, in an instrumented run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Answers.
+    pub answers: u64,
+    /// Entries of tables, those that were not among the closest included.
+    pub entries: u64,
+    /// Distinct cache lines of each answer and its contact, summed: of tables, keys, index and components.
+    pub lines: u64,
+}
+
 /// What a chunk of operations leaves for the barrier.
 #[derive(Default)]
 pub struct Outbox {
@@ -294,6 +305,10 @@ pub struct Outbox {
     pub free: Vec<u32>,
     /// How many of them have let others of their origin start.
     pub succeeded: usize,
+    /// What becomes of memory that will be read.
+    pub touch: Touch,
+    /// What was read, if that is counted.
+    pub reads: Reads,
     /// The answer that is being read.
     pub answer: Answer,
     /// Reused memory.
@@ -304,8 +319,17 @@ pub struct Outbox {
 
 impl Outbox {
     /// Starts anew for a window.
-    pub fn open(&mut self, window: &Window) {
-        self.ticks.open(window);
+    pub fn open(&mut self, field: &Field) {
+        self.ticks.open(&field.window);
+        if self.touch.is_counting() != field.activity.instrumented {
+            self.touch = if field.activity.instrumented {
+                Touch::counting()
+            } else {
+                Touch::default()
+            };
+        }
+        self.reads = Reads::default();
+        self.answer.read = 0;
         self.sends.clear();
         self.stores.clear();
         self.ended.clear();

@@ -122,6 +122,7 @@ pub fn answered(
 ) {
     let by_clock = field.activity.rules.procedure == Procedure::Iterative;
     field.answer(question.owner, operation.key, &mut out.answer);
+    out.reads.answers += 1;
     let depth = question.contact.map_or(0, |contact| contact.depth);
     let origin = by_clock.then_some(operation.origin);
     let progress = operation

@@ -164,6 +164,7 @@ impl Network {
             online,
             recall: true,
             connections: false,
+            instrumented: false,
         });
         Ok(Self {
             world,

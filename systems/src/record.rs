@@ -16,7 +16,7 @@ use kadsim_engine::operation::{Operation, Operations, Stage};
 use kadsim_engine::record::{ConnectionRow, Kind, OperationRow, TickRow};
 
 use crate::advance::Outboxes;
-use crate::connection::{Ended, Sent, TickCounts};
+use crate::connection::{Ended, Reads, Sent, TickCounts};
 use crate::settle::Sends;
 use crate::step::{Activity, Window};
 
@@ -39,6 +39,8 @@ pub struct Recorded {
     pub connections: Vec<ConnectionRow>,
     /// When the last operation of the phase ended, µs.
     pub last_end_us: u64,
+    /// What answers have read, if that is counted, since the start.
+    pub reads: Reads,
     /// Connections sent in the last step.
     pub connections_sent: u64,
     /// Operations that have ended, while others may still end before them.
@@ -227,6 +229,9 @@ pub fn record_step(
             recorded.first_end_us = Some(ended.end_us.min(first_us));
         }
         recorded.ended.append(&mut out.ended);
+        recorded.reads.answers += out.reads.answers;
+        recorded.reads.entries += out.answer.read;
+        recorded.reads.lines += out.reads.lines;
         for (tick, counts) in out.ticks.iter_mut() {
             recorded.connections_sent += counts.outcomes.iter().sum::<u64>();
             recorded.open.entry(tick).or_default().add(counts);

@@ -6,7 +6,7 @@
 use bevy_ecs::prelude::*;
 use rayon::slice::ParallelSliceMut;
 
-use kadsim_engine::hardware::prefetch;
+use kadsim_engine::hardware::Touch;
 use kadsim_engine::link::Links;
 use kadsim_engine::node::{Columns, Nodes, Row};
 use kadsim_engine::operation::{Contact, Operation, Operations, Stage};
@@ -77,11 +77,12 @@ fn charge(
     /// Sends ahead whose counter and operation are fetched from memory.
     const AHEAD: usize = 12;
     let use_of = |row: Row| links.charge(&columns.activity[row.index()]);
+    let mut touch = Touch::default();
     for place in 0..sends.len() {
         if let Some(ahead) = sends.get(place + AHEAD) {
-            prefetch(slots, ahead.slot as usize);
+            touch.item(slots, ahead.slot as usize);
             if let Sent::Contact { to, .. } = ahead.what {
-                prefetch(columns.activity, to.index());
+                touch.item(columns.activity, to.index());
             }
         }
         let send = &mut sends[place];

@@ -86,6 +86,8 @@ pub struct Activity {
     pub recall: bool,
     /// Whether single connections are recorded.
     pub connections: bool,
+    /// Whether what answers read is counted; one operation after the other then.
+    pub instrumented: bool,
 }
 
 /// How operations go through time.

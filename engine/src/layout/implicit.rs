@@ -3,6 +3,7 @@
 
 use super::{Layout, Owner, closest_by_bucket, deep_from};
 use crate::answer::Answer;
+use crate::hardware::Touch;
 use crate::key::Key;
 use crate::node::Row;
 use crate::population::Population;
@@ -37,6 +38,7 @@ impl Layout for Implicit {
         if first < deep {
             // The nearest bucket is mostly full, and then it is the answer.
             rule.fill(population, owner.key, first, &mut out.rows);
+            out.read += out.rows.len() as u64;
             if out.rows.len() == rule.k() {
                 return;
             }
@@ -58,19 +60,26 @@ impl Layout for Implicit {
     }
 
     #[inline]
-    fn prefetch(&self, population: &Population, rule: &Rule, owner: Owner, key: Key, stage: u32) {
+    fn touch(
+        &self,
+        population: &Population,
+        rule: &Rule,
+        owner: Owner,
+        key: Key,
+        stage: u32,
+        touch: &mut Touch,
+    ) {
         let bucket = owner.key.shared_bits(key);
         if bucket == Key::BITS {
             return;
         }
-        let sibling = owner.key.flipped(bucket);
+        let (sibling, depth, k) = (owner.key.flipped(bucket), bucket + 1, rule.k());
         match (stage, rule.policy) {
             (0, Policy::Closest) => {
-                let depth = population.closest_depth(bucket + 1, rule.k());
-                population.prefetch_subtree(sibling, depth);
+                population.touch_subtree(sibling, population.closest_depth(depth, k), touch);
             }
-            (0, Policy::Random) => population.prefetch_subtree(sibling, bucket + 1),
-            (1, Policy::Closest) => population.prefetch_closest(sibling, bucket + 1, rule.k()),
+            (0, Policy::Random) => population.touch_subtree(sibling, depth, touch),
+            (1, Policy::Closest) => population.touch_closest(sibling, depth, k, touch),
             _ => {}
         }
     }

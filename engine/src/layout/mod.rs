@@ -7,15 +7,17 @@
 mod dense;
 mod implicit;
 mod packed;
+mod spans;
 
 use rayon::prelude::*;
 
 pub use dense::Dense;
 pub use implicit::Implicit;
 pub use packed::Packed;
+pub use spans::Spans;
 
 use crate::answer::Answer;
-use crate::hardware::{prefetch, prefetch_range};
+use crate::hardware::{Touch, with_huge_pages};
 use crate::key::Key;
 use crate::node::Row;
 use crate::population::Population;
@@ -52,28 +54,37 @@ pub trait Layout: Send + Sync {
         out: &mut Answer,
     );
 
-    /// Brings near what [`Layout::closest`] with the same arguments will read. Called with stages 0 to
-    /// [`PREFETCH_STAGES`] - 1, other work in between: each stage may read what the one before has brought.
-    fn prefetch(&self, population: &Population, rule: &Rule, owner: Owner, key: Key, stage: u32);
+    /// What [`Layout::closest`] with the same arguments will read. Called with stages 0 to
+    /// [`TOUCH_STAGES`] - 1, other work in between: each stage may read what the one before has touched.
+    fn touch(
+        &self,
+        population: &Population,
+        rule: &Rule,
+        owner: Owner,
+        key: Key,
+        stage: u32,
+        touch: &mut Touch,
+    );
 
     /// Bytes on the heap.
     fn bytes_used(&self) -> usize;
 }
 
-/// How often [`Layout::prefetch`] is called before an answer is read: where the entries lie, the entries,
-/// their keys.
-pub const PREFETCH_STAGES: u32 = 3;
+/// How often [`Layout::touch`] is called before an answer is read: for where the entries lie, for the
+/// entries, for their keys.
+pub const TOUCH_STAGES: u32 = 3;
 
 /// What a layout that stores entries has to say; the rest of [`Layout`] follows from it.
 trait Stored: Send + Sync {
     /// Buckets from this one on are stored together.
     fn deep(&self) -> u32;
 
-    /// The owner's entries of a bucket below `deep`, or of all others for `deep` itself.
-    fn entries(&self, owner: Row, bucket: u32) -> &[Row];
+    /// Appends the owner's entries of a bucket below `deep`, or of all others for `deep` itself.
+    fn append(&self, owner: Row, bucket: u32, out: &mut Vec<Row>);
 
-    /// Brings near what [`Stored::entries`] reads to find them.
-    fn prefetch_place(&self, owner: Row, bucket: u32);
+    /// What [`Stored::append`] will read: where the entries lie (stage 0), the entries (stage 1), and, with
+    /// those at hand, the keys of the entries (stage 2).
+    fn touch(&self, owner: Row, bucket: u32, keys: &[Key], stage: u32, touch: &mut Touch);
 
     /// Bytes on the heap.
     fn bytes_used(&self) -> usize;
@@ -88,11 +99,12 @@ impl<T: Stored> Layout for T {
         bucket: u32,
         out: &mut Vec<Row>,
     ) {
-        if bucket < self.deep() {
-            out.extend_from_slice(self.entries(owner.row, bucket));
-        } else {
-            let deep = self.entries(owner.row, self.deep()).iter().copied();
-            out.extend(deep.filter(|&row| population.key(row).shared_bits(owner.key) == bucket));
+        let first = out.len();
+        self.append(owner.row, bucket.min(self.deep()), out);
+        if bucket >= self.deep() {
+            let is_wanted = |&row: &Row| population.key(row).shared_bits(owner.key) == bucket;
+            let deep = out.split_off(first);
+            out.extend(deep.into_iter().filter(is_wanted));
         }
     }
 
@@ -105,9 +117,7 @@ impl<T: Stored> Layout for T {
         key: Key,
         out: &mut Answer,
     ) {
-        let append = |bucket, rows: &mut Vec<Row>| {
-            rows.extend_from_slice(self.entries(owner.row, bucket));
-        };
+        let append = |bucket, rows: &mut Vec<Row>| self.append(owner.row, bucket, rows);
         closest_by_bucket(
             population,
             (owner.key, key),
@@ -117,20 +127,18 @@ impl<T: Stored> Layout for T {
         );
     }
 
-    fn prefetch(&self, population: &Population, _: &Rule, owner: Owner, key: Key, stage: u32) {
+    #[inline]
+    fn touch(
+        &self,
+        population: &Population,
+        _: &Rule,
+        owner: Owner,
+        key: Key,
+        stage: u32,
+        touch: &mut Touch,
+    ) {
         let bucket = owner.key.shared_bits(key).min(self.deep());
-        match stage {
-            0 => self.prefetch_place(owner.row, bucket),
-            1 => {
-                let entries = self.entries(owner.row, bucket);
-                prefetch_range(entries, 0..entries.len());
-            }
-            _ => {
-                for &row in self.entries(owner.row, bucket) {
-                    prefetch(population.keys(), row.index());
-                }
-            }
-        }
+        Stored::touch(self, owner.row, bucket, population.keys(), stage, touch);
     }
 
     fn bytes_used(&self) -> usize {
@@ -146,19 +154,37 @@ pub enum LayoutKind {
     /// One arena of entries and offsets for each node.
     #[default]
     Packed,
+    /// A first row and a bit mask for each bucket.
+    Spans,
     /// Nothing stored: computed when asked for.
     Implicit,
 }
 
 impl LayoutKind {
     /// Every layout.
-    pub const ALL: [LayoutKind; 3] = [LayoutKind::Dense, LayoutKind::Packed, LayoutKind::Implicit];
+    pub const ALL: [LayoutKind; 4] = [
+        LayoutKind::Dense,
+        LayoutKind::Packed,
+        LayoutKind::Spans,
+        LayoutKind::Implicit,
+    ];
+
+    /// Its name in an experiment file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            LayoutKind::Dense => "dense",
+            LayoutKind::Packed => "packed",
+            LayoutKind::Spans => "spans",
+            LayoutKind::Implicit => "implicit",
+        }
+    }
 
     /// Lays out the tables of all nodes of a sorted population, on all threads of the current pool.
     pub fn build(self, population: &Population, rule: &Rule) -> Box<dyn Layout> {
         match self {
             LayoutKind::Dense => Box::new(Dense::build(population, rule)),
             LayoutKind::Packed => Box::new(Packed::build(population, rule)),
+            LayoutKind::Spans => Box::new(Spans::build(population, rule)),
             LayoutKind::Implicit => Box::new(Implicit),
         }
     }
@@ -189,6 +215,7 @@ fn closest_by_bucket(
     let mut visit = |bucket: u32| {
         let before = out.rows.len();
         append(bucket, &mut out.rows);
+        out.read += (out.rows.len() - before) as u64;
         out.keep_nearest(population, key, before, k - before);
         out.rows.len() == k
     };

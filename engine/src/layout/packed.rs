@@ -4,8 +4,9 @@
 //! About 4 bytes an entry and a byte a bucket. A lookup reads the counts (one cache line), then the entries
 //! of one bucket.
 
-use super::{OWNERS_PER_CHUNK, Stored, deep_from, fill_chunks};
-use crate::hardware::{prefetch, prefetch_range};
+use super::{OWNERS_PER_CHUNK, Stored, deep_from, fill_chunks, with_huge_pages};
+use crate::hardware::Touch;
+use crate::key::Key;
 use crate::node::Row;
 use crate::population::Population;
 use crate::routing::Rule;
@@ -32,7 +33,7 @@ impl Packed {
         let chunks = fill_chunks(population, rule, |filler, owners| {
             let mut starts = Vec::with_capacity(owners.len() + 1);
             let mut counts = Vec::with_capacity(owners.len() * deep as usize);
-            let mut entries = Vec::with_capacity(owners.len() * (deep as usize + 1) * rule.k());
+            let mut entries = with_huge_pages(owners.len() * (deep as usize + 1) * rule.k());
             for owner in owners.map(Row) {
                 starts.push(entries.len() as u32);
                 for bucket in 0..deep {
@@ -52,14 +53,8 @@ impl Packed {
         });
         Self { deep, chunks }
     }
-}
 
-impl Stored for Packed {
-    #[inline]
-    fn deep(&self) -> u32 {
-        self.deep
-    }
-
+    /// The owner's entries of a bucket below `deep`, or of all others for `deep` itself.
     #[inline]
     fn entries(&self, owner: Row, bucket: u32) -> &[Row] {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
@@ -76,13 +71,38 @@ impl Stored for Packed {
             None => &chunk.entries[start..chunk.starts[place + 1] as usize],
         }
     }
+}
 
-    fn prefetch_place(&self, owner: Row, bucket: u32) {
-        let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
-        let place = owner.index() % OWNERS_PER_CHUNK;
-        prefetch(&chunk.starts, place);
-        let deep = self.deep as usize;
-        prefetch_range(&chunk.counts, place * deep..place * deep + bucket as usize);
+impl Stored for Packed {
+    #[inline]
+    fn deep(&self) -> u32 {
+        self.deep
+    }
+
+    #[inline]
+    fn append(&self, owner: Row, bucket: u32, out: &mut Vec<Row>) {
+        out.extend_from_slice(self.entries(owner, bucket));
+    }
+
+    #[inline]
+    fn touch(&self, owner: Row, bucket: u32, keys: &[Key], stage: u32, touch: &mut Touch) {
+        match stage {
+            0 => {
+                let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
+                let place = owner.index() % OWNERS_PER_CHUNK;
+                let first = place * self.deep as usize;
+                touch.range(&chunk.starts, place..place + 2);
+                touch.range(&chunk.counts, first..first + bucket as usize + 1);
+            }
+            1 => {
+                let entries = self.entries(owner, bucket);
+                touch.range(entries, 0..entries.len());
+            }
+            _ => {
+                let entries = self.entries(owner, bucket).iter();
+                entries.for_each(|row| touch.item(keys, row.index()));
+            }
+        }
     }
 
     fn bytes_used(&self) -> usize {

@@ -71,8 +71,9 @@ proptest! {
                     entries.sort_unstable();
                     entries.truncate(rule.k());
                     let mut closest = Answer::default();
-                    for stage in 0..PREFETCH_STAGES {
-                        layout.prefetch(&population, &rule, population.owner(owner), key, stage);
+                    let mut touch = Touch::default();
+                    for stage in 0..TOUCH_STAGES {
+                        layout.touch(&population, &rule, population.owner(owner), key, stage, &mut touch);
                     }
                     layout.closest(&population, &rule, population.owner(owner), key, &mut closest);
                     closest.measure(&population, key);
