@@ -147,7 +147,7 @@ fn bad_overrides_are_refused_where_they_stand() {
             "clock.tick_ms=0",
             &["`clock.tick_ms` cannot be 0", "above 0"],
         ),
-        ("engine.layout=sparse", &["dense, packed, implicit"]),
+        ("engine.layout=sparse", &["dense, packed, spans, implicit"]),
         ("output.dir=", &["`output.dir` cannot be \"\"", "not empty"]),
         (
             "output.tables=[\"tick\"]",
