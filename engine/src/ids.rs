@@ -15,6 +15,8 @@ pub struct Ids {
     base: Base,
     /// Ids of nodes added later, by place in the tail.
     added: Vec<i64>,
+    /// Their rows.
+    added_rows: HashMap<i64, Row>,
 }
 
 #[derive(Clone, Debug)]
@@ -33,6 +35,7 @@ impl Ids {
         Self {
             base: Base::Generated { key_seed, nodes },
             added: Vec::new(),
+            added_rows: HashMap::new(),
         }
     }
 
@@ -46,6 +49,7 @@ impl Ids {
         Self {
             base: Base::Imported { by_row, rows },
             added: Vec::new(),
+            added_rows: HashMap::new(),
         }
     }
 
@@ -67,6 +71,8 @@ impl Ids {
 
     /// Gives the next row an id.
     pub fn add(&mut self, id: i64) {
+        let row = self.base_len() + self.added.len();
+        self.added_rows.insert(id, Row(row as u32));
         self.added.push(id);
     }
 
@@ -91,7 +97,6 @@ impl Ids {
                 .and_then(|id| population.find(Key::of_node(id, *key_seed))),
             Base::Imported { rows, .. } => rows.get(&id).copied(),
         };
-        let added = || self.added.iter().position(|&other| other == id);
-        base.or_else(|| added().map(|place| Row((self.base_len() + place) as u32)))
+        base.or_else(|| self.added_rows.get(&id).copied())
     }
 }

@@ -1,15 +1,16 @@
 //! Bootstrap: fills routing tables from full knowledge of the network (py-dht's `bootstrap_node`).
 
 use bevy_ecs::prelude::*;
+use rayon::prelude::*;
 
 use kadsim_engine::key::Key;
 use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::node::{Row, Table};
 use kadsim_engine::population::{Population, RadixIndex};
-use kadsim_engine::routing::Tables;
+use kadsim_engine::routing::{Rule, Tables};
 
-/// Gives every node its table, in the layout, on all threads. Nodes that were added to the network since
-/// it was built are known to all from then on.
+/// Gives every node its table, on all threads: in the layout; if nodes were added since the network was made,
+/// in tables of their own, in which the newcomers are known to all.
 ///
 /// `cargo bench --bench engine` prints what it costs at a million nodes.
 pub fn bootstrap_all(
@@ -24,26 +25,31 @@ pub fn bootstrap_all(
     for (keys, mut column) in columns {
         let column = column.bypass_change_detection();
         let population = Population::new(keys, &index);
-        let built = layout.build(&population, tables.rule());
-        tables.set_layout(built);
         if population.tail().next().is_none() {
+            let built = layout.build(&population, tables.rule());
+            tables.set_layout(built);
             column.fill(Table::LAID_OUT);
-        } else {
-            for (row, place) in column.iter_mut().enumerate() {
-                *place = bootstrap_one(&population, &mut tables, Row(row as u32), Table::EMPTY);
-            }
+            continue;
+        }
+        let rows = 0..keys.len() as u32;
+        let filled: Vec<Vec<Row>> = rows
+            .into_par_iter()
+            .map(|row| fill(&population, tables.rule(), Row(row)))
+            .collect();
+        for (place, entries) in column.iter_mut().zip(filled) {
+            *place = tables.set_overlay(*place, entries);
         }
     }
 }
 
-/// Gives one node its table, tail included; nobody else's changes. Returns where it lies.
-fn bootstrap_one(population: &Population, tables: &mut Tables, row: Row, table: Table) -> Table {
+/// The table of one node, newcomers included.
+fn fill(population: &Population, rule: &Rule, row: Row) -> Vec<Row> {
     let mut entries = Vec::new();
-    tables.rule().fill_table(population, row, &mut entries);
-    tables.set_overlay(table, entries)
+    rule.fill_table(population, row, &mut entries);
+    entries
 }
 
-/// Gives one node its table as a system.
+/// Gives one node its table, newcomers included; nobody else's changes.
 pub fn bootstrap_node(
     In(row): In<Row>,
     index: Res<RadixIndex>,
@@ -56,6 +62,7 @@ pub fn bootstrap_node(
     for (keys, mut column) in columns {
         let column = column.bypass_change_detection();
         let population = Population::new(keys, &index);
-        column[row.index()] = bootstrap_one(&population, &mut tables, row, column[row.index()]);
+        let entries = fill(&population, tables.rule(), row);
+        column[row.index()] = tables.set_overlay(column[row.index()], entries);
     }
 }

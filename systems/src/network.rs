@@ -93,8 +93,8 @@ pub enum NetworkError {
     /// There is no node with this id.
     #[error("there is no node {0}")]
     UnknownNode(i64),
-    /// More nodes or segments than rows can name.
-    #[error("a network holds at most 2^31 nodes and 2^32 stored segments")]
+    /// More nodes than rows can name.
+    #[error("a network holds at most 2^31 nodes")]
     TooLarge,
     /// Contacts that cost nothing cannot be charged in order of time.
     #[error("overhead needs contacts that take time: the shortest delay is 0")]
@@ -195,7 +195,7 @@ impl Network {
     }
 
     /// Adds a node to the running network. It can be contacted at once, its table is empty until it is
-    /// bootstrapped, and nobody else's changes.
+    /// bootstrapped, and nobody else's changes. Cost: O(nodes added so far).
     ///
     /// # Errors
     ///
@@ -351,10 +351,7 @@ impl Network {
 
     /// Forgets every stored segment.
     pub fn clear_segments(&mut self) {
-        self.with_stores(|segments, stores| {
-            segments.clear(stores);
-            true
-        });
+        self.with_stores(|segments, stores| segments.clear(stores));
     }
 
     /// Gives a node a segment's key to hold, from now on.
@@ -492,12 +489,12 @@ impl Network {
     }
 
     /// Rebuilds the arena of segments with all that is visible now.
-    fn merge_segments(&mut self) -> bool {
+    fn merge_segments(&mut self) {
         let now_us = self.now_us;
-        self.with_stores(|segments, stores| segments.merge(stores, now_us))
+        self.with_stores(|segments, stores| segments.merge(stores, now_us));
     }
 
-    fn with_stores(&mut self, change: impl FnOnce(&mut Segments, &mut [Store]) -> bool) -> bool {
+    fn with_stores(&mut self, change: impl FnOnce(&mut Segments, &mut [Store])) {
         let mut nodes = self.world.query::<&mut Store>();
         self.world
             .resource_scope(|world, mut segments: Mut<Segments>| {
