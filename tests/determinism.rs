@@ -55,18 +55,34 @@ results = true
 const TABLES: [&str; 5] = ["ticks", "operations", "nodes", "connections", "routing"];
 
 /// The digest of each table and the text of the summary.
-fn contents(dir: &Dir, out: &str, args: &[&str]) -> HashMap<&'static str, String> {
-    let answer = dir.kadsim(&[&["run", "mixed.toml", "--quiet", "--out", out], args].concat());
-    // The last phase is cut off.
-    assert_eq!(answer.status, Some(1), "{}", answer.stderr);
-    let mut contents: HashMap<_, _> = TABLES
-        .iter()
-        .map(|&table| (table, dir.digest(&format!("{out}/mixed/{table}.parquet"))))
+type Contents = HashMap<&'static str, String>;
+
+/// Runs the mixed experiment, whose last phase is cut off.
+fn contents(dir: &Dir, out: &str, args: &[&str]) -> Contents {
+    contents_of(dir, "mixed", out, args, 1)
+}
+
+/// Runs an experiment that ends with a status.
+fn contents_of(dir: &Dir, name: &str, out: &str, args: &[&str], status: i32) -> Contents {
+    let file = format!("{name}.toml");
+    dir.kadsim(&[&["run", &file, "--quiet", "--out", out], args].concat())
+        .ends(status);
+    let table = |table| (table, format!("{out}/{name}/{table}.parquet"));
+    let mut contents: Contents = TABLES
+        .into_iter()
+        .map(table)
+        .filter(|(_, path)| dir.path(path).exists())
+        .map(|(table, path)| (table, dir.digest(&path)))
         .collect();
     contents.insert(
         "summary",
-        fs::read_to_string(dir.path(&format!("{out}/mixed/summary.json"))).unwrap(),
+        fs::read_to_string(dir.path(&format!("{out}/{name}/summary.json"))).unwrap(),
     );
+    contents
+}
+
+fn without(mut contents: Contents, parts: &[&str]) -> Contents {
+    contents.retain(|part, _| !parts.contains(part));
     contents
 }
 
@@ -93,13 +109,9 @@ fn all_the_same(settings: &[&str]) {
         first,
         run(&["--threads", "1", "--set", "engine.layout=dense"])
     );
-    let without_ticks = |mut contents: HashMap<&'static str, String>| {
-        contents.remove("ticks");
-        contents
-    };
-    let first = without_ticks(first);
+    let first = without(first, &["ticks"]);
     for tick in ["clock.tick_ms=1", "clock.tick_ms=10000"] {
-        assert_eq!(first, without_ticks(run(&["--set", tick])), "{tick}");
+        assert_eq!(first, without(run(&["--set", tick]), &["ticks"]), "{tick}");
     }
     let other = run(&["--seed", "12"]);
     assert!(first.keys().all(|part| first[part] != other[part]));
@@ -123,6 +135,110 @@ fn py_dht_with_closest_buckets() {
 #[test]
 fn py_dht_with_random_buckets() {
     all_the_same(&["lookup.procedure=py-dht", "network.bootstrap=random"]);
+}
+
+/// No overhead, so operations share nothing and may be run in any order: thousands at once, some under a
+/// limit. Connections are added by hand: then the same operations go through time side by side.
+const FREE: &str = r#"schema = 1
+name = "free"
+seed = 5
+network.nodes = 1500
+network.bucket_size = 8
+[link]
+delay_ms = { uniform = [50, 75] }
+fast_error = { rate = 0.1, delay_ms = { uniform = [50, 100] } }
+slow_error = { rate = 0.05, delay_ms = { choice = [500, 900] } }
+[[phase]]
+name = "looking"
+kind = "lookup"
+count = 5000
+[[phase]]
+name = "putting"
+kind = "provide"
+origin = { sample = 40 }
+count_each = 25
+parallel = 2
+[[phase]]
+name = "getting"
+kind = "retrieve"
+origin = { sample = 60 }
+count_each = 40
+segments = "putting"
+parallel = 3
+[output]
+results = true
+"#;
+
+fn all_the_same_without_overhead(procedure: &str, spread_ms: u32) {
+    let dir = Dir::new();
+    let with_connections = r#"tables = ["ticks", "operations", "nodes", "connections"]"#;
+    let with_spread = format!("[[phase]]\nspread_ms = {spread_ms}");
+    let file = FREE.replace("[[phase]]", &with_spread);
+    let mut firsts = Vec::new();
+    for is_recorded in [false, true] {
+        let more = if is_recorded { with_connections } else { "" };
+        dir.write("free.toml", file.clone() + more);
+        let mut runs = 0;
+        let mut run = |threads: &str, layout: &str, tick_ms: &str| {
+            runs += 1;
+            let out = format!("{is_recorded}{runs}");
+            let sets = [
+                format!("lookup.procedure={procedure}"),
+                format!("engine.layout={layout}"),
+                format!("clock.tick_ms={tick_ms}"),
+            ];
+            let mut args = vec!["--threads", threads];
+            sets.iter().for_each(|set| args.extend(["--set", set]));
+            contents_of(&dir, "free", &out, &args, 0)
+        };
+        let first = run("1", "packed", "50");
+        assert_eq!(first.contains_key("connections"), is_recorded);
+        for (threads, layout) in [("2", "dense"), ("8", "packed"), ("8", "implicit")] {
+            assert_eq!(
+                first,
+                run(threads, layout, "50"),
+                "{threads} threads, {layout}"
+            );
+        }
+        let rest = without(first.clone(), &["ticks"]);
+        for (threads, layout, tick_ms) in [
+            ("1", "implicit", "1"),
+            ("2", "packed", "1"),
+            ("2", "implicit", "10000"),
+            ("8", "dense", "10000"),
+        ] {
+            assert_eq!(
+                rest,
+                without(run(threads, layout, tick_ms), &["ticks"]),
+                "{threads} threads, {layout}, tick of {tick_ms} ms"
+            );
+        }
+        firsts.push(without(first, &["connections"]));
+    }
+    assert_eq!(
+        firsts[0], firsts[1],
+        "recording connections changes nothing else"
+    );
+}
+
+#[test]
+fn iterative_without_overhead_all_at_once() {
+    all_the_same_without_overhead("iterative", 0);
+}
+
+#[test]
+fn iterative_without_overhead_one_after_the_other() {
+    all_the_same_without_overhead("iterative", 700);
+}
+
+#[test]
+fn py_dht_without_overhead_all_at_once() {
+    all_the_same_without_overhead("py-dht", 0);
+}
+
+#[test]
+fn py_dht_without_overhead_one_after_the_other() {
+    all_the_same_without_overhead("py-dht", 700);
 }
 
 #[test]
