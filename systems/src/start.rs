@@ -191,9 +191,16 @@ pub fn start_operations(
             window.settled_us = window.until_us;
         }
         (Course::InOrder, Some(_)) => {
-            // An operation is evaluated when no other can start before it: its end may let one start.
-            let first_us = queue.next_start_us().unwrap_or(u64::MAX);
-            queue.take_due(window.until_us.min(first_us.saturating_add(1)), usize::MAX);
+            // An operation is evaluated when no other can start before it: its end may let one start. One
+            // that is due has to wait for a place, perhaps until after the next is due.
+            while let Some(due_us) = queue.next_due_us().filter(|&due| due < window.until_us)
+                && queue
+                    .ready
+                    .peek()
+                    .is_none_or(|first| due_us <= first.0.start_us)
+            {
+                queue.take_due(due_us + 1, usize::MAX);
+            }
             if let Some(ready) = queue.pop(window.until_us) {
                 start(ready);
             }
