@@ -1,5 +1,6 @@
-//! Random small networks with errors, overhead, nodes that are offline and nodes added later: every
-//! operation and connection, field by field, as the naive simulator has it; and ticks that add up.
+//! Random small networks with errors, overhead, nodes that are offline and nodes added later, phases that are
+//! cut off, few operations and many at once, by either procedure: every operation and connection, field by
+//! field, as the naive simulator has it; and ticks that add up.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,12 +12,12 @@ use kadsim_engine::operation::{Planned, Source};
 use kadsim_engine::random::{Probability, Stream};
 use kadsim_engine::record::{Kind, Outcome, Request};
 use kadsim_engine::routing::Policy;
-use kadsim_systems::network::{Network, NodeSet, Progress, Spec};
+use kadsim_systems::network::{CutOff, Network, NodeSet, Progress, Spec};
 use kadsim_systems::step::{Procedure, Rules, Stop};
 
 use crate::reference::Reference;
 
-const CASES: u64 = 400;
+const CASES: u64 = 600;
 
 /// Operations in the order of (due time, number).
 struct Listed(VecDeque<Planned>);
@@ -46,6 +47,12 @@ struct Case {
     offline: u64,
     added: u64,
     parallel: Option<u32>,
+    /// Most operations of a phase.
+    operations: u64,
+    /// Most nodes that they start at.
+    origins: usize,
+    /// Whether connections are recorded: then operations go through time side by side.
+    connections: bool,
     segments: Vec<Key>,
 }
 
@@ -53,8 +60,12 @@ fn pick<T: Clone>(stream: &mut Stream, choices: &[T]) -> T {
     choices[stream.below(choices.len() as u64) as usize].clone()
 }
 
-fn any_delay(stream: &mut Stream) -> Delay {
-    let low = 1 + stream.below(60) * pick(stream, &[1, 1000]);
+/// A distribution of delays; from `shortest` on, 0 or 1.
+fn any_delay(stream: &mut Stream, shortest: u64) -> Delay {
+    let low = match stream.below(4) {
+        0 => shortest,
+        _ => 1 + stream.below(60) * pick(stream, &[1, 1000]),
+    };
     match stream.below(3) {
         0 => Delay::Constant(low),
         1 => Delay::Uniform {
@@ -65,9 +76,9 @@ fn any_delay(stream: &mut Stream) -> Delay {
     }
 }
 
-fn any_fault(stream: &mut Stream) -> Option<Fault> {
+fn any_fault(stream: &mut Stream, shortest: u64) -> Option<Fault> {
     let share = pick(stream, &[0.0, 0.1, 0.4, 1.0]);
-    let delay = any_delay(stream);
+    let delay = any_delay(stream, shortest);
     (stream.below(3) > 0).then_some(Fault {
         probability: Probability::new(share),
         delay,
@@ -75,18 +86,28 @@ fn any_fault(stream: &mut Stream) -> Option<Fault> {
 }
 
 impl Case {
+    /// A few operations at a time.
     fn new(seed: u64) -> Self {
         let stream = &mut Stream::from_state(seed);
+        let procedure = pick(
+            stream,
+            &[Procedure::Iterative, Procedure::Iterative, Procedure::PyDht],
+        );
+        let stops = [Stop::NoProgress, Stop::NoProgress, Stop::ClosestAnswered];
         let rules = Rules {
             alpha: 1 + stream.below(5) as u32,
             beta: 1 + stream.below(9) as u32,
             steps_to_stop: 1 + stream.below(4) as u32,
-            stop: pick(
-                stream,
-                &[Stop::NoProgress, Stop::NoProgress, Stop::ClosestAnswered],
-            ),
-            procedure: Procedure::Iterative,
+            stop: match procedure {
+                Procedure::Iterative => pick(stream, &stops),
+                Procedure::PyDht => Stop::NoProgress,
+            },
+            procedure,
         };
+        let overhead_us = pick(stream, &[0, 0, 1, 250, 7_000]);
+        // By the clock, what costs nothing cannot be charged.
+        let is_charged = overhead_us > 0 && procedure == Procedure::Iterative;
+        let shortest = u64::from(is_charged);
         let nodes = pick(stream, &[1, 2, 3, 10, 30, 60, 120]);
         Self {
             seed,
@@ -96,17 +117,39 @@ impl Case {
             layout: pick(stream, &LayoutKind::ALL),
             rules,
             link: UniformLink {
-                delay: any_delay(stream),
-                fast_error: any_fault(stream),
-                slow_error: any_fault(stream),
-                timeout: any_delay(stream),
+                delay: any_delay(stream, shortest),
+                fast_error: any_fault(stream, shortest),
+                slow_error: any_fault(stream, shortest),
+                timeout: any_delay(stream, shortest),
             },
-            overhead_us: pick(stream, &[0, 1, 250, 7_000]),
+            overhead_us,
             tick_us: pick(stream, &[1_000, 50_000, 10_000_000]),
             offline: stream.below(u64::from(nodes) / 4 + 1),
             added: stream.below(3),
-            parallel: pick(stream, &[None, Some(1), Some(2)]),
+            parallel: pick(stream, &[None, Some(1), Some(2), Some(3)]),
+            operations: 25,
+            origins: pick(stream, &[1, 3, usize::MAX]),
+            connections: stream.below(2) > 0,
             segments: (0..6).map(|_| Key(stream.bits())).collect(),
+        }
+    }
+
+    /// Like [`Case::new`], with many operations at a time, short so that they are soon told.
+    fn crowded(seed: u64, operations: u64) -> Self {
+        let case = Self::new(seed);
+        let (alpha, beta) = (case.rules.alpha.min(3), case.rules.beta.min(4));
+        Self {
+            nodes: case.nodes.clamp(10, 60),
+            offline: case.offline.min(3),
+            k: case.k.min(4),
+            rules: Rules {
+                alpha,
+                beta,
+                ..case.rules
+            },
+            operations,
+            origins: case.origins.max(3),
+            ..case
         }
     }
 
@@ -124,7 +167,7 @@ impl Case {
         })
         .unwrap();
         network.bootstrap();
-        network.activity().connections = true;
+        network.activity().connections = self.connections;
         network.recorded().results = true;
         network
     }
@@ -157,12 +200,20 @@ fn copy_nodes(network: &mut Network, reference: &mut Reference) {
 
 /// Operations of random online origins, many of them at the same time.
 fn plan(case: &Case, stream: &mut Stream, network: &mut Network, online: &[bool]) -> Vec<Planned> {
-    let origins: Vec<u32> = (0..online.len() as u32)
+    let mut origins: Vec<u32> = (0..online.len() as u32)
         .filter(|&row| online[row as usize])
         .collect();
+    while origins.len() > case.origins {
+        origins.swap_remove(stream.below(origins.len() as u64) as usize);
+    }
     let spread_us = pick(stream, &[1, 3_000, 400_000]);
     let now_us = network.now_us();
-    let mut dues_us: Vec<u64> = (0..1 + stream.below(25))
+    // A few at most, or about as many as may be.
+    let operations = match case.operations {
+        few @ ..=25 => 1 + stream.below(few),
+        many => many + stream.below(25),
+    };
+    let mut dues_us: Vec<u64> = (0..operations)
         .map(|_| now_us + stream.below(spread_us))
         .collect();
     dues_us.sort_unstable();
@@ -177,19 +228,23 @@ fn plan(case: &Case, stream: &mut Stream, network: &mut Network, online: &[bool]
 }
 
 /// Sums and single ticks against the rows of operations and connections.
-fn ticks_add_up(case: &Case, network: &mut Network, phase: u32) {
+fn ticks_add_up(case: &Case, network: &mut Network, reference: &Reference, phase: u32) {
     let recorded = network.recorded();
+    let online = reference.online.iter().filter(|&&online| online).count() as u64;
     let (mut started, mut finished) = (BTreeMap::<u64, u64>::new(), BTreeMap::<u64, u64>::new());
     let mut sent = BTreeMap::<(u64, usize), u64>::new();
     let (mut stored, mut found, mut missed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+    let mut durations_us = BTreeMap::new();
     for row in &recorded.operations {
         *started.entry(row.start_us / case.tick_us).or_default() += 1;
-        *finished
-            .entry(row.end_us.unwrap() / case.tick_us)
-            .or_default() += 1;
-        let end_tick = row.end_us.unwrap() / case.tick_us;
-        *found.entry(end_tick).or_default() += u64::from(row.found == Some(true));
-        *missed.entry(end_tick).or_default() += u64::from(row.found == Some(false));
+        if let Some(end_us) = row.end_us {
+            let end_tick = end_us / case.tick_us;
+            *finished.entry(end_tick).or_default() += 1;
+            *found.entry(end_tick).or_default() += u64::from(row.found == Some(true));
+            *missed.entry(end_tick).or_default() += u64::from(row.found == Some(false));
+            let ended: &mut Vec<u64> = durations_us.entry(end_tick).or_default();
+            ended.push(end_us - row.start_us);
+        }
         assert_eq!(
             row.attempts,
             row.completed + row.abandoned,
@@ -201,7 +256,7 @@ fn ticks_add_up(case: &Case, network: &mut Network, phase: u32) {
             "{case:?}: {row:?}"
         );
     }
-    for row in &recorded.connections {
+    for row in &reference.connections {
         let is_stored = row.request == Request::Store && row.outcome == Outcome::Ok;
         *stored.entry(row.time_us / case.tick_us).or_default() += u64::from(is_stored);
         *sent
@@ -214,6 +269,13 @@ fn ticks_add_up(case: &Case, network: &mut Network, phase: u32) {
         let at = (&case, phase, tick);
         assert!(last < Some(tick.tick), "{at:?}: ticks in order, each once");
         last = Some(tick.tick);
+        let place = (tick.time_us, tick.online);
+        assert_eq!(place, (tick.tick * case.tick_us, online), "{at:?}");
+        let nearest_ranks = durations_us.get_mut(&tick.tick).map(|durations| {
+            durations.sort_unstable();
+            [50, 90, 99].map(|rank| durations[(durations.len() * rank).div_ceil(100) - 1])
+        });
+        assert_eq!(tick.duration_us, nearest_ranks, "{at:?}");
         let count = |counts: &BTreeMap<u64, u64>| counts.get(&tick.tick).copied().unwrap_or(0);
         assert_eq!(
             (tick.started, tick.finished),
@@ -241,12 +303,40 @@ fn ticks_add_up(case: &Case, network: &mut Network, phase: u32) {
         recorded.operations.len() as u64,
         "{case:?}, phase {phase}"
     );
-    assert_eq!(finished_sum, started_sum, "{case:?}, phase {phase}");
+    let ended = recorded.operations.iter().filter(|o| o.end_us.is_some());
     assert_eq!(
-        connections_sum,
-        recorded.connections.len() as u64,
+        finished_sum,
+        ended.count() as u64,
         "{case:?}, phase {phase}"
     );
+    assert_eq!(
+        connections_sum,
+        reference.connections.len() as u64,
+        "{case:?}, phase {phase}"
+    );
+}
+
+/// When a phase is cut off, if it is: mostly exactly when something happens, else a microsecond beside it.
+fn any_cut(
+    case: &Case,
+    stream: &mut Stream,
+    reference: &Reference,
+    (phase, kind): (u32, Kind),
+    planned: &[Planned],
+) -> Option<u64> {
+    if stream.below(3) > 0 {
+        return None;
+    }
+    let mut uncut = reference.clone();
+    uncut.run((phase, kind), planned, case.parallel, None);
+    let row = pick(stream, &uncut.operations);
+    let mut times_us = vec![row.due_us, row.start_us, row.end_us.unwrap()];
+    if !uncut.connections.is_empty() {
+        let sent = pick(stream, &uncut.connections);
+        times_us.extend([sent.time_us, sent.time_us + sent.total_delay_us]);
+    }
+    let time_us = pick(stream, &times_us) + pick(stream, &[0, 1, 1, 1, 2]);
+    Some(time_us.saturating_sub(1).max(reference.now_us))
 }
 
 fn run_phase(
@@ -254,54 +344,65 @@ fn run_phase(
     stream: &mut Stream,
     network: &mut Network,
     reference: &mut Reference,
-    phase: u32,
-    kind: Kind,
+    (phase, kind): (u32, Kind),
 ) {
     copy_nodes(network, reference);
     let planned = plan(case, stream, network, &reference.online);
+    let cut_us = any_cut(case, stream, reference, (phase, kind), &planned);
+    let max_us = cut_us.map(|cut_us| cut_us - network.now_us());
     network.recorded().clear();
     network.begin_phase(
         phase,
         kind,
         Box::new(Listed(planned.clone().into())),
         case.parallel,
-        None,
+        max_us,
     );
-    while network.step() == Progress::Going {}
+    let mut progress = Progress::Going;
+    while progress == Progress::Going {
+        progress = network.step();
+    }
     let cut_off = network.end_phase(planned.len() as u64);
-    assert!(!cut_off.is_cut, "{case:?}, phase {phase}");
-    reference.run(phase, kind, &planned, case.parallel);
+    reference.run((phase, kind), &planned, case.parallel, cut_us);
+    let at = format!("{case:?}, phase {phase}, cut off at {cut_us:?}");
+    let ends = reference.operations.iter().map(|row| row.end_us);
+    let running = ends.filter(Option::is_none).count() as u64;
+    let is_cut = reference.is_cut;
+    assert_eq!(cut_off, CutOff { is_cut, running }, "{at}");
+    assert_eq!(progress == Progress::CutOff, is_cut, "{at}");
     let recorded = network.recorded();
-    for (found, expected) in recorded.connections.iter().zip(&reference.connections) {
-        assert_eq!(found, expected, "{case:?}");
+    if case.connections {
+        assert_rows(&recorded.connections, &reference.connections, &at);
+    } else {
+        assert!(recorded.connections.is_empty(), "{at}");
     }
-    assert_eq!(
-        recorded.connections.len(),
-        reference.connections.len(),
-        "{case:?}, phase {phase}"
-    );
-    for (found, expected) in recorded.operations.iter().zip(&reference.operations) {
-        assert_eq!(found, expected, "{case:?}");
-    }
-    assert_eq!(
-        recorded.operations.len(),
-        reference.operations.len(),
-        "{case:?}, phase {phase}"
-    );
-    assert_eq!(
-        recorded.result_ids, reference.results,
-        "{case:?}, phase {phase}"
-    );
-    ticks_add_up(case, network, phase);
-    assert_eq!(
-        network.now_us(),
-        reference.now_us,
-        "{case:?}, phase {phase}"
-    );
+    assert_rows(&recorded.operations, &reference.operations, &at);
+    assert_rows(&recorded.result_ids, &reference.results, &at);
+    ticks_add_up(case, network, reference, phase);
+    assert_eq!(network.now_us(), reference.now_us, "{at}");
 }
 
-#[test]
-fn every_row_is_the_naive_simulators() {
+/// Names the first row that differs instead of all of them.
+#[track_caller]
+fn assert_rows<T: PartialEq + std::fmt::Debug>(found: &[T], expected: &[T], at: &str) {
+    for (place, (found, expected)) in found.iter().zip(expected).enumerate() {
+        assert_eq!(found, expected, "row {place} of {at}");
+    }
+    assert_eq!(found.len(), expected.len(), "{at}");
+}
+
+/// What cases have been worth.
+#[derive(Default, Debug)]
+struct Seen {
+    operations: usize,
+    connections: usize,
+    found: usize,
+    cut: usize,
+    store_failed: usize,
+}
+
+/// All phases of a case.
+fn run_case(case: &Case, seen: &mut Seen) {
     let kinds = [
         Kind::Provide,
         Kind::Retrieve,
@@ -309,61 +410,82 @@ fn every_row_is_the_naive_simulators() {
         Kind::Provide,
         Kind::Retrieve,
     ];
-    let (mut operations, mut connections, mut found) = (0, 0, 0);
-    for seed in 0..CASES {
-        let case = Case::new(seed);
-        let stream = &mut Stream::from_state(!seed);
-        let mut network = case.network();
-        let mut reference = Reference::new(
-            case.seed,
-            usize::from(case.k),
-            case.rules,
-            case.link.clone(),
-            case.overhead_us,
-        );
-        for (phase, kind) in kinds.into_iter().enumerate() {
-            if phase == 1 {
-                for _ in 0..case.offline {
-                    network.set_online(Row(stream.below(u64::from(case.nodes)) as u32), false);
-                }
-            }
-            if phase == 2 {
-                for id in 0..case.added {
-                    let row = network
-                        .add_node(1_000_000 + id as i64, Key(stream.bits()))
-                        .unwrap();
-                    if stream.below(2) == 0 {
-                        network.bootstrap_node(row);
-                    }
-                }
-                // One comes back.
-                network.set_online(Row(0), true);
-            }
-            if phase == 3 && seed % 2 == 0 {
-                network.reset_overhead();
-                reference.uses.clear();
-                network.bootstrap();
-            }
-            run_phase(
-                &case,
-                stream,
-                &mut network,
-                &mut reference,
-                phase as u32,
-                kind,
-            );
-            operations += reference.operations.len();
-            connections += reference.connections.len();
-            found += reference
-                .operations
-                .iter()
-                .filter(|row| row.found == Some(true))
-                .count();
-        }
-    }
-    // The cases are worth something.
-    assert!(
-        operations > 15_000 && connections > 100_000 && found > 1_000,
-        "{operations} {connections} {found}"
+    let stream = &mut Stream::from_state(!case.seed);
+    let mut network = case.network();
+    let mut reference = Reference::new(
+        case.seed,
+        usize::from(case.k),
+        case.rules,
+        case.link.clone(),
+        case.overhead_us,
     );
+    for (phase, kind) in (0..).zip(kinds) {
+        if phase == 1 {
+            for _ in 0..case.offline {
+                network.set_online(Row(stream.below(u64::from(case.nodes)) as u32), false);
+            }
+        }
+        if phase == 2 {
+            for id in 0..case.added {
+                let row = network
+                    .add_node(1_000_000 + id as i64, Key(stream.bits()))
+                    .unwrap();
+                if stream.below(2) == 0 {
+                    network.bootstrap_node(row);
+                }
+            }
+            // One comes back.
+            network.set_online(Row(0), true);
+        }
+        if phase == 3 && case.seed.is_multiple_of(2) {
+            network.reset_overhead();
+            reference.uses.clear();
+            network.bootstrap();
+        }
+        run_phase(case, stream, &mut network, &mut reference, (phase, kind));
+        let rows = &reference.operations;
+        seen.operations += rows.len();
+        seen.connections += reference.connections.len();
+        seen.found += rows.iter().filter(|row| row.found == Some(true)).count();
+        seen.cut += rows.iter().filter(|row| row.end_us.is_none()).count();
+        let failed = rows.iter().filter_map(|row| row.store_failed);
+        seen.store_failed += failed.sum::<u32>() as usize;
+    }
+}
+
+#[test]
+fn every_row_is_the_naive_simulators() {
+    for procedure in [Procedure::Iterative, Procedure::PyDht] {
+        let mut seen = Seen::default();
+        let cases = (0..CASES).map(Case::new);
+        for case in cases.filter(|case| case.rules.procedure == procedure) {
+            run_case(&case, &mut seen);
+        }
+        // The cases are worth something.
+        assert!(
+            seen.operations > 10_000 && seen.connections > 50_000 && seen.found > 700,
+            "{seen:?}"
+        );
+        assert!(seen.cut > 500 && seen.store_failed > 2_000, "{seen:?}");
+    }
+}
+
+/// More operations in flight than one thread takes at once.
+#[test]
+fn every_row_of_a_crowd_is_the_naive_simulators() {
+    let mut seen = Seen::default();
+    for seed in 0..40 {
+        run_case(&Case::crowded(1000 + seed, 600), &mut seen);
+    }
+    assert!(seen.operations > 90_000 && seen.cut > 5_000, "{seen:?}");
+}
+
+/// More operations than one step starts.
+#[test]
+fn every_row_of_a_multitude_is_the_naive_simulators() {
+    let mut seen = Seen::default();
+    for seed in 0..10 {
+        run_case(&Case::crowded(2000 + seed, 17_000), &mut seen);
+    }
+    assert!(seen.operations > 600_000 && seen.cut > 500, "{seen:?}");
 }

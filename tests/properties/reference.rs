@@ -1,6 +1,9 @@
 //! A naive simulator of the procedure by the clock: one operation event after the other from a heap, maps
-//! for everything, overhead charged at the moment of sending. Written from the description of the network's behaviour, not from the engine;
-//! only the draws of links and the routing tables are taken from it.
+//! for everything, overhead charged at the moment of sending. Written from the description of the network's
+//! behaviour, not from the engine; only the draws of links and the routing tables are taken from it.
+
+mod py_dht;
+mod rows;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
@@ -8,7 +11,7 @@ use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use kadsim_engine::link::{ContactId, Fate, Link, UniformLink};
 use kadsim_engine::operation::Planned;
 use kadsim_engine::record::{ConnectionRow, Kind, OperationRow, Outcome, Request};
-use kadsim_systems::step::{Rules, Stop};
+use kadsim_systems::step::{Procedure, Rules, Stop};
 
 /// Nodes are numbers of rows.
 type Node = usize;
@@ -35,6 +38,7 @@ struct Running {
     origin: Node,
     start_us: u64,
     is_admitted: bool,
+    is_started: bool,
     known: BTreeMap<u64, Known>,
     in_flight: u32,
     idle_steps: u32,
@@ -43,7 +47,17 @@ struct Running {
     succeeded: u32,
     failed: u32,
     holder: Option<(Node, u32)>,
-    is_over: bool,
+    lookup_end_us: Option<u64>,
+    stored: u32,
+    store_failed: u32,
+}
+
+/// A contact of a lookup that has been sent.
+struct Contacted {
+    sequence: u32,
+    distance: u64,
+    is_ok: bool,
+    total_us: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,6 +83,7 @@ struct Event {
 }
 
 /// A network, and the rows of the phase that ran last.
+#[derive(Clone)]
 pub struct Reference {
     pub seed: u64,
     pub k: usize,
@@ -85,6 +100,7 @@ pub struct Reference {
     pub results: Vec<Vec<i64>>,
     pub connections: Vec<ConnectionRow>,
     pub now_us: u64,
+    pub is_cut: bool,
     phase: u32,
     kind: Kind,
     parallel: Option<u32>,
@@ -111,6 +127,7 @@ impl Reference {
             results: Vec::new(),
             connections: Vec::new(),
             now_us: 0,
+            is_cut: false,
             phase: 0,
             kind: Kind::Lookup,
             parallel: None,
@@ -120,8 +137,15 @@ impl Reference {
         }
     }
 
-    /// Runs a phase to its end; its rows are in the order of the tables.
-    pub fn run(&mut self, phase: u32, kind: Kind, planned: &[Planned], parallel: Option<u32>) {
+    /// Runs a phase to its end, or to `cut_us`, what happens then included; its rows are in the order of the
+    /// tables.
+    pub fn run(
+        &mut self,
+        (phase, kind): (u32, Kind),
+        planned: &[Planned],
+        parallel: Option<u32>,
+        cut_us: Option<u64>,
+    ) {
         (self.phase, self.kind, self.parallel) = (phase, kind, parallel);
         self.taken.clear();
         self.waiting.clear();
@@ -136,10 +160,13 @@ impl Reference {
             self.push(planned.due_us, operation, What::Start);
         }
         while let Some(Reverse(event)) = self.heap.pop() {
+            if cut_us.is_some_and(|cut_us| event.time_us > cut_us) {
+                break;
+            }
             match event.what {
                 What::Start if self.must_wait(&mut running[event.operation], event) => {}
                 What::Start => self.start(&mut running[event.operation], event),
-                What::Contact { .. } if running[event.operation].is_over => {}
+                What::Contact { .. } if running[event.operation].is_over() => {}
                 What::Contact {
                     distance, is_ok, ..
                 } => {
@@ -148,14 +175,26 @@ impl Reference {
                 What::End => self.admit_next(&mut running, event),
             }
         }
+        self.heap.clear();
+        if let Some(cut_us) = cut_us {
+            self.cut_off(&running, cut_us);
+        }
         let mut order: Vec<usize> = (0..self.operations.len()).collect();
-        order.sort_unstable_by_key(|&i| (self.operations[i].end_us, self.operations[i].operation));
+        // Those that were cut off come last.
+        order.sort_unstable_by_key(|&i| {
+            let row = &self.operations[i];
+            (row.end_us.unwrap_or(u64::MAX), row.operation)
+        });
         self.operations = order.iter().map(|&i| self.operations[i]).collect();
         self.results = order.iter().map(|&i| self.results[i].clone()).collect();
         self.connections
             .sort_by_key(|c| (c.time_us, c.operation, c.sequence));
-        let last_us = self.operations.iter().filter_map(|row| row.end_us).max();
-        self.now_us = last_us.unwrap_or(self.now_us);
+        let ends_us = self.operations.iter().filter_map(|row| row.end_us);
+        self.is_cut = ends_us.clone().count() < planned.len();
+        self.now_us = match cut_us {
+            Some(cut_us) if self.is_cut => cut_us,
+            _ => ends_us.max().unwrap_or(self.now_us),
+        };
     }
 
     fn push(&mut self, time_us: u64, operation: usize, what: What) {
@@ -223,8 +262,10 @@ impl Reference {
 
     fn start(&mut self, operation: &mut Running, event: Event) {
         operation.start_us = event.time_us;
+        operation.is_started = true;
         let (origin, key) = (operation.origin, operation.planned.key.0);
-        if self.kind == Kind::Retrieve && self.holds(origin, key, event.time_us) {
+        let by_clock = self.rules.procedure == Procedure::Iterative;
+        if by_clock && self.kind == Kind::Retrieve && self.holds(origin, key, event.time_us) {
             operation.holder = Some((origin, 0));
             self.end(operation, event);
             return;
@@ -238,6 +279,11 @@ impl Reference {
             };
             operation.known.insert(self.keys[node] ^ key, known);
         }
+        if !by_clock {
+            let time_us = event.time_us + self.evaluate(operation);
+            self.end(operation, Event { time_us, ..event });
+            return;
+        }
         self.fill(operation, event);
         if operation.in_flight == 0 {
             self.end(operation, event);
@@ -247,40 +293,44 @@ impl Reference {
     /// Keeps alpha contacts in flight.
     fn fill(&mut self, operation: &mut Running, event: Event) {
         while operation.in_flight < self.rules.alpha {
-            let nearest = operation
-                .known
-                .iter_mut()
-                .find(|(_, known)| known.status == Status::Candidate);
-            let Some((&distance, known)) = nearest else {
+            let Some(contacted) = self.contact_nearest(operation, event.time_us) else {
                 return;
             };
-            known.status = Status::InFlight;
-            let (remote, sequence) = (known.node, operation.attempts);
-            operation.attempts += 1;
-            operation.in_flight += 1;
-            let origin_us = operation.origin_overhead_us;
-            let (fate, completes_us) = self.send(
-                operation,
-                event.time_us,
-                sequence,
-                remote,
-                Request::Lookup,
-                origin_us,
-            );
-            let is_ok = fate.outcome == Outcome::Ok;
-            self.push(
-                completes_us,
-                event.operation,
-                What::Contact {
-                    sequence,
-                    distance,
-                    is_ok,
-                },
-            );
+            let what = What::Contact {
+                sequence: contacted.sequence,
+                distance: contacted.distance,
+                is_ok: contacted.is_ok,
+            };
+            self.push(event.time_us + contacted.total_us, event.operation, what);
         }
     }
 
-    /// Contacts a node. Returns what becomes of it, and when.
+    /// Contacts the nearest candidate, if there is one.
+    fn contact_nearest(&mut self, operation: &mut Running, time_us: u64) -> Option<Contacted> {
+        let mut known = operation.known.iter_mut();
+        let (&distance, known) = known.find(|(_, known)| known.status == Status::Candidate)?;
+        known.status = Status::InFlight;
+        let (remote, sequence) = (known.node, operation.attempts);
+        operation.attempts += 1;
+        operation.in_flight += 1;
+        let origin_us = operation.origin_overhead_us;
+        let (fate, total_us) = self.send(
+            operation,
+            time_us,
+            sequence,
+            remote,
+            Request::Lookup,
+            origin_us,
+        );
+        Some(Contacted {
+            sequence,
+            distance,
+            is_ok: fate.outcome == Outcome::Ok,
+            total_us,
+        })
+    }
+
+    /// Contacts a node. Returns what becomes of it, and what it costs.
     fn send(
         &mut self,
         operation: &Running,
@@ -315,26 +365,30 @@ impl Reference {
             remote_overhead_us: remote_us,
             total_delay_us,
         });
-        (fate, time_us + total_delay_us)
+        (fate, total_delay_us)
     }
 
-    fn handle(&mut self, operation: &mut Running, event: Event, distance: u64, is_ok: bool) {
+    /// Takes in what became of a contact, at `now_us`.
+    fn take(&self, operation: &mut Running, distance: u64, is_ok: bool, now_us: u64) {
         operation.in_flight -= 1;
         let contacted = operation.known[&distance];
-        let mut is_stopped = false;
         if is_ok {
             operation.succeeded += 1;
             operation.set_status(distance, Status::Answered);
             self.join(operation, contacted);
             let key = operation.planned.key.0;
-            if self.kind == Kind::Retrieve && self.holds(contacted.node, key, event.time_us) {
+            if self.kind == Kind::Retrieve && self.holds(contacted.node, key, now_us) {
                 operation.holder = Some((contacted.node, contacted.depth));
-                is_stopped = true;
             }
         } else {
             operation.failed += 1;
             operation.set_status(distance, Status::Failed);
         }
+    }
+
+    fn handle(&mut self, operation: &mut Running, event: Event, distance: u64, is_ok: bool) {
+        self.take(operation, distance, is_ok, event.time_us);
+        let mut is_stopped = operation.holder.is_some();
         is_stopped |= match self.rules.stop {
             Stop::NoProgress => operation.idle_steps == self.rules.steps_to_stop,
             Stop::ClosestAnswered => {
@@ -365,7 +419,8 @@ impl Reference {
                 continue;
             }
             progress |= distance < farthest;
-            let status = if node == operation.origin {
+            let by_clock = self.rules.procedure == Procedure::Iterative;
+            let status = if by_clock && node == operation.origin {
                 Status::Origin
             } else {
                 Status::Candidate
@@ -389,85 +444,46 @@ impl Reference {
     /// The lookup has ended; a provide stores.
     fn end(&mut self, operation: &mut Running, event: Event) {
         let lookup_end_us = event.time_us;
-        operation.is_over = true;
+        operation.lookup_end_us = Some(lookup_end_us);
         let closest = operation
             .known
             .values()
             .filter(|known| self.rules.stop == Stop::NoProgress || known.status != Status::Failed);
         let result: Vec<Known> = closest.take(self.rules.beta as usize).copied().collect();
+        // What is evaluated whole carries its start as its time.
+        let sent_us = match self.rules.procedure {
+            Procedure::Iterative => lookup_end_us,
+            Procedure::PyDht => operation.start_us,
+        };
         let mut end_us = lookup_end_us;
-        let (mut stored, mut store_failed) = (0, 0);
         if self.kind == Kind::Provide {
             for (sequence, known) in (operation.attempts..).zip(&result) {
-                let origin_us = self.charge(operation.origin);
-                let (fate, completes_us) = self.send(
+                let (origin_us, remote) = (self.charge(operation.origin), known.node);
+                let (fate, total_us) = self.send(
                     operation,
-                    lookup_end_us,
+                    sent_us,
                     sequence,
-                    known.node,
+                    remote,
                     Request::Store,
                     origin_us,
                 );
+                let completes_us = lookup_end_us + total_us;
                 end_us = end_us.max(completes_us);
                 if fate.outcome == Outcome::Ok {
-                    stored += 1;
-                    let visible_us = self.visible_us.entry((known.node, operation.planned.key.0));
+                    operation.stored += 1;
+                    let visible_us = self.visible_us.entry((remote, operation.planned.key.0));
                     let earliest_us = visible_us.or_insert(completes_us);
                     *earliest_us = completes_us.min(*earliest_us);
                 } else {
-                    store_failed += 1;
+                    operation.store_failed += 1;
                 }
             }
         }
-        let deepest = result.iter().map(|known| known.depth).max().unwrap_or(0);
-        let provided = self.kind == Kind::Provide;
         self.push(end_us, event.operation, What::End);
-        let start_us = operation.start_us;
-        let completed = operation.succeeded + operation.failed;
-        self.operations.push(OperationRow {
-            network: 0,
-            phase: self.phase,
-            operation: operation.planned.number,
-            kind: self.kind,
-            origin: self.ids[operation.origin],
-            key: operation.planned.key.0,
-            due_us: operation.planned.due_us,
-            start_us,
-            end_us: Some(end_us),
-            attempts: operation.attempts,
-            completed,
-            succeeded: operation.succeeded,
-            failed: operation.failed,
-            abandoned: operation.in_flight,
-            depth: operation.holder.map_or(deepest, |(_, depth)| depth),
-            known: operation.known.len() as u32,
-            recall: self.recall(operation, &result),
-            found: (self.kind == Kind::Retrieve).then_some(operation.holder.is_some()),
-            holder: operation.holder.map(|(node, _)| self.ids[node]),
-            stored: provided.then_some(stored),
-            store_failed: provided.then_some(store_failed),
-            lookup_us: Some(lookup_end_us - start_us),
-            store_us: provided.then_some(end_us - lookup_end_us),
-        });
+        self.operations
+            .push(self.row(operation, Some(end_us), &result));
         self.results
             .push(result.iter().map(|known| self.ids[known.node]).collect());
-    }
-
-    /// Share of the network's beta closest online nodes that are in the result, by a full sort.
-    fn recall(&self, operation: &Running, result: &[Known]) -> Option<f32> {
-        let mut truth: Vec<Node> = (0..self.keys.len())
-            .filter(|&node| self.online[node])
-            .collect();
-        truth.sort_unstable_by_key(|&node| self.keys[node] ^ operation.planned.key.0);
-        truth.truncate(self.rules.beta as usize);
-        if truth.is_empty() || operation.holder.is_some() {
-            return None;
-        }
-        let hits = truth
-            .iter()
-            .filter(|&&node| result.iter().any(|known| known.node == node))
-            .count();
-        Some(hits as f32 / truth.len() as f32)
     }
 }
 
@@ -478,6 +494,7 @@ impl Running {
             origin: planned.origin.index(),
             start_us: 0,
             is_admitted: false,
+            is_started: false,
             known: BTreeMap::new(),
             in_flight: 0,
             idle_steps: 0,
@@ -486,8 +503,15 @@ impl Running {
             succeeded: 0,
             failed: 0,
             holder: None,
-            is_over: false,
+            lookup_end_us: None,
+            stored: 0,
+            store_failed: 0,
         }
+    }
+
+    /// Whether its lookup has ended; contacts still in flight are abandoned.
+    fn is_over(&self) -> bool {
+        self.lookup_end_us.is_some()
     }
 
     fn set_status(&mut self, distance: u64, status: Status) {

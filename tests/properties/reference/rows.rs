@@ -1,0 +1,82 @@
+//! Operations as rows: as they ended, or as they were cut off.
+
+use kadsim_engine::record::{Kind, OperationRow};
+
+use super::{Known, Node, Reference, Running};
+
+impl Reference {
+    /// What was to come after the cut is not known: null in the rows.
+    pub(super) fn cut_off(&mut self, running: &[Running], cut_us: u64) {
+        for row in &mut self.operations {
+            if row.end_us > Some(cut_us) {
+                (row.end_us, row.store_us, row.found) = (None, None, None);
+                (row.holder, row.stored, row.store_failed) = (None, None, None);
+            }
+            if row.lookup_us > Some(cut_us - row.start_us) {
+                (row.lookup_us, row.recall) = (None, None);
+            }
+        }
+        for operation in running.iter().filter(|o| o.is_started && !o.is_over()) {
+            self.operations.push(self.row(operation, None, &[]));
+            self.results.push(Vec::new());
+        }
+    }
+
+    /// `result` is empty before the lookup has ended, `end_us` null before all has.
+    pub(super) fn row(
+        &self,
+        operation: &Running,
+        end_us: Option<u64>,
+        result: &[Known],
+    ) -> OperationRow {
+        let provided = self.kind == Kind::Provide && end_us.is_some();
+        let retrieved = self.kind == Kind::Retrieve && end_us.is_some();
+        let deepest = result.iter().map(|known| known.depth).max().unwrap_or(0);
+        let lookup_end_us = operation.lookup_end_us;
+        OperationRow {
+            network: 0,
+            phase: self.phase,
+            operation: operation.planned.number,
+            kind: self.kind,
+            origin: self.ids[operation.origin],
+            key: operation.planned.key.0,
+            due_us: operation.planned.due_us,
+            start_us: operation.start_us,
+            end_us,
+            attempts: operation.attempts,
+            completed: operation.succeeded + operation.failed,
+            succeeded: operation.succeeded,
+            failed: operation.failed,
+            abandoned: operation.in_flight,
+            depth: operation.holder.map_or(deepest, |(_, depth)| depth),
+            known: operation.known.len() as u32,
+            recall: lookup_end_us.and_then(|_| self.recall(operation, result)),
+            found: retrieved.then_some(operation.holder.is_some()),
+            holder: operation.holder.map(|(node, _)| self.ids[node]),
+            stored: provided.then_some(operation.stored),
+            store_failed: provided.then_some(operation.store_failed),
+            lookup_us: lookup_end_us.map(|end_us| end_us - operation.start_us),
+            store_us: end_us
+                .zip(lookup_end_us)
+                .filter(|_| provided)
+                .map(|(end_us, lookup_end_us)| end_us - lookup_end_us),
+        }
+    }
+
+    /// Share of the network's beta closest online nodes that are in the result, by a full sort.
+    fn recall(&self, operation: &Running, result: &[Known]) -> Option<f32> {
+        let mut truth: Vec<Node> = (0..self.keys.len())
+            .filter(|&node| self.online[node])
+            .collect();
+        truth.sort_unstable_by_key(|&node| self.keys[node] ^ operation.planned.key.0);
+        truth.truncate(self.rules.beta as usize);
+        if truth.is_empty() || operation.holder.is_some() {
+            return None;
+        }
+        let hits = truth
+            .iter()
+            .filter(|&&node| result.iter().any(|known| known.node == node))
+            .count();
+        Some(hits as f32 / truth.len() as f32)
+    }
+}
