@@ -127,3 +127,84 @@ fn random_buckets_are_uniform_subsets() {
     let expected_pairs = 6000.0 * (20.0 * 19.0) / (60.0 * 59.0);
     assert!((f64::from(pairs) - expected_pairs).abs() < 4.0 * expected_pairs.sqrt());
 }
+
+/// Tables of more nodes than lie in one chunk are those of [`Implicit`], which fills and stores nothing.
+#[test]
+fn stored_tables_of_many_chunks_are_the_computed_ones() {
+    // On one thread a filler goes on from chunk to chunk; on several, chunks start with a new one.
+    for threads in [1, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        pool.build().unwrap().install(|| {
+            for shift in [0, 30] {
+                for policy in [Policy::Closest, Policy::Random] {
+                    for bucket_size in [1, 8, 40] {
+                        let rule = Rule {
+                            bucket_size,
+                            policy,
+                            network_seed: 5,
+                        };
+                        many_chunks(&rule, shift);
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// 10 000 nodes, every third of which has `shift` leading zeros more than it would have.
+fn many_chunks(rule: &Rule, shift: u32) {
+    const NODES: usize = 10_000;
+    let key = |i| Key(Key::of_node(i, 3).0 >> if i % 3 == 0 { shift } else { 0 });
+    let mut keys: Vec<Key> = (0..NODES as u64).map(key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert!(keys.len() > 2 * OWNERS_PER_CHUNK);
+    let index = RadixIndex::new(&keys);
+    let population = Population::new(&keys, &index);
+    let layouts = LayoutKind::ALL.map(|kind| kind.build(&population, rule));
+    let near_edges = (0..=keys.len())
+        .step_by(OWNERS_PER_CHUNK)
+        .chain([keys.len()])
+        .flat_map(|edge| edge.saturating_sub(2)..keys.len().min(edge + 2));
+    let bucket_of = |layout: &dyn Layout, owner, bucket| {
+        let mut rows = Vec::new();
+        layout.bucket(&population, rule, owner, bucket, &mut rows);
+        sorted(rows)
+    };
+    let closest_of = |layout: &dyn Layout, owner, key| {
+        let mut closest = Answer::default();
+        layout.closest(&population, rule, owner, key, &mut closest);
+        closest.measure(&population, key);
+        closest.sorted()
+    };
+    for owner in near_edges.chain((0..keys.len()).step_by(193)) {
+        let owner = population.owner(Row(owner as u32));
+        let mut entries = Vec::new();
+        for bucket in 0..Key::BITS {
+            let computed = bucket_of(&Implicit, owner, bucket);
+            for (kind, layout) in LayoutKind::ALL.iter().zip(&layouts) {
+                let stored = bucket_of(layout.as_ref(), owner, bucket);
+                assert_eq!(stored, computed, "{rule:?} {kind:?} {owner:?} {bucket}");
+            }
+            entries.extend(computed);
+        }
+        let near = Key(owner.key.0 ^ 0x3_0000_0000);
+        for key in [
+            owner.key,
+            near,
+            Key(!owner.key.0),
+            keys[owner.row.index() / 2],
+        ] {
+            let mut expected: Vec<_> = entries
+                .iter()
+                .map(|&row| (population.key(row).distance(key), row))
+                .collect();
+            expected.sort_unstable();
+            expected.truncate(rule.k());
+            for (kind, layout) in LayoutKind::ALL.iter().zip(&layouts) {
+                let found = closest_of(layout.as_ref(), owner, key);
+                assert_eq!(found, expected, "{rule:?} {kind:?} {owner:?} {key:?}");
+            }
+        }
+    }
+}
