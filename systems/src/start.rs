@@ -87,16 +87,19 @@ impl Queue {
     }
 
     /// Takes operations due before `until_us` from the source and lets them wait for a place, until
-    /// `enough` are ready and the next one is due at another time. Returns when that is, if there is one.
+    /// `enough` are taken or ready and the next one is due at another time. Returns when that is, if there
+    /// is one.
     fn take_due(&mut self, until_us: u64, enough: usize) -> Option<u64> {
         let mut last_us = None;
+        let mut taken = 0;
         loop {
             let source = self.source.as_mut()?;
             let planned = source.peek().filter(|planned| planned.due_us < until_us)?;
-            if self.ready.len() >= enough && last_us != Some(planned.due_us) {
+            if taken.max(self.ready.len()) >= enough && last_us != Some(planned.due_us) {
                 return Some(planned.due_us);
             }
             last_us = Some(planned.due_us);
+            taken += 1;
             source.advance();
             let origin = self.origins.entry(planned.origin).or_default();
             origin.waiting.push_back(planned);
