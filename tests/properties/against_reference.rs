@@ -20,7 +20,7 @@ use crate::reference::Reference;
 const CASES: u64 = 600;
 
 /// Operations in the order of (due time, number).
-struct Listed(VecDeque<Planned>);
+pub struct Listed(pub VecDeque<Planned>);
 
 impl Source for Listed {
     fn peek(&self) -> Option<Planned> {
