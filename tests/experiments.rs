@@ -1,0 +1,54 @@
+//! The experiment files that come with the program.
+
+#[allow(dead_code)]
+#[path = "cli/support.rs"]
+mod support;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use support::Dir;
+
+/// Every experiment file of the folder `experiments`.
+fn files() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let entries = fs::read_dir(folder).unwrap();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "toml")
+    });
+    files.sort();
+    files
+}
+
+#[test]
+fn each_is_valid_and_headed_by_the_question_it_answers() {
+    let files = files();
+    assert!(files.len() >= 4, "{files:?}");
+    for path in files {
+        Dir::new()
+            .kadsim(&["check", path.to_str().unwrap()])
+            .ends(0);
+        let text = fs::read_to_string(&path).unwrap();
+        let comment: Vec<&str> = text
+            .lines()
+            .take_while(|line| line.starts_with('#'))
+            .collect();
+        assert!(comment.concat().contains('?'), "{}", path.display());
+    }
+}
+
+/// At its full size: its expectations are the published figures, and the exit status says whether they hold.
+#[test]
+fn the_study_comes_out_as_published() {
+    let files = files();
+    let study = files
+        .iter()
+        .find(|path| path.ends_with("study.toml"))
+        .unwrap();
+    assert!(fs::read_to_string(study).unwrap().contains("[[expect]]"));
+    Dir::new()
+        .kadsim(&["run", study.to_str().unwrap(), "--quiet"])
+        .ends(0);
+}
