@@ -7,6 +7,7 @@
 //! kept sorted never changes a result.
 
 use crate::answer::Answer;
+use crate::hardware::sorted::{ROOM_MAX, Wide};
 use crate::hardware::{Kernel, vectorised};
 use crate::key::{Distance, Key};
 use crate::node::Row;
@@ -30,6 +31,7 @@ pub enum Status {
 
 /// A known node, but for its distance.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C, align(8))]
 pub struct Known {
     /// The node.
     pub row: Row,
@@ -110,12 +112,19 @@ impl Shortlist {
     /// candidate. Says whether one of them is closer than the farthest node known before.
     #[inline]
     pub fn join(&mut self, answer: &mut Answer, depth: u16, origin: Option<Row>) -> bool {
-        vectorised(Join {
+        let join = Join {
             list: self,
             answer,
             depth,
             origin,
-        })
+        };
+        match Wide::new() {
+            #[cfg(target_arch = "x86_64")]
+            Some(wide) if join.list.near.len().max(join.answer.rows.len()) <= ROOM_MAX => {
+                join.run_wide(wide)
+            }
+            _ => vectorised(join),
+        }
     }
 
     /// Marks the nearest candidate as contacted and returns it with its distance from `key`, the key that
@@ -191,6 +200,13 @@ pub(crate) struct Fresh {
     len: usize,
     /// All of them, nearest first.
     sorted: Vec<(Distance, Known)>,
+    /// Of each node of the answer: how many of the sorted ones are nearer, and whether it is one of them.
+    places: Vec<(u8, bool)>,
+    /// Of each of these nodes: how many of the sorted ones are nearer.
+    nearer: Vec<u8>,
+    in_order: Vec<Distance>,
+    known_in_order: Vec<Known>,
+    evicted: Vec<Known>,
 }
 
 impl Fresh {
@@ -202,6 +218,7 @@ impl Fresh {
         if self.distances.len() < room {
             self.distances.resize(room, Distance::MAX);
             self.known.resize(room, NOBODY);
+            self.nearer.resize(room, 0);
         }
     }
 
@@ -211,6 +228,32 @@ impl Fresh {
         self.distances[self.len] = distance;
         self.known[self.len] = known;
         self.len += usize::from(is_new);
+    }
+
+    /// The same, and how many of the sorted nodes are nearer.
+    #[inline(always)]
+    fn push_placed(&mut self, is_new: bool, distance: Distance, known: Known, nearer: u8) {
+        self.nearer[self.len] = nearer;
+        self.push_if(is_new, distance, known);
+    }
+
+    /// Sorts them, and returns their places among the sorted nodes and themselves as bits.
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn sort_placed(&mut self, wide: Wide) -> u128 {
+        let end = self.len.next_multiple_of(8);
+        self.distances[self.len..end].fill(Distance::MAX);
+        wide.rank(&self.distances[..end], self.len, &mut self.places);
+        self.in_order.resize(self.len, Distance::MAX);
+        self.known_in_order.resize(self.len, NOBODY);
+        let mut mask = 0u128;
+        for i in 0..self.len {
+            let place = usize::from(self.places[i].0);
+            self.in_order[place] = self.distances[i];
+            self.known_in_order[place] = self.known[i];
+            mask |= 1 << (place + usize::from(self.nearer[i]));
+        }
+        mask
     }
 
     /// Sorts them: the place of each is the number of those that are nearer.
@@ -232,6 +275,73 @@ struct Join<'a> {
     answer: &'a mut Answer,
     depth: u16,
     origin: Option<Row>,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Join<'_> {
+    /// The same as [`Join::run`], by AVX-512.
+    fn run_wide(self, wide: Wide) -> bool {
+        let Join {
+            list,
+            answer,
+            depth,
+            origin,
+        } = self;
+        let (before, was_empty) = (list.farthest, list.is_empty());
+        let (room, far) = (list.near.len(), list.far.len());
+        let fresh = &mut answer.fresh;
+        fresh.open(answer.rows.len());
+        let mut nearest_new = Distance::MAX;
+        let mut has_origin = false;
+        let mut places = std::mem::take(&mut fresh.places);
+        wide.search(&list.distances, &answer.distances, &mut places);
+        let nodes = answer.distances.iter().zip(&answer.rows);
+        for ((&distance, &row), &(place, is_in)) in nodes.zip(&places) {
+            // A distance that is as large as the room behind the last node looks as if it were in.
+            let is_known = is_in && usize::from(place) < list.sorted;
+            let mut known = Known {
+                row,
+                depth,
+                status: Status::Candidate,
+            };
+            if Some(row) == origin {
+                known.status = Status::Origin;
+            }
+            if usize::from(place) < room {
+                fresh.push_placed(!is_known, distance, known, place);
+                has_origin |= !is_known & (Some(row) == origin);
+            } else if !contains(&list.far[..far], row) {
+                list.push_far(known);
+                has_origin |= Some(row) == origin;
+                nearest_new = nearest_new.min(distance);
+                list.farthest = list.farthest.max(distance);
+            }
+        }
+        fresh.places = places;
+        let added = fresh.len + list.far.len() - far;
+        list.candidates += added as u32 - u32::from(has_origin);
+        if fresh.len > 0 {
+            let mask = fresh.sort_placed(wide);
+            nearest_new = nearest_new.min(fresh.in_order[0]);
+            list.farthest = list.farthest.max(fresh.in_order[fresh.len - 1]);
+            fresh.evicted.clear();
+            let sorted = list.sorted;
+            wide.merge((&mut list.distances, sorted), &fresh.in_order, mask, None);
+            let evicted = Some(&mut fresh.evicted);
+            wide.merge(
+                (&mut list.near, sorted),
+                &fresh.known_in_order,
+                mask,
+                evicted,
+            );
+            list.sorted = room.min(sorted + fresh.len);
+            list.first_candidate = list.first_candidate.min(mask.trailing_zeros() as usize);
+            for &known in &fresh.evicted {
+                list.push_far(known);
+            }
+        }
+        !was_empty && nearest_new < before
+    }
 }
 
 impl Kernel for Join<'_> {
@@ -386,11 +496,13 @@ mod tests {
     }
 
     proptest! {
-        /// Against a map and a full sort, for several lengths of the sorted part.
+        /// Against a map and a full sort, for several lengths of the sorted part, by the widest vectors there
+        /// are and without.
         #[test]
         fn joins_like_a_sorted_map(
             answers in proptest::collection::vec(proptest::collection::btree_set(0u64..200, 0..30), 1..12),
             beta in 1usize..60,
+            portable: bool,
         ) {
             let keys: Vec<Key> = (0..200).map(Key).collect();
             let index = RadixIndex::new(&keys);
@@ -408,7 +520,13 @@ mod tests {
                 let mut answer = Answer::default();
                 answer.rows = rows;
                 answer.measure(&population, Key(0));
-                prop_assert_eq!(list.join(&mut answer, depth as u16, Some(Row(100))), expected);
+                let (depth, origin) = (depth as u16, Some(Row(100)));
+                let progress = if portable {
+                    Join { list: &mut list, answer: &mut answer, depth, origin }.run()
+                } else {
+                    list.join(&mut answer, depth, origin)
+                };
+                prop_assert_eq!(progress, expected);
                 for _ in 0..8 {
                     let nearest = naive.iter_mut().find(|(_, (_, status))| *status == Status::Candidate);
                     prop_assert_eq!(list.has_candidate(), nearest.is_some());

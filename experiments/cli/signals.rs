@@ -41,10 +41,7 @@ fn unless_hangups_are_ignored<T>(set: impl FnOnce() -> T) -> T {
     use nix::sys::signal::{SigHandler, Signal, signal};
 
     // SAFETY: to ignore a signal or to handle it by default runs no code of this process.
-    #[expect(
-        unsafe_code,
-        reason = "no safe call says whether a signal is ignored"
-    )]
+    #[expect(unsafe_code, reason = "no safe call says whether a signal is ignored")]
     let handle = |handler: SigHandler| unsafe { signal(Signal::SIGHUP, handler) };
     let before = handle(SigHandler::SigIgn);
     let done = set();

@@ -1,10 +1,12 @@
 //! What the processor and the operating system offer beyond the language: prefetching, wide vectors, huge
-//! pages. The one module with `unsafe`, behind a safe face; none of it changes a result.
+//! pages. The one module of the engine with `unsafe`, behind a safe face; none of it changes a result.
 
 #![allow(
     unsafe_code,
     reason = "prefetch, target features and page advice have no safe form"
 )]
+
+pub(crate) mod sorted;
 
 /// Bytes of a cache line.
 pub const LINE: usize = 64;
