@@ -190,6 +190,12 @@ impl Tables {
         self.overlay.clear();
     }
 
+    /// Gives back the memory of every table; whoever calls sees to it that no node's is said to be there.
+    pub fn clear(&mut self) {
+        self.layout = None;
+        self.overlay = Vec::new();
+    }
+
     /// Puts a table of its own in front of the layout, in the place of `table`.
     pub fn set_overlay(&mut self, table: Table, entries: Vec<Row>) -> Table {
         match table.overlay_slot() {

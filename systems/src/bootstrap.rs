@@ -42,6 +42,17 @@ pub fn bootstrap_all(
     }
 }
 
+/// Empties every node's table, and gives its memory back.
+pub fn forget_all(mut tables: ResMut<Tables>, mut nodes: Query<&mut Table>) {
+    tables.clear();
+    let Ok(columns) = nodes.contiguous_iter_mut() else {
+        unreachable!("node components are stored in tables");
+    };
+    for mut column in columns {
+        column.bypass_change_detection().fill(Table::EMPTY);
+    }
+}
+
 /// The table of one node, newcomers included.
 fn fill(population: &Population, rule: &Rule, row: Row) -> Vec<Row> {
     let mut entries = Vec::new();

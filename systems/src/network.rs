@@ -4,6 +4,8 @@
 //! ([`Network::begin_phase`], [`Network::step`]); callers of the library use one operation at a time
 //! ([`Network::lookup`], [`Network::provide`], [`Network::retrieve`]) on the same engine.
 
+use bevy_ecs::archetype::ArchetypeEntity;
+use bevy_ecs::change_detection::Tick;
 use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
@@ -183,6 +185,13 @@ impl Network {
         let ran = self
             .world
             .run_system_cached_with(bootstrap::bootstrap_all, self.layout);
+        debug_assert!(ran.is_ok());
+    }
+
+    /// Empties every node's table. Those of a second bootstrap are then not laid out beside those of the
+    /// first, where memory might not do for both.
+    pub fn forget_tables(&mut self) {
+        let ran = self.world.run_system_cached(bootstrap::forget_all);
         debug_assert!(ran.is_ok());
     }
 
@@ -391,11 +400,14 @@ impl Network {
         self.world.resource::<Links>().overhead_us
     }
 
-    /// Bytes on the heap that the routing tables, the index over the keys and the segments take.
-    pub fn bytes_used(&self) -> usize {
-        self.world.resource::<Tables>().bytes_used()
-            + self.world.resource::<RadixIndex>().bytes_used()
-            + self.world.resource::<Segments>().bytes_used()
+    /// Bytes on the heap, by what takes them.
+    pub fn bytes_used(&self) -> BytesUsed {
+        BytesUsed {
+            components: component_bytes(&self.world),
+            index: self.world.resource::<RadixIndex>().bytes_used(),
+            tables: self.world.resource::<Tables>().bytes_used(),
+            segments: self.world.resource::<Segments>().bytes_used(),
+        }
     }
 
     /// Starts a phase: operations of one kind from a source whose due times are not before now, at most
@@ -585,6 +597,44 @@ impl Network {
     pub fn retrieve(&mut self, origin: Row, key: Key) -> Vec<Row> {
         self.run_one(Kind::Retrieve, origin, key)
     }
+}
+
+/// Bytes on the heap that the nodes of a network take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BytesUsed {
+    /// Columns of components with their change ticks, and the book of entities.
+    pub components: usize,
+    /// The index over the keys.
+    pub index: usize,
+    /// Routing tables.
+    pub tables: usize,
+    /// The arena of stored segments.
+    pub segments: usize,
+}
+
+/// Bytes of the nodes as entities. What the ECS keeps of an entity outside its table is private to it: 24
+/// bytes of generation, location and tick.
+fn component_bytes(world: &World) -> usize {
+    const ELSEWHERE: usize = 24;
+    let Some(key) = world.component_id::<Key>() else {
+        return 0;
+    };
+    let mut archetypes = world.archetypes().iter();
+    let Some(archetype) = archetypes.find(|archetype| archetype.contains(key)) else {
+        return 0;
+    };
+    let components = archetype.iter_components();
+    let columns: usize = components
+        .filter_map(|id| world.components().get_info(id))
+        .map(|component| component.layout().size() + 2 * size_of::<Tick>())
+        .sum();
+    let rows = world
+        .storages()
+        .tables
+        .get(archetype.table_id())
+        .map_or(0, |table| table.entity_capacity());
+    rows * (columns + size_of::<Entity>())
+        + archetype.len() as usize * (size_of::<ArchetypeEntity>() + ELSEWHERE)
 }
 
 /// What is left after a step.
