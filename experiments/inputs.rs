@@ -8,13 +8,13 @@ use indicatif::ProgressBar;
 use kadsim_engine::key::Key;
 use kadsim_engine::link::{Fault, UniformLink};
 use kadsim_engine::random::Probability;
-use kadsim_engine::{layout, routing};
+use kadsim_engine::routing;
 use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::step;
 
 use crate::file::{
-    self, Delay, Draw, ErrorRate, Experiment, Invalid, Known, Layout, Loaded, OPERATIONS_MAX,
-    Origin, Phase, Policy, Population, Procedure, Sources, Span, Stop, Work,
+    self, Delay, Draw, ErrorRate, Experiment, Invalid, Known, Loaded, OPERATIONS_MAX, Origin,
+    Phase, Policy, Population, Procedure, Sources, Span, Stop, Work,
 };
 use crate::import::{self, TraceRow};
 use crate::summary;
@@ -310,12 +310,7 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
             Policy::Closest => routing::Policy::Closest,
             Policy::Random => routing::Policy::Random,
         },
-        layout: match experiment.layout {
-            Layout::Dense => layout::LayoutKind::Dense,
-            Layout::Packed => layout::LayoutKind::Packed,
-            Layout::Spans => layout::LayoutKind::Spans,
-            Layout::Implicit => layout::LayoutKind::Implicit,
-        },
+        layout: experiment.layout,
         rules: step::Rules {
             alpha: experiment.lookup.alpha,
             beta: experiment.lookup.beta,

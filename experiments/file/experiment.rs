@@ -132,17 +132,14 @@ words! {
     }
 }
 
-words! {
-    /// How routing tables lie in memory: `engine.layout`. Never changes a result.
-    Layout {
-        /// A fixed array per bucket.
-        Dense = "dense",
-        /// One contiguous arena.
-        Packed = "packed",
-        /// A first row and a bit mask per bucket.
-        Spans = "spans",
-        /// Nothing stored, buckets computed when asked.
-        Implicit = "implicit",
+/// How routing tables lie in memory: `engine.layout`. Never changes a result.
+pub use kadsim_engine::layout::LayoutKind as Layout;
+
+impl Word for Layout {
+    const ALL: &'static [Self] = &Self::ALL;
+
+    fn word(self) -> &'static str {
+        self.as_str()
     }
 }
 

@@ -9,6 +9,8 @@ mod implicit;
 mod packed;
 mod spans;
 
+use std::fmt;
+
 use rayon::prelude::*;
 
 pub use dense::Dense;
@@ -187,6 +189,13 @@ impl LayoutKind {
             LayoutKind::Spans => Box::new(Spans::build(population, rule)),
             LayoutKind::Implicit => Box::new(Implicit),
         }
+    }
+}
+
+/// Its name.
+impl fmt::Display for LayoutKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
     }
 }
 
