@@ -3,6 +3,7 @@
 //! Results go to stdout; progress and diagnostics to stderr. Exit status 0: done; 1: the run failed, hit
 //! `max_ms`, or an `[[expect]]` does not hold; 2: wrong usage or invalid experiment; 130: interrupted.
 
+mod layouts;
 mod results;
 mod signals;
 
@@ -16,6 +17,7 @@ use kadsim::estimate::{self, human};
 use kadsim::file::{Invalid, Loaded};
 use kadsim::inputs::{self, InputError, Inputs};
 use kadsim::inspect;
+use kadsim::layouts::LayoutsError;
 use kadsim::run::{self, Options, RunError};
 use kadsim::watch::Watch;
 
@@ -39,6 +41,8 @@ enum Command {
         #[command(flatten)]
         experiment: ExperimentArgs,
     },
+    /// Run an experiment's bootstrap and lookups under every bucket layout and compare what they cost
+    Layouts(LayoutsArgs),
     /// Show what a run folder or a table holds: columns, rows, seed, digest of the content
     Inspect {
         /// A run folder or a .parquet table
@@ -67,12 +71,8 @@ struct RunArgs {
     /// Write to this folder instead of the experiment's output.dir
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Threads to use, 1 to 256 [default: all cores]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    threads: Option<u16>,
-    /// Override the experiment's seed
-    #[arg(long, value_name = "N")]
-    seed: Option<u64>,
+    #[command(flatten)]
+    machine: MachineArgs,
     /// Replace a finished run
     #[arg(long)]
     force: bool,
@@ -82,6 +82,27 @@ struct RunArgs {
     /// Print the results as one JSON document
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args)]
+struct LayoutsArgs {
+    #[command(flatten)]
+    experiment: ExperimentArgs,
+    #[command(flatten)]
+    machine: MachineArgs,
+    /// Print the raw numbers as one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
+struct MachineArgs {
+    /// Threads to use, 1 to 256 [default: all cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    threads: Option<u16>,
+    /// Override the experiment's seed
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
 }
 
 /// Parses, runs, and says how it went.
@@ -110,6 +131,7 @@ enum Failure {
     /// Asked to stop before there was anything to leave.
     Stopped,
     Run(RunError),
+    Layouts(LayoutsError),
     Io(io::Error),
     Other(anyhow::Error),
 }
@@ -132,6 +154,14 @@ impl Failure {
                 };
                 (format!("error: {error}"), status)
             }
+            Failure::Layouts(error) => {
+                let status = match error {
+                    LayoutsError::Stopped(_) => INTERRUPTED,
+                    LayoutsError::Memory { .. } => 2,
+                    LayoutsError::Network(_) | LayoutsError::Threads(_) => 1,
+                };
+                (format!("error: {error}"), status)
+            }
             Failure::Io(error) => (format!("error: cannot write to stdout: {error}"), 1),
             Failure::Other(error) => (format!("error: {error:#}"), 2),
         }
@@ -151,6 +181,7 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(args) => run(args),
         Command::Check { experiment } => check(experiment),
+        Command::Layouts(args) => layouts::layouts(args),
         Command::Inspect { path } => {
             let text = inspect::inspect(path).map_err(Failure::Other)?;
             print(&text)
@@ -211,17 +242,21 @@ fn check(args: &ExperimentArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whoever sits at the terminal.
+fn watch(quiet: bool) -> Result<Watch<'static>, Failure> {
+    Ok(Watch {
+        progress: !quiet && io::stderr().is_terminal() && !is_dumb(),
+        interrupted: signals::watch().map_err(Failure::Other)?,
+    })
+}
+
 fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
-    let interrupted = signals::watch().map_err(Failure::Other)?;
-    let watch = Watch {
-        progress: !args.quiet && io::stderr().is_terminal() && !is_dumb(),
-        interrupted,
-    };
-    let (loaded, inputs) = load(&args.experiment, args.seed, watch)?;
+    let watch = watch(args.quiet)?;
+    let (loaded, inputs) = load(&args.experiment, args.machine.seed, watch)?;
     let options = Options {
         out: args.out.clone(),
-        threads: args.threads.map(usize::from),
+        threads: args.machine.threads.map(usize::from),
         force: args.force,
         watch,
         begun,
@@ -233,8 +268,13 @@ fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         (false, true) => return Ok(status),
         (false, false) => results::closing_table(&loaded, &report),
     };
-    match print(&text) {
-        // The run counts, also where nobody reads to the end of what it says.
+    conclude(&text, status)
+}
+
+/// Prints what came of a command that has been carried out; that counts, also where nobody reads to the
+/// end of it.
+fn conclude(text: &str, status: ExitCode) -> Result<ExitCode, Failure> {
+    match print(text) {
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(status),
         printed => printed.map(|_| status),
     }

@@ -6,6 +6,7 @@ pub mod file;
 pub mod import;
 pub mod inputs;
 pub mod inspect;
+pub mod layouts;
 mod output;
 pub mod run;
 mod summary;

@@ -2,7 +2,7 @@
 
 mod clock;
 mod simulation;
-mod workload;
+pub(crate) mod workload;
 
 use std::path::PathBuf;
 use std::time::Instant;

@@ -150,7 +150,7 @@ fn display(path: &Path) -> String {
 }
 
 /// Columns next to each other, the first `left` to the left, the others to the right.
-fn aligned<const N: usize>(lines: &[[String; N]], left: usize) -> String {
+pub(super) fn aligned<const N: usize>(lines: &[[String; N]], left: usize) -> String {
     let width: Vec<usize> = (0..N)
         .map(|column| {
             lines

@@ -11,8 +11,8 @@ use kadsim_systems::step::Timings;
 use rayon::prelude::*;
 
 use super::clock::{Clock, Lap};
-use super::workload::Workload;
-use crate::file::{self, Experiment, Phase};
+use super::workload::{Workload, kind};
+use crate::file::{Experiment, Phase};
 use crate::inputs::{self, Inputs};
 use crate::output::Writers;
 use crate::summary::Summary;
@@ -304,13 +304,5 @@ impl<'a> Simulation<'a> {
             1 => self.watch.bar(&phase.name, total),
             _ => self.watch.bar(&format!("{network}/{}", phase.name), total),
         }
-    }
-}
-
-fn kind(kind: file::Kind) -> Kind {
-    match kind {
-        file::Kind::Provide => Kind::Provide,
-        file::Kind::Lookup => Kind::Lookup,
-        file::Kind::Retrieve => Kind::Retrieve,
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Planned, Source};
+use kadsim_engine::record::Kind;
 use kadsim_systems::Network;
 
 use crate::file::{self, Experiment, Origin, Work};
@@ -13,18 +14,27 @@ use crate::import::TraceRow;
 use crate::inputs::Inputs;
 use crate::workload::{Drawn, Listed, Origins, Plan, SegmentKeys, Targets};
 
+/// What the operations of a phase do.
+pub(crate) fn kind(kind: file::Kind) -> Kind {
+    match kind {
+        file::Kind::Provide => Kind::Provide,
+        file::Kind::Lookup => Kind::Lookup,
+        file::Kind::Retrieve => Kind::Retrieve,
+    }
+}
+
 /// Where the operations of a phase come from.
-pub(super) struct Workload {
-    pub(super) source: Box<dyn Source>,
+pub(crate) struct Workload {
+    pub(crate) source: Box<dyn Source>,
     /// How many operations there are.
-    pub(super) total: u64,
+    pub(crate) total: u64,
     /// The different keys that they ask for: what they provide if they provide.
-    pub(super) keys: SegmentKeys,
+    pub(crate) keys: SegmentKeys,
 }
 
 impl Workload {
     /// That of the phase at `place`, which starts now; `provided` is what the phases before it provide.
-    pub(super) fn new(
+    pub(crate) fn new(
         experiment: &Experiment,
         inputs: &Inputs,
         place: usize,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::support::{Answer, Dir, piped};
 
 /// Lookups for minutes, under the name of the small experiment.
-const LONG: &str = r#"schema = 1
+pub const LONG: &str = r#"schema = 1
 name = "small"
 seed = 7
 network.nodes = 300
@@ -51,7 +51,7 @@ fn start(dir: &Dir, command: &mut Command) -> Child {
     child
 }
 
-fn signal(child: &Child, name: &str) {
+pub fn signal(child: &Child, name: &str) {
     assert!(
         Command::new("kill")
             .args([name, &child.id().to_string()])

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod interruption;
+mod layouts;
 mod small_networks;
 mod support;
 

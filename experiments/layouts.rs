@@ -1,0 +1,395 @@
+//! The bucket layouts side by side: one experiment under each of them.
+//!
+//! 1. Of the experiment's networks the first is made under every layout, its tables are filled
+//!    [`BOOTSTRAPS`] times, and all its phases are run: provides and retrieves are lookups too. Nothing is
+//!    written.
+//! 2. Then the network runs the start of every phase once more, instrumented: what answers read is counted,
+//!    one operation after the other. The segments are there already, so a retrieve finds what it found.
+//! 3. Every operation of both goes into a digest, those of the second with their results. Layouts that do
+//!    not agree on it are not layouts of the same tables.
+
+mod digest;
+mod misses;
+
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanCount, ProgressBar};
+use kadsim_engine::layout::LayoutKind;
+use kadsim_engine::node::Row;
+use kadsim_engine::operation::{Planned, Source};
+use kadsim_engine::random::network_seed;
+use kadsim_engine::record::Kind;
+use kadsim_systems::Network;
+use kadsim_systems::connection::Reads;
+use kadsim_systems::network::{BytesUsed, NetworkError, Progress};
+use rayon::prelude::*;
+
+use self::digest::Digest;
+use self::misses::Misses;
+use crate::estimate::{self, estimate, human};
+use crate::file::Experiment;
+use crate::inputs::{self, Inputs};
+use crate::run::workload::{Workload, kind};
+use crate::watch::{Stopped, Watch};
+use crate::workload::SegmentKeys;
+
+/// How often the tables are filled under each layout; the time is the median.
+pub const BOOTSTRAPS: usize = 3;
+
+/// Most operations of the instrumented run, over all phases; each has its share. Counting is slow, and some
+/// hundred thousand answers settle a mean to a percent.
+pub const INSTRUMENTED_OPERATIONS_MAX: u64 = 20_000;
+
+/// Why layouts cannot be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum LayoutsError {
+    /// Asked to stop.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// Not even the smallest layout fits.
+    #[error(
+        "under every layout the experiment needs more memory than this machine has: about {need} of {has} \
+         under \"{layout}\""
+    )]
+    Memory {
+        /// The one that needs least.
+        layout: LayoutKind,
+        /// Estimate.
+        need: String,
+        /// What there is.
+        has: String,
+    },
+    /// The network cannot be made.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+    /// The system gives no threads.
+    #[error("cannot start threads: {0}")]
+    Threads(#[from] rayon::ThreadPoolBuildError),
+}
+
+/// What the layouts cost.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    /// Those that were run, in the order of [`LayoutKind::ALL`].
+    pub measured: Vec<Measured>,
+    /// Those that do not fit into memory.
+    pub skipped: Vec<Skipped>,
+    /// Number of nodes.
+    pub nodes: u32,
+    /// Operations of all phases.
+    pub operations: u64,
+    /// Operations of the instrumented run.
+    pub instrumented_operations: u64,
+    /// Threads that were used.
+    pub threads: usize,
+    /// Why the machine's cache misses are not known, if so.
+    pub misses_unknown: Option<String>,
+}
+
+impl Comparison {
+    /// Layouts whose results are the same, by digest, in the order of the first of each.
+    pub fn agreeing(&self) -> Vec<(&str, Vec<LayoutKind>)> {
+        let mut groups: Vec<(&str, Vec<LayoutKind>)> = Vec::new();
+        for measured in &self.measured {
+            match groups
+                .iter_mut()
+                .find(|(digest, _)| *digest == measured.digest)
+            {
+                Some((_, layouts)) => layouts.push(measured.layout),
+                None => groups.push((&measured.digest, vec![measured.layout])),
+            }
+        }
+        groups
+    }
+}
+
+/// What a layout costs.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Which.
+    pub layout: LayoutKind,
+    /// Time to fill all tables, the median.
+    pub bootstrap: Duration,
+    /// Time of all phases.
+    pub lookups: Duration,
+    /// Nodes contacted in it, stores not counted.
+    pub contacts: u64,
+    /// Bytes of all nodes before the first phase.
+    pub bytes: BytesUsed,
+    /// Entries of all tables.
+    pub entries: u64,
+    /// What answers of the instrumented run have read.
+    pub reads: Reads,
+    /// Last-level cache misses during the phases, where the machine counts them.
+    pub misses: Option<u64>,
+    /// SHA-256 of all operations.
+    pub digest: String,
+}
+
+/// A layout that does not fit into memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Which.
+    pub layout: LayoutKind,
+    /// Estimate, bytes.
+    pub need: u64,
+    /// What the machine has, bytes.
+    pub has: u64,
+}
+
+/// Runs the first network of the experiment under every layout that fits, on `threads` threads (all cores
+/// if not given).
+///
+/// # Errors
+///
+/// See [`LayoutsError`]. That layouts do not agree is none: see [`Comparison::agreeing`].
+pub fn compare(
+    experiment: &Experiment,
+    inputs: &Inputs,
+    threads: Option<usize>,
+    watch: Watch,
+) -> Result<Comparison, LayoutsError> {
+    let (fitting, skipped) = fitting(experiment, inputs, estimate::machine_memory());
+    if let Some(least) = skipped.iter().min_by_key(|skipped| skipped.need)
+        && fitting.is_empty()
+    {
+        return Err(LayoutsError::Memory {
+            layout: least.layout,
+            need: human(least.need),
+            has: human(least.has),
+        });
+    }
+    // Before the threads, which are counted along.
+    let mut misses = Misses::open();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.unwrap_or(0))
+        .build()?;
+    let operations = inputs.operations.iter().sum();
+    let trials = fitting.iter().map(|experiment| Trial {
+        experiment,
+        inputs,
+        watch,
+        operations,
+    });
+    let measured = trials
+        .map(|trial| pool.install(|| trial.run(&mut misses)))
+        .collect::<Result<_, _>>()?;
+    Ok(Comparison {
+        measured,
+        skipped,
+        nodes: inputs.nodes,
+        operations,
+        instrumented_operations: (0..inputs.operations.len())
+            .map(|place| share(&inputs.operations, place))
+            .sum(),
+        threads: pool.current_num_threads(),
+        misses_unknown: misses.unknown().map(str::to_owned),
+    })
+}
+
+/// The experiment under each layout that fits into `has` bytes, and the layouts that do not.
+fn fitting(experiment: &Experiment, inputs: &Inputs, has: u64) -> (Vec<Experiment>, Vec<Skipped>) {
+    let (mut fitting, mut skipped) = (Vec::new(), Vec::new());
+    for layout in LayoutKind::ALL {
+        let mut experiment = experiment.clone();
+        experiment.layout = layout;
+        let need = estimate(&experiment, inputs).total();
+        if need <= has {
+            fitting.push(experiment);
+        } else {
+            skipped.push(Skipped { layout, need, has });
+        }
+    }
+    (fitting, skipped)
+}
+
+/// How many operations of a phase are run instrumented, given how many each has.
+fn share(operations: &[u64], place: usize) -> u64 {
+    let total: u64 = operations.iter().sum();
+    if total <= INSTRUMENTED_OPERATIONS_MAX {
+        return operations[place];
+    }
+    let part = u128::from(operations[place]) * u128::from(INSTRUMENTED_OPERATIONS_MAX);
+    (part / u128::from(total)) as u64
+}
+
+/// The experiment under one layout.
+struct Trial<'a> {
+    experiment: &'a Experiment,
+    inputs: &'a Inputs,
+    watch: Watch<'a>,
+    /// Operations of all phases.
+    operations: u64,
+}
+
+/// What has been counted on the way.
+#[derive(Default)]
+struct Count {
+    spent: Duration,
+    contacts: u64,
+    digest: Digest,
+}
+
+impl Trial<'_> {
+    fn run(&self, misses: &mut Misses) -> Result<Measured, LayoutsError> {
+        let layout = self.experiment.layout;
+        let nodes = HumanCount(u64::from(self.inputs.nodes));
+        let line = self.watch.busy(format!("{layout}: making {nodes} nodes"));
+        self.watch.go_on()?;
+        let seed = network_seed(self.experiment.seed, 0);
+        let mut network = Network::new(inputs::spec(self.experiment, self.inputs, seed))?;
+        network.activity().recall = false;
+        line.set_message(format!("{layout}: filling {nodes} tables"));
+        let bootstrap = self.bootstrap(&mut network)?;
+        let bytes = network.bytes_used();
+        let entries = entries(&mut network);
+        drop(line);
+
+        let mut count = Count::default();
+        let bar = self.watch.bar(layout.as_str(), self.operations);
+        let before = misses.read();
+        let provided = self.phases(&mut network, &mut count, &bar)?;
+        let misses = misses.since(before);
+        drop(bar);
+        let (lookups, contacts) = (count.spent, count.contacts);
+
+        let _line = self.watch.busy(format!("{layout}: counting cache lines"));
+        let reads = self.instrumented(&mut network, &mut count, &provided)?;
+        Ok(Measured {
+            layout,
+            bootstrap,
+            lookups,
+            contacts,
+            bytes,
+            entries,
+            reads,
+            misses,
+            digest: count.digest.finish(),
+        })
+    }
+
+    /// Fills the tables some times, in fresh memory each time; returns the median time.
+    fn bootstrap(&self, network: &mut Network) -> Result<Duration, Stopped> {
+        let mut times = [Duration::ZERO; BOOTSTRAPS];
+        for time in &mut times {
+            self.watch.go_on()?;
+            network.forget_tables();
+            let begun = Instant::now();
+            network.bootstrap();
+            *time = begun.elapsed();
+        }
+        times.sort_unstable();
+        Ok(times[BOOTSTRAPS / 2])
+    }
+
+    /// All phases; returns what each provides.
+    fn phases(
+        &self,
+        network: &mut Network,
+        count: &mut Count,
+        bar: &ProgressBar,
+    ) -> Result<Vec<Option<SegmentKeys>>, Stopped> {
+        let mut provided = Vec::new();
+        for place in 0..self.experiment.phases.len() {
+            let keys = self.phase(network, place, &provided, u64::MAX, count, bar)?;
+            provided.push(keys);
+        }
+        Ok(provided)
+    }
+
+    /// The start of every phase again, instrumented, in a network that holds what was provided.
+    fn instrumented(
+        &self,
+        network: &mut Network,
+        count: &mut Count,
+        provided: &[Option<SegmentKeys>],
+    ) -> Result<Reads, Stopped> {
+        network.activity().instrumented = true;
+        network.recorded().results = true;
+        network.recorded().reads = Reads::default();
+        let silent = ProgressBar::hidden();
+        for place in 0..self.experiment.phases.len() {
+            let most = share(&self.inputs.operations, place);
+            self.phase(network, place, provided, most, count, &silent)?;
+        }
+        Ok(network.recorded().reads)
+    }
+
+    /// At most `most` operations of a phase; returns what the whole phase provides.
+    fn phase(
+        &self,
+        network: &mut Network,
+        place: usize,
+        provided: &[Option<SegmentKeys>],
+        most: u64,
+        count: &mut Count,
+        bar: &ProgressBar,
+    ) -> Result<Option<SegmentKeys>, Stopped> {
+        let phase = &self.experiment.phases[place];
+        let kind = kind(phase.kind);
+        if phase.reset_overhead {
+            network.reset_overhead();
+        }
+        let workload = Workload::new(self.experiment, self.inputs, place, network, provided);
+        let source = Box::new(AtMost {
+            source: workload.source,
+            left: most,
+        });
+        network.begin_phase(place as u32, kind, source, phase.parallel, phase.max_us);
+        let mut progress = Progress::Going;
+        while progress == Progress::Going {
+            self.watch.go_on()?;
+            let begun = Instant::now();
+            progress = network.step();
+            count.spent += begun.elapsed();
+            count.take(network, bar);
+        }
+        // Cut off or not, the phase is over: all layouts are cut off at the same time.
+        let _ = network.end_phase(workload.total);
+        count.take(network, bar);
+        Ok((kind == Kind::Provide).then_some(workload.keys))
+    }
+}
+
+impl Count {
+    /// Takes what was recorded.
+    fn take(&mut self, network: &mut Network, bar: &ProgressBar) {
+        let recorded = network.recorded();
+        let mut results = recorded.result_ids.iter();
+        for row in &recorded.operations {
+            self.contacts += u64::from(row.attempts);
+            self.digest.add(row, results.next().map(Vec::as_slice));
+        }
+        bar.inc(recorded.operations.len() as u64);
+        recorded.clear();
+    }
+}
+
+/// Entries of all tables.
+fn entries(network: &mut Network) -> u64 {
+    network.view_tables(|population, columns, _, tables| {
+        let nodes = columns.tables.par_iter().enumerate();
+        let size = |(row, &table)| tables.size(&population, Row(row as u32), table).0;
+        nodes.map(|node| u64::from(size(node))).sum()
+    })
+}
+
+/// The first operations of a source.
+struct AtMost {
+    source: Box<dyn Source>,
+    left: u64,
+}
+
+impl Source for AtMost {
+    fn peek(&self) -> Option<Planned> {
+        self.source.peek().filter(|_| self.left > 0)
+    }
+
+    fn advance(&mut self) {
+        self.source.advance();
+        self.left -= 1;
+    }
+}
+
+#[cfg(test)]
+mod tests;

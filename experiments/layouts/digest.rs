@@ -1,0 +1,86 @@
+//! A digest of operations: the same for the same rows in the same order, on every machine.
+
+use kadsim_engine::record::OperationRow;
+use sha2::{Digest as _, Sha256};
+
+use crate::inspect::hex;
+
+/// SHA-256 of operations.
+#[derive(Default)]
+pub(super) struct Digest {
+    hasher: Sha256,
+    bytes: Vec<u8>,
+}
+
+impl Digest {
+    /// Adds an operation, and the ids of its result if they are recorded.
+    pub(super) fn add(&mut self, row: &OperationRow, result: Option<&[i64]>) {
+        // Taken apart, so that no column is forgotten.
+        let &OperationRow {
+            network,
+            phase,
+            operation,
+            kind,
+            origin,
+            key,
+            due_us,
+            start_us,
+            end_us,
+            attempts,
+            completed,
+            succeeded,
+            failed,
+            abandoned,
+            depth,
+            known,
+            recall,
+            found,
+            holder,
+            stored,
+            store_failed,
+            lookup_us,
+            store_us,
+        } = row;
+        self.bytes.clear();
+        let small = [
+            network,
+            phase,
+            kind as u32,
+            attempts,
+            completed,
+            succeeded,
+            failed,
+            abandoned,
+            depth,
+            known,
+        ];
+        small.iter().for_each(|number| self.number(*number));
+        let large = [operation, key, due_us, start_us, origin.cast_unsigned()];
+        large.iter().for_each(|number| self.number(*number));
+        let small = [recall.map(f32::to_bits), stored, store_failed];
+        small.iter().for_each(|number| self.maybe(*number));
+        let large = [end_us, lookup_us, store_us, holder.map(i64::cast_unsigned)];
+        large.iter().for_each(|number| self.maybe(*number));
+        self.maybe(found.map(u64::from));
+        self.maybe(result.map(|result| result.len() as u64));
+        let ids = result.unwrap_or_default().iter();
+        ids.for_each(|id| self.number(id.cast_unsigned()));
+        self.hasher.update(&self.bytes);
+    }
+
+    fn number(&mut self, number: impl Into<u64>) {
+        self.bytes.extend(number.into().to_le_bytes());
+    }
+
+    fn maybe(&mut self, number: Option<impl Into<u64>>) {
+        self.bytes.push(u8::from(number.is_some()));
+        if let Some(number) = number {
+            self.number(number);
+        }
+    }
+
+    /// The digest of all that was added, in hexadecimal.
+    pub(super) fn finish(self) -> String {
+        hex(self.hasher)
+    }
+}
