@@ -1,8 +1,56 @@
 //! Bucket layouts: how the routing tables of a network lie in memory.
 //!
-//! Every layout gives the same answers; they differ in bytes and in cache misses. To add one, write a
-//! file that implements [`Layout`] and give it a name in [`LayoutKind`]: the property tests below then
-//! run over it.
+//! What a table holds is fixed by [`Rule`]; a layout decides where its entries lie. Every layout gives the
+//! same answers; they differ in bytes, in the time to fill them, and in the cache lines that an answer
+//! touches.
+//!
+//! # Adding one
+//!
+//! 1. Write a file beside this one. A layout that stores entries implements the private trait `Stored`:
+//!    append the entries of a bucket, in any order; the rest follows. `packed.rs` is the shortest example,
+//!    `spans.rs` one that computes what it does not store. Fill tables with `fill_chunks`, which works on all
+//!    threads and hands each a `Filler` that knows buckets shared with the owner before. A layout that
+//!    answers in another way than bucket by bucket implements [`Layout`] itself, as `implicit.rs` does.
+//! 2. Name it in [`LayoutKind`]: the variant, `ALL`, `as_str`, `build`. Experiment files then know it as
+//!    `engine.layout`.
+//! 3. Say in `experiments/estimate.rs` how many bytes of a node it takes: the compiler asks. `run` and
+//!    `layouts` refuse what does not fit into memory.
+//!
+//! What a layout has to keep to:
+//!
+//! - Rows of [`Population`] are ranks of keys, and the population does not change once tables are laid out.
+//!   A layout sees sorted nodes only; tables of nodes added later lie in the overlay of
+//!   [`Tables`](crate::routing::Tables) in front of it.
+//! - Buckets from some depth on hold a handful of nodes together (`deep_from`): storing all 64 of them one
+//!   by one is where bytes go.
+//! - [`Layout::closest`] is called by millions a second: no allocation, entries read counted in
+//!   [`Answer::read`]. [`Layout::touch`] says in three stages what it will read. The engine fetches that
+//!   ahead for many lookups at once, and counts it in an instrumented run: what is left out is both
+//!   waited for and not counted.
+//! - Large arenas come from [`with_huge_pages`], in one piece for a chunk of owners.
+//!
+//! # What is checked
+//!
+//! `cargo test -p kadsim-engine layout` runs the property suite below over every layout of
+//! [`LayoutKind::ALL`], on random populations, k, policies and seeds: every bucket is that of brute force
+//! (`closest`), or a subset of its candidates of the right size that is the same in every layout (`random`);
+//! [`Layout::closest`] is a full sort of the table, for keys near, far and equal to the owner's;
+//! [`Layout::touch`] may be asked anything that is answered. `cargo test` adds what py-dht recorded
+//! (`tests/golden/tables.rs`), whole runs against a reference simulator (`tests/properties/`) and results
+//! that do not depend on the layout.
+//!
+//! # What it costs
+//!
+//! `kadsim layouts FILE` runs an experiment under every layout, checks that each of its operations came out
+//! the same, and prints a line for each: time to fill the tables, time and contacts per second of the
+//! lookups, bytes of a node by part, entries read and cache lines touched for an answer, cache misses of a
+//! contact where the machine counts them. `--set` changes the experiment:
+//!
+//! ```text
+//! kadsim layouts experiments/quickstart.toml --set network.nodes=1_000_000 --set network.bootstrap=random
+//! ```
+//!
+//! `cargo bench --bench engine` times the pieces.
 
 mod dense;
 mod implicit;
