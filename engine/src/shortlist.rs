@@ -198,14 +198,15 @@ pub(crate) struct Fresh {
     distances: Vec<Distance>,
     known: Vec<Known>,
     len: usize,
-    /// All of them, nearest first.
-    sorted: Vec<(Distance, Known)>,
     /// Of each node of the answer: how many of the sorted ones are nearer, and whether it is one of them.
     places: Vec<(u8, bool)>,
     /// Of each of these nodes: how many of the sorted ones are nearer.
     nearer: Vec<u8>,
+    /// Their distances, nearest first.
     in_order: Vec<Distance>,
+    /// The nodes, nearest first.
     known_in_order: Vec<Known>,
+    /// Nodes that had to make room.
     evicted: Vec<Known>,
 }
 
@@ -261,11 +262,12 @@ impl Fresh {
     fn sort(&mut self) {
         let end = self.len.next_multiple_of(BLOCK);
         self.distances[self.len..end].fill(Distance::MAX);
-        self.sorted.clear();
-        self.sorted.resize(self.len, (Distance::MAX, NOBODY));
+        self.in_order.resize(self.len, Distance::MAX);
+        self.known_in_order.resize(self.len, NOBODY);
         for i in 0..self.len {
             let place = count_below(&self.distances[..end], self.distances[i]);
-            self.sorted[place] = (self.distances[i], self.known[i]);
+            self.in_order[place] = self.distances[i];
+            self.known_in_order[place] = self.known[i];
         }
     }
 }
@@ -395,7 +397,7 @@ impl Kernel for Join<'_> {
         list.farthest = before.max(farthest_new);
         if fresh.len > 0 {
             fresh.sort();
-            list.merge(&fresh.sorted);
+            list.merge(&fresh.in_order, &fresh.known_in_order);
         }
         !was_empty && nearest_new < before
     }
@@ -404,25 +406,25 @@ impl Kernel for Join<'_> {
 impl Shortlist {
     /// Merges the fresh nodes into the sorted ones; the farthest make room if they are too many.
     #[inline(always)]
-    fn merge(&mut self, fresh: &[(Distance, Known)]) {
+    fn merge(&mut self, fresh: &[Distance], known: &[Known]) {
         let room = self.near.len();
         let (mut old, mut new) = (self.sorted, fresh.len());
         let mut write = old + new;
         while write > room {
             write -= 1;
-            let evicted = if old > 0 && self.distances[old - 1] > fresh[new - 1].0 {
+            let evicted = if old > 0 && self.distances[old - 1] > fresh[new - 1] {
                 old -= 1;
                 self.near[old]
             } else {
                 new -= 1;
-                fresh[new].1
+                known[new]
             };
             self.push_far(evicted);
         }
         self.sorted = write;
         while new > 0 {
             write -= 1;
-            let (distance, known) = fresh[new - 1];
+            let distance = fresh[new - 1];
             // Chosen without a branch: which of the two is farther is anybody's guess.
             let is_old = old > 0 && self.distances[old.saturating_sub(1)] > distance;
             let from = if is_old { old - 1 } else { write };
@@ -431,7 +433,11 @@ impl Shortlist {
             } else {
                 distance
             };
-            self.near[write] = if is_old { self.near[from] } else { known };
+            self.near[write] = if is_old {
+                self.near[from]
+            } else {
+                known[new - 1]
+            };
             old -= usize::from(is_old);
             new -= usize::from(!is_old);
         }
