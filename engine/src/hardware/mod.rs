@@ -8,6 +8,8 @@
 
 pub(crate) mod sorted;
 
+use crate::node::Row;
+
 /// Bytes of a cache line.
 pub const LINE: usize = 64;
 
@@ -16,6 +18,8 @@ pub const LINE: usize = 64;
 #[derive(Clone, Debug, Default)]
 pub struct Touch {
     lines: Option<Vec<usize>>,
+    /// Room for rows whose keys will be read.
+    pub(crate) rows: Vec<Row>,
 }
 
 impl Touch {
@@ -23,6 +27,7 @@ impl Touch {
     pub fn counting() -> Self {
         Self {
             lines: Some(Vec::new()),
+            rows: Vec::new(),
         }
     }
 

@@ -51,22 +51,20 @@ impl Wide {
 
 #[cfg(target_arch = "x86_64")]
 impl Wide {
-    /// For each of `wanted`, appends its number to `places`: of the distances of the sorted array that are
+    /// Replaces `places` by the number of each of `wanted`: of the distances of the sorted array that are
     /// smaller, and whether it is among them.
     #[inline]
     pub fn search(self, sorted: &[Distance], wanted: &[Distance], places: &mut Vec<(u8, bool)>) {
         assert!(sorted.len() <= ROOM_MAX && sorted.len().is_multiple_of(LANES));
-        places.clear();
         // SAFETY: `self` proves the features; the length has just been checked.
         unsafe { search(sorted, &Ends::of(sorted), wanted, places) };
     }
 
-    /// For each of the first `len` of `distances`, which are in no order, appends how many of all are
-    /// smaller.
+    /// Replaces `places` by the number of each of the first `len` of `distances`, which are in no order: of
+    /// all that are smaller.
     #[inline]
     pub fn rank(self, distances: &[Distance], len: usize, places: &mut Vec<(u8, bool)>) {
         assert!(distances.len() <= ROOM_MAX && distances.len().is_multiple_of(LANES));
-        places.clear();
         // SAFETY: `self` proves the features; the length has just been checked.
         unsafe { rank(distances, len, places) };
     }
@@ -102,7 +100,9 @@ unsafe fn search(
     // SAFETY: an array of eight.
     let ends = unsafe { _mm512_loadu_epi64(ends.0.as_ptr().cast()) };
     let last = (sorted.len() / LANES).saturating_sub(1);
-    places.extend(wanted.iter().map(|distance| {
+    places.resize(wanted.len(), (0, false));
+    // Loops, not closures: iterators are compiled without the features of this function.
+    for (found, distance) in places.iter_mut().zip(wanted) {
         let distance = _mm512_set1_epi64(distance.0.cast_signed());
         let blocks_below = _mm512_cmplt_epu64_mask(ends, distance).count_ones() as usize;
         let block = blocks_below.min(last);
@@ -110,15 +110,16 @@ unsafe fn search(
         let items = unsafe { _mm512_loadu_epi64(sorted.as_ptr().add(LANES * block).cast()) };
         let below = _mm512_cmplt_epu64_mask(items, distance).count_ones() as usize;
         let is_in = _mm512_cmpeq_epu64_mask(items, distance) != 0;
-        ((LANES * block + below) as u8, is_in)
-    }));
+        *found = ((LANES * block + below) as u8, is_in);
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,popcnt")]
 unsafe fn rank(distances: &[Distance], len: usize, places: &mut Vec<(u8, bool)>) {
     let blocks = distances.as_chunks::<LANES>().0;
-    places.extend(distances[..len].iter().map(|distance| {
+    places.resize(len, (0, true));
+    for (found, distance) in places.iter_mut().zip(distances) {
         let distance = _mm512_set1_epi64(distance.0.cast_signed());
         let mut below = 0;
         for block in blocks {
@@ -126,8 +127,8 @@ unsafe fn rank(distances: &[Distance], len: usize, places: &mut Vec<(u8, bool)>)
             let items = unsafe { _mm512_loadu_epi64(block.as_ptr().cast()) };
             below += _mm512_cmplt_epu64_mask(items, distance).count_ones();
         }
-        (below as u8, true)
-    }));
+        *found = (below as u8, true);
+    }
 }
 
 #[cfg(target_arch = "x86_64")]

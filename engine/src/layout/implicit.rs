@@ -80,6 +80,15 @@ impl Layout for Implicit {
             }
             (0, Policy::Random) => population.touch_subtree(sibling, depth, touch),
             (1, Policy::Closest) => population.touch_closest(sibling, depth, k, touch),
+            (1, Policy::Random) => {
+                // Drawn here and again for the answer: cheaper than to wait for k keys from anywhere.
+                let mut rows = std::mem::take(&mut touch.rows);
+                rows.clear();
+                rule.fill(population, owner.key, bucket, &mut rows);
+                let keys = population.keys();
+                rows.iter().for_each(|row| touch.item(keys, row.index()));
+                touch.rows = rows;
+            }
             _ => {}
         }
     }
