@@ -1,48 +1,67 @@
-//! What the engine's parts cost: bootstrap by layout and policy, and a step with one event.
+//! Provides and retrieves a second, on all threads, in a million nodes; recall; and what a step costs in which
+//! hardly anything happens.
 //!
-//! `cargo bench --bench engine`
+//! `cargo bench --bench operations`
 
-use std::hint::black_box;
+mod common;
+
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, criterion_group, criterion_main};
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use kadsim::workload::Listed;
 use kadsim_engine::key::Key;
 use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::link::{Delay, UniformLink};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Planned;
-use kadsim_engine::population::{Population, RadixIndex};
 use kadsim_engine::record::Kind;
-use kadsim_engine::routing::{Policy, Rule};
 use kadsim_systems::Network;
 use kadsim_systems::network::{NodeSet, Progress, Spec};
+use kadsim_systems::step::Rules;
 
-use kadsim::workload::Listed;
+use common::{Links, POLICIES, Setup, look_up, run_phase};
 
 const NODES: u32 = 1_000_000;
 
-/// From the sorted key column to tables that answer, on all threads.
-fn bootstrap(criterion: &mut Criterion) {
-    let mut keys: Vec<Key> = (0..u64::from(NODES))
-        .map(|id| Key::of_node(id, 1))
-        .collect();
-    keys.sort_unstable();
-    let mut group = criterion.benchmark_group("bootstrap 1M, k = 20");
-    group.sample_size(10).warm_up_time(Duration::from_millis(1));
-    for layout in LayoutKind::ALL {
-        for policy in [Policy::Closest, Policy::Random] {
-            let rule = Rule {
-                bucket_size: 20,
-                policy,
-                network_seed: 1,
-            };
-            group.bench_function(format!("{layout:?} {policy:?}"), |bencher| {
-                bencher.iter(|| {
-                    let index = RadixIndex::new(&keys);
-                    black_box(layout.build(&Population::new(&keys, &index), &rule));
-                });
+/// Operations of a phase.
+const OPERATIONS: u64 = 50_000;
+
+fn by_kind(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("operations, 1e6 nodes, 10 % errors");
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(2));
+    group.throughput(Throughput::Elements(OPERATIONS));
+    for policy in POLICIES {
+        let setup = Setup {
+            links: Links::Faulty,
+            ..Setup::new(NODES, LayoutKind::Packed, policy)
+        };
+        let mut network = setup.network();
+        group.bench_function(format!("lookup/{policy:?}"), |bencher| {
+            bencher.iter(|| look_up(&mut network, OPERATIONS));
+        });
+        network.activity().recall = true;
+        group.bench_function(format!("lookup with recall/{policy:?}"), |bencher| {
+            bencher.iter(|| look_up(&mut network, OPERATIONS));
+        });
+        network.activity().recall = false;
+        group.bench_function(format!("provide/{policy:?}"), |bencher| {
+            bencher.iter_custom(|phases| {
+                let mut spent = Duration::ZERO;
+                for _ in 0..phases {
+                    let begun = Instant::now();
+                    run_phase(&mut network, Kind::Provide, OPERATIONS, 0, |_| ());
+                    spent += begun.elapsed();
+                    network.clear_segments();
+                }
+                spent
             });
-        }
+        });
+        run_phase(&mut network, Kind::Provide, OPERATIONS, 0, |_| ());
+        group.bench_function(format!("retrieve/{policy:?}"), |bencher| {
+            bencher.iter(|| run_phase(&mut network, Kind::Retrieve, OPERATIONS, 0, |_| ()));
+        });
     }
 }
 
@@ -51,7 +70,7 @@ fn step_with_one_event(criterion: &mut Criterion) {
     let spec = Spec {
         nodes: NodeSet::Generated(NODES),
         layout: LayoutKind::Implicit,
-        rules: kadsim_systems::step::Rules {
+        rules: Rules {
             alpha: 1,
             ..Default::default()
         },
@@ -98,5 +117,5 @@ fn step_with_one_event(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, bootstrap, step_with_one_event);
+criterion_group!(benches, by_kind, step_with_one_event);
 criterion_main!(benches);

@@ -1,0 +1,221 @@
+//! What the benchmarks share: networks with their tables filled, operations to run in them, and a phase
+//! of them driven as a run drives it, with the ticks table only and nobody asking for recall.
+
+#![allow(dead_code, reason = "each benchmark uses a part")]
+
+pub mod gather;
+
+use kadsim_engine::key::{Key, mix};
+use kadsim_engine::layout::LayoutKind;
+use kadsim_engine::link::{Delay, Fault, UniformLink};
+use kadsim_engine::node::Row;
+use kadsim_engine::operation::{Planned, Source};
+use kadsim_engine::random::Probability;
+use kadsim_engine::record::{Kind, OperationRow};
+use kadsim_engine::routing::{Policy, Rule};
+use kadsim_systems::Network;
+use kadsim_systems::network::{NodeSet, Progress, Spec};
+use kadsim_systems::step::{Procedure, Rules};
+
+/// Both policies.
+pub const POLICIES: [Policy; 2] = [Policy::Closest, Policy::Random];
+
+/// Entries of a bucket.
+pub const K: u8 = 20;
+
+/// Seed of all that is drawn.
+const SEED: u64 = 42;
+
+/// Operations that become due in a millisecond of simulated time: a million in a minute.
+const DUE_PER_MS: u64 = 16;
+
+/// Whether contacts succeed, and what they cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Links {
+    /// Always, 50 ms.
+    Constant,
+    /// Nine times in ten; delays uniform, 50 to 75 ms, to 100 ms where they fail.
+    Faulty,
+}
+
+/// A network to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// Number of nodes.
+    pub nodes: u32,
+    /// How tables lie in memory.
+    pub layout: LayoutKind,
+    /// Which candidates a bucket keeps.
+    pub policy: Policy,
+    /// How contacts are scheduled.
+    pub procedure: Procedure,
+    /// Whether they succeed.
+    pub links: Links,
+    /// What each use of a node adds to the cost of using it, µs.
+    pub overhead_us: u64,
+}
+
+impl Setup {
+    /// An iterative lookup without errors and without overhead.
+    pub fn new(nodes: u32, layout: LayoutKind, policy: Policy) -> Self {
+        Self {
+            nodes,
+            layout,
+            policy,
+            procedure: Procedure::Iterative,
+            links: Links::Constant,
+            overhead_us: 0,
+        }
+    }
+
+    /// The rule of its tables.
+    pub fn rule(&self) -> Rule {
+        Rule {
+            bucket_size: K,
+            policy: self.policy,
+            network_seed: SEED,
+        }
+    }
+
+    /// The network, with empty tables.
+    pub fn spawn(&self) -> Network {
+        let uniform = |low_ms: u64, high_ms: u64| Delay::Uniform {
+            low: low_ms * 1000,
+            high: high_ms * 1000,
+        };
+        let link = match self.links {
+            Links::Constant => UniformLink {
+                delay: Delay::Constant(50_000),
+                ..UniformLink::default()
+            },
+            Links::Faulty => UniformLink {
+                delay: uniform(50, 75),
+                fast_error: Some(Fault {
+                    probability: Probability::new(0.10),
+                    delay: uniform(50, 100),
+                }),
+                ..UniformLink::default()
+            },
+        };
+        let mut network = Network::new(Spec {
+            nodes: NodeSet::Generated(self.nodes),
+            seed: SEED,
+            bucket_size: K,
+            policy: self.policy,
+            layout: self.layout,
+            rules: Rules {
+                procedure: self.procedure,
+                ..Rules::default()
+            },
+            link: Box::new(link),
+            overhead_us: self.overhead_us,
+            ..Spec::default()
+        })
+        .expect("the parameters go together");
+        network.activity().recall = false;
+        network
+    }
+
+    /// The network, with full tables.
+    pub fn network(&self) -> Network {
+        let mut network = self.spawn();
+        network.bootstrap();
+        network
+    }
+}
+
+/// The sorted key column of a network of so many nodes.
+pub fn keys(nodes: u32) -> Vec<Key> {
+    let mut keys: Vec<Key> = (0..u64::from(nodes))
+        .map(|id| Key::of_node(id, SEED))
+        .collect();
+    keys.sort_unstable();
+    keys
+}
+
+/// 10 000 as `1e4`.
+pub fn power_of_ten(nodes: u32) -> String {
+    format!("1e{}", nodes.ilog10())
+}
+
+/// Operations at random nodes for the keys of consecutive numbers.
+pub struct Operations {
+    nodes: u32,
+    number: u64,
+    key: u64,
+    left: u64,
+    start_us: u64,
+    made: u64,
+}
+
+impl Source for Operations {
+    #[inline]
+    fn peek(&self) -> Option<Planned> {
+        (self.left > 0).then(|| Planned {
+            number: self.number,
+            origin: Row((((mix(!self.number) >> 32) * u64::from(self.nodes)) >> 32) as u32),
+            key: Key(mix(self.key ^ (SEED << 32))),
+            due_us: self.start_us + self.made * 1000 / DUE_PER_MS,
+        })
+    }
+
+    #[inline]
+    fn advance(&mut self) {
+        self.number += 1;
+        self.key += 1;
+        self.made += 1;
+        self.left -= 1;
+    }
+}
+
+/// Runs a phase of operations for the keys of the numbers from `first_key` on and passes every row of the
+/// operations table on. Returns the contacts made.
+pub fn run_phase(
+    network: &mut Network,
+    kind: Kind,
+    operations: u64,
+    first_key: u64,
+    mut each: impl FnMut(&OperationRow),
+) -> u64 {
+    network.reset_overhead();
+    let source = Operations {
+        nodes: network.len() as u32,
+        number: network.next_operation(),
+        key: first_key,
+        left: operations,
+        start_us: network.now_us(),
+        made: 0,
+    };
+    network.begin_phase(0, kind, Box::new(source), None, None);
+    let mut contacts = 0;
+    let mut take = |network: &mut Network| {
+        let recorded = network.recorded();
+        contacts += recorded
+            .ticks
+            .iter()
+            .map(|tick| tick.connections)
+            .sum::<u64>();
+        recorded.operations.iter().for_each(&mut each);
+        recorded.clear();
+    };
+    while network.step() == Progress::Going {
+        take(network);
+    }
+    let _ = network.end_phase(operations);
+    take(network);
+    contacts
+}
+
+/// Runs a phase of lookups for keys that nobody has looked up before. Returns the contacts made.
+pub fn look_up(network: &mut Network, lookups: u64) -> u64 {
+    let first_key = network.next_operation();
+    run_phase(network, Kind::Lookup, lookups, first_key, |_| ())
+}
+
+/// A pool of so many threads.
+pub fn pool(threads: usize) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .expect("threads can be had")
+}

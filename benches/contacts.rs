@@ -1,0 +1,122 @@
+//! Contacts of lookups a second, on all threads unless said: by number of nodes, policy, layout and procedure;
+//! with errors, with overhead; on one thread and on two. The ticks table only, no recall.
+//!
+//! A measurement is a phase of lookups for keys that no phase before has looked up. Elements are contacts: as
+//! many as the phase before the first measurement made (lookups of different keys differ, so the next one's
+//! number is another by about 0.1 %).
+//!
+//! `cargo bench --bench contacts`, or a part of it: `cargo bench --bench contacts -- 1e6/packed`
+
+mod common;
+
+use std::time::Duration;
+
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use kadsim_engine::layout::LayoutKind;
+use kadsim_systems::step::Procedure;
+
+use common::{Links, POLICIES, Setup, look_up, pool, power_of_ten};
+
+const NODES: [u32; 3] = [10_000, 100_000, 1_000_000];
+
+/// Lookups of a phase.
+const LOOKUPS: u64 = 50_000;
+
+fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, WallTime> {
+    let mut group = criterion.benchmark_group(name);
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(1));
+    group.warm_up_time(Duration::from_millis(300));
+    group
+}
+
+/// Measures phases of lookups in this network.
+fn measure(group: &mut BenchmarkGroup<WallTime>, setup: Setup) {
+    let mut network = setup.network();
+    group.throughput(Throughput::Elements(look_up(&mut network, LOOKUPS)));
+    let Setup {
+        nodes,
+        layout,
+        policy,
+        ..
+    } = setup;
+    let (n, layout) = (power_of_ten(nodes), layout.as_str());
+    group.bench_function(format!("{n}/{layout}/{policy:?}"), |bencher| {
+        bencher.iter(|| look_up(&mut network, LOOKUPS));
+    });
+}
+
+fn by_procedure(criterion: &mut Criterion) {
+    for procedure in [Procedure::Iterative, Procedure::PyDht] {
+        let mut group = group(criterion, &format!("contacts, {procedure:?}"));
+        for nodes in NODES {
+            for layout in LayoutKind::ALL {
+                for policy in POLICIES {
+                    let setup = Setup {
+                        procedure,
+                        ..Setup::new(nodes, layout, policy)
+                    };
+                    measure(&mut group, setup);
+                }
+            }
+        }
+    }
+}
+
+fn with_errors(criterion: &mut Criterion) {
+    let mut group = group(criterion, "contacts, 10 % errors and uniform delays");
+    for layout in LayoutKind::ALL {
+        for policy in POLICIES {
+            let setup = Setup {
+                links: Links::Faulty,
+                ..Setup::new(1_000_000, layout, policy)
+            };
+            measure(&mut group, setup);
+        }
+    }
+}
+
+fn with_overhead(criterion: &mut Criterion) {
+    for procedure in [Procedure::Iterative, Procedure::PyDht] {
+        let mut group = group(criterion, &format!("contacts, overhead, {procedure:?}"));
+        for layout in LayoutKind::ALL {
+            for policy in POLICIES {
+                let setup = Setup {
+                    procedure,
+                    links: Links::Faulty,
+                    overhead_us: 125,
+                    ..Setup::new(1_000_000, layout, policy)
+                };
+                measure(&mut group, setup);
+            }
+        }
+    }
+}
+
+fn by_threads(criterion: &mut Criterion) {
+    let mut group = group(criterion, "contacts, threads");
+    for layout in LayoutKind::ALL {
+        for policy in POLICIES {
+            for threads in [1, 2] {
+                let setup = Setup::new(1_000_000, layout, policy);
+                let mut network = setup.network();
+                let pool = pool(threads);
+                let mut phase = || pool.install(|| look_up(&mut network, LOOKUPS));
+                group.throughput(Throughput::Elements(phase()));
+                let name = format!("1e6/{}/{policy:?}/{threads}", layout.as_str());
+                group.bench_function(name, |bencher| bencher.iter(&mut phase));
+            }
+        }
+    }
+}
+
+criterion_group!(
+    benches,
+    by_procedure,
+    with_errors,
+    with_overhead,
+    by_threads
+);
+criterion_main!(benches);

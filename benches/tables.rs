@@ -1,0 +1,258 @@
+//! Tables in and out: rows written a second, to a temporary folder, and rows of ids and traces read.
+//!
+//! `cargo bench --bench tables`
+
+mod common;
+
+use std::fmt::Write;
+use std::hint::black_box;
+use std::path::Path;
+use std::time::Duration;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use kadsim::import::{read_ids, read_trace};
+use kadsim::watch::Watch;
+use kadsim_engine::key::{Key, mix};
+use kadsim_engine::layout::LayoutKind;
+use kadsim_engine::node::Row;
+use kadsim_engine::record::{
+    ConnectionRow, ConnectionTable, Kind, NodeRow, NodeTable, OperationRow, OperationTable,
+    RecordError, RoutingRow, RoutingTable, RunInfo, TickRow, TickTable,
+};
+use kadsim_engine::routing::Policy;
+use kadsim_systems::network::Progress;
+
+use common::{Links, Setup, keys, run_phase};
+
+/// Rows of a table.
+const ROWS: usize = 1_000_000;
+
+/// Nodes of the network that the rows come from.
+const NODES: u32 = 100_000;
+
+fn info() -> RunInfo {
+    RunInfo {
+        experiment: "bench".to_owned(),
+        seed: 42,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn phases() -> [String; 1] {
+    ["lookups".to_owned()]
+}
+
+fn setup() -> Setup {
+    Setup {
+        links: Links::Faulty,
+        ..Setup::new(NODES, LayoutKind::Packed, Policy::Closest)
+    }
+}
+
+fn operations() -> Vec<OperationRow> {
+    let mut rows = Vec::with_capacity(ROWS);
+    let (mut network, lookups) = (setup().network(), ROWS as u64);
+    run_phase(&mut network, Kind::Lookup, lookups, 0, |&row| {
+        rows.push(row)
+    });
+    rows
+}
+
+fn connections() -> Vec<ConnectionRow> {
+    let mut network = setup().network();
+    network.activity().connections = true;
+    let mut rows: Vec<ConnectionRow> = Vec::with_capacity(ROWS);
+    let lookups = (0u64..).map(|number| kadsim_engine::operation::Planned {
+        number,
+        origin: Row((mix(number) % u64::from(NODES)) as u32),
+        key: Key(mix(!number)),
+        due_us: 60 * number,
+    });
+    let source = kadsim::workload::Listed::new(lookups.take(ROWS / 8).collect());
+    network.begin_phase(0, Kind::Lookup, Box::new(source), None, None);
+    while rows.len() < ROWS && network.step() == Progress::Going {
+        rows.append(&mut network.recorded().connections);
+        network.recorded().clear();
+    }
+    rows.truncate(ROWS);
+    rows
+}
+
+/// Entries of the tables of the first nodes.
+fn routing() -> Vec<RoutingRow> {
+    let mut rows = Vec::with_capacity(ROWS);
+    setup()
+        .network()
+        .view_tables(|population, columns, ids, tables| {
+            let keys = columns.keys;
+            for owner in (0..keys.len() as u32).map(Row) {
+                let (table, node) = (columns.tables[owner.index()], ids.id(owner, keys));
+                let mut entries = Vec::new();
+                tables.for_each_bucket(&population, owner, table, &mut entries, |bucket, peers| {
+                    rows.extend((0u8..).zip(peers).map(|(position, &peer)| RoutingRow {
+                        network: 0,
+                        node,
+                        bucket: bucket as u8,
+                        position,
+                        peer: ids.id(peer, keys),
+                    }));
+                });
+                if rows.len() >= ROWS {
+                    break;
+                }
+            }
+        });
+    rows.truncate(ROWS);
+    rows
+}
+
+fn nodes() -> Vec<NodeRow> {
+    let row = |(node, key): (i64, Key)| NodeRow {
+        network: 0,
+        phase: 0,
+        node,
+        key: key.0,
+        online: true,
+        table_entries: 330 + (key.0 % 16) as u32,
+        buckets: 17,
+        contacts: mix(key.0) % 40,
+        segments: mix(!key.0) % 4,
+        overhead_us: 0,
+    };
+    (0..).zip(keys(ROWS as u32)).map(row).collect()
+}
+
+fn ticks() -> Vec<TickRow> {
+    let row = |tick: u64| {
+        let [a, b] = [mix(tick) % 500, mix(!tick) % 50];
+        TickRow {
+            network: 0,
+            phase: 0,
+            tick,
+            time_us: 50_000 * tick,
+            online: u64::from(NODES),
+            active: 6000 + a,
+            started: 800 + b,
+            finished: 800 + a % 60,
+            connections: 10_000 + a,
+            ok: 9_000 + a - b,
+            fast_error: 1000 + b,
+            slow_error: 0,
+            not_found: 0,
+            stored: 0,
+            found: 0,
+            missed: 0,
+            duration_us: Some([400_000 + a, 500_000 + b, 600_000 + a + b]),
+        }
+    };
+    (0..ROWS as u64).map(row).collect()
+}
+
+/// Rows written a second, the file closed.
+fn write(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let path = folder.path();
+    let mut group = criterion.benchmark_group("tables written");
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(5));
+    group.throughput(Throughput::Elements(ROWS as u64));
+    let rows = operations();
+    group.bench_function("operations", |bencher| {
+        bencher.iter(|| write_operations(path, &rows, None));
+    });
+    let result: Vec<i64> = (0..20)
+        .map(|i| (mix(i) % u64::from(NODES)) as i64)
+        .collect();
+    group.bench_function("operations with results", |bencher| {
+        bencher.iter(|| write_operations(path, &rows, Some(&result)));
+    });
+    let rows = connections();
+    group.bench_function("connections", |bencher| {
+        bencher.iter(|| {
+            let path = path.join("connections.parquet");
+            let mut table = ConnectionTable::create(&path, &info(), &phases())?;
+            rows.iter().try_for_each(|row| table.push(row))?;
+            table.finish(true)
+        });
+    });
+    let rows = routing();
+    group.bench_function("routing", |bencher| {
+        bencher.iter(|| {
+            let mut table = RoutingTable::create(&path.join("routing.parquet"), &info())?;
+            rows.iter().try_for_each(|row| table.push(row))?;
+            table.finish(true)
+        });
+    });
+    let rows = nodes();
+    group.bench_function("nodes", |bencher| bencher.iter(|| write_nodes(path, &rows)));
+    let rows = ticks();
+    group.bench_function("ticks", |bencher| {
+        bencher.iter(|| {
+            let mut table = TickTable::create(&path.join("ticks.parquet"), &info(), &phases())?;
+            rows.iter().try_for_each(|row| table.push(row))?;
+            table.finish(true)
+        });
+    });
+}
+
+fn write_operations(
+    folder: &Path,
+    rows: &[OperationRow],
+    result: Option<&[i64]>,
+) -> Result<u64, RecordError> {
+    let path = folder.join("operations.parquet");
+    let mut table = OperationTable::create(&path, &info(), &phases())?;
+    rows.iter().try_for_each(|row| table.push(row, result))?;
+    table.finish(true)
+}
+
+fn write_nodes(folder: &Path, rows: &[NodeRow]) -> Result<u64, RecordError> {
+    let mut table = NodeTable::create(&folder.join("nodes.parquet"), &info(), &phases())?;
+    rows.iter().try_for_each(|row| table.push(row))?;
+    table.finish(true)
+}
+
+/// Rows read a second and checked, the file in the page cache.
+fn import(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    let rows = nodes();
+    let parquet = folder.path().join("nodes.parquet");
+    write_nodes(folder.path(), &rows).expect("the disk has room");
+    let csv = folder.path().join("nodes.csv");
+    let mut text = "node,key\n".to_owned();
+    for row in &rows {
+        let _ = writeln!(text, "{},{}", row.node, row.key);
+    }
+    std::fs::write(&csv, text).expect("the disk has room");
+    let trace = folder.path().join("trace.csv");
+    let mut text = "origin,key,start_ms\n".to_owned();
+    for row in &rows {
+        let start_us = mix(row.key) % 60_000_000;
+        let _ = writeln!(
+            text,
+            "{},{},{}",
+            row.node,
+            row.key,
+            start_us as f64 / 1000.0
+        );
+    }
+    std::fs::write(&trace, text).expect("the disk has room");
+
+    let mut group = criterion.benchmark_group("import");
+    group
+        .sample_size(10)
+        .measurement_time(Duration::from_secs(5));
+    group.throughput(Throughput::Elements(ROWS as u64));
+    for (name, path) in [("ids, Parquet", &parquet), ("ids, CSV", &csv)] {
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| black_box(read_ids(path, Watch::NOBODY)).map(|ids| ids.len()));
+        });
+    }
+    group.bench_function("trace, CSV", |bencher| {
+        bencher.iter(|| black_box(read_trace(&trace, |_| true, Watch::NOBODY)).map(|t| t.len()));
+    });
+}
+
+criterion_group!(benches, write, import);
+criterion_main!(benches);
