@@ -5,7 +5,7 @@
 //! many as the phase before the first measurement made (lookups of different keys differ, so the next one's
 //! number is another by about 0.1 %).
 //!
-//! `cargo bench --bench contacts`, or a part of it: `cargo bench --bench contacts -- 1e6/packed`
+//! `cargo bench --bench contacts`, or a part of it, by part of a name: `cargo bench --bench contacts -- 1e6/packed`
 
 mod common;
 
@@ -16,7 +16,7 @@ use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterio
 use kadsim_engine::layout::LayoutKind;
 use kadsim_systems::step::Procedure;
 
-use common::{Links, POLICIES, Setup, look_up, pool, power_of_ten};
+use common::{Links, POLICIES, Setup, is_wanted, look_up, pool, power_of_ten};
 
 const NODES: [u32; 3] = [10_000, 100_000, 1_000_000];
 
@@ -34,16 +34,19 @@ fn group<'a>(criterion: &'a mut Criterion, name: &str) -> BenchmarkGroup<'a, Wal
 
 /// Measures phases of lookups in this network.
 fn measure(group: &mut BenchmarkGroup<WallTime>, setup: Setup) {
-    let mut network = setup.network();
-    group.throughput(Throughput::Elements(look_up(&mut network, LOOKUPS)));
     let Setup {
         nodes,
         layout,
         policy,
         ..
     } = setup;
-    let (n, layout) = (power_of_ten(nodes), layout.as_str());
-    group.bench_function(format!("{n}/{layout}/{policy:?}"), |bencher| {
+    let name = format!("{}/{}/{policy:?}", power_of_ten(nodes), layout.as_str());
+    if !is_wanted(&name) {
+        return;
+    }
+    let mut network = setup.network();
+    group.throughput(Throughput::Elements(look_up(&mut network, LOOKUPS)));
+    group.bench_function(name, |bencher| {
         bencher.iter(|| look_up(&mut network, LOOKUPS));
     });
 }
@@ -100,12 +103,14 @@ fn by_threads(criterion: &mut Criterion) {
     for layout in LayoutKind::ALL {
         for policy in POLICIES {
             for threads in [1, 2] {
-                let setup = Setup::new(1_000_000, layout, policy);
-                let mut network = setup.network();
+                let name = format!("1e6/{}/{policy:?}/{threads}", layout.as_str());
+                if !is_wanted(&name) {
+                    continue;
+                }
+                let mut network = Setup::new(1_000_000, layout, policy).network();
                 let pool = pool(threads);
                 let mut phase = || pool.install(|| look_up(&mut network, LOOKUPS));
                 group.throughput(Throughput::Elements(phase()));
-                let name = format!("1e6/{}/{policy:?}/{threads}", layout.as_str());
                 group.bench_function(name, |bencher| bencher.iter(&mut phase));
             }
         }

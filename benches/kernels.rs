@@ -21,7 +21,7 @@ use kadsim_engine::shortlist::Shortlist;
 
 use common::{Setup, keys, pool};
 
-const NODES: u32 = 100_000;
+const NODES: u32 = 10_000;
 
 /// Lookups whose questions and answers are recorded.
 const LOOKUPS: u64 = 64;
@@ -143,7 +143,7 @@ fn closest(mut asked: Asked) -> Asked {
     asked
 }
 
-// 100 000 keys.
+// 10 000 keys.
 #[library_benchmark(setup = keys)]
 #[bench::nodes(NODES)]
 fn radix_index(keys: Vec<Key>) -> (Vec<Key>, RadixIndex) {

@@ -14,7 +14,7 @@
 mod common;
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use kadsim::dht::{Dht, Key, RoutingTable, Settings};
 use kadsim_engine::key::mix;
@@ -92,13 +92,11 @@ impl Options {
         Dht::init(self.settings(nodes)).expect("the settings are in range")
     }
 
-    /// Runs a task so often, with a different number each time; it returns how long took what it measures.
+    /// Runs a task so often, with a different number each time; it returns how long what it measures took, s.
     /// Prints what py-dht's `display_benchmark_metrics` does. Returns the median, s.
-    fn run(self, name: &str, task: impl Fn(u64) -> Duration) -> f64 {
+    fn run(self, name: &str, task: impl Fn(u64) -> f64) -> f64 {
         let begun = Instant::now();
-        let mut rounds: Vec<f64> = (0..self.iterations as u64)
-            .map(|round| task(round).as_secs_f64())
-            .collect();
+        let mut rounds: Vec<f64> = (0..self.iterations as u64).map(&task).collect();
         let (total, measured) = (begun.elapsed().as_secs_f64(), rounds.iter().sum::<f64>());
         rounds.sort_unstable_by(f64::total_cmp);
         println!("-- benchmark: {name} --");
@@ -127,19 +125,19 @@ fn draw(round: u64, part: u64, n: u32) -> i64 {
     (mix(mix(round) ^ part) % u64::from(n)) as i64
 }
 
-fn timed<T>(task: impl FnOnce() -> T) -> Duration {
+fn timed<T>(task: impl FnOnce() -> T) -> f64 {
     let begun = Instant::now();
     black_box(task());
-    begun.elapsed()
+    begun.elapsed().as_secs_f64()
 }
 
 /// The mean of many calls.
-fn timed_often<T>(mut task: impl FnMut() -> T) -> Duration {
+fn timed_often<T>(mut task: impl FnMut() -> T) -> f64 {
     timed(|| {
         for _ in 0..CALLS {
             black_box(task());
         }
-    }) / CALLS
+    }) / f64::from(CALLS)
 }
 
 /// `hashes.py`
@@ -208,7 +206,7 @@ fn network(options: Options) {
 }
 
 /// py-dht's `init_with_random_peers`: the nodes and their tables.
-fn fast(options: Options, nodes: u32, threads: usize) -> Duration {
+fn fast(options: Options, nodes: u32, threads: usize) -> f64 {
     pool(threads).install(|| timed(|| options.full(nodes)))
 }
 
@@ -217,7 +215,7 @@ fn published(options: Options) {
     let threads = options.threads;
     let median = |nodes, threads| {
         let mut seconds: Vec<f64> = (0..options.iterations)
-            .map(|_| fast(options, nodes, threads).as_secs_f64())
+            .map(|_| fast(options, nodes, threads))
             .collect();
         seconds.sort_unstable_by(f64::total_cmp);
         quantile(&seconds, 0.5)

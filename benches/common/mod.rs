@@ -133,6 +133,16 @@ pub fn keys(nodes: u32) -> Vec<Key> {
     keys
 }
 
+/// Whether a benchmark is asked for: all are, unless the command line has parts of names. Criterion knows too,
+/// but says so only once a network of gigabytes has been made.
+pub fn is_wanted(name: &str) -> bool {
+    let mut parts = std::env::args()
+        .skip(1)
+        .filter(|part| !part.starts_with("--"))
+        .peekable();
+    parts.peek().is_none() || parts.any(|part| name.contains(&part))
+}
+
 /// 10 000 as `1e4`.
 pub fn power_of_ten(nodes: u32) -> String {
     format!("1e{}", nodes.ilog10())
