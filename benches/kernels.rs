@@ -4,6 +4,8 @@
 //!
 //! Needs valgrind and `cargo install gungraun-runner --version 0.20.0`; then `cargo bench --bench kernels`
 
+#![allow(missing_docs, reason = "the macros make modules without documentation")]
+
 mod common;
 
 use std::hint::black_box;
