@@ -186,7 +186,8 @@ fn measure(setup: Setup) {
         median_s(|| drop(std::hint::black_box(RadixIndex::new(keys))))
     });
     let tables_s = median_s(|| network.bootstrap());
-    let table_bytes = network.bytes_used() as f64 / nodes;
+    let bytes = network.bytes_used();
+    let table_bytes = (bytes.tables + bytes.index) as f64 / nodes;
     let resident = (resident_bytes() - before) / nodes;
     let mut contacts = 0;
     let phase_s = median_s(|| contacts = look_up(&mut network, LOOKUPS));
