@@ -12,7 +12,7 @@ use kadsim_engine::routing::{Rule, Tables};
 /// Gives every node its table, on all threads: in the layout; if nodes were added since the network was made,
 /// in tables of their own, in which the newcomers are known to all.
 ///
-/// `cargo bench --bench engine` prints what it costs at a million nodes.
+/// `cargo bench --bench bootstrap` prints what it costs at a million nodes.
 pub fn bootstrap_all(
     In(layout): In<LayoutKind>,
     index: Res<RadixIndex>,

@@ -1,5 +1,5 @@
 //! Lets operations start: when they are due and, where at most so many may be in flight per origin, when
-//! one of their origin has ended.
+//! one of their origin has ended. Those that wait for a place are kept, 32 bytes each.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap, VecDeque};

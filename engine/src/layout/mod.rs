@@ -50,7 +50,7 @@
 //! kadsim layouts experiments/quickstart.toml --set network.nodes=1_000_000 --set network.bootstrap=random
 //! ```
 //!
-//! `cargo bench --bench engine` times the pieces.
+//! `cargo bench --bench bootstrap` and `--bench contacts` time the pieces.
 
 mod dense;
 mod implicit;
