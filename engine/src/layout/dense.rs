@@ -3,9 +3,8 @@
 //! Buckets from a depth on where a whole subtree has about k nodes share one variable span a node; the
 //! others are hardly ever anything but full. A lookup reads one count and the entries of one bucket.
 
-use super::{OWNERS_PER_CHUNK, Stored, deep_from, fill_chunks, with_huge_pages};
+use super::{OWNERS_PER_CHUNK, Slices, deep_from, fill_chunks, with_huge_pages};
 use crate::hardware::Touch;
-use crate::key::Key;
 use crate::node::Row;
 use crate::population::Population;
 use crate::routing::Rule;
@@ -57,8 +56,14 @@ impl Dense {
         });
         Self { deep, k, chunks }
     }
+}
 
-    /// The owner's entries of a bucket below `deep`, or of all others for `deep` itself.
+impl Slices for Dense {
+    #[inline]
+    fn deep(&self) -> u32 {
+        self.deep
+    }
+
     #[inline]
     fn entries(&self, owner: Row, bucket: u32) -> &[Row] {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
@@ -71,39 +76,15 @@ impl Dense {
         &chunk.deep_entries
             [chunk.deep_starts[place] as usize..chunk.deep_starts[place + 1] as usize]
     }
-}
-
-impl Stored for Dense {
-    #[inline]
-    fn deep(&self) -> u32 {
-        self.deep
-    }
 
     #[inline]
-    fn append(&self, owner: Row, bucket: u32, out: &mut Vec<Row>) {
-        out.extend_from_slice(self.entries(owner, bucket));
-    }
-
-    #[inline]
-    fn touch(&self, owner: Row, bucket: u32, keys: &[Key], stage: u32, touch: &mut Touch) {
-        match stage {
-            0 => {
-                let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
-                let place = owner.index() % OWNERS_PER_CHUNK;
-                if bucket < self.deep {
-                    touch.item(&chunk.counts, place * self.deep as usize + bucket as usize);
-                } else {
-                    touch.range(&chunk.deep_starts, place..place + 2);
-                }
-            }
-            1 => {
-                let entries = self.entries(owner, bucket);
-                touch.range(entries, 0..entries.len());
-            }
-            _ => {
-                let entries = self.entries(owner, bucket).iter();
-                entries.for_each(|row| touch.item(keys, row.index()));
-            }
+    fn touch_place(&self, owner: Row, bucket: u32, touch: &mut Touch) {
+        let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
+        let place = owner.index() % OWNERS_PER_CHUNK;
+        if bucket < self.deep {
+            touch.item(&chunk.counts, place * self.deep as usize + bucket as usize);
+        } else {
+            touch.range(&chunk.deep_starts, place..place + 2);
         }
     }
 

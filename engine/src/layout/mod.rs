@@ -6,7 +6,7 @@
 //!
 //! # Adding one
 //!
-//! 1. Write a file beside this one. A layout that stores entries implements the private trait `Stored`:
+//! 1. Write a file beside this one. A layout that stores entries implements the private trait `Stored`, or `Slices` if its entries lie one after the other:
 //!    append the entries of a bucket, in any order; the rest follows. `packed.rs` is the shortest example,
 //!    `spans.rs` one that computes what it does not store. Fill tables with `fill_chunks`, which works on all
 //!    threads and hands each a `Filler` that knows buckets shared with the owner before. A layout that
@@ -138,6 +138,50 @@ trait Stored: Send + Sync {
 
     /// Bytes on the heap.
     fn bytes_used(&self) -> usize;
+}
+
+/// What a layout that stores entries one after the other has to say; the rest of [`Stored`] follows from it.
+trait Slices: Send + Sync {
+    /// See [`Stored::deep`].
+    fn deep(&self) -> u32;
+
+    /// The owner's entries of a bucket below `deep`, or of all others for `deep` itself.
+    fn entries(&self, owner: Row, bucket: u32) -> &[Row];
+
+    /// What [`Slices::entries`] will read to find them.
+    fn touch_place(&self, owner: Row, bucket: u32, touch: &mut Touch);
+
+    /// Bytes on the heap.
+    fn bytes_used(&self) -> usize;
+}
+
+impl<T: Slices> Stored for T {
+    #[inline]
+    fn deep(&self) -> u32 {
+        Slices::deep(self)
+    }
+
+    #[inline]
+    fn append(&self, owner: Row, bucket: u32, out: &mut Vec<Row>) {
+        out.extend_from_slice(self.entries(owner, bucket));
+    }
+
+    #[inline]
+    fn touch(&self, owner: Row, bucket: u32, keys: &[Key], stage: u32, touch: &mut Touch) {
+        if stage == 0 {
+            return self.touch_place(owner, bucket, touch);
+        }
+        let entries = self.entries(owner, bucket);
+        if stage == 1 {
+            touch.range(entries, 0..entries.len());
+        } else {
+            entries.iter().for_each(|row| touch.item(keys, row.index()));
+        }
+    }
+
+    fn bytes_used(&self) -> usize {
+        Slices::bytes_used(self)
+    }
 }
 
 impl<T: Stored> Layout for T {

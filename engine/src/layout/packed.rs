@@ -4,9 +4,8 @@
 //! About 4 bytes an entry and a byte a bucket. A lookup reads the counts (one cache line), then the entries
 //! of one bucket.
 
-use super::{OWNERS_PER_CHUNK, Stored, deep_from, fill_chunks, with_huge_pages};
+use super::{OWNERS_PER_CHUNK, Slices, deep_from, fill_chunks, with_huge_pages};
 use crate::hardware::Touch;
-use crate::key::Key;
 use crate::node::Row;
 use crate::population::Population;
 use crate::routing::Rule;
@@ -53,8 +52,14 @@ impl Packed {
         });
         Self { deep, chunks }
     }
+}
 
-    /// The owner's entries of a bucket below `deep`, or of all others for `deep` itself.
+impl Slices for Packed {
+    #[inline]
+    fn deep(&self) -> u32 {
+        self.deep
+    }
+
     #[inline]
     fn entries(&self, owner: Row, bucket: u32) -> &[Row] {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
@@ -71,38 +76,14 @@ impl Packed {
             None => &chunk.entries[start..chunk.starts[place + 1] as usize],
         }
     }
-}
-
-impl Stored for Packed {
-    #[inline]
-    fn deep(&self) -> u32 {
-        self.deep
-    }
 
     #[inline]
-    fn append(&self, owner: Row, bucket: u32, out: &mut Vec<Row>) {
-        out.extend_from_slice(self.entries(owner, bucket));
-    }
-
-    #[inline]
-    fn touch(&self, owner: Row, bucket: u32, keys: &[Key], stage: u32, touch: &mut Touch) {
-        match stage {
-            0 => {
-                let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
-                let place = owner.index() % OWNERS_PER_CHUNK;
-                let first = place * self.deep as usize;
-                touch.range(&chunk.starts, place..place + 2);
-                touch.range(&chunk.counts, first..first + bucket as usize + 1);
-            }
-            1 => {
-                let entries = self.entries(owner, bucket);
-                touch.range(entries, 0..entries.len());
-            }
-            _ => {
-                let entries = self.entries(owner, bucket).iter();
-                entries.for_each(|row| touch.item(keys, row.index()));
-            }
-        }
+    fn touch_place(&self, owner: Row, bucket: u32, touch: &mut Touch) {
+        let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
+        let place = owner.index() % OWNERS_PER_CHUNK;
+        let first = place * self.deep as usize;
+        touch.range(&chunk.starts, place..place + 2);
+        touch.range(&chunk.counts, first..first + bucket as usize + 1);
     }
 
     fn bytes_used(&self) -> usize {
