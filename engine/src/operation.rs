@@ -156,13 +156,6 @@ impl Operation {
     pub fn completed(&self) -> u32 {
         self.succeeded + self.failed
     }
-
-    /// Bytes on the heap.
-    pub fn bytes_used(&self) -> usize {
-        self.shortlist.bytes_used()
-            + self.in_flight.capacity() * size_of::<Contact>()
-            + self.result.capacity() * 4
-    }
 }
 
 /// All operations in flight.

@@ -182,14 +182,6 @@ impl Shortlist {
             self.far_notes[place].1 = status;
         }
     }
-
-    /// Bytes on the heap.
-    pub fn bytes_used(&self) -> usize {
-        self.distances.capacity() * size_of::<Distance>()
-            + self.near.capacity() * size_of::<Known>()
-            + self.far.capacity() * size_of::<Row>()
-            + self.far_notes.capacity() * size_of::<(u16, Status)>()
-    }
 }
 
 /// Nodes of an answer that a lookup had not heard of, nearer than some of its sorted ones.
