@@ -3,7 +3,6 @@
 use crate::key::{Distance, Key};
 use crate::node::Row;
 use crate::population::Population;
-use crate::shortlist::Fresh;
 
 /// An answer, in no order. Its memory is reused from request to request.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +15,6 @@ pub struct Answer {
     pub read: u64,
     /// Room for choosing among more than fit.
     scratch: Vec<(Distance, Row)>,
-    /// Those of them that a lookup had not heard of.
-    pub(crate) fresh: Fresh,
 }
 
 impl Answer {

@@ -220,6 +220,24 @@ impl Tables {
         self.layout.as_ref().map_or(0, |layout| layout.bytes_used()) + overlay
     }
 
+    /// Where a node's table lies: what its component in `column` says, which is not read where every table is
+    /// laid out.
+    #[inline]
+    pub fn table(&self, population: &Population, column: &[Table], row: Row) -> Table {
+        if self.are_laid_out(population) {
+            Table::LAID_OUT
+        } else {
+            column[row.index()]
+        }
+    }
+
+    /// Whether no table lies anywhere but in the layout.
+    #[inline]
+    pub fn are_laid_out(&self, population: &Population) -> bool {
+        let all = population.sorted() == population.keys().len();
+        all && self.layout.is_some() && self.overlay.is_empty()
+    }
+
     /// The layout, if that is where `table` lies.
     #[inline]
     fn laid_out(&self, table: Table) -> Option<&dyn Layout> {

@@ -165,7 +165,9 @@ impl Chunk<'_> {
                 match lookup::poll(field, &mut self.slots[place], slot, self.out) {
                     Poll::Ask(question) => {
                         let asked = question.owner.row.index();
-                        self.out.touch.item(field.columns.tables, asked);
+                        if !field.tables.are_laid_out(&field.population) {
+                            self.out.touch.item(field.columns.tables, asked);
+                        }
                         if field.activity.kind == Kind::Retrieve {
                             self.out.touch.item(field.columns.stores, asked);
                         }

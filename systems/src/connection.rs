@@ -66,7 +66,8 @@ impl Field<'_> {
     /// Replaces `out` by a node's answer to a request for `key`.
     #[inline]
     pub fn answer(&self, owner: Owner, key: Key, out: &mut Answer) {
-        let table = self.columns.tables[owner.row.index()];
+        let column = self.columns.tables;
+        let table = self.tables.table(&self.population, column, owner.row);
         self.tables
             .closest(&self.population, owner, table, key, out);
     }

@@ -8,7 +8,7 @@
 use kadsim_engine::layout::Owner;
 use kadsim_engine::operation::{Contact, Operation, Stage};
 use kadsim_engine::record::{Kind, Outcome, Request};
-use kadsim_engine::shortlist::Status;
+use kadsim_engine::shortlist::{Known, Status};
 
 use crate::connection::{Field, Outbox, Send, Sent};
 use crate::step::{Procedure, Stop};
@@ -98,9 +98,12 @@ fn poll_by_clock(
 }
 
 impl Question {
-    /// The question that a contact has answered.
+    /// The question that a contact has answered; it counts as handled.
     #[inline]
-    pub fn of(operation: &Operation, contact: Contact) -> Self {
+    pub fn of(operation: &mut Operation, contact: Contact) -> Self {
+        operation.succeeded += 1;
+        let shortlist = &mut operation.shortlist;
+        shortlist.set_status(contact.row, Status::Answered);
         Self {
             owner: Owner {
                 row: contact.row,
@@ -127,14 +130,10 @@ pub fn answered(
     let origin = by_clock.then_some(operation.origin);
     let progress = operation
         .shortlist
-        .join(&mut out.answer, depth.saturating_add(1), origin);
+        .join(&out.answer, depth.saturating_add(1), origin);
     let Some(contact) = question.contact else {
         return ask_first(field, operation, slot, out);
     };
-    operation.succeeded += 1;
-    operation
-        .shortlist
-        .set_status(contact.distance, contact.row, Status::Answered);
     operation.idle_steps = if progress {
         0
     } else {
@@ -175,9 +174,7 @@ fn ask_first(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outb
 /// Counts a failed contact.
 pub fn fail(operation: &mut Operation, contact: &Contact) {
     operation.failed += 1;
-    operation
-        .shortlist
-        .set_status(contact.distance, contact.row, Status::Failed);
+    operation.shortlist.set_status(contact.row, Status::Failed);
 }
 
 /// A contact has been handled: stops, or sends what its slot is free for.
@@ -193,7 +190,7 @@ fn go_on(
     let is_stopped = is_found
         || match rules.stop {
             Stop::NoProgress => operation.idle_steps == rules.steps_to_stop,
-            Stop::ClosestAnswered => closest_have_answered(operation, rules.beta as usize),
+            Stop::ClosestAnswered => closest_have_answered(field, operation),
         };
     if !is_stopped {
         send_contacts(field, operation, slot, now_us, out);
@@ -204,11 +201,26 @@ fn go_on(
 }
 
 /// Whether the beta closest known nodes, failed ones and the origin left out, have all answered.
-fn closest_have_answered(operation: &Operation, beta: usize) -> bool {
-    let near = operation.shortlist.near().iter();
-    near.filter(|known| !matches!(known.status, Status::Failed | Status::Origin))
-        .take(beta)
-        .all(|known| known.status == Status::Answered)
+fn closest_have_answered(field: &Field, operation: &Operation) -> bool {
+    let counts = |known: &Known| !matches!(known.note.status(), Status::Failed | Status::Origin);
+    nearest(field, operation, counts).all(|known| known.note.status() == Status::Answered)
+}
+
+/// The beta nearest known nodes that `counts`, nearest first. They are all in the head, but where most of it
+/// does not count.
+fn nearest<'a>(
+    field: &Field<'a>,
+    operation: &'a Operation,
+    counts: impl Fn(&Known) -> bool + Copy + 'a,
+) -> impl Iterator<Item = Known> + 'a {
+    let (beta, shortlist) = (field.activity.rules.beta as usize, &operation.shortlist);
+    let head = shortlist.head().filter(counts).take(beta);
+    let missing = beta - head.clone().count();
+    let mut far = Vec::new();
+    if missing > 0 && !shortlist.is_all_sorted() {
+        far = shortlist.sorted_far(&field.population, operation.key);
+    }
+    head.chain(far.into_iter().filter(counts).take(missing))
 }
 
 /// Contacts the nearest candidates until alpha contacts are in flight.
@@ -242,22 +254,22 @@ pub fn contact_nearest(
     if operation.in_flight.len() >= rules.alpha as usize {
         return None;
     }
-    let (distance, known) = operation
+    let nearest = operation
         .shortlist
         .take_nearest(&field.population, operation.key)?;
     let sequence = operation.attempts;
     operation.attempts += 1;
-    let fate = field.contact(operation.number, sequence, known.row, out);
+    let fate = field.contact(operation.number, sequence, nearest.row, out);
     let overhead_us = match rules.procedure {
         Procedure::Iterative => (0, 0),
-        Procedure::PyDht => (operation.origin_overhead_us, field.charge(known.row)),
+        Procedure::PyDht => (operation.origin_overhead_us, field.charge(nearest.row)),
     };
     operation.in_flight.push(Contact {
         completes_us: Contact::completion_us(base_us, fate, overhead_us),
         sequence,
-        row: known.row,
-        distance,
-        depth: known.depth,
+        row: nearest.row,
+        distance: nearest.distance,
+        depth: nearest.note.depth(),
         fate,
     });
     let send = Send {
@@ -267,7 +279,7 @@ pub fn contact_nearest(
         sequence,
         from: operation.origin,
         what: Sent::Contact {
-            to: known.row,
+            to: nearest.row,
             request: Request::Lookup,
             fate,
             overhead_us,
@@ -296,13 +308,14 @@ pub fn end(field: &Field, operation: &mut Operation, slot: u32, now_us: u64, out
 /// The beta closest of the known nodes; under [`Stop::ClosestAnswered`] without those that failed.
 fn take_result(field: &Field, operation: &mut Operation) {
     let without_failed = field.activity.rules.stop == Stop::ClosestAnswered;
-    let known = operation.shortlist.near().iter();
-    let counted = known.filter(|known| !(without_failed && known.status == Status::Failed));
+    let counts = move |known: &Known| !(without_failed && known.note.status() == Status::Failed);
+    let mut result = std::mem::take(&mut operation.result);
     let mut depth = 0;
-    for known in counted.take(field.activity.rules.beta as usize) {
-        operation.result.push(known.row);
-        depth = depth.max(known.depth);
+    for known in nearest(field, operation, counts) {
+        result.push(known.row);
+        depth = depth.max(known.note.depth());
     }
+    operation.result = result;
     if operation.holder.is_none() {
         operation.depth = depth;
     }

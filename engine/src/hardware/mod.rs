@@ -6,7 +6,8 @@
     reason = "prefetch, target features and page advice have no safe form"
 )]
 
-pub(crate) mod sorted;
+pub(crate) mod lines;
+pub(crate) mod wide;
 
 use crate::node::Row;
 

@@ -1,0 +1,74 @@
+//! Arrays that begin at a cache line, so that a wide vector never lies across two: what has just been stored
+//! by one is then had back from the store buffer.
+
+use std::marker::PhantomData;
+use std::ops::{Deref, DerefMut};
+
+use super::LINE;
+use crate::key::Distance;
+use crate::node::Row;
+use crate::shortlist::Note;
+
+/// What may lie in [`Lines`]: its size divides a cache line, its alignment is at most that, and any bits are a value.
+///
+/// # Safety
+///
+/// Just that.
+pub(crate) unsafe trait Plain: Copy {}
+
+// SAFETY: transparent over u64.
+unsafe impl Plain for Distance {}
+// SAFETY: transparent over u32.
+unsafe impl Plain for Row {}
+// SAFETY: transparent over u32.
+unsafe impl Plain for Note {}
+
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line([u8; LINE]);
+
+/// A whole number of cache lines of items.
+#[derive(Clone, Debug)]
+pub(crate) struct Lines<T> {
+    lines: Vec<Line>,
+    items: PhantomData<T>,
+}
+
+impl<T> Default for Lines<T> {
+    fn default() -> Self {
+        Self {
+            lines: Vec::new(),
+            items: PhantomData,
+        }
+    }
+}
+
+impl<T: Plain> Lines<T> {
+    /// Becomes `len` times `item`; `len` items must be whole lines.
+    pub(crate) fn refill(&mut self, len: usize, item: T) {
+        let bytes = len * size_of::<T>();
+        assert!(bytes.is_multiple_of(LINE));
+        self.lines.resize(bytes / LINE, Line([0; LINE]));
+        self.fill(item);
+    }
+}
+
+impl<T: Plain> Deref for Lines<T> {
+    type Target = [T];
+
+    #[inline(always)]
+    fn deref(&self) -> &[T] {
+        let len = self.lines.len() * LINE / size_of::<T>();
+        // SAFETY: that many items lie in the lines, aligned, and whatever bits they are is a value.
+        unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), len) }
+    }
+}
+
+impl<T: Plain> DerefMut for Lines<T> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [T] {
+        let len = self.lines.len() * LINE / size_of::<T>();
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.lines.as_mut_ptr().cast(), len) }
+    }
+}
