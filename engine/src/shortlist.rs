@@ -90,6 +90,14 @@ impl Shortlist {
         self.far_notes.clear();
     }
 
+    /// Bytes on the heap; room that nothing is in counts.
+    pub fn bytes_used(&self) -> usize {
+        self.distances.capacity() * size_of::<Distance>()
+            + self.near.capacity() * size_of::<Known>()
+            + self.far.capacity() * size_of::<Row>()
+            + self.far_notes.capacity() * size_of::<(u16, Status)>()
+    }
+
     /// Number of known nodes.
     #[inline]
     pub fn len(&self) -> usize {
