@@ -19,7 +19,7 @@ use kadsim_systems::Network;
 use kadsim_systems::network::{NodeSet, Progress, Spec};
 use kadsim_systems::step::Rules;
 
-use common::{Links, POLICIES, Setup, look_up, run_phase};
+use common::{Links, POLICIES, Setup, is_wanted, look_up, run_phase};
 
 const NODES: u32 = 1_000_000;
 
@@ -117,5 +117,19 @@ fn step_with_one_event(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, by_kind, step_with_one_event);
+/// What a slot of an operation in flight takes, with the memory that 2 000 000 lookups have left it.
+fn state(_: &mut Criterion) {
+    for policy in POLICIES {
+        let name = format!("state of an operation/{policy:?}");
+        if !is_wanted(&name) {
+            continue;
+        }
+        let mut network = Setup::new(NODES, LayoutKind::Implicit, policy).network();
+        look_up(&mut network, 2_000_000);
+        let (bytes, slots) = network.operation_bytes();
+        println!("{name}: {} B, mean of {slots} slots", bytes / slots.max(1));
+    }
+}
+
+criterion_group!(benches, by_kind, step_with_one_event, state);
 criterion_main!(benches);

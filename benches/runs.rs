@@ -1,10 +1,17 @@
-//! Whole runs of the experiment files that come with kadsim: wall time and peak memory of the process.
+//! Whole runs of the experiment files that come with kadsim: wall time, peak memory of the process, and how
+//! much of its CPU time goes into recording: tables and summary.
 //!
 //! `cargo bench --bench runs`, or with the name of one: `cargo bench --bench runs -- million`
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
+
+use arrow::array::{Array, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 /// Name shown, experiment file, overrides.
 const RUNS: [(&str, &str, &[&str]); 5] = [
@@ -30,7 +37,10 @@ fn main() -> ExitCode {
         .filter(|argument| !argument.starts_with("--"))
         .collect();
     let out = std::env::temp_dir().join(format!("kadsim-bench-{}", std::process::id()));
-    println!("{:<32}{:>10}{:>14}", "run", "wall s", "peak MiB");
+    println!(
+        "{:<32}{:>10}{:>14}{:>14}",
+        "run", "wall s", "peak MiB", "recording %"
+    );
     let mut status = ExitCode::SUCCESS;
     for (name, file, overrides) in RUNS {
         if !wanted.is_empty() && !wanted.iter().any(|wanted| name.contains(wanted.as_str())) {
@@ -39,7 +49,12 @@ fn main() -> ExitCode {
         match measure(file, overrides, &out) {
             Ok((wall, peak_kib)) => {
                 let peak = peak_kib.map_or("-".to_owned(), |kib| (kib / 1024).to_string());
-                println!("{name:<32}{:>10.2}{peak:>14}", wall.as_secs_f64());
+                let recording = recording(&out.join(file).join("timings.parquet"))
+                    .map_or("-".to_owned(), |share| format!("{:.1}", 100.0 * share));
+                println!(
+                    "{name:<32}{:>10.2}{peak:>14}{recording:>14}",
+                    wall.as_secs_f64()
+                );
             }
             Err(error) => {
                 eprintln!("{name}: {error}");
@@ -84,6 +99,38 @@ fn measure(
         return Err(format!("kadsim run ended with {status}").into());
     }
     Ok((begun.elapsed(), peak_kib))
+}
+
+/// The share of a run's CPU time that went into recording, by its timings table.
+///
+/// The rows of what ran one after the other make up the whole; those of recording lie within them, but for
+/// that of the end.
+fn recording(timings: &Path) -> Result<f64, Box<dyn std::error::Error>> {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(timings)?)?.build()?;
+    let (mut recording, mut whole) = (0.0, 0.0);
+    for batch in reader {
+        let batch = batch?;
+        let text = |name: &str| {
+            let column = batch.column_by_name(name).ok_or("a column is missing")?;
+            Ok::<_, Box<dyn std::error::Error>>(cast(column, &DataType::Utf8)?)
+        };
+        let (phases, systems) = (text("phase")?, text("system")?);
+        let (phases, systems) = (phases.as_string::<i32>(), systems.as_string::<i32>());
+        let cpu_ms = batch
+            .column_by_name("cpu_ms")
+            .ok_or("a column is missing")?
+            .as_primitive::<Float64Type>();
+        for row in (0..batch.num_rows()).filter(|&row| cpu_ms.is_valid(row)) {
+            let is_recording = systems.value(row) == "recording";
+            if is_recording {
+                recording += cpu_ms.value(row);
+            }
+            if !is_recording || phases.value(row) == "end" {
+                whole += cpu_ms.value(row);
+            }
+        }
+    }
+    Ok(recording / whole)
 }
 
 /// The kernel's own high-water mark of a process's resident memory.

@@ -5,24 +5,32 @@
 mod common;
 
 use std::fmt::Write;
+use std::fs::File;
 use std::hint::black_box;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use arrow::array::RecordBatch;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kadsim::import::{read_ids, read_trace};
 use kadsim::watch::Watch;
 use kadsim_engine::key::{Key, mix};
 use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::node::Row;
+use kadsim_engine::record::writer::BATCH_ROWS;
 use kadsim_engine::record::{
     ConnectionRow, ConnectionTable, Kind, NodeRow, NodeTable, OperationRow, OperationTable,
     RecordError, RoutingRow, RoutingTable, RunInfo, TickRow, TickTable,
 };
 use kadsim_engine::routing::Policy;
 use kadsim_systems::network::Progress;
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::properties::WriterProperties;
 
-use common::{Links, Setup, keys, run_phase};
+use common::{Links, Setup, is_wanted, keys, run_phase};
 
 /// Rows of a table.
 const ROWS: usize = 1_000_000;
@@ -254,5 +262,51 @@ fn import(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, write, import);
+/// Seconds and bytes of the operations and nodes tables by how their columns are compressed.
+fn compression(_: &mut Criterion) {
+    if !is_wanted("compression") {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("there is a temporary folder");
+    write_operations(folder.path(), &operations(), None).expect("the disk has room");
+    write_nodes(folder.path(), &nodes()).expect("the disk has room");
+    let zstd = |level| Compression::ZSTD(ZstdLevel::try_new(level).expect("there is such a level"));
+    let codecs = [
+        ("none", Compression::UNCOMPRESSED),
+        ("snappy", Compression::SNAPPY),
+        ("zstd 1", zstd(1)),
+        ("zstd 2", zstd(2)),
+        ("zstd 3", zstd(3)),
+        ("zstd 6", zstd(6)),
+    ];
+    println!("compression, {ROWS} rows: seconds (best of 3), bytes a row");
+    for table in ["operations", "nodes"] {
+        let path = folder.path().join(format!("{table}.parquet"));
+        let file = File::open(path).expect("it has just been written");
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file)
+            .and_then(|reader| reader.with_batch_size(BATCH_ROWS).build())
+            .expect("it is a table");
+        let batches: Vec<RecordBatch> = reader.map(|batch| batch.expect("it is whole")).collect();
+        for (name, codec) in codecs {
+            let best = (0..3)
+                .map(|_| encode(&batches, codec).expect("memory has room"))
+                .min()
+                .expect("three times");
+            let (seconds, bytes) = (best.0.as_secs_f64(), best.1 as f64 / ROWS as f64);
+            println!("{table:<12}{name:<8}{seconds:>8.3} s{bytes:>8.1} B");
+        }
+    }
+}
+
+/// Time and bytes of a table in memory.
+fn encode(batches: &[RecordBatch], codec: Compression) -> Result<(Duration, usize), ParquetError> {
+    let properties = WriterProperties::builder().set_compression(codec).build();
+    let begun = Instant::now();
+    let mut writer = ArrowWriter::try_new(Vec::new(), batches[0].schema(), Some(properties))?;
+    batches.iter().try_for_each(|batch| writer.write(batch))?;
+    let bytes = writer.into_inner()?.len();
+    Ok((begun.elapsed(), bytes))
+}
+
+criterion_group!(benches, write, import, compression);
 criterion_main!(benches);

@@ -49,8 +49,9 @@ const STORE_BYTES: u64 = 64;
 const ID_BYTES: u64 = 80;
 /// Bytes of a row of a trace: as it was read, as it is planned, its key as a segment, a set of keys.
 const TRACE_BYTES: u64 = 96;
-/// Row groups of the tables being written and what the process takes anyhow.
-const RECORDING_BYTES: u64 = 256 << 20;
+/// Row groups of the tables being written, batches that wait for their encoders, and what the process takes
+/// anyhow.
+const RECORDING_BYTES: u64 = 288 << 20;
 
 /// The estimate for an experiment with these inputs.
 pub fn estimate(experiment: &Experiment, inputs: &Inputs) -> Estimate {

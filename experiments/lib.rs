@@ -9,6 +9,7 @@ pub mod inspect;
 pub mod layouts;
 mod output;
 pub mod run;
+mod spent;
 mod summary;
 pub mod watch;
 pub mod workload;

@@ -6,6 +6,7 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use kadsim_engine::record::{
@@ -15,6 +16,7 @@ use kadsim_engine::record::{
 use kadsim_systems::record::Recorded;
 
 use crate::file::{Experiment, Tables};
+use crate::spent::{Moment, Spent};
 
 /// Why a run cannot begin to write.
 #[derive(Debug, thiserror::Error)]
@@ -200,7 +202,14 @@ pub struct Writers {
     connections: Option<ConnectionTable>,
     routing: Option<RoutingTable>,
     timings: TimingTable,
+    /// How much of what encoding has taken has been told.
+    told: Duration,
 }
+
+/// In the timings table, all that records: ending steps, filling, encoding and closing tables, the summary.
+pub const RECORDING: &str = "recording";
+/// In the timings table, what comes after the last phase: closing the tables.
+const END: &str = "end";
 
 impl Writers {
     /// Opens the tables that the experiment asks for.
@@ -244,6 +253,7 @@ impl Writers {
                 .then(|| RoutingTable::create(&path("routing"), &info))
                 .transpose()?,
             timings: TimingTable::create(&path("timings"), &info)?,
+            told: Duration::ZERO,
         })
     }
 
@@ -300,6 +310,24 @@ impl Writers {
             .map_or(Ok(()), |table| table.push(row))
     }
 
+    /// CPU time that encoding has taken so far on threads of its own, where the system tells.
+    pub fn encoding(&self) -> Duration {
+        let spent = [
+            self.ticks.as_ref().map(TickTable::encoding),
+            self.operations.as_ref().map(OperationTable::encoding),
+            self.nodes.as_ref().map(NodeTable::encoding),
+            self.connections.as_ref().map(ConnectionTable::encoding),
+            self.routing.as_ref().map(RoutingTable::encoding),
+        ];
+        spent.into_iter().flatten().sum()
+    }
+
+    /// What of [`Writers::encoding`] has come since this was last asked.
+    pub fn take_encoding(&mut self) -> Duration {
+        let encoding = self.encoding();
+        encoding - std::mem::replace(&mut self.told, encoding)
+    }
+
     /// Writes how long a part of the run took.
     ///
     /// # Errors
@@ -314,8 +342,11 @@ impl Writers {
     /// # Errors
     ///
     /// The first one met.
-    pub fn finish(self, complete: bool) -> Result<Vec<(&'static str, u64)>, RecordError> {
-        let closed = [
+    pub fn finish(mut self, complete: bool) -> Result<Vec<(&'static str, u64)>, RecordError> {
+        let mut spent = Spent::default();
+        spent.cpu += self.take_encoding();
+        let closing = Moment::of_the_process();
+        let mut closed = vec![
             ("ticks", self.ticks.map(|table| table.finish(complete))),
             (
                 "operations",
@@ -327,8 +358,19 @@ impl Writers {
                 self.connections.map(|table| table.finish(complete)),
             ),
             ("routing", self.routing.map(|table| table.finish(complete))),
-            ("timings", Some(self.timings.finish(complete))),
         ];
+        spent += closing.spent();
+        let told = self.timings.push(&TimingRow {
+            network: 0,
+            phase: END.to_owned(),
+            system: RECORDING.to_owned(),
+            wall_us: spent.wall.as_micros() as u64,
+            cpu_us: Some(spent.cpu.as_micros() as u64),
+            resident_bytes: None,
+            calls: 1,
+        });
+        let timings = self.timings.finish(complete);
+        closed.push(("timings", Some(told.and(timings))));
         closed
             .into_iter()
             .filter_map(|(name, rows)| rows.map(|rows| rows.map(|rows| (name, rows))))

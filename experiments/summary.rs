@@ -38,7 +38,8 @@ pub const STATISTICS: [&str; 6] = ["count", "mean", "p50", "p90", "p99", "max"];
 
 /// Statistics of a phase, over all networks.
 struct PhaseSummary {
-    columns: BTreeMap<&'static str, Distribution>,
+    /// In the order of [`OPERATION_COLUMNS`].
+    columns: [Distribution; OPERATION_COLUMNS.len()],
     found: (u64, u64),
     nodes: BTreeMap<&'static str, Distribution>,
     deadline_us: Option<u64>,
@@ -84,7 +85,7 @@ impl Summary {
                 .collect()
         };
         let phases_of = |phase: &Phase| PhaseSummary {
-            columns: of(&OPERATION_COLUMNS),
+            columns: OPERATION_COLUMNS.map(|column| Distribution::new(scale(column))),
             found: (0, 0),
             nodes: of(&NODE_COLUMNS),
             deadline_us: phase.deadline_us,
@@ -122,26 +123,25 @@ impl Summary {
         let phase = &mut self.phases[row.phase as usize];
         let duration_us = row.end_us.map(|end_us| end_us - row.start_us);
         let number = |n: u32| Some(u64::from(n));
-        for (column, value) in [
-            ("duration_ms", duration_us),
-            ("attempts", number(row.attempts)),
-            ("completed", number(row.completed)),
-            ("succeeded", number(row.succeeded)),
-            ("failed", number(row.failed)),
-            ("abandoned", number(row.abandoned)),
-            ("depth", number(row.depth)),
-            ("known", number(row.known)),
-            (
-                "recall",
-                row.recall
-                    .map(|recall| (f64::from(recall) * perfect).round() as u64),
-            ),
-            ("stored", row.stored.map(u64::from)),
-            ("store_failed", row.store_failed.map(u64::from)),
-            ("lookup_ms", row.lookup_us),
-            ("store_ms", row.store_us),
-        ] {
-            if let (Some(value), Some(distribution)) = (value, phase.columns.get_mut(column)) {
+        let hits = |recall: f32| (f64::from(recall) * perfect).round() as u64;
+        // In the order of `OPERATION_COLUMNS`.
+        let values: [Option<u64>; OPERATION_COLUMNS.len()] = [
+            duration_us,
+            number(row.attempts),
+            number(row.completed),
+            number(row.succeeded),
+            number(row.failed),
+            number(row.abandoned),
+            number(row.depth),
+            number(row.known),
+            row.recall.map(hits),
+            row.stored.map(u64::from),
+            row.store_failed.map(u64::from),
+            row.lookup_us,
+            row.store_us,
+        ];
+        for (distribution, value) in phase.columns.iter_mut().zip(values) {
+            if let Some(value) = value {
                 distribution.record(value);
             }
         }
@@ -181,7 +181,7 @@ impl Summary {
     pub fn to_json(&self) -> Map<String, Value> {
         let mut json = Map::new();
         for (name, phase) in self.names.iter().zip(&self.phases) {
-            for (column, distribution) in &phase.columns {
+            for (column, distribution) in OPERATION_COLUMNS.iter().zip(&phase.columns) {
                 distribution.write(&format!("{name}.{column}"), &mut json);
             }
             let (found, retrieved) = phase.found;

@@ -152,6 +152,15 @@ impl Operation {
         };
     }
 
+    /// Bytes it takes, on the heap and in its slot; room that nothing is in counts.
+    pub fn bytes_used(&self) -> usize {
+        size_of::<Self>()
+            + self.shortlist.bytes_used()
+            + self.in_flight.capacity() * size_of::<Contact>()
+            + self.lanes_us.capacity() * size_of::<u64>()
+            + self.result.capacity() * size_of::<Row>()
+    }
+
     /// Contacts handled.
     pub fn completed(&self) -> u32 {
         self.succeeded + self.failed
@@ -213,6 +222,13 @@ impl Operations {
     /// The operation whose slot was freed last and has not been taken again.
     pub fn last_freed(&self) -> Option<&Operation> {
         self.slots.get(self.active)
+    }
+
+    /// Bytes that the slots take, those in flight and those that wait to be taken again, and how many there
+    /// are.
+    pub fn bytes_used(&self) -> (usize, usize) {
+        let bytes: usize = self.slots.iter().map(Operation::bytes_used).sum();
+        (bytes, self.slots.len())
     }
 
     /// Frees every slot.

@@ -14,7 +14,8 @@ use super::clock::{Clock, Lap};
 use super::workload::{Workload, kind};
 use crate::file::{Experiment, Phase};
 use crate::inputs::{self, Inputs};
-use crate::output::Writers;
+use crate::output::{RECORDING, Writers};
+use crate::spent::{Moment, Spent};
 use crate::summary::Summary;
 use crate::watch::Watch;
 use crate::workload::SegmentKeys;
@@ -29,8 +30,8 @@ pub(super) struct Simulation<'a> {
     /// The networks in which each phase was cut off.
     cut_off: Vec<Vec<u32>>,
     clock: Clock,
-    /// Entries and non-empty buckets of each node's table, which does not change during a run.
-    sizes: Vec<(u32, u8)>,
+    /// What recording has taken in this phase.
+    recording: Spent,
 }
 
 impl<'a> Simulation<'a> {
@@ -49,7 +50,7 @@ impl<'a> Simulation<'a> {
             summary: Summary::new(&experiment.phases, perfect),
             cut_off: vec![Vec::new(); experiment.phases.len()],
             clock: Clock::default(),
-            sizes: Vec::new(),
+            recording: Spent::default(),
         }
     }
 
@@ -98,12 +99,6 @@ impl<'a> Simulation<'a> {
         network.bootstrap();
         self.timing(number, "bootstrap", "tables", 1)?;
         self.watch.go_on()?;
-        self.sizes = network.view_tables(|population, columns, _, tables| {
-            let size = |(row, &table)| tables.size(&population, Row(row as u32), table);
-            columns.tables.par_iter().enumerate().map(size).collect()
-        });
-        self.timing(number, "bootstrap", "sizes", 1)?;
-        self.watch.go_on()?;
         Ok(network)
     }
 
@@ -145,6 +140,7 @@ impl<'a> Simulation<'a> {
         self.timings(number, phase, &network.take_timings())?;
         self.nodes(number, place as u32, network)?;
         self.timing(number, &phase.name, "nodes", 1)?;
+        self.recording(number, phase)?;
         if let Some(all) = all.filter(|_| cut.is_cut) {
             self.plan(place, all.source, network);
         }
@@ -162,6 +158,10 @@ impl<'a> Simulation<'a> {
     /// Hands what was recorded to the tables and the summary.
     fn take(&mut self, network: &mut Network, bar: &ProgressBar) -> anyhow::Result<()> {
         let recorded = network.recorded();
+        if recorded.is_empty() {
+            return Ok(());
+        }
+        let begun = Moment::of_this_thread();
         self.writers.step(recorded)?;
         recorded
             .operations
@@ -169,6 +169,7 @@ impl<'a> Simulation<'a> {
             .for_each(|row| self.summary.operation(row));
         bar.inc(recorded.operations.len() as u64);
         recorded.clear();
+        self.recording += begun.spent();
         Ok(())
     }
 
@@ -222,13 +223,16 @@ impl<'a> Simulation<'a> {
     fn nodes(&mut self, number: u32, phase: u32, network: &mut Network) -> anyhow::Result<()> {
         const CHUNK: usize = 1 << 16;
         let overhead_us = network.overhead_us();
-        let (writers, summary, sizes) = (&mut self.writers, &mut self.summary, &self.sizes);
+        let begun = Moment::of_the_process();
+        let encoded = self.writers.encoding();
+        let (writers, summary) = (&mut self.writers, &mut self.summary);
         let watch = self.watch;
-        network.view(|_, columns, ids| {
+        network.view_tables(|population, columns, ids, tables| {
             let row = |place: usize| {
                 let owner = Row(place as u32);
                 let activity = &columns.activity[place];
-                let (table_entries, buckets) = sizes[place];
+                let (table_entries, buckets) =
+                    tables.size(&population, owner, columns.tables[place]);
                 NodeRow {
                     network: number,
                     phase,
@@ -253,8 +257,29 @@ impl<'a> Simulation<'a> {
                 summary.nodes(phase as usize, &rows);
                 rows.iter().try_for_each(|row| writers.node(row))?;
             }
-            Ok(())
-        })
+            anyhow::Ok(())
+        })?;
+        let mut spent = begun.spent();
+        // That is counted on its own.
+        spent.cpu = spent.cpu.saturating_sub(self.writers.encoding() - encoded);
+        self.recording += spent;
+        Ok(())
+    }
+
+    /// Writes what recording has taken in a phase, the encoders' threads included.
+    fn recording(&mut self, network: u32, phase: &Phase) -> anyhow::Result<()> {
+        let Spent { wall, cpu } = std::mem::take(&mut self.recording);
+        let cpu = cpu + self.writers.take_encoding();
+        self.writers.timing(&TimingRow {
+            network,
+            phase: phase.name.clone(),
+            system: RECORDING.to_owned(),
+            wall_us: wall.as_micros() as u64,
+            cpu_us: Some(cpu.as_micros() as u64),
+            resident_bytes: None,
+            calls: 1,
+        })?;
+        Ok(())
     }
 
     /// Writes how long the stages of a phase's steps took.
@@ -270,6 +295,12 @@ impl<'a> Simulation<'a> {
                 calls: timings.steps,
             })?;
         }
+        // The last stage runs on one thread: its wall time is its CPU time.
+        let [.., record] = timings.stages;
+        self.recording += Spent {
+            wall: record,
+            cpu: record,
+        };
         self.timing(network, &phase.name, "phase", 1)
     }
 

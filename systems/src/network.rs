@@ -410,6 +410,11 @@ impl Network {
         }
     }
 
+    /// Bytes that slots of operations take, free ones as they were left, and the number of slots.
+    pub fn operation_bytes(&self) -> (usize, usize) {
+        self.world.resource::<Operations>().bytes_used()
+    }
+
     /// Starts a phase: operations of one kind from a source whose due times are not before now, at most
     /// `parallel` in flight per origin, cut off `max_us` after now.
     pub fn begin_phase(

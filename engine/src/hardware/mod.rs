@@ -3,9 +3,10 @@
 
 #![allow(
     unsafe_code,
-    reason = "prefetch, target features and page advice have no safe form"
+    reason = "prefetch, target features, page advice and CPU clocks have no safe form"
 )]
 
+pub mod clock;
 pub(crate) mod lines;
 pub(crate) mod wide;
 

@@ -3,11 +3,13 @@
 //! Rows come in order of network, time sent, operation, sequence.
 
 use std::path::Path;
+use std::time::Duration;
 
 use arrow::datatypes::{Int64Type, UInt32Type, UInt64Type};
 
+use super::batches::Batches;
 use super::column::{Label, Millis, Number, columns};
-use super::writer::{Batches, RecordError, RunInfo};
+use super::writer::{RecordError, RunInfo};
 use super::{Outcome, Request};
 
 columns! {
@@ -95,6 +97,11 @@ impl ConnectionTable {
         columns.remote_overhead_ms.push(row.remote_overhead_us);
         columns.total_delay_ms.push(row.total_delay_us);
         self.0.pushed()
+    }
+
+    /// CPU time that encoding its rows has taken so far, where the system tells.
+    pub fn encoding(&self) -> Duration {
+        self.0.encoding()
     }
 
     /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).

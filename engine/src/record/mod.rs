@@ -2,16 +2,18 @@
 //!
 //! 1. A table is a row struct of plain integers, a `XxxTable` with `create`, `push` and `finish`, and
 //!    one `Column` per column. Names, types, order and nulls are fixed: users rely on them.
-//! 2. Rows collect in [`BATCH_ROWS`](writer::BATCH_ROWS) long columns, go to the Parquet writer as one
-//!    batch, and to the file when a row group is full. So memory is bounded however long a run is:
-//!    about [`ROW_GROUP_BYTES`](writer::ROW_GROUP_BYTES) per table.
+//! 2. Rows collect in [`BATCH_ROWS`](writer::BATCH_ROWS) long columns. A full batch goes to the table's
+//!    own thread, which encodes it while the simulation goes on, and to the file when a row group is full.
+//!    A batch that finds [`QUEUE`](writer::QUEUE) others waiting waits itself. So memory is bounded however
+//!    long a run is: about [`ROW_GROUP_BYTES`](writer::ROW_GROUP_BYTES) and the batches per table.
 //! 3. Times come in as integer microseconds and are written as float milliseconds: `us / 1000`, the
 //!    double nearest to the exact value, so equal times are equal bits.
-//! 4. A full disk is an error of every later call, never a panic. The rows of complete row groups are
+//! 4. A full disk is an error of a call soon after it and of every later one, never a panic. The rows of complete row groups are
 //!    saved all the same when the table is finished; see [`writer::TableWriter::finish`].
 //!
 //! Each column's Arrow field carries `unit` and `description` as metadata.
 
+mod batches;
 mod column;
 pub mod connections;
 pub mod nodes;

@@ -3,11 +3,13 @@
 //! Rows come in order of network, phase, key.
 
 use std::path::Path;
+use std::time::Duration;
 
 use arrow::datatypes::{Int64Type, UInt8Type, UInt32Type, UInt64Type};
 
+use super::batches::Batches;
 use super::column::{Flag, Label, Millis, Number, columns};
-use super::writer::{Batches, RecordError, RunInfo};
+use super::writer::{RecordError, RunInfo};
 
 columns! {
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
@@ -80,6 +82,11 @@ impl NodeTable {
         columns.segments.push(row.segments);
         columns.overhead_ms.push(row.overhead_us);
         self.0.pushed()
+    }
+
+    /// CPU time that encoding its rows has taken so far, where the system tells.
+    pub fn encoding(&self) -> Duration {
+        self.0.encoding()
     }
 
     /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).

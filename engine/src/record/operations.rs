@@ -3,12 +3,14 @@
 //! Rows come in order of network, end, operation.
 
 use std::path::Path;
+use std::time::Duration;
 
 use arrow::datatypes::{Float32Type, Int64Type, UInt32Type, UInt64Type};
 
 use super::Kind;
+use super::batches::Batches;
 use super::column::{Flag, Ids, Label, Millis, Number, Optional, OptionalMillis, columns};
-use super::writer::{Batches, RecordError, RunInfo};
+use super::writer::{RecordError, RunInfo};
 
 /// Ids in the lists of a batch after which it is handed on even if it has few rows: 2 MiB.
 const BATCH_IDS: usize = 1 << 18;
@@ -147,6 +149,11 @@ impl OperationTable {
             return self.0.flush();
         }
         Ok(())
+    }
+
+    /// CPU time that encoding its rows has taken so far, where the system tells.
+    pub fn encoding(&self) -> Duration {
+        self.0.encoding()
     }
 
     /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).

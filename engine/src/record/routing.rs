@@ -3,11 +3,13 @@
 //! Rows come in order of network, owner's key, bucket, position.
 
 use std::path::Path;
+use std::time::Duration;
 
 use arrow::datatypes::{Int64Type, UInt8Type, UInt32Type};
 
+use super::batches::Batches;
 use super::column::{Number, columns};
-use super::writer::{Batches, RecordError, RunInfo};
+use super::writer::{RecordError, RunInfo};
 
 columns! {
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
@@ -56,6 +58,11 @@ impl RoutingTable {
         columns.position.push(row.position);
         columns.peer.push(row.peer);
         self.0.pushed()
+    }
+
+    /// CPU time that encoding its rows has taken so far, where the system tells.
+    pub fn encoding(&self) -> Duration {
+        self.0.encoding()
     }
 
     /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).

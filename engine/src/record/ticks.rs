@@ -3,11 +3,13 @@
 //! Rows come in order of network, phase, tick.
 
 use std::path::Path;
+use std::time::Duration;
 
 use arrow::datatypes::{UInt32Type, UInt64Type};
 
+use super::batches::Batches;
 use super::column::{Label, Millis, Number, OptionalMillis, columns};
-use super::writer::{Batches, RecordError, RunInfo};
+use super::writer::{RecordError, RunInfo};
 
 columns! {
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
@@ -113,6 +115,11 @@ impl TickTable {
         columns.duration_ms_p90.push(percentile(1));
         columns.duration_ms_p99.push(percentile(2));
         self.0.pushed()
+    }
+
+    /// CPU time that encoding its rows has taken so far, where the system tells.
+    pub fn encoding(&self) -> Duration {
+        self.0.encoding()
     }
 
     /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).

@@ -6,12 +6,13 @@ use std::path::Path;
 
 use arrow::datatypes::{UInt32Type, UInt64Type};
 
+use super::batches::Batches;
 use super::column::{Label, Millis, Number, Optional, OptionalMillis, columns};
-use super::writer::{Batches, RecordError, RunInfo};
+use super::writer::{RecordError, RunInfo};
 
 columns! {
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
-    phase: Label, "1", "Phase of the experiment, or bootstrap";
+    phase: Label, "1", "Phase of the experiment, or bootstrap, or end";
     system: Label, "1", "What ran";
     wall_ms: Millis, "ms", "Wall time";
     cpu_ms: OptionalMillis, "ms", "CPU time over all threads";
@@ -24,7 +25,7 @@ columns! {
 pub struct TimingRow {
     /// Network of the experiment, from 0.
     pub network: u32,
-    /// Name of the phase, or `bootstrap`.
+    /// Name of the phase, or `bootstrap`, or `end`.
     pub phase: String,
     /// Name of the system.
     pub system: String,

@@ -1,0 +1,261 @@
+//! Rows on their way to the file: batches are filled where rows come from and encoded on a thread of the
+//! table's own, so that the simulation goes on meanwhile.
+//!
+//! The thread is none of the pool that simulates: there, waiting for a file could keep a simulated network
+//! waiting, and the other way round. Its queue is short: who is faster than the file waits for it.
+
+use std::panic::resume_unwind;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SendError, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use arrow::array::ArrayRef;
+
+use super::column::Columns;
+use super::writer::{BATCH_ROWS, QUEUE, RecordError, RunInfo, TableWriter};
+use crate::hardware::clock::thread_cpu;
+
+/// A [`TableWriter`] with the batch that is being filled: what every table is made of.
+pub(super) struct Batches<C> {
+    pub(super) columns: C,
+    pending: usize,
+    encoder: Encoder,
+}
+
+impl<C: Columns> Batches<C> {
+    pub(super) fn create(path: &Path, info: &RunInfo, columns: C) -> Result<Self, RecordError> {
+        let writer = TableWriter::create(path, Arc::new(C::schema()), info)?;
+        Ok(Batches {
+            columns,
+            pending: 0,
+            encoder: Encoder::start(writer)?,
+        })
+    }
+
+    /// The columns to push one row to; [`pushed`](Self::pushed) must follow.
+    #[inline]
+    pub(super) fn row(&mut self) -> Result<&mut C, RecordError> {
+        self.encoder.ready()?;
+        Ok(&mut self.columns)
+    }
+
+    /// Counts a row, and hands the batch on when it is full.
+    #[inline]
+    pub(super) fn pushed(&mut self) -> Result<(), RecordError> {
+        self.pending += 1;
+        if self.pending >= BATCH_ROWS {
+            return self.flush();
+        }
+        Ok(())
+    }
+
+    /// Hands on what has collected.
+    pub(super) fn flush(&mut self) -> Result<(), RecordError> {
+        self.pending = 0;
+        match self.columns.take() {
+            Ok(columns) => self.encoder.hand_on(columns),
+            Err(source) => Err(self.encoder.stop()?.batch_error(source)),
+        }
+    }
+
+    /// CPU time that encoding has taken so far, where the system tells.
+    pub(super) fn encoding(&self) -> Duration {
+        Duration::from_nanos(self.encoder.spent_ns.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn finish(mut self, complete: bool) -> Result<u64, RecordError> {
+        let flushed = if self.pending > 0 && self.encoder.ready().is_ok() {
+            self.flush()
+        } else {
+            Ok(())
+        };
+        self.encoder.finish(flushed, complete)
+    }
+}
+
+/// The thread that encodes a table's batches; once it has ended, the table.
+struct Encoder {
+    running: Option<Running>,
+    table: Option<Box<TableWriter>>,
+    /// CPU time of the thread so far, ns.
+    spent_ns: Arc<AtomicU64>,
+}
+
+struct Running {
+    queue: SyncSender<Vec<ArrayRef>>,
+    thread: JoinHandle<Left>,
+}
+
+/// What a thread leaves: the table, and why it stopped, if not because the queue was closed.
+type Left = (Box<TableWriter>, Result<(), RecordError>);
+
+impl Encoder {
+    fn start(table: TableWriter) -> Result<Self, RecordError> {
+        let (queue, batches) = sync_channel(QUEUE);
+        let spent_ns = Arc::new(AtomicU64::new(0));
+        let (path, spent) = (table.path().to_owned(), Arc::clone(&spent_ns));
+        let thread = thread::Builder::new()
+            .name("encoder".to_owned())
+            .spawn(move || encode(Box::new(table), batches, &spent))
+            .map_err(|source| RecordError::Io { path, source })?;
+        Ok(Self {
+            running: Some(Running { queue, thread }),
+            table: None,
+            spent_ns,
+        })
+    }
+
+    /// Whether the next batch has a chance, as far as is known here.
+    #[inline]
+    fn ready(&self) -> Result<(), RecordError> {
+        self.table.as_ref().map_or(Ok(()), |table| table.ready())
+    }
+
+    /// Puts a batch in the queue. The error may be that of an earlier one.
+    fn hand_on(&mut self, columns: Vec<ArrayRef>) -> Result<(), RecordError> {
+        let columns = match &self.running {
+            Some(running) => match running.queue.send(columns) {
+                Ok(()) => return Ok(()),
+                Err(SendError(columns)) => columns,
+            },
+            None => columns,
+        };
+        self.stop()?.append(columns)
+    }
+
+    /// Waits until everything handed on is encoded; returns the table.
+    ///
+    /// # Errors
+    /// What stopped the thread, once; then the table says so itself.
+    fn stop(&mut self) -> Result<&mut TableWriter, RecordError> {
+        if let Some(Running { queue, thread }) = self.running.take() {
+            drop(queue);
+            let (table, result) = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+            self.table = Some(table);
+            result?;
+        }
+        match &mut self.table {
+            Some(table) => Ok(table),
+            None => unreachable!("the table is with its thread or here"),
+        }
+    }
+
+    /// Closes the table, with what is still in the queue, unless the last batch could not be `handed_on`.
+    fn finish(
+        mut self,
+        handed_on: Result<(), RecordError>,
+        complete: bool,
+    ) -> Result<u64, RecordError> {
+        let encoded = handed_on.and(self.stop().map(drop));
+        let Some(table) = self.table else {
+            unreachable!("the table is here once its thread has ended");
+        };
+        match encoded {
+            Ok(()) => table.finish(complete),
+            Err(error) => {
+                // What can be saved is; that rows are missing is what the caller has to know.
+                let _ = table.finish(false);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What the thread does: appends batches until there are no more, or one cannot be written.
+fn encode(
+    mut table: Box<TableWriter>,
+    batches: Receiver<Vec<ArrayRef>>,
+    spent_ns: &AtomicU64,
+) -> Left {
+    for columns in batches {
+        let appended = table.append(columns);
+        let spent = thread_cpu().unwrap_or_default();
+        spent_ns.store(spent.as_nanos() as u64, Ordering::Relaxed);
+        if appended.is_err() {
+            // The queue goes: whoever comes next finds nobody, and asks why.
+            return (table, appended);
+        }
+    }
+    (table, Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::super::tests::{Folder, read};
+    use super::super::writer::tests::{batch, cramped};
+    use super::*;
+
+    fn rows(path: &Path) -> usize {
+        read(path).iter().map(|batch| batch.num_rows()).sum()
+    }
+
+    #[test]
+    fn what_the_disk_says_to_a_batch_is_said_by_a_later_call_once_and_remembered() {
+        let folder = Folder::new();
+        for complete in [true, false] {
+            let path = folder.path("full.parquet");
+            let mut encoder = Encoder::start(cramped(&path, 20_000)).unwrap();
+            let first = (0..100).find_map(|salt| encoder.hand_on(batch(700, salt)).err());
+            let first = first.expect("a few batches wait, no more");
+            assert!(matches!(first, RecordError::Parquet { .. }), "{first}");
+            assert!(matches!(encoder.ready(), Err(RecordError::Failed { .. })));
+            let again = encoder.hand_on(batch(1, 0)).unwrap_err();
+            assert!(matches!(again, RecordError::Failed { .. }), "{again}");
+            let finished = encoder.finish(Ok(()), complete);
+            assert_eq!(finished.is_err(), complete, "{finished:?}");
+            assert!(rows(&path) >= 1000);
+        }
+    }
+
+    #[test]
+    fn an_error_that_nobody_has_met_yet_is_that_of_finish() {
+        let folder = Folder::new();
+        for complete in [true, false] {
+            let path = folder.path("late.parquet");
+            let mut encoder = Encoder::start(cramped(&path, 10_000)).unwrap();
+            // Two row groups, of which the disk takes one; both are in the queue before that is known.
+            encoder.hand_on(batch(2000, 0)).unwrap();
+            let error = encoder.finish(Ok(()), complete).unwrap_err();
+            assert!(matches!(error, RecordError::Parquet { .. }), "{error}");
+            assert_eq!(rows(&path), 1000);
+        }
+    }
+
+    #[test]
+    fn what_waits_in_the_queue_is_written_before_the_file_is_closed() {
+        let folder = Folder::new();
+        let path = folder.path("queue.parquet");
+        let mut encoder = Encoder::start(cramped(&path, 1 << 20)).unwrap();
+        for salt in 0..QUEUE as u64 + 1 {
+            encoder.hand_on(batch(1500, salt)).unwrap();
+        }
+        assert_eq!(
+            encoder.finish(Ok(()), true).unwrap(),
+            1500 * (QUEUE as u64 + 1)
+        );
+        assert_eq!(rows(&path), 1500 * (QUEUE + 1));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn encoding_takes_time_of_its_own() {
+        let folder = Folder::new();
+        let mut encoder = Encoder::start(cramped(&folder.path("time.parquet"), 1 << 26)).unwrap();
+        let begun = Instant::now();
+        for salt in 0..20 {
+            encoder.hand_on(batch(20_000, salt)).unwrap();
+        }
+        encoder.stop().unwrap();
+        let spent = Duration::from_nanos(encoder.spent_ns.load(Ordering::Relaxed));
+        assert!(
+            spent > Duration::ZERO && spent <= begun.elapsed(),
+            "{spent:?}"
+        );
+        assert_eq!(encoder.finish(Ok(()), true).unwrap(), 400_000);
+    }
+}
