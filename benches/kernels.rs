@@ -62,10 +62,10 @@ impl Asked {
             for _ in 0..QUESTIONS {
                 questions.push((owner, key));
                 ask(&*layout, &population, &rule, (owner, key), &mut answer);
-                shortlist.join(&mut answer, 1, Some(origin));
+                shortlist.join(&answer, 1, Some(origin));
                 let nearest = shortlist.take_nearest(&population, key);
-                let (_, known) = nearest.expect("hardly any node has been asked");
-                owner = population.owner(known.row);
+                let nearest = nearest.expect("hardly any node has been asked");
+                owner = population.owner(nearest.row);
             }
         }
         Self {
@@ -88,7 +88,6 @@ fn ask(
 ) {
     answer.clear();
     layout.closest(population, rule, owner, key, answer);
-    answer.measure(population, key);
 }
 
 /// Answers as lookups get them, lookup after lookup, [`QUESTIONS`] each.

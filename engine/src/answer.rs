@@ -1,5 +1,7 @@
 //! What a node answers to a request: the k entries of its table that are closest to a key.
 
+#[cfg(target_arch = "x86_64")]
+use crate::hardware::wide::Wide;
 use crate::key::{Distance, Key};
 use crate::node::Row;
 use crate::population::Population;
@@ -9,7 +11,7 @@ use crate::population::Population;
 pub struct Answer {
     /// The nodes named.
     pub rows: Vec<Row>,
-    /// Their distances from the key asked for.
+    /// Their distances from the key asked for, as far as they have been measured.
     pub distances: Vec<Distance>,
     /// Entries of tables read for all answers so far.
     pub read: u64,
@@ -25,31 +27,67 @@ impl Answer {
         self.distances.clear();
     }
 
-    /// Keeps, of the rows from `first` on, the `n` that are closest to `key`.
-    pub fn keep_nearest(&mut self, population: &Population, key: Key, first: usize, n: usize) {
+    /// Computes the distances that are missing.
+    #[inline]
+    pub fn measure(&mut self, population: &Population, key: Key) {
+        let missing = &self.rows[self.distances.len()..];
+        let distance = |&row: &Row| population.key(row).distance(key);
+        self.distances.extend(missing.iter().map(distance));
+    }
+
+    /// Appends rows `first + i` for each bit `i` of the mask. All that are there must have been measured.
+    #[inline]
+    pub fn push_span(&mut self, population: &Population, key: Key, first: Row, mask: u64) {
+        debug_assert_eq!(self.rows.len(), self.distances.len());
+        let keys = &population.keys()[first.index()..];
+        #[cfg(target_arch = "x86_64")]
+        if let Some(wide) = Wide::new() {
+            let out = (&mut self.rows, &mut self.distances);
+            return wide.push_span(keys, key, first, mask, out);
+        }
+        let mut left = mask;
+        while left != 0 {
+            let place = left.trailing_zeros();
+            left &= left - 1;
+            self.rows.push(Row(first.0 + place));
+            self.distances.push(keys[place as usize].distance(key));
+        }
+    }
+
+    /// Keeps, of the nodes from `first` on, all measured, the `n` that are closest.
+    #[inline]
+    pub fn keep_nearest(&mut self, first: usize, n: usize) {
         if self.rows.len() - first <= n {
             return;
         }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(wide) = Wide::new()
+            && self.rows.len() - first <= 64
+        {
+            let which = wide.nearest(&self.distances[first..], n);
+            let kept = wide.compress(&mut self.rows[first..], &mut self.distances[first..], which);
+            self.rows.truncate(first + kept);
+            self.distances.truncate(first + kept);
+            return;
+        }
+        self.select(first, n);
+    }
+
+    /// [`Answer::keep_nearest`] of any number and without wide vectors.
+    fn select(&mut self, first: usize, n: usize) {
         self.scratch.clear();
-        let distance = |&row: &Row| (population.key(row).distance(key), row);
-        self.scratch.extend(self.rows[first..].iter().map(distance));
+        let nodes = self.distances[first..].iter().zip(&self.rows[first..]);
+        self.scratch
+            .extend(nodes.map(|(&distance, &row)| (distance, row)));
         if n > 0 {
             self.scratch.select_nth_unstable(n - 1);
         }
         self.rows.truncate(first);
-        self.rows
-            .extend(self.scratch[..n].iter().map(|&(_, row)| row));
-    }
-
-    /// Computes the distances of all rows.
-    #[inline]
-    pub fn measure(&mut self, population: &Population, key: Key) {
-        self.distances.clear();
-        self.distances.extend(
-            self.rows
-                .iter()
-                .map(|&row| population.key(row).distance(key)),
-        );
+        self.distances.truncate(first);
+        for &(distance, row) in &self.scratch[..n] {
+            self.rows.push(row);
+            self.distances.push(distance);
+        }
     }
 
     /// The nodes by distance, nearest first.
@@ -62,5 +100,49 @@ impl Answer {
             .collect();
         nodes.sort_unstable();
         nodes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::population::RadixIndex;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// By the widest vectors there are and without: the same nodes.
+        #[test]
+        fn the_nearest_of_an_answer_are_kept(
+            keys in proptest::collection::btree_set(any::<u64>().prop_map(|key| key >> (key & 31)), 1..150),
+            mask: u64, key: u64, start: usize, first: usize, n in 0usize..70,
+        ) {
+            let keys: Vec<Key> = keys.into_iter().map(Key).collect();
+            let index = RadixIndex::new(&keys);
+            let (population, key) = (Population::new(&keys, &index), Key(key));
+            let start = start % keys.len();
+            let mask = mask & u64::MAX.checked_shr(64u32.saturating_sub((keys.len() - start) as u32)).unwrap_or(0);
+            let mut answer = Answer::default();
+            answer.rows.push(Row(0));
+            answer.measure(&population, key);
+            answer.push_span(&population, key, Row(start as u32), mask);
+            let rows = (0..64).filter(|i| mask >> i & 1 == 1).map(|i| Row(start as u32 + i));
+            let rows: Vec<Row> = std::iter::once(Row(0)).chain(rows).collect();
+            let distances: Vec<Distance> = rows.iter().map(|&row| population.key(row).distance(key)).collect();
+            prop_assert_eq!(&answer.rows, &rows);
+            prop_assert_eq!(&answer.distances, &distances);
+            let mut expected: Vec<_> = distances.into_iter().zip(rows).skip(first % answer.rows.len()).collect();
+            expected.sort_unstable();
+            expected.truncate(n);
+            let (first, mut plain) = (first % answer.rows.len(), answer.clone());
+            answer.keep_nearest(first, n);
+            if plain.rows.len() - first > n {
+                plain.select(first, n);
+            }
+            for mut answer in [answer, plain] {
+                answer.rows.drain(..first);
+                answer.distances.drain(..first);
+                prop_assert_eq!(answer.sorted(), expected.clone());
+            }
+        }
     }
 }

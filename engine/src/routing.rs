@@ -259,9 +259,9 @@ impl Tables {
             layout.closest(population, &self.rule, owner, key, out);
         } else if let Some(slot) = table.overlay_slot() {
             out.rows.extend_from_slice(&self.overlay[slot]);
-            out.keep_nearest(population, key, 0, self.rule.k());
+            out.measure(population, key);
+            out.keep_nearest(0, self.rule.k());
         }
-        out.measure(population, key);
     }
 
     /// What [`Tables::closest`] will read; see [`Layout::touch`].

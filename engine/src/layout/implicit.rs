@@ -40,6 +40,7 @@ impl Layout for Implicit {
             rule.fill(population, owner.key, first, &mut out.rows);
             out.read += out.rows.len() as u64;
             if out.rows.len() == rule.k() {
+                out.measure(population, key);
                 return;
             }
             out.clear();
@@ -48,15 +49,16 @@ impl Layout for Implicit {
         while population.subtree(owner.key, deep).len() > rule.k() + 1 {
             deep += 1;
         }
-        let append = |bucket, rows: &mut Vec<Row>| {
+        let append = |bucket, out: &mut Answer| {
             if bucket == deep {
                 let rest = population.subtree(owner.key, deep);
-                rows.extend(rest.iter().filter(|&row| row != owner.row));
+                out.rows.extend(rest.iter().filter(|&row| row != owner.row));
             } else {
-                rule.fill(population, owner.key, bucket, rows);
+                rule.fill(population, owner.key, bucket, &mut out.rows);
             }
+            out.measure(population, key);
         };
-        closest_by_bucket(population, (owner.key, key), (deep, rule.k()), out, append);
+        closest_by_bucket((owner.key, key), (deep, rule.k()), out, append);
     }
 
     #[inline]

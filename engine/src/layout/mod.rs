@@ -94,7 +94,7 @@ pub trait Layout: Send + Sync {
         out: &mut Vec<Row>,
     );
 
-    /// Puts the rows of the k entries of the owner's table closest to `key` into the empty `out`.
+    /// Puts the k entries of the owner's table closest to `key` into the empty `out`, with their distances.
     fn closest(
         &self,
         population: &Population,
@@ -131,6 +131,19 @@ trait Stored: Send + Sync {
 
     /// Appends the owner's entries of a bucket below `deep`, or of all others for `deep` itself.
     fn append(&self, owner: Row, bucket: u32, out: &mut Vec<Row>);
+
+    /// The same for an answer to a request for `key`; all that is in it has been measured.
+    #[inline]
+    fn answer(
+        &self,
+        population: &Population,
+        key: Key,
+        (owner, bucket): (Row, u32),
+        out: &mut Answer,
+    ) {
+        self.append(owner, bucket, &mut out.rows);
+        out.measure(population, key);
+    }
 
     /// What [`Stored::append`] will read: where the entries lie (stage 0), the entries (stage 1), and, with
     /// those at hand, the keys of the entries (stage 2).
@@ -211,14 +224,9 @@ impl<T: Stored> Layout for T {
         key: Key,
         out: &mut Answer,
     ) {
-        let append = |bucket, rows: &mut Vec<Row>| self.append(owner.row, bucket, rows);
-        closest_by_bucket(
-            population,
-            (owner.key, key),
-            (self.deep(), rule.k()),
-            out,
-            append,
-        );
+        let answer =
+            |bucket, out: &mut Answer| self.answer(population, key, (owner.row, bucket), out);
+        closest_by_bucket((owner.key, key), (self.deep(), rule.k()), out, answer);
     }
 
     #[inline]
@@ -299,25 +307,24 @@ fn deep_from(nodes: usize, rule: &Rule) -> u32 {
         .map_or(0, |bits| bits + 1)
 }
 
-/// Puts the k entries closest to `key` into `out`, given the entries of buckets below `deep` one by one and
-/// of all others together (as bucket `deep`).
+/// Puts the k entries closest to `key` into `out`, given what appends, measured, the entries of buckets below
+/// `deep` one by one and of all others together (as bucket `deep`).
 ///
 /// Buckets are visited in the order of distance. With d = owner XOR key, an entry of bucket j has distance
 /// d with bit j flipped and lower bits free: if d has the bit, the bucket is closer than everything
 /// deeper; if not, farther.
 #[inline]
 fn closest_by_bucket(
-    population: &Population,
     (owner, key): (Key, Key),
     (deep, k): (u32, usize),
     out: &mut Answer,
-    mut append: impl FnMut(u32, &mut Vec<Row>),
+    mut append: impl FnMut(u32, &mut Answer),
 ) {
     let mut visit = |bucket: u32| {
         let before = out.rows.len();
-        append(bucket, &mut out.rows);
+        append(bucket, out);
         out.read += (out.rows.len() - before) as u64;
-        out.keep_nearest(population, key, before, k - before);
+        out.keep_nearest(before, k - before);
         out.rows.len() == k
     };
     let distance = owner.distance(key).0;

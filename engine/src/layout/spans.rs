@@ -6,6 +6,7 @@
 //! million nodes, k = 20, `closest`: a seventh of `packed`. A lookup reads one cache line, then the keys.
 
 use super::{OWNERS_PER_CHUNK, Stored, deep_from, fill_chunks, with_huge_pages};
+use crate::answer::Answer;
 use crate::hardware::Touch;
 use crate::key::Key;
 use crate::node::Row;
@@ -133,6 +134,23 @@ impl Stored for Spans {
             mask &= mask - 1;
             row
         }));
+    }
+
+    #[inline]
+    fn answer(
+        &self,
+        population: &Population,
+        key: Key,
+        (owner, bucket): (Row, u32),
+        out: &mut Answer,
+    ) {
+        let span = self.chunk(owner).spans[self.place(owner, bucket)];
+        if span.mask() == 0 {
+            self.append(owner, bucket, &mut out.rows);
+            out.measure(population, key);
+        } else {
+            out.push_span(population, key, Row(span.first), span.mask());
+        }
     }
 
     #[inline]

@@ -76,7 +76,6 @@ proptest! {
                         layout.touch(&population, &rule, population.owner(owner), key, stage, &mut touch);
                     }
                     layout.closest(&population, &rule, population.owner(owner), key, &mut closest);
-                    closest.measure(&population, key);
                     prop_assert_eq!(closest.sorted(), entries, "{:?}", kind);
                 }
             }
@@ -174,7 +173,6 @@ fn many_chunks(rule: &Rule, shift: u32) {
     let closest_of = |layout: &dyn Layout, owner, key| {
         let mut closest = Answer::default();
         layout.closest(&population, rule, owner, key, &mut closest);
-        closest.measure(&population, key);
         closest.sorted()
     };
     for owner in near_edges.chain((0..keys.len()).step_by(193)) {
