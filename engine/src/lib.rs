@@ -16,3 +16,4 @@ pub mod record;
 pub mod routing;
 pub mod segments;
 pub mod shortlist;
+pub mod sizes;

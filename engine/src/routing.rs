@@ -13,6 +13,7 @@ use crate::layout::{Layout, Owner};
 use crate::node::{Row, Table};
 use crate::population::Population;
 use crate::random::{Purpose, Stream};
+use crate::sizes::Sizes;
 
 /// Which of its candidates a full bucket holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -300,33 +301,20 @@ impl Tables {
         }
     }
 
-    /// Number of entries of the owner's table, and of its non-empty buckets.
+    /// Number of entries of the owner's table, and of its non-empty buckets. For many nodes, see
+    /// [`Tables::sizes`].
     pub fn size(&self, population: &Population, owner: Row, table: Table) -> (u32, u8) {
-        let key = population.key(owner);
-        let (mut entries, mut buckets) = (0, 0);
-        if let Some(slot) = table.overlay_slot() {
-            let mut shared: Vec<u32> = self.overlay[slot]
-                .iter()
-                .map(|&row| population.key(row).shared_bits(key))
-                .collect();
-            entries = shared.len();
-            shared.sort_unstable();
-            shared.dedup();
-            buckets = shared.len() as u8;
-        } else if table == Table::LAID_OUT {
-            let mut rest = population.sorted();
-            for bucket in 0..Key::BITS {
-                if rest <= 1 {
-                    break;
-                }
-                let deeper = population.subtree(key, bucket + 1).len();
-                let candidates = rest - deeper;
-                entries += candidates.min(self.rule.k());
-                buckets += u8::from(candidates > 0);
-                rest = deeper;
-            }
-        }
-        (entries as u32, buckets)
+        self.sizes(population).of(owner, table)
+    }
+
+    /// Sizes of the tables of one node after the other.
+    pub fn sizes<'a>(&'a self, population: &'a Population<'a>) -> Sizes<'a> {
+        Sizes::new(self, population)
+    }
+
+    /// The entries in front of the layout, if that is where `table` lies.
+    pub(crate) fn overlaid(&self, table: Table) -> Option<&[Row]> {
+        table.overlay_slot().map(|slot| &self.overlay[slot][..])
     }
 
     /// Calls `visit` with each non-empty bucket of the owner's table and its entries, nearest to the

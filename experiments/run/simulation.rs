@@ -5,6 +5,7 @@ use kadsim_engine::node::Row;
 use kadsim_engine::operation::Source;
 use kadsim_engine::random::network_seed;
 use kadsim_engine::record::{Kind, NodeRow, RoutingRow, TimingRow};
+use kadsim_engine::sizes::Sizes;
 use kadsim_systems::Network;
 use kadsim_systems::network::Progress;
 use kadsim_systems::step::Timings;
@@ -228,11 +229,10 @@ impl<'a> Simulation<'a> {
         let (writers, summary) = (&mut self.writers, &mut self.summary);
         let watch = self.watch;
         network.view_tables(|population, columns, ids, tables| {
-            let row = |place: usize| {
+            let row = |sizes: &mut Sizes, place: usize| {
                 let owner = Row(place as u32);
                 let activity = &columns.activity[place];
-                let (table_entries, buckets) =
-                    tables.size(&population, owner, columns.tables[place]);
+                let (table_entries, buckets) = sizes.of(owner, columns.tables[place]);
                 NodeRow {
                     network: number,
                     phase,
@@ -252,7 +252,7 @@ impl<'a> Simulation<'a> {
                 watch.go_on()?;
                 (start..nodes.min(start + CHUNK))
                     .into_par_iter()
-                    .map(row)
+                    .map_init(|| tables.sizes(&population), row)
                     .collect_into_vec(&mut rows);
                 summary.nodes(phase as usize, &rows);
                 rows.iter().try_for_each(|row| writers.node(row))?;

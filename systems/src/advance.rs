@@ -127,6 +127,17 @@ pub fn advance_operations(
     }
 }
 
+/// Operations of a chunk that take turns, by place; empty, but with their memory, from one chunk to the next.
+#[derive(Default)]
+pub struct Lanes {
+    /// Those whose turn comes.
+    turns: Vec<usize>,
+    /// What they ask in this round.
+    questions: Vec<(usize, Question)>,
+    /// Operations that are done for this window, and when each has its next event, µs.
+    polled: Vec<(usize, u64)>,
+}
+
 /// Operations that are advanced as one piece of work.
 struct Chunk<'a> {
     /// Number of the first slot.
@@ -142,9 +153,11 @@ impl Chunk<'_> {
         let until_us = field.window.until_us;
         let mut waiting =
             (0..self.slots.len()).filter(|&place| self.next_events_us[place] < until_us);
-        let mut turns: Vec<usize> = Vec::with_capacity(lanes);
-        let mut questions: Vec<(usize, Question)> = Vec::with_capacity(lanes);
-        let mut polled: Vec<(usize, u64)> = Vec::new();
+        let Lanes {
+            mut turns,
+            mut questions,
+            mut polled,
+        } = std::mem::take(&mut self.out.lanes);
         loop {
             while turns.len() < lanes
                 && let Some(place) = waiting.next()
@@ -197,9 +210,15 @@ impl Chunk<'_> {
             }
         }
         drop(waiting);
-        for (place, next_us) in polled {
+        for (place, next_us) in polled.drain(..) {
             self.next_events_us[place] = next_us;
         }
+        questions.clear();
+        self.out.lanes = Lanes {
+            turns,
+            questions,
+            polled,
+        };
         self.out.count_contacts(field.columns);
     }
 }

@@ -18,6 +18,7 @@ use kadsim_engine::record::{OperationRow, Outcome, Request};
 use kadsim_engine::routing::Tables;
 use kadsim_engine::segments::Segments;
 
+use crate::advance::Lanes;
 use crate::record::Recorded;
 use crate::step::{Activity, Window};
 
@@ -209,6 +210,16 @@ pub struct TickCounts {
 }
 
 impl TickCounts {
+    /// Starts from nothing, with its memory.
+    fn clear(&mut self) {
+        let mut durations_us = std::mem::take(&mut self.durations_us);
+        durations_us.clear();
+        *self = TickCounts {
+            durations_us,
+            ..TickCounts::default()
+        };
+    }
+
     /// Adds the counts of another piece of the same tick.
     pub fn add(&mut self, other: &mut TickCounts) {
         self.started += other.started;
@@ -229,6 +240,8 @@ pub struct Ticks {
     tick_us: u64,
     first: u64,
     near: Vec<TickCounts>,
+    /// Those of the array that this window has reached.
+    used: usize,
     far: BTreeMap<u64, TickCounts>,
 }
 
@@ -240,7 +253,10 @@ impl Ticks {
     fn open(&mut self, window: &Window) {
         self.tick_us = window.tick_us;
         self.first = window.from_us / window.tick_us;
-        self.near.clear();
+        self.near[..self.used]
+            .iter_mut()
+            .for_each(TickCounts::clear);
+        self.used = 0;
         self.far.clear();
     }
 
@@ -252,15 +268,18 @@ impl Ticks {
         if place >= Self::NEAR {
             return self.far.entry(tick).or_default();
         }
-        if place >= self.near.len() {
-            self.near.resize_with(place + 1, TickCounts::default);
+        if place >= self.used {
+            self.used = place + 1;
+            if place >= self.near.len() {
+                self.near.resize_with(place + 1, TickCounts::default);
+            }
         }
         &mut self.near[place]
     }
 
     /// Each tick in which something happened, in order of time.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (u64, &mut TickCounts)> {
-        let near = (self.first..).zip(&mut self.near);
+        let near = (self.first..).zip(&mut self.near[..self.used]);
         let far = self.far.iter_mut().map(|(&tick, counts)| (tick, counts));
         near.chain(far)
             .filter(|(_, counts)| **counts != TickCounts::default())
@@ -314,6 +333,8 @@ pub struct Outbox {
     pub answer: Answer,
     /// Reused memory.
     pub scratch: Scratch,
+    /// Reused memory.
+    pub lanes: Lanes,
     /// Nodes contacted that have not been counted yet; their counters are on the way from memory.
     contacted: Vec<Row>,
 }

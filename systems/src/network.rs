@@ -7,6 +7,7 @@
 use bevy_ecs::archetype::ArchetypeEntity;
 use bevy_ecs::change_detection::Tick;
 use bevy_ecs::prelude::*;
+use bevy_ecs::schedule::Schedules;
 use rayon::prelude::*;
 
 use kadsim_engine::answer::Answer;
@@ -131,18 +132,13 @@ impl Network {
         check(&spec)?;
         let (ids, keys) = make_nodes(spec.nodes, spec.seed)?;
         let mut world = World::new();
-        world.insert_resource(RadixIndex::new(&keys));
-        world.insert_resource(ids);
-        let online = keys.len() as u64;
-        world.spawn_batch(keys.into_iter().map(|key| NodeBundle {
-            key,
-            ..NodeBundle::default()
-        }));
         let rule = Rule {
             bucket_size: spec.bucket_size,
             policy: spec.policy,
             network_seed: spec.seed,
         };
+        world.insert_resource(RadixIndex::new(&keys));
+        world.insert_resource(ids);
         world.insert_resource(Tables::new(rule));
         world.insert_resource(Links {
             link: spec.link,
@@ -163,11 +159,17 @@ impl Network {
             kind: Kind::Lookup,
             rules: spec.rules,
             network_seed: spec.seed,
-            online,
+            online: keys.len() as u64,
             recall: true,
             connections: false,
             instrumented: false,
         });
+        world.init_resource::<Schedules>();
+        world.register_system_cached(bootstrap::bootstrap_all);
+        world.register_system_cached(bootstrap::forget_all);
+        world.register_system_cached(bootstrap::bootstrap_node);
+        world.register_system_cached(record::end_phase);
+        spawn_nodes(&mut world, keys);
         Ok(Self {
             world,
             schedule: step::schedule(),
@@ -701,6 +703,36 @@ fn check(spec: &Spec) -> Result<(), NetworkError> {
         return Err(NetworkError::NoLookahead);
     }
     Ok(())
+}
+
+/// Spawns a node for each key, in the order of the keys.
+///
+/// Resources and cached systems are entities too, and each resource is a sparse set that takes 4 bytes for
+/// every entity older than itself: whatever a network needs for good is in its world before the nodes are.
+fn spawn_nodes(world: &mut World, keys: Vec<Key>) {
+    reserve_entities(world, keys.len());
+    world.spawn_batch(keys.into_iter().map(|key| NodeBundle {
+        key,
+        ..NodeBundle::default()
+    }));
+}
+
+/// Sees to it that the book of entities, 24 bytes each, ends up with room for `nodes` more and hardly
+/// another.
+///
+/// It doubles whenever it is full, and all of that is touched. So it gets a length from which doubling leads
+/// to the right one: an entity without components is spawned there, and the numbers before it stay unused.
+fn reserve_entities(world: &mut World, nodes: usize) {
+    /// Times that the book doubles: 0.1 % of the numbers are left out.
+    const DOUBLINGS: u32 = 10;
+    let length = nodes.div_ceil((1 << DOUBLINGS) - 1) as u32;
+    let allocator = world.entity_allocator_mut();
+    let last = std::iter::repeat_with(|| allocator.alloc())
+        .find(|entity| entity.index_u32() + 1 >= length);
+    if let Some(last) = last {
+        let spawned = world.spawn_empty_at(last);
+        debug_assert!(spawned.is_ok());
+    }
 }
 
 /// Ids and keys of the nodes, in the order of their keys.
