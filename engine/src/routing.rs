@@ -86,14 +86,15 @@ impl Rule {
             u64::from(bucket),
         );
         let first = out.len();
+        // Low bits of the positions taken: a draw whose bit is not there needs no search.
+        let mut taken = [0u64; 16];
         for last in n - u32::from(self.bucket_size)..n {
-            let drawn = Row(stream.below(u64::from(last) + 1) as u32);
-            let position = if out[first..].contains(&drawn) {
-                Row(last)
-            } else {
-                drawn
-            };
-            out.push(position);
+            let drawn = stream.below(u64::from(last) + 1) as u32;
+            let word = taken[drawn as usize / 64 % taken.len()];
+            let is_taken = word >> (drawn % 64) & 1 == 1 && out[first..].contains(&Row(drawn));
+            let position = if is_taken { last } else { drawn };
+            taken[position as usize / 64 % taken.len()] |= 1 << (position % 64);
+            out.push(Row(position));
         }
     }
 
