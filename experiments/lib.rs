@@ -10,6 +10,7 @@ pub mod layouts;
 mod output;
 pub mod run;
 mod summary;
+pub mod sweep;
 pub mod watch;
 pub mod workload;
 

@@ -14,15 +14,15 @@ const TOP: [&str; 12] = [
     "schema", "name", "seed", "networks", "network", "lookup", "link", "clock", "engine", "phase",
     "output", "expect",
 ];
-/// Keys of the format that are not supported yet.
-const LATER: [&str; 1] = ["sweep"];
+/// What is taken out of the tree of a sweep before it is read here: nobody is led to it.
+const TAKEN: [&str; 1] = ["sweep"];
 const ERROR_RATE: &str = "a table { rate = .., delay_ms = .. }";
 
 /// What `root` says, and what is wrong with it. Relative paths in it start at `folder`.
 pub(super) fn read(root: &Table, sources: Sources, folder: &Path) -> Draft {
     let report = Report::new(&sources);
     let start = Span::new(0, 0..0);
-    let section = Section::with_refused(&report, Some(root), start, "", &TOP, &LATER);
+    let section = Section::with_refused(&report, Some(root), start, "", &TOP, &TAKEN);
     let (experiment, known) = top(&section, folder);
     let wrong = report.into_errors();
     Draft {
@@ -65,13 +65,6 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
         nodes: nodes_known,
         phases: top.report.len() == before,
     };
-    if let Some(field) = top.get("sweep") {
-        field.report.error(
-            &field.key,
-            "`sweep` is not supported yet",
-            "allowed: experiments without it",
-        );
-    }
     let experiment = Experiment {
         name,
         seed: seed.unwrap_or(0),
@@ -336,13 +329,10 @@ fn expects(top: &Section<'_>) -> Vec<Expect> {
     let all = top
         .get("expect")
         .and_then(|field| field.list("one [[expect]] or several"));
-    all.unwrap_or_default()
-        .iter()
-        .filter_map(|field| expect(field, top.has("sweep")))
-        .collect()
+    all.unwrap_or_default().iter().filter_map(expect).collect()
 }
 
-fn expect(field: &Field<'_>, sweep: bool) -> Option<Expect> {
+fn expect(field: &Field<'_>) -> Option<Expect> {
     const METRIC: &str = "a key of summary.json such as sampling.completed.p99";
     let table = field.table("a table, written [[expect]]")?;
     let section = Section::with_refused(
@@ -353,15 +343,11 @@ fn expect(field: &Field<'_>, sweep: bool) -> Option<Expect> {
         &["metric", "within", "source"],
         &["where"],
     );
-    if !sweep {
-        section.refuse(
-            "where",
-            "needs a `[sweep]`",
-            "no `where`, as the experiment is one cell",
-        );
-    } else if let Some(place) = section.get("where") {
-        place.table("a table of a sweep's keys and values");
-    }
+    section.refuse(
+        "where",
+        "needs a `[sweep]`",
+        "no `where`, as the experiment is one cell",
+    );
     let source = section
         .get("source")
         .and_then(|field| field.text("where the bounds come from"));
