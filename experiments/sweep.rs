@@ -24,6 +24,7 @@ use sha2::{Digest, Sha256};
 
 pub use self::plan::Plan;
 use self::root::Root;
+pub(crate) use self::root::SUMMARY;
 use crate::estimate::{self, Estimate, estimate, human};
 use crate::file::{
     self, Cell, DEFAULT_LAYOUT, Drafts, Experiment, Invalid, Loaded, Population, Work,
@@ -369,12 +370,12 @@ impl Study {
         let need = |place: &usize| self.cells[*place].need.total();
         let needs = places.iter().map(need).collect();
         Plan::new(needs, threads, has).ok_or_else(|| {
-            let largest = places.iter().max_by_key(|place| need(place));
-            let largest = &self.cells[*largest.unwrap_or(&0)];
+            let too_large = places.iter().find(|place| need(place) > has);
+            let too_large = &self.cells[*too_large.unwrap_or(&0)];
             StudyError::Memory {
-                index: largest.cell.index,
-                cell: largest.cell.to_string(),
-                need: human(largest.need.total()),
+                index: too_large.cell.index,
+                cell: too_large.cell.to_string(),
+                need: human(too_large.need.total()),
                 has: human(has),
             }
         })

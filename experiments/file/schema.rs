@@ -10,19 +10,18 @@ use super::phases;
 use super::reader::{Field, Report, Section, shown};
 use super::{Draft, Known, Loaded};
 
-const TOP: [&str; 12] = [
+/// The last one is taken out of the tree before it is read here.
+const TOP: [&str; 13] = [
     "schema", "name", "seed", "networks", "network", "lookup", "link", "clock", "engine", "phase",
-    "output", "expect",
+    "output", "expect", "sweep",
 ];
-/// What is taken out of the tree of a sweep before it is read here: nobody is led to it.
-const TAKEN: [&str; 1] = ["sweep"];
 const ERROR_RATE: &str = "a table { rate = .., delay_ms = .. }";
 
 /// What `root` says, and what is wrong with it. Relative paths in it start at `folder`.
 pub(super) fn read(root: &Table, sources: Sources, folder: &Path) -> Draft {
     let report = Report::new(&sources);
     let start = Span::new(0, 0..0);
-    let section = Section::with_refused(&report, Some(root), start, "", &TOP, &TAKEN);
+    let section = Section::new(&report, Some(root), start, "", &TOP);
     let (experiment, known) = top(&section, folder);
     let wrong = report.into_errors();
     Draft {
