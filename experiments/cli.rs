@@ -6,6 +6,7 @@
 mod layouts;
 mod results;
 mod signals;
+mod sweep;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
@@ -13,12 +14,13 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
-use kadsim::estimate::{self, human};
+use kadsim::estimate::{self, Estimate, human};
 use kadsim::file::{Invalid, Loaded};
 use kadsim::inputs::{self, InputError, Inputs};
 use kadsim::inspect;
 use kadsim::layouts::LayoutsError;
 use kadsim::run::{self, Options, RunError};
+use kadsim::sweep::{Slice, StudyError, Task};
 use kadsim::watch::Watch;
 
 /// Exit status of a run that was asked to stop.
@@ -40,12 +42,17 @@ enum Command {
     Check {
         #[command(flatten)]
         experiment: ExperimentArgs,
+        /// Threads that a sweep would be run on, 1 to 256 [default: all cores]
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+        threads: Option<u16>,
     },
+    /// List the cells of a sweep, or run one or a slice of them
+    Sweep(SweepArgs),
     /// Run an experiment's bootstrap and lookups under every bucket layout and compare what they cost
     Layouts(LayoutsArgs),
-    /// Show what a run folder or a table holds: columns, rows, seed, digest of the content
+    /// Show what a study, a run folder or a table holds: columns, rows, seed, digest of the content
     Inspect {
-        /// A run folder or a .parquet table
+        /// A study's folder, a run folder or a .parquet table
         path: PathBuf,
     },
     /// Print a completion script for a shell
@@ -68,20 +75,51 @@ struct ExperimentArgs {
 struct RunArgs {
     #[command(flatten)]
     experiment: ExperimentArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// Replace a finished run, or a study and all its cells
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Args)]
+struct OutputArgs {
     /// Write to this folder instead of the experiment's output.dir
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
     machine: MachineArgs,
-    /// Replace a finished run
-    #[arg(long)]
-    force: bool,
     /// Show no progress and no closing table
     #[arg(long)]
     quiet: bool,
     /// Print the results as one JSON document
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Args)]
+struct SweepArgs {
+    #[command(flatten)]
+    experiment: ExperimentArgs,
+    #[command(flatten)]
+    cells: CellsArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Which cells.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct CellsArgs {
+    /// Print the index and the folder of each cell, with a tab between them
+    #[arg(long)]
+    list: bool,
+    /// Run the cell of this index, from 0
+    #[arg(long, value_name = "I")]
+    index: Option<usize>,
+    /// Run the I-th of N shards, I from 1: every N-th cell
+    #[arg(long, value_name = "I/N", value_parser = sweep::shard)]
+    shard: Option<Slice>,
 }
 
 #[derive(Args)]
@@ -132,6 +170,7 @@ enum Failure {
     Stopped,
     Run(RunError),
     Layouts(LayoutsError),
+    Study(StudyError),
     Io(io::Error),
     Other(anyhow::Error),
 }
@@ -162,6 +201,14 @@ impl Failure {
                 };
                 (format!("error: {error}"), status)
             }
+            Failure::Study(error) => {
+                let status = if matches!(error, StudyError::Other(_)) {
+                    1
+                } else {
+                    2
+                };
+                (format!("error: {error}"), status)
+            }
             Failure::Io(error) => (format!("error: cannot write to stdout: {error}"), 1),
             Failure::Other(error) => (format!("error: {error:#}"), 2),
         }
@@ -180,7 +227,11 @@ impl From<InputError> for Failure {
 fn execute(command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Run(args) => run(args),
-        Command::Check { experiment } => check(experiment),
+        Command::Check {
+            experiment,
+            threads,
+        } => check(experiment, threads.map(usize::from)),
+        Command::Sweep(args) => sweep::sweep(args),
         Command::Layouts(args) => layouts::layouts(args),
         Command::Inspect { path } => {
             let text = inspect::inspect(path).map_err(Failure::Other)?;
@@ -203,35 +254,36 @@ fn print(text: &str) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(
-    args: &ExperimentArgs,
-    seed: Option<u64>,
-    watch: Watch<'_>,
-) -> Result<(Loaded, Inputs), Failure> {
-    let mut overrides = args.overrides.clone();
-    overrides.extend(seed.map(|seed| format!("seed={seed}")));
-    Ok(inputs::load(&args.file, &overrides, watch)?)
+impl ExperimentArgs {
+    /// The overrides, of which the seed is one.
+    fn overrides(&self, seed: Option<u64>) -> Vec<String> {
+        let seed = seed.map(|seed| format!("seed={seed}"));
+        self.overrides.iter().cloned().chain(seed).collect()
+    }
+
+    /// The one experiment.
+    fn load(&self, seed: Option<u64>, watch: Watch<'_>) -> Result<(Loaded, Inputs), Failure> {
+        Ok(inputs::load(&self.file, &self.overrides(seed), watch)?)
+    }
+
+    /// The experiment, or all cells of its sweep.
+    fn task(&self, seed: Option<u64>, watch: Watch<'_>) -> Result<Task, Failure> {
+        let overrides = self.overrides(seed);
+        Ok(kadsim::sweep::load(&self.file, &overrides, watch)?)
+    }
 }
 
-fn check(args: &ExperimentArgs) -> Result<ExitCode, Failure> {
-    let (loaded, inputs) = load(args, None, Watch::NOBODY)?;
+fn check(args: &ExperimentArgs, threads: Option<usize>) -> Result<ExitCode, Failure> {
+    let (loaded, inputs) = match args.task(None, Watch::NOBODY)? {
+        Task::One(loaded, inputs) => (loaded, inputs),
+        Task::Study(study) => return sweep::check(&study, threads),
+    };
     let need = estimate::estimate(&loaded.experiment, &inputs);
     let has = estimate::machine_memory();
-    let parts = [
-        ("nodes", need.nodes),
-        ("routing tables", need.tables),
-        ("operations in flight", need.operations),
-        ("stored segments", need.segments),
-        ("imported files", need.imports),
-        ("recording", need.recording),
-        ("in all", need.total()),
-        ("this machine has", has),
-    ];
     let mut text = loaded.experiment.to_toml();
     text.push_str("\n# Estimated memory\n");
-    for (part, bytes) in parts {
-        text.push_str(&format!("# {part:<22}{:>15}\n", human(bytes)));
-    }
+    text.push_str(&parts(&need));
+    text.push_str(&part("this machine has", has));
     print(&text)?;
     if need.total() > has {
         return Err(Failure::Run(RunError::Memory {
@@ -242,33 +294,67 @@ fn check(args: &ExperimentArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// An estimate by part, as comments.
+fn parts(need: &Estimate) -> String {
+    let parts = [
+        ("nodes", need.nodes),
+        ("routing tables", need.tables),
+        ("operations in flight", need.operations),
+        ("stored segments", need.segments),
+        ("imported files", need.imports),
+        ("recording", need.recording),
+        ("in all", need.total()),
+    ];
+    parts
+        .iter()
+        .map(|(name, bytes)| part(name, *bytes))
+        .collect()
+}
+
+fn part(name: &str, bytes: u64) -> String {
+    format!("# {name:<22}{:>15}\n", human(bytes))
+}
+
 /// Whoever sits at the terminal.
 fn watch(quiet: bool) -> Result<Watch<'static>, Failure> {
     Ok(Watch {
         progress: !quiet && io::stderr().is_terminal() && !is_dumb(),
         interrupted: signals::watch().map_err(Failure::Other)?,
+        among: None,
     })
 }
 
 fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
-    let watch = watch(args.quiet)?;
-    let (loaded, inputs) = load(&args.experiment, args.machine.seed, watch)?;
-    let options = Options {
-        out: args.out.clone(),
-        threads: args.machine.threads.map(usize::from),
-        force: args.force,
-        watch,
-        begun,
+    let output = &args.output;
+    let watch = watch(output.quiet)?;
+    let task = args.experiment.task(output.machine.seed, watch)?;
+    let options = output.options(args.force, watch, begun);
+    let (loaded, inputs) = match task {
+        Task::One(loaded, inputs) => (loaded, inputs),
+        Task::Study(study) => return sweep::run(&study, Slice::All, output, &options),
     };
     let report = run::run(&loaded.experiment, &inputs, &options).map_err(Failure::Run)?;
     let status = results::complain(loaded.experiment.networks, &report);
-    let text = match (args.json, args.quiet) {
+    let text = match (output.json, output.quiet) {
         (true, _) => results::document(&loaded, &report),
         (false, true) => return Ok(status),
         (false, false) => results::closing_table(&loaded, &report),
     };
     conclude(&text, status)
+}
+
+impl OutputArgs {
+    fn options<'a>(&self, force: bool, watch: Watch<'a>, begun: Instant) -> Options<'a> {
+        Options {
+            out: self.out.clone(),
+            threads: self.machine.threads.map(usize::from),
+            force,
+            watch,
+            begun,
+            shares_process: false,
+        }
+    }
 }
 
 /// Prints what came of a command that has been carried out; that counts, also where nobody reads to the

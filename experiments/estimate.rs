@@ -84,7 +84,7 @@ pub fn estimate(experiment: &Experiment, inputs: &Inputs) -> Estimate {
         .map(|(_, operations)| operations.saturating_mul(u64::from(experiment.lookup.beta)))
         .fold(0, u64::saturating_add);
     let traced: usize = inputs.traces.iter().flatten().map(|rows| rows.len()).sum();
-    let ids = inputs.ids.as_ref().map_or(0, Vec::len);
+    let ids = inputs.ids.as_ref().map_or(0, |ids| ids.len());
     Estimate {
         nodes: nodes.saturating_mul(NODE_BYTES),
         tables: ((table * 1.05 + 4.0) * nodes as f64) as u64,

@@ -1,7 +1,7 @@
 //! What an experiment reads beside its own file, read and checked before anything is run.
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
@@ -13,17 +13,17 @@ use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::step;
 
 use crate::file::{
-    self, Delay, Draw, ErrorRate, Experiment, Invalid, Known, Loaded, OPERATIONS_MAX, Origin,
-    Phase, Policy, Population, Procedure, Sources, Span, Stop, Work,
+    self, Delay, Draft, Draw, ErrorRate, Experiment, Invalid, Known, Loaded, OPERATIONS_MAX,
+    Origin, Phase, Policy, Population, Procedure, Sources, Span, Stop, Work,
 };
-use crate::import::{self, TraceRow};
+use crate::import::{self, ImportError, TraceRow};
 use crate::summary;
 use crate::watch::{Stopped, Watch};
 
 /// The nodes and traces of an experiment.
 pub struct Inputs {
     /// Ids and keys, if they are imported.
-    pub ids: Option<Vec<(i64, Key)>>,
+    pub ids: Option<Arc<[(i64, Key)]>>,
     /// The trace of each phase that has one, in the order of start.
     pub traces: Vec<Option<Arc<[TraceRow]>>>,
     /// Number of nodes.
@@ -54,9 +54,25 @@ pub fn load(
     overrides: &[String],
     watch: Watch<'_>,
 ) -> Result<(Loaded, Inputs), InputError> {
-    let draft = file::draft(path, overrides)?;
+    of_draft(
+        file::drafts(path, overrides)?.single()?,
+        &mut Files::default(),
+        watch,
+    )
+}
+
+/// What a draft reads, and the experiment that it is if nothing is wrong.
+///
+/// # Errors
+///
+/// As of [`load`].
+pub(crate) fn of_draft(
+    draft: Draft,
+    files: &mut Files,
+    watch: Watch<'_>,
+) -> Result<(Loaded, Inputs), InputError> {
     let errors = draft.wrong.into_iter().collect();
-    let inputs = read_known(&draft.loaded, draft.known, errors, watch)?;
+    let inputs = read_known(&draft.loaded, draft.known, errors, files, watch)?;
     Ok((draft.loaded, inputs))
 }
 
@@ -67,7 +83,7 @@ pub fn load(
 /// Everything that is wrong, at once, each with its place in the experiment file; or somebody has asked to
 /// stop.
 pub fn read(loaded: &Loaded, watch: Watch<'_>) -> Result<Inputs, InputError> {
-    read_known(loaded, Known::ALL, Vec::new(), watch)
+    read_known(loaded, Known::ALL, Vec::new(), &mut Files::default(), watch)
 }
 
 /// As [`read`], of an experiment of which not all is known, as there are errors.
@@ -75,11 +91,13 @@ fn read_known(
     loaded: &Loaded,
     known: Known,
     errors: Vec<Invalid>,
+    files: &mut Files,
     watch: Watch<'_>,
 ) -> Result<Inputs, InputError> {
     let experiment = &loaded.experiment;
     let mut reader = Reader {
         experiment,
+        files,
         watch,
         sources: &loaded.sources,
         errors,
@@ -107,25 +125,45 @@ fn read_known(
     }
     Invalid::merge(reader.errors)?;
     Ok(Inputs {
-        ids: nodes.ids,
+        ids: nodes.imported.map(|imported| imported.rows.clone()),
         traces,
         nodes: nodes.count.unwrap_or(0),
         operations,
     })
 }
 
+/// Files that have been read, so that experiments that share them read each once.
+#[derive(Default)]
+pub(crate) struct Files {
+    ids: HashMap<PathBuf, Arc<Imported>>,
+    /// By their path and the nodes that they may name.
+    traces: HashMap<(PathBuf, Named), Arc<[TraceRow]>>,
+}
+
+/// Nodes from a file.
+struct Imported {
+    rows: Arc<[(i64, Key)]>,
+    ids: HashSet<i64>,
+}
+
+/// The nodes that a trace may name: how many there are, or the file that they are in.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Named {
+    Generated(u32),
+    Imported(PathBuf),
+}
+
 /// The nodes, as far as they are known: an error may keep them from being read.
 struct Nodes {
-    ids: Option<Vec<(i64, Key)>>,
-    known: HashSet<i64>,
+    imported: Option<Arc<Imported>>,
     count: Option<u32>,
 }
 
 impl Nodes {
     /// Whether there is a node of this id, or may be.
     fn has(&self, id: i64) -> bool {
-        match (&self.ids, self.count) {
-            (Some(_), _) => self.known.contains(&id),
+        match (&self.imported, self.count) {
+            (Some(imported), _) => imported.ids.contains(&id),
             (None, Some(count)) => (0..i64::from(count)).contains(&id),
             (None, None) => true,
         }
@@ -135,6 +173,7 @@ impl Nodes {
 struct Reader<'a> {
     experiment: &'a Experiment,
     sources: &'a Sources,
+    files: &'a mut Files,
     watch: Watch<'a>,
     errors: Vec<Invalid>,
 }
@@ -153,27 +192,37 @@ impl Reader<'_> {
 
     fn nodes(&mut self, known: Known) -> Nodes {
         let mut nodes = Nodes {
-            ids: None,
-            known: HashSet::new(),
+            imported: None,
             count: None,
         };
         match &self.experiment.network.size {
             _ if !known.nodes => {}
             Population::Generated(count) => nodes.count = Some(*count),
-            Population::Imported { path, span } => {
-                let _line = self.reading(path);
-                match import::read_ids(path, self.watch) {
-                    Ok(rows) => {
-                        nodes.count = u32::try_from(rows.len()).ok();
-                        nodes.known = rows.iter().map(|(id, _)| *id).collect();
-                        let key = |(id, key)| (id, Key(key));
-                        nodes.ids = Some(rows.into_iter().map(key).collect());
-                    }
-                    Err(error) => self.error(span, error.to_string(), "named here"),
+            Population::Imported { path, span } => match self.ids(path) {
+                Ok(imported) => {
+                    nodes.count = u32::try_from(imported.rows.len()).ok();
+                    nodes.imported = Some(imported);
                 }
-            }
+                Err(error) => self.error(span, error.to_string(), "named here"),
+            },
         }
         nodes
+    }
+
+    fn ids(&mut self, path: &Path) -> Result<Arc<Imported>, ImportError> {
+        if let Some(imported) = self.files.ids.get(path) {
+            return Ok(Arc::clone(imported));
+        }
+        let _line = self.reading(path);
+        let rows = import::read_ids(path, self.watch)?;
+        let imported = Arc::new(Imported {
+            ids: rows.iter().map(|(id, _)| *id).collect(),
+            rows: rows.into_iter().map(|(id, key)| (id, Key(key))).collect(),
+        });
+        self.files
+            .ids
+            .insert(path.to_owned(), Arc::clone(&imported));
+        Ok(imported)
     }
 
     fn trace(&mut self, path: &Path, span: &Span, nodes: &Nodes) -> Option<Arc<[TraceRow]>> {
@@ -181,9 +230,21 @@ impl Reader<'_> {
         if path.as_os_str().is_empty() {
             return None;
         }
+        let named = match &self.experiment.network.size {
+            Population::Generated(count) => Named::Generated(*count),
+            Population::Imported { path, .. } => Named::Imported(path.clone()),
+        };
+        let file = (path.to_owned(), named);
+        if let Some(rows) = self.files.traces.get(&file) {
+            return Some(Arc::clone(rows));
+        }
         let _line = self.reading(path);
         match import::read_trace(path, |id| nodes.has(id), self.watch) {
-            Ok(rows) => Some(rows.into()),
+            Ok(rows) => {
+                let rows: Arc<[TraceRow]> = rows.into();
+                self.files.traces.insert(file, Arc::clone(&rows));
+                Some(rows)
+            }
             Err(error) => {
                 self.error(span, error.to_string(), "named here");
                 None
@@ -299,7 +360,7 @@ impl Reader<'_> {
 pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
     let link = &experiment.link;
     let nodes = match &inputs.ids {
-        Some(ids) => NodeSet::Imported(ids.clone()),
+        Some(ids) => NodeSet::Imported(ids.to_vec()),
         None => NodeSet::Generated(inputs.nodes),
     };
     Spec {

@@ -5,8 +5,9 @@
 //! byte for present (1) or absent (0), then, if present, the value in little-endian bytes; strings and
 //! lists are preceded by their length as 8 bytes, dictionaries count as their strings. A table's digest
 //! is over its number of rows and each column's name, type and stream; a folder's is over the names and
-//! digests of all its tables but `timings.parquet`, and `summary.json`.
+//! digests of all its tables but `timings.parquet`, and `summary.json`; of a study, see [`study`].
 
+mod study;
 #[cfg(test)]
 mod tests;
 
@@ -65,7 +66,7 @@ pub struct TableSummary {
     pub digest: String,
 }
 
-/// Describes a run folder or one table, as aligned text with a line break at the end.
+/// Describes a study's folder, a run folder or one table, as aligned text with a line break at the end.
 ///
 /// In a folder that is not finished (its name ends in `.partial`), a table that cannot be read is noted
 /// in its place.
@@ -75,13 +76,16 @@ pub struct TableSummary {
 /// in the message.
 pub fn inspect(path: &Path) -> Result<String> {
     let found = fs::metadata(path).with_context(|| path.display().to_string())?;
+    if found.is_dir() && study::is_study(path) {
+        return study::describe(path);
+    }
     if found.is_dir() {
         return folder(path);
     }
     Ok(describe_table(path, &summarise(path)?))
 }
 
-/// The digest of a table's or a folder's content: SHA-256 in hex.
+/// The digest of the content of a table, a run folder or a finished study: SHA-256 in hex.
 ///
 /// # Errors
 /// When the path is not there or cannot be read; the path is in the message.
@@ -89,6 +93,9 @@ pub fn digest(path: &Path) -> Result<String> {
     let found = fs::metadata(path).with_context(|| path.display().to_string())?;
     if !found.is_dir() {
         return Ok(summarise(path)?.digest);
+    }
+    if study::is_study(path) {
+        return study::digest_of_study(path);
     }
     let mut parts = Vec::new();
     for table in tables(path)? {

@@ -11,6 +11,7 @@ mod output;
 pub mod run;
 mod spent;
 mod summary;
+pub mod sweep;
 pub mod watch;
 pub mod workload;
 

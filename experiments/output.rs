@@ -11,12 +11,15 @@ use std::time::Duration;
 use anyhow::Context;
 use kadsim_engine::record::{
     ConnectionRow, ConnectionTable, NodeRow, NodeTable, OperationRow, OperationTable, RecordError,
-    RoutingRow, RoutingTable, RunInfo, TickRow, TickTable, TimingRow, TimingTable,
+    RoutingRow, RoutingTable, RunInfo, SummaryRow, SummaryTable, TickRow, TickTable, TimingRow,
+    TimingTable,
 };
 use kadsim_systems::record::Recorded;
+use serde_json::{Map, Value};
 
 use crate::file::{Experiment, Tables};
 use crate::spent::{Moment, Spent};
+use crate::summary;
 
 /// Why a run cannot begin to write.
 #[derive(Debug, thiserror::Error)]
@@ -54,25 +57,29 @@ const LOCK: &str = "running.lock";
 /// What a run has in its folder from before it begins to the end.
 pub const RESOLVED: &str = "resolved.toml";
 
+/// What a study has in its folder from the first moment on.
+pub const STUDY: &str = "study.json";
+
 /// Whether something is there, be it a link that leads nowhere.
-fn is_there(path: &Path) -> bool {
+pub fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-/// What says that a run has written a folder.
-const MARKS: [&str; 2] = [LOCK, RESOLVED];
+/// What says that a run, or the runs of a study, have written a folder.
+const MARKS: [&str; 3] = [LOCK, RESOLVED, STUDY];
 
 /// Whether a run has written the folder `path`. An empty one is a run's that came no further.
 fn is_of_a_run(path: &Path) -> bool {
     is_empty(path) || MARKS.iter().any(|mark| path.join(mark).is_file())
 }
 
-fn is_empty(path: &Path) -> bool {
+/// Whether a folder has nothing in it.
+pub fn is_empty(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Deletes the folder of a run, its marks last: stopped half-way, it is still known for what it is.
-fn delete(path: &Path) -> io::Result<()> {
+pub fn delete(path: &Path) -> io::Result<()> {
     if path.symlink_metadata()?.is_symlink() {
         return fs::remove_file(path);
     }
@@ -145,6 +152,18 @@ impl Folder {
         }
     }
 
+    /// Whether nobody writes to the folder `partial` of an unfinished run, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Somebody does; the file system refuses.
+    pub fn not_busy(partial: &Path) -> Result<(), FolderError> {
+        if partial.join(LOCK).is_file() {
+            Self::lock(partial)?;
+        }
+        Ok(())
+    }
+
     /// Where the run writes for now.
     pub fn partial(&self) -> &Path {
         &self.partial
@@ -201,6 +220,7 @@ pub struct Writers {
     nodes: Option<NodeTable>,
     connections: Option<ConnectionTable>,
     routing: Option<RoutingTable>,
+    summary: SummaryTable,
     timings: TimingTable,
     /// How much of what encoding has taken has been told.
     told: Duration,
@@ -252,6 +272,7 @@ impl Writers {
             routing: routing
                 .then(|| RoutingTable::create(&path("routing"), &info))
                 .transpose()?,
+            summary: SummaryTable::create(&path("summary"), &info, &summary::metrics(experiment))?,
             timings: TimingTable::create(&path("timings"), &info)?,
             told: Duration::ZERO,
         })
@@ -328,6 +349,25 @@ impl Writers {
         encoding - std::mem::replace(&mut self.told, encoding)
     }
 
+    /// Writes the metrics of a network, in the order of their names.
+    ///
+    /// # Errors
+    ///
+    /// The file system refuses, or has before.
+    pub fn network(
+        &mut self,
+        network: u32,
+        metrics: &Map<String, Value>,
+    ) -> Result<(), RecordError> {
+        (0..).zip(metrics).try_for_each(|(metric, (_, value))| {
+            self.summary.push(&SummaryRow {
+                network,
+                metric,
+                value: value.as_f64(),
+            })
+        })
+    }
+
     /// Writes how long a part of the run took.
     ///
     /// # Errors
@@ -358,6 +398,7 @@ impl Writers {
                 self.connections.map(|table| table.finish(complete)),
             ),
             ("routing", self.routing.map(|table| table.finish(complete))),
+            ("summary", Some(self.summary.finish(complete))),
         ];
         spent += closing.spent();
         let told = self.timings.push(&TimingRow {

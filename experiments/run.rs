@@ -4,7 +4,7 @@ mod clock;
 mod simulation;
 pub(crate) mod workload;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::Context;
@@ -12,9 +12,10 @@ use serde_json::{Map, Value};
 
 pub use crate::output::FolderError;
 
+use self::clock::Clock;
 use self::simulation::Simulation;
 use crate::estimate::{self, estimate, human};
-use crate::file::Experiment;
+use crate::file::{Expect, Experiment};
 use crate::inputs::Inputs;
 use crate::output::{Folder, RESOLVED, Writers};
 use crate::watch::{Stopped, Watch};
@@ -31,6 +32,8 @@ pub struct Options<'a> {
     pub watch: Watch<'a>,
     /// Since when the run takes its time: its inputs are read before.
     pub begun: Instant,
+    /// Whether other runs share the process, whose CPU time and memory then say nothing about this one.
+    pub shares_process: bool,
 }
 
 /// Why a run has no result.
@@ -145,7 +148,18 @@ pub fn run(
         .out
         .clone()
         .unwrap_or_else(|| PathBuf::from(&experiment.output.dir));
-    let folder = Folder::create(&dir, &experiment.name, options.force)?;
+    run_in(&dir, &experiment.name, experiment, inputs, options)
+}
+
+/// Runs the experiment in the folder `name` of `dir`, whatever memory it needs.
+pub(crate) fn run_in(
+    dir: &Path,
+    name: &str,
+    experiment: &Experiment,
+    inputs: &Inputs,
+    options: &Options,
+) -> Result<Report, RunError> {
+    let folder = Folder::create(dir, name, options.force)?;
     let partial = folder.partial().to_path_buf();
     let failed = |error: anyhow::Error| match error.downcast_ref::<Stopped>() {
         Some(Stopped) => RunError::Interrupted(partial.clone()),
@@ -171,7 +185,8 @@ fn record(
 ) -> anyhow::Result<Report> {
     folder.write(RESOLVED, &experiment.to_toml())?;
     let writers = Writers::create(&folder, experiment)?;
-    let mut simulation = Simulation::new(experiment, inputs, options.watch, writers);
+    let clock = Clock::new(options.shares_process);
+    let mut simulation = Simulation::new(experiment, inputs, options.watch, writers, clock);
     let simulated = simulation.networks();
     let (writers, summary, cut_networks) = simulation.into_parts();
     let summary = summary.to_json();
@@ -183,13 +198,7 @@ fn record(
     let closed = writers.finish(written.is_ok());
     written?;
     let rows = closed?;
-    let verdicts = experiment.expects.iter().map(|expect| Verdict {
-        metric: expect.metric.clone(),
-        within: [expect.low, expect.high],
-        value: summary.get(&expect.metric).and_then(Value::as_f64),
-        source: expect.source.clone(),
-    });
-    let verdicts = verdicts.collect();
+    let verdicts = verdicts(experiment, &summary);
     let phases = experiment.phases.iter().zip(cut_networks);
     let cut_off = phases
         .filter(|(_, networks)| !networks.is_empty())
@@ -207,6 +216,17 @@ fn record(
         rows,
         seconds: options.begun.elapsed().as_secs_f64(),
     })
+}
+
+/// What each `[[expect]]` says of the summary.
+pub(crate) fn verdicts(experiment: &Experiment, summary: &Map<String, Value>) -> Vec<Verdict> {
+    let verdict = |expect: &Expect| Verdict {
+        metric: expect.metric.clone(),
+        within: [expect.low, expect.high],
+        value: summary.get(&expect.metric).and_then(Value::as_f64),
+        source: expect.source.clone(),
+    };
+    experiment.expects.iter().map(verdict).collect()
 }
 
 #[cfg(test)]
@@ -234,6 +254,7 @@ mod tests {
                 ..Watch::NOBODY
             },
             begun: Instant::now(),
+            shares_process: false,
         };
         let stopped = run(&loaded.experiment, &inputs, &options);
         let Err(RunError::Interrupted(partial)) = stopped else {

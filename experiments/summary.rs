@@ -1,10 +1,12 @@
 //! `summary.json`: statistics of a run's operations and nodes, flat, `PHASE.COLUMN.STATISTIC`, pooled over
-//! networks.
+//! networks; of each network by itself, for `summary.parquet`; and, of several networks, each metric's mean and
+//! confidence interval over them, `METRIC.networks.mean` and `METRIC.networks.ci95`.
 //!
 //! Memory is bounded: values are counted in a `Distribution` per column, whose percentiles are nearest-rank
 //! and off by at most 0.1 %, most often by nothing. Counts, means and maxima are exact.
 
 mod distribution;
+mod interval;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,6 +15,7 @@ use rayon::prelude::*;
 use serde_json::{Map, Value};
 
 use self::distribution::Distribution;
+use self::interval::OverNetworks;
 use crate::file::{Experiment, Phase};
 
 /// Columns of operations with a statistic of numbers.
@@ -35,14 +38,23 @@ pub const OPERATION_COLUMNS: [&str; 13] = [
 pub const NODE_COLUMNS: [&str; 4] = ["contacts", "segments", "overhead_ms", "table_entries"];
 /// Statistics of a column of numbers.
 pub const STATISTICS: [&str; 6] = ["count", "mean", "p50", "p90", "p99", "max"];
+/// Share of networks in which a phase was cut off, behind the phase.
+pub const CUT_OFF: &str = "cut_off";
+/// What a metric's mean over networks is called, behind the metric.
+pub const NETWORKS_MEAN: &str = "networks.mean";
+/// What half the width of its 95 % confidence interval is called.
+pub const NETWORKS_CI95: &str = "networks.ci95";
 
-/// Statistics of a phase, over all networks.
+/// Statistics of a phase, of one network or over all.
+#[derive(Clone)]
 struct PhaseSummary {
     /// In the order of [`OPERATION_COLUMNS`].
     columns: [Distribution; OPERATION_COLUMNS.len()],
     found: (u64, u64),
     nodes: BTreeMap<&'static str, Distribution>,
     deadline_us: Option<u64>,
+    /// Networks in which it was cut off, and all; of phases that can be.
+    cut_off: Option<(u64, u64)>,
     planned: u64,
     in_time: u64,
     /// Origins with all of their operations in time, and all origins.
@@ -52,7 +64,7 @@ struct PhaseSummary {
 }
 
 /// What became of the operations of an origin.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Tally {
     in_time: u64,
     /// Recorded, ended or not.
@@ -64,14 +76,43 @@ struct Tally {
 /// Statistics of a run.
 pub struct Summary {
     names: Vec<String>,
+    /// Of the current network.
     phases: Vec<PhaseSummary>,
+    /// Of those before it.
+    pooled: Vec<PhaseSummary>,
+    /// Each metric over those before it.
+    over: BTreeMap<String, OverNetworks>,
+    networks: u32,
     /// How many nodes a perfect result names.
     perfect: f64,
 }
 
+impl PhaseSummary {
+    /// Adds what another network counted, and leaves that with nothing.
+    fn take(&mut self, other: &mut Self) {
+        let columns = self.columns.iter_mut().chain(self.nodes.values_mut());
+        let others = other.columns.iter_mut().chain(other.nodes.values_mut());
+        columns
+            .zip(others)
+            .for_each(|(column, other)| column.take(other));
+        let sum = |pair: &mut (u64, u64), other: &mut (u64, u64)| {
+            let (part, whole) = std::mem::take(other);
+            pair.0 += part;
+            pair.1 += whole;
+        };
+        sum(&mut self.found, &mut other.found);
+        sum(&mut self.origins, &mut other.origins);
+        if let (Some(cut_off), Some(other)) = (&mut self.cut_off, &mut other.cut_off) {
+            sum(cut_off, other);
+        }
+        self.planned += std::mem::take(&mut other.planned);
+        self.in_time += std::mem::take(&mut other.in_time);
+    }
+}
+
 impl Summary {
-    /// Of a run with nothing done yet; results name at most `perfect` nodes.
-    pub fn new(phases: &[Phase], perfect: u32) -> Self {
+    /// Of a run of so many networks with nothing done yet; results name at most `perfect` nodes.
+    pub fn new(phases: &[Phase], networks: u32, perfect: u32) -> Self {
         let perfect = f64::from(perfect.max(1));
         let scale = |column: &str| match column {
             "recall" => perfect,
@@ -89,22 +130,31 @@ impl Summary {
             found: (0, 0),
             nodes: of(&NODE_COLUMNS),
             deadline_us: phase.deadline_us,
+            cut_off: phase.max_us.map(|_| (0, 0)),
             planned: 0,
             in_time: 0,
             origins: (0, 0),
             tallies: HashMap::new(),
         };
+        let none: Vec<_> = phases.iter().map(phases_of).collect();
         Self {
             names: phases.iter().map(|phase| phase.name.clone()).collect(),
-            phases: phases.iter().map(phases_of).collect(),
+            phases: none.clone(),
+            pooled: none,
+            over: BTreeMap::new(),
+            networks,
             perfect,
         }
     }
 
-    /// A phase of a network ends, of so many planned operations.
-    pub fn end_phase(&mut self, phase: usize, planned: u64) {
+    /// A phase of a network ends, of so many planned operations; or is cut off.
+    pub fn end_phase(&mut self, phase: usize, planned: u64, is_cut: bool) {
         let phase = &mut self.phases[phase];
         phase.planned += planned;
+        if let Some(cut_off) = &mut phase.cut_off {
+            cut_off.0 += u64::from(is_cut);
+            cut_off.1 += 1;
+        }
         for (_, tally) in phase.tallies.drain() {
             phase.origins.0 += u64::from(tally.in_time == tally.recorded.max(tally.planned));
             phase.origins.1 += 1;
@@ -177,10 +227,40 @@ impl Summary {
         });
     }
 
+    /// A network ends: its own metrics, in the order of their names.
+    pub fn end_network(&mut self) -> Map<String, Value> {
+        let metrics = self.flat(&self.phases);
+        for (metric, value) in &metrics {
+            if let Some(value) = value.as_f64() {
+                self.over.entry(metric.clone()).or_default().add(value);
+            }
+        }
+        let ended = self.pooled.iter_mut().zip(&mut self.phases);
+        ended.for_each(|(pooled, network)| pooled.take(network));
+        metrics
+    }
+
     /// Everything as one flat object.
     pub fn to_json(&self) -> Map<String, Value> {
+        let mut json = self.flat(&self.pooled);
+        if self.networks > 1 {
+            let metrics: Vec<String> = json.keys().cloned().collect();
+            for metric in metrics {
+                let over = self.over.get(&metric).copied().unwrap_or_default();
+                json.insert(format!("{metric}.{NETWORKS_MEAN}"), over.mean().into());
+                json.insert(
+                    format!("{metric}.{NETWORKS_CI95}"),
+                    over.half_width().into(),
+                );
+            }
+        }
+        json
+    }
+
+    /// The metrics of phases.
+    fn flat(&self, phases: &[PhaseSummary]) -> Map<String, Value> {
         let mut json = Map::new();
-        for (name, phase) in self.names.iter().zip(&self.phases) {
+        for (name, phase) in self.names.iter().zip(phases) {
             for (column, distribution) in OPERATION_COLUMNS.iter().zip(&phase.columns) {
                 distribution.write(&format!("{name}.{column}"), &mut json);
             }
@@ -196,6 +276,9 @@ impl Summary {
                     format!("{name}.origins_in_time"),
                     share(phase.origins.0, phase.origins.1),
                 );
+            }
+            if let Some((cut, networks)) = phase.cut_off {
+                json.insert(format!("{name}.{CUT_OFF}"), share(cut, networks));
             }
             for (column, distribution) in &phase.nodes {
                 distribution.write(&format!("nodes.{name}.{column}"), &mut json);
@@ -215,9 +298,12 @@ fn share(part: u64, whole: u64) -> Value {
 
 /// Every key that the experiment's summary has.
 pub fn keys(experiment: &Experiment) -> Vec<String> {
-    Summary::new(&experiment.phases, 1)
-        .to_json()
-        .into_iter()
-        .map(|(key, _)| key)
-        .collect()
+    let summary = Summary::new(&experiment.phases, experiment.networks, 1);
+    summary.to_json().into_iter().map(|(key, _)| key).collect()
+}
+
+/// The metrics of each network, in order.
+pub fn metrics(experiment: &Experiment) -> Vec<String> {
+    let summary = Summary::new(&experiment.phases, 1, 1);
+    summary.to_json().into_iter().map(|(key, _)| key).collect()
 }

@@ -6,7 +6,9 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use indicatif::{HumanCount, ProgressBar, ProgressFinish, ProgressState, ProgressStyle};
+use indicatif::{
+    HumanCount, MultiProgress, ProgressBar, ProgressFinish, ProgressState, ProgressStyle,
+};
 
 /// Time between two pictures of a line that nobody else moves on.
 const TICK: Duration = Duration::from_millis(100);
@@ -31,6 +33,8 @@ pub struct Watch<'a> {
     pub progress: bool,
     /// Set from outside to stop the run.
     pub interrupted: &'a AtomicBool,
+    /// The lines of all cells of a sweep, of which the run is the one of this index.
+    pub among: Option<(&'a MultiProgress, usize)>,
 }
 
 impl Watch<'static> {
@@ -40,11 +44,23 @@ impl Watch<'static> {
         Self {
             progress: false,
             interrupted: &NEVER,
+            among: None,
         }
     };
 }
 
-impl Watch<'_> {
+impl<'a> Watch<'a> {
+    /// Watches the cell of this index, whose line is one of several.
+    pub(crate) fn among<'b>(self, lines: &'b MultiProgress, cell: usize) -> Watch<'b>
+    where
+        'a: 'b,
+    {
+        Watch {
+            among: Some((lines, cell)),
+            ..self
+        }
+    }
+
     /// Asks whether to go on.
     ///
     /// # Errors
@@ -60,21 +76,41 @@ impl Watch<'_> {
     /// Shows what takes a while, nobody knows how long, until the line is dropped.
     pub(crate) fn busy(self, what: String) -> ProgressBar {
         let line = self.line(ProgressBar::new_spinner(), "{spinner} {wide_msg}");
-        line.set_message(what);
+        line.set_message(self.named(&what));
         line
     }
 
     /// Shows how many operations of a phase are done, until the bar is dropped.
     pub(crate) fn bar(self, name: &str, total: u64) -> ProgressBar {
         let line = self.line(ProgressBar::new(total), "{prefix} {wide_bar} {status}");
-        line.set_prefix(shortened(name));
+        line.set_prefix(shortened(&self.named(name)));
         line
+    }
+
+    /// Shows how many cells of a sweep are done, above their own lines, until the bar is dropped.
+    pub(crate) fn cells(self, lines: &MultiProgress, total: u64) -> ProgressBar {
+        let template = "{prefix} {wide_bar} {pos} of {len}, {elapsed} so far";
+        let line = self.among(lines, 0).line(ProgressBar::new(total), template);
+        line.set_prefix("cells");
+        line
+    }
+
+    /// What the line of a cell shows, with its index.
+    fn named(self, what: &str) -> String {
+        match self.among {
+            None => what.to_owned(),
+            Some((_, cell)) => format!("{cell}: {what}"),
+        }
     }
 
     fn line(self, line: ProgressBar, template: &str) -> ProgressBar {
         if !self.progress {
             return ProgressBar::hidden();
         }
+        let line = match self.among {
+            None => line,
+            Some((lines, _)) => lines.add(line),
+        };
         let style = ProgressStyle::with_template(template)
             .unwrap_or_else(|error| unreachable!("{error}"))
             .with_key("status", |state: &ProgressState, out: &mut dyn Write| {

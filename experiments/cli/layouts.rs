@@ -11,11 +11,11 @@ use kadsim::layouts::{Comparison, Measured, compare};
 use serde_json::{Value, json};
 
 use super::results::aligned;
-use super::{Failure, LayoutsArgs, conclude, load, watch};
+use super::{Failure, LayoutsArgs, conclude, watch};
 
 pub(super) fn layouts(args: &LayoutsArgs) -> Result<ExitCode, Failure> {
     let watch = watch(false)?;
-    let (loaded, inputs) = load(&args.experiment, args.machine.seed, watch)?;
+    let (loaded, inputs) = args.experiment.load(args.machine.seed, watch)?;
     let experiment = &loaded.experiment;
     let threads = args.machine.threads.map(usize::from);
     let comparison = compare(experiment, &inputs, threads, watch).map_err(Failure::Layouts)?;

@@ -1,10 +1,13 @@
 //! What is wrong with an experiment and where: places in texts, and errors that show them.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::sweep::Cell;
 
 /// Errors shown at most; of the rest only their number is.
 const SHOWN_MAX: usize = 50;
@@ -29,7 +32,7 @@ impl Span {
         }
     }
 
-    fn order(&self) -> (usize, usize, usize) {
+    pub(super) fn order(&self) -> (usize, usize, usize) {
         (self.source, self.start, self.end)
     }
 }
@@ -121,6 +124,7 @@ impl Sources {
             title: title.into(),
             marks,
             help: None,
+            cells: None,
         }
     }
 
@@ -153,6 +157,8 @@ pub(super) struct Diagnostic {
     title: String,
     marks: Vec<Mark>,
     help: Option<String>,
+    /// In which cells of a sweep, where not in all.
+    cells: Option<String>,
 }
 
 impl Diagnostic {
@@ -185,10 +191,16 @@ impl Diagnostic {
             group = group.element(snippet);
             rest = &rest[same..];
         }
-        match &self.help {
-            Some(help) => group.element(Level::HELP.message(help)),
-            None => group,
-        }
+        let cells = self.cells.iter().map(|cells| Level::NOTE.message(cells));
+        let help = self.help.iter().map(|help| Level::HELP.message(help));
+        cells.chain(help).fold(group, Group::element)
+    }
+
+    /// What tells it from another one.
+    fn identity(&self) -> String {
+        let marks = self.marks.iter().map(|mark| (&mark.range, &mark.label));
+        let marks: Vec<_> = marks.collect();
+        format!("{:?} {} {marks:?}", self.order, self.title)
     }
 }
 
@@ -206,6 +218,7 @@ impl Invalid {
             title,
             marks: Vec::new(),
             help: None,
+            cells: None,
         }])
     }
 
@@ -224,6 +237,43 @@ impl Invalid {
             .into_iter()
             .flat_map(|invalid| invalid.diagnostics)
             .collect();
+        if all.is_empty() {
+            Ok(())
+        } else {
+            Err(Self::from_all(all))
+        }
+    }
+
+    /// What is wrong in the cells of a sweep that has so many, as one: an error that is in all cells is one of the
+    /// experiment, any other names the first cell that has it.
+    ///
+    /// # Errors
+    /// There was at least one.
+    pub(crate) fn merge_cells(
+        errors: impl IntoIterator<Item = (Cell, Invalid)>,
+        cells: usize,
+    ) -> Result<(), Invalid> {
+        let mut found: Vec<(Diagnostic, Cell, usize)> = Vec::new();
+        let mut places = HashMap::new();
+        for (cell, invalid) in errors {
+            for diagnostic in invalid.diagnostics {
+                let place = *places.entry(diagnostic.identity()).or_insert_with(|| {
+                    found.push((diagnostic, cell.clone(), 0));
+                    found.len() - 1
+                });
+                found[place].2 += 1;
+            }
+        }
+        let named = found.into_iter().map(|(mut diagnostic, cell, times)| {
+            let more = match times {
+                1 => String::new(),
+                _ => format!(" and {} more of the {cells} cells", times - 1),
+            };
+            let named = || format!("in cell {} ({cell}){more}", cell.index);
+            diagnostic.cells = (times < cells).then(named);
+            diagnostic
+        });
+        let all: Vec<_> = named.collect();
         if all.is_empty() {
             Ok(())
         } else {

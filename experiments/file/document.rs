@@ -50,6 +50,17 @@ impl Table {
         self.entries.iter().find(|entry| entry.key == key)
     }
 
+    /// Takes out the entry of a key, if it is there.
+    pub(super) fn remove(&mut self, key: &str) -> Option<Entry> {
+        let index = self.entries.iter().position(|entry| entry.key == key)?;
+        Some(self.entries.remove(index))
+    }
+
+    /// As [`Self::get`], to change it.
+    pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
+        self.entries.iter_mut().find(|entry| entry.key == key)
+    }
+
     fn set(&mut self, key: &str, span: Span, value: Value) -> &mut Value {
         let index = self
             .entries
@@ -188,85 +199,7 @@ impl Override<'_> {
             ));
         };
         let given = self.value(given, path.len() + 1);
-        let parts = self.parts(path)?;
-        let Some(((last, last_span), way)) = parts.split_last() else {
-            return Ok(());
-        };
-        let mut at = root;
-        let mut before = String::new();
-        for (part, span) in way {
-            at = self.step(at, part, span, &before)?;
-            let dot = if before.is_empty() { "" } else { "." };
-            before = format!("{before}{dot}{part}");
-        }
-        match &mut at.node {
-            Node::Table(table) => table.set(last, *last_span, given),
-            Node::Array(_) => {
-                let title =
-                    format!("`{before}` is a list: one key `{last}` cannot be set in all of it");
-                return Err(self.wrong(last_span, title, format!("allowed: {before}.NAME.KEY")));
-            }
-            _ => return Err(self.not_a_table(at.kind(), &at.span, last, last_span, &before)),
-        };
-        Ok(())
-    }
-
-    /// The value `part` of `at`, which has the path `before`. A table that is not there yet is made.
-    fn step<'v>(
-        &self,
-        at: &'v mut Value,
-        part: &str,
-        span: &Span,
-        before: &str,
-    ) -> Result<&'v mut Value, Diagnostic> {
-        let (kind, place) = (at.kind(), at.span);
-        match &mut at.node {
-            Node::Table(table) => match table.entries.iter().position(|entry| entry.key == part) {
-                Some(index) => Ok(&mut table.entries[index].value),
-                None => Ok(table.set(
-                    part,
-                    *span,
-                    Value {
-                        node: Node::Table(Table::default()),
-                        span: *span,
-                    },
-                )),
-            },
-            Node::Array(all) => match all.iter().position(|one| name(one) == Some(part)) {
-                Some(index) => Ok(&mut all[index]),
-                None => {
-                    let names: Vec<_> = all.iter().filter_map(name).collect();
-                    let title = format!("no `{before}` has the name `{}`", shown(part));
-                    let allowed = if names.is_empty() {
-                        "none has a name".to_owned()
-                    } else {
-                        names.join(", ")
-                    };
-                    let error = self.wrong(span, title, format!("allowed: {allowed}"));
-                    Err(suggestion(part, names)
-                        .into_iter()
-                        .fold(error, Diagnostic::help))
-                }
-            },
-            _ => Err(self.not_a_table(kind, &place, part, span, before)),
-        }
-    }
-
-    fn not_a_table(
-        &self,
-        kind: &str,
-        place: &Span,
-        part: &str,
-        span: &Span,
-        before: &str,
-    ) -> Diagnostic {
-        let title = format!(
-            "`{before}` is {kind}, not a table: it has no key `{}`",
-            shown(part)
-        );
-        let mark = self.sources.mark(place, format!("`{before}` is set here"));
-        self.wrong(span, title, format!("set `{before}` as a whole"))
-            .also(mark)
+        assign(self.sources, root, &self.parts(path)?, given)
     }
 
     /// The value, which begins at byte `start` of the override, without spaces around it. What is not TOML is
@@ -284,30 +217,159 @@ impl Override<'_> {
     }
 
     /// The parts of the key and their places.
-    fn parts(&self, path: &str) -> Result<Vec<(String, Span)>, Diagnostic> {
-        let mut start = 0;
-        let mut parts = Vec::new();
-        for part in path.split('.') {
-            let first = start + part.len() - part.trim_start().len();
-            start += part.len() + 1;
-            let part = part.trim();
-            let at = self.at(first..first + part.len());
-            if part.is_empty() {
-                let title = format!("`{}` is not a key", shown(path));
-                return Err(self.wrong(
-                    &at,
-                    title,
-                    "allowed: names with a dot between two, as in link.fast_error.rate",
-                ));
-            }
-            parts.push((part.to_owned(), at));
-        }
-        if let Some((_, at)) = parts.get(PATH_PARTS_MAX) {
-            let title = format!("`{}` is not a key", shown(path));
-            return Err(self.wrong(at, title, format!("allowed: up to {PATH_PARTS_MAX} parts")));
-        }
-        Ok(parts)
+    fn parts(&self, path: &str) -> Result<Vec<Part>, Diagnostic> {
+        parts(self.sources, path, |range| self.at(range))
     }
+}
+
+/// A part of a key's path, and its place.
+pub(super) type Part = (String, Span);
+
+/// The parts of the path `path`; `at` is the place of a range of its bytes.
+pub(super) fn parts(
+    sources: &Sources,
+    path: &str,
+    at: impl Fn(Range<usize>) -> Span,
+) -> Result<Vec<Part>, Diagnostic> {
+    let mut start = 0;
+    let mut parts = Vec::new();
+    for part in path.split('.') {
+        let first = start + part.len() - part.trim_start().len();
+        start += part.len() + 1;
+        let part = part.trim();
+        let at = at(first..first + part.len());
+        if part.is_empty() {
+            let title = format!("`{}` is not a key", shown(path));
+            return Err(sources.diagnostic(
+                &at,
+                title,
+                "allowed: names with a dot between two, as in link.fast_error.rate",
+            ));
+        }
+        parts.push((part.to_owned(), at));
+    }
+    if let Some((_, at)) = parts.get(PATH_PARTS_MAX) {
+        let title = format!("`{}` is not a key", shown(path));
+        return Err(sources.diagnostic(
+            at,
+            title,
+            format!("allowed: up to {PATH_PARTS_MAX} parts"),
+        ));
+    }
+    Ok(parts)
+}
+
+/// Sets the value at the end of a path, whatever is there.
+pub(super) fn assign(
+    sources: &Sources,
+    root: &mut Value,
+    path: &[Part],
+    given: Value,
+) -> Result<(), Diagnostic> {
+    let Some(((last, last_span), way)) = path.split_last() else {
+        return Ok(());
+    };
+    let mut at = root;
+    let mut before = String::new();
+    for (part, span) in way {
+        at = step(sources, at, part, span, &before)?;
+        let dot = if before.is_empty() { "" } else { "." };
+        before = format!("{before}{dot}{part}");
+    }
+    match &mut at.node {
+        Node::Table(table) => table.set(last, *last_span, given),
+        Node::Array(_) => {
+            let title =
+                format!("`{before}` is a list: one key `{last}` cannot be set in all of it");
+            return Err(sources.diagnostic(
+                last_span,
+                title,
+                format!("allowed: {before}.NAME.KEY"),
+            ));
+        }
+        _ => {
+            let (kind, place) = (at.kind(), at.span);
+            return Err(not_a_table(sources, kind, &place, last, last_span, &before));
+        }
+    };
+    Ok(())
+}
+
+/// The value `part` of `at`, which has the path `before`. A table that is not there yet is made.
+fn step<'v>(
+    sources: &Sources,
+    at: &'v mut Value,
+    part: &str,
+    span: &Span,
+    before: &str,
+) -> Result<&'v mut Value, Diagnostic> {
+    let (kind, place) = (at.kind(), at.span);
+    match &mut at.node {
+        Node::Table(table) => match table.entries.iter().position(|entry| entry.key == part) {
+            Some(index) => Ok(&mut table.entries[index].value),
+            None => Ok(table.set(
+                part,
+                *span,
+                Value {
+                    node: Node::Table(Table::default()),
+                    span: *span,
+                },
+            )),
+        },
+        Node::Array(all) => match all.iter().position(|one| name(one) == Some(part)) {
+            Some(index) => Ok(&mut all[index]),
+            None => {
+                let names: Vec<_> = all.iter().filter_map(name).collect();
+                let title = format!("no `{before}` has the name `{}`", shown(part));
+                let allowed = if names.is_empty() {
+                    "none has a name".to_owned()
+                } else {
+                    names.join(", ")
+                };
+                let error = sources.diagnostic(span, title, format!("allowed: {allowed}"));
+                Err(suggestion(part, names)
+                    .into_iter()
+                    .fold(error, Diagnostic::help))
+            }
+        },
+        _ => Err(not_a_table(sources, kind, &place, part, span, before)),
+    }
+}
+
+/// The entry at the end of a path, if there is one.
+pub(super) fn find<'t>(root: &'t Table, path: &[Part]) -> Option<&'t Entry> {
+    let ((first, _), rest) = path.split_first()?;
+    let entry = root.get(first)?;
+    match (&entry.value.node, rest) {
+        (_, []) => Some(entry),
+        (Node::Table(inner), _) => find(inner, rest),
+        (Node::Array(all), [(part, _), rest @ ..]) => {
+            let one = all.iter().find(|one| name(one) == Some(part))?;
+            match &one.node {
+                Node::Table(inner) => find(inner, rest),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+fn not_a_table(
+    sources: &Sources,
+    kind: &str,
+    place: &Span,
+    part: &str,
+    span: &Span,
+    before: &str,
+) -> Diagnostic {
+    let title = format!(
+        "`{before}` is {kind}, not a table: it has no key `{}`",
+        shown(part)
+    );
+    let mark = sources.mark(place, format!("`{before}` is set here"));
+    sources
+        .diagnostic(span, title, format!("set `{before}` as a whole"))
+        .also(mark)
 }
 
 /// The name that an element of a list has.

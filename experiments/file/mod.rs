@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! text ─ document ─> tree of values, each with its place ─ schema, phases ─> Experiment ─ resolved ─> text
+//!                                                   └ sweep ─> a tree for each cell ┘
 //! ```
 //!
 //! Notes on the implementation:
@@ -21,6 +22,7 @@ mod phases;
 mod reader;
 mod resolved;
 mod schema;
+mod sweep;
 #[cfg(test)]
 mod tests;
 
@@ -28,9 +30,12 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use self::sweep::Grid;
+
 pub use self::diagnostic::{Invalid, Sources, Span};
 pub use self::experiment::*;
 pub use self::resolved::milliseconds;
+pub use self::sweep::{CELLS_MAX, Cell, Setting};
 
 /// Longest experiment file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -69,28 +74,51 @@ impl Known {
     };
 }
 
-impl Draft {
-    fn finish(self) -> Result<Loaded, Invalid> {
-        match self.wrong {
-            None => Ok(self.loaded),
+/// What a file holds.
+pub(crate) enum Drafts {
+    /// An experiment.
+    One(Box<Draft>),
+    /// The cells of a sweep, in order; of one that cannot be read at all, what is wrong.
+    Cells(Vec<(Cell, Result<Draft, Invalid>)>),
+}
+
+impl Drafts {
+    /// The one experiment that the file holds.
+    ///
+    /// # Errors
+    /// It holds a sweep.
+    pub(crate) fn single(self) -> Result<Draft, Invalid> {
+        match self {
+            Self::One(draft) => Ok(*draft),
+            Self::Cells(cells) => Err(Invalid::plain(format!(
+                "the file has a `[sweep]` with {} cells where one experiment is asked for",
+                cells.len()
+            ))),
+        }
+    }
+
+    fn valid(self) -> Result<Loaded, Invalid> {
+        let draft = self.single()?;
+        match draft.wrong {
+            None => Ok(draft.loaded),
             Some(wrong) => Err(wrong),
         }
     }
 }
 
-/// Reads the experiment file `path` and applies `overrides`, each a `KEY=VALUE`, in order.
+/// Reads the experiment file `path`, which has no `[sweep]`, and applies `overrides`, each a `KEY=VALUE`, in order.
 ///
 /// # Errors
 /// The file cannot be read (the message names it) or does not hold a valid experiment.
 pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, Invalid> {
-    draft(path, overrides)?.finish()
+    drafts(path, overrides)?.valid()
 }
 
-/// As [`load`], of an experiment that need not be valid: for who has more to find wrong with it.
+/// What the file `path` holds, of which all need not be valid: for who has more to find wrong with it.
 ///
 /// # Errors
-/// The file cannot be read or is not TOML.
-pub(crate) fn draft(path: &Path, overrides: &[String]) -> Result<Draft, Invalid> {
+/// The file cannot be read or is not TOML, or its `[sweep]` is none.
+pub(crate) fn drafts(path: &Path, overrides: &[String]) -> Result<Drafts, Invalid> {
     let name = path.display().to_string();
     let text = read(path).map_err(|error| {
         Invalid::plain(format!("cannot read the experiment file {name}: {error}"))
@@ -125,14 +153,23 @@ pub(crate) fn draft(path: &Path, overrides: &[String]) -> Result<Draft, Invalid>
 /// # Ok::<(), kadsim::file::Invalid>(())
 /// ```
 pub fn parse(name: &str, text: &str, overrides: &[String]) -> Result<Loaded, Invalid> {
-    build(Path::new(name), name.to_owned(), text.to_owned(), overrides)?.finish()
+    build(Path::new(name), name.to_owned(), text.to_owned(), overrides)?.valid()
 }
 
-fn build(path: &Path, name: String, text: String, overrides: &[String]) -> Result<Draft, Invalid> {
+fn build(path: &Path, name: String, text: String, overrides: &[String]) -> Result<Drafts, Invalid> {
     let sources = Sources::new(name, text, overrides);
-    let root = document::read(&sources)?;
+    let mut root = document::read(&sources)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    Ok(schema::read(&root, sources, folder))
+    let Some(grid) = Grid::take(&mut root, &sources)? else {
+        return Ok(Drafts::One(Box::new(schema::read(&root, sources, folder))));
+    };
+    let cells = (0..grid.len()).map(|index| {
+        let cell = grid.cell(index);
+        let tree = grid.tree(&cell, &sources);
+        let draft = tree.map(|tree| schema::read(&tree, sources.clone(), folder));
+        (cell, draft)
+    });
+    Ok(Drafts::Cells(cells.collect()))
 }
 
 fn read(path: &Path) -> std::io::Result<String> {

@@ -222,8 +222,13 @@ impl<'a> Section<'a> {
 
     /// `name`: what folders, columns and overrides call it.
     pub(super) fn name(&self) -> Option<(&'a str, Span)> {
+        self.named("name")
+    }
+
+    /// As [`Self::name`], under another key.
+    pub(super) fn named(&self, key: &str) -> Option<(&'a str, Span)> {
         const ALLOWED: &str = "letters a to z, digits, _ and -, at least one";
-        let field = self.required("name", ALLOWED)?;
+        let field = self.required(key, ALLOWED)?;
         let name = field.text(ALLOWED)?;
         let fine = |letter: u8| matches!(letter, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
         if name.is_empty() || !name.bytes().all(fine) {

@@ -10,19 +10,18 @@ use super::phases;
 use super::reader::{Field, Report, Section, shown};
 use super::{Draft, Known, Loaded};
 
-const TOP: [&str; 12] = [
+/// The last one is taken out of the tree before it is read here.
+const TOP: [&str; 13] = [
     "schema", "name", "seed", "networks", "network", "lookup", "link", "clock", "engine", "phase",
-    "output", "expect",
+    "output", "expect", "sweep",
 ];
-/// Keys of the format that are not supported yet.
-const LATER: [&str; 1] = ["sweep"];
 const ERROR_RATE: &str = "a table { rate = .., delay_ms = .. }";
 
 /// What `root` says, and what is wrong with it. Relative paths in it start at `folder`.
 pub(super) fn read(root: &Table, sources: Sources, folder: &Path) -> Draft {
     let report = Report::new(&sources);
     let start = Span::new(0, 0..0);
-    let section = Section::with_refused(&report, Some(root), start, "", &TOP, &LATER);
+    let section = Section::new(&report, Some(root), start, "", &TOP);
     let (experiment, known) = top(&section, folder);
     let wrong = report.into_errors();
     Draft {
@@ -65,13 +64,6 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
         nodes: nodes_known,
         phases: top.report.len() == before,
     };
-    if let Some(field) = top.get("sweep") {
-        field.report.error(
-            &field.key,
-            "`sweep` is not supported yet",
-            "allowed: experiments without it",
-        );
-    }
     let experiment = Experiment {
         name,
         seed: seed.unwrap_or(0),
@@ -336,13 +328,10 @@ fn expects(top: &Section<'_>) -> Vec<Expect> {
     let all = top
         .get("expect")
         .and_then(|field| field.list("one [[expect]] or several"));
-    all.unwrap_or_default()
-        .iter()
-        .filter_map(|field| expect(field, top.has("sweep")))
-        .collect()
+    all.unwrap_or_default().iter().filter_map(expect).collect()
 }
 
-fn expect(field: &Field<'_>, sweep: bool) -> Option<Expect> {
+fn expect(field: &Field<'_>) -> Option<Expect> {
     const METRIC: &str = "a key of summary.json such as sampling.completed.p99";
     let table = field.table("a table, written [[expect]]")?;
     let section = Section::with_refused(
@@ -353,15 +342,11 @@ fn expect(field: &Field<'_>, sweep: bool) -> Option<Expect> {
         &["metric", "within", "source"],
         &["where"],
     );
-    if !sweep {
-        section.refuse(
-            "where",
-            "needs a `[sweep]`",
-            "no `where`, as the experiment is one cell",
-        );
-    } else if let Some(place) = section.get("where") {
-        place.table("a table of a sweep's keys and values");
-    }
+    section.refuse(
+        "where",
+        "needs a `[sweep]`",
+        "no `where`, as the experiment is one cell",
+    );
     let source = section
         .get("source")
         .and_then(|field| field.text("where the bounds come from"));

@@ -3,8 +3,9 @@
 use std::time::Instant;
 
 /// Wall and CPU time between two moments, and memory at the second.
-#[derive(Default)]
 pub(super) struct Clock {
+    /// Whether what the process takes is what the run takes.
+    is_alone: bool,
     begun: Option<(Instant, Option<u64>)>,
 }
 
@@ -12,20 +13,33 @@ pub(super) struct Clock {
 pub(super) struct Lap {
     /// Wall time, µs.
     pub(super) wall_us: u64,
-    /// CPU time of the process, µs, where the system tells.
+    /// CPU time of the process, µs, where the system tells and the run is alone in it.
     pub(super) cpu_us: Option<u64>,
-    /// Resident memory at its end, bytes, where the system tells.
+    /// Resident memory at its end, bytes, where the system tells and the run is alone.
     pub(super) resident_bytes: Option<u64>,
 }
 
 impl Clock {
+    /// Of a run that may share the process with others.
+    pub(super) fn new(shares_process: bool) -> Self {
+        Self {
+            is_alone: !shares_process,
+            begun: None,
+        }
+    }
+
     pub(super) fn start(&mut self) {
-        self.begun = Some((Instant::now(), process().map(|(cpu_ms, _)| cpu_ms)));
+        let process = self.process();
+        self.begun = Some((Instant::now(), process.map(|(cpu_ms, _)| cpu_ms)));
+    }
+
+    fn process(&self) -> Option<(u64, u64)> {
+        self.is_alone.then(process).flatten()
     }
 
     /// What has passed since the clock was started; starts it anew.
     pub(super) fn lap(&mut self) -> Lap {
-        let process = process();
+        let process = self.process();
         let now = (Instant::now(), process.map(|(cpu_ms, _)| cpu_ms));
         let begun = self.begun.replace(now).unwrap_or(now);
         let cpu_ms = begun.1.zip(now.1);

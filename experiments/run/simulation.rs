@@ -41,6 +41,7 @@ impl<'a> Simulation<'a> {
         inputs: &'a Inputs,
         watch: Watch<'a>,
         writers: Writers,
+        clock: Clock,
     ) -> Self {
         let perfect = experiment.lookup.beta.min(inputs.nodes);
         Self {
@@ -48,9 +49,9 @@ impl<'a> Simulation<'a> {
             inputs,
             watch,
             writers,
-            summary: Summary::new(&experiment.phases, perfect),
+            summary: Summary::new(&experiment.phases, experiment.networks, perfect),
             cut_off: vec![Vec::new(); experiment.phases.len()],
-            clock: Clock::default(),
+            clock,
             recording: Spent::default(),
         }
     }
@@ -80,6 +81,7 @@ impl<'a> Simulation<'a> {
             let keys = self.phase(number, place, &mut network, &provided)?;
             provided.push(keys);
         }
+        self.writers.network(number, &self.summary.end_network())?;
         Ok(())
     }
 
@@ -145,7 +147,7 @@ impl<'a> Simulation<'a> {
         if let Some(all) = all.filter(|_| cut.is_cut) {
             self.plan(place, all.source, network);
         }
-        self.summary.end_phase(place, total);
+        self.summary.end_phase(place, total, cut.is_cut);
         if cut.is_cut {
             self.cut_off[place].push(number);
         }

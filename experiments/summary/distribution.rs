@@ -58,6 +58,20 @@ impl Distribution {
         self.max = self.max.max(value);
     }
 
+    /// Adds all values of another one, and leaves that with none.
+    pub(super) fn take(&mut self, other: &mut Self) {
+        if other.buckets.len() > self.buckets.len() {
+            self.buckets.resize(other.buckets.len(), Bucket::default());
+        }
+        for (bucket, other) in self.buckets.iter_mut().zip(&mut other.buckets) {
+            let Bucket { count, sum } = std::mem::take(other);
+            bucket.count += count;
+            bucket.sum += sum;
+        }
+        self.count += std::mem::take(&mut other.count);
+        self.max = self.max.max(std::mem::take(&mut other.max));
+    }
+
     /// One of [`STATISTICS`] but the count; `None` where there are no values.
     pub(super) fn statistic(&self, name: &str) -> Option<f64> {
         if self.count == 0 {
@@ -133,6 +147,22 @@ mod tests {
         let expected = [0.1005, 0.1, 0.18, 0.198, 0.2].map(Some);
         assert_eq!(statistics[1..], expected);
         assert_eq!(values.count, 200);
+    }
+
+    #[test]
+    fn what_is_taken_over_counts_as_if_it_had_come_here() {
+        let values = |range: std::ops::Range<u64>| range.map(|i| i * i * 7);
+        let mut pooled = of(values(0..300), 1000.0);
+        let mut other = of(values(300..1000), 1000.0);
+        pooled.take(&mut other);
+        let whole = of(values(0..1000), 1000.0);
+        let statistics = |values: &Distribution| STATISTICS.map(|name| values.statistic(name));
+        assert_eq!(statistics(&pooled), statistics(&whole));
+        assert_eq!(pooled.count, 1000);
+        assert_eq!((other.count, other.statistic("max")), (0, None));
+        // It starts anew.
+        other.record(5000);
+        assert_eq!(statistics(&other), statistics(&of([5000], 1000.0)));
     }
 
     #[test]

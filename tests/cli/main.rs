@@ -5,6 +5,7 @@ mod interruption;
 mod layouts;
 mod small_networks;
 mod support;
+mod sweep;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -78,6 +79,7 @@ fn a_run_leaves_its_tables() {
         "operations.parquet",
         "resolved.toml",
         "summary.json",
+        "summary.parquet",
         "ticks.parquet",
         "timings.parquet",
     ];
@@ -347,6 +349,7 @@ fn readme_lists_the_columns_of_every_table() {
         "nodes",
         "connections",
         "routing",
+        "summary",
         "timings",
     ] {
         let row = format!("| `{name}` | network, ");

@@ -1,0 +1,65 @@
+//! The summary table: the metrics of each network by themselves.
+//!
+//! Rows come in the order of networks, and of metrics in each.
+
+use std::path::Path;
+
+use arrow::datatypes::{Float64Type, UInt32Type};
+
+use super::batches::Batches;
+use super::column::{Label, Number, Optional, columns};
+use super::writer::{RecordError, RunInfo};
+
+columns! {
+    network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
+    metric: Label, "1", "Key of summary.json";
+    value: Optional<Float64Type>, "of the metric", "Its value in this network alone";
+}
+
+/// A metric of a network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SummaryRow {
+    /// Network of the experiment, from 0.
+    pub network: u32,
+    /// Index of the metric's name.
+    pub metric: u32,
+    /// Its value, where it has one.
+    pub value: Option<f64>,
+}
+
+/// Writes `summary.parquet`.
+pub struct SummaryTable(Batches<Batch>);
+
+impl SummaryTable {
+    /// Creates the file; rows name their metric by its index in `metrics`.
+    ///
+    /// # Errors
+    /// When the file cannot be created.
+    pub fn create(path: &Path, info: &RunInfo, metrics: &[String]) -> Result<Self, RecordError> {
+        let columns = Batch {
+            metric: Label::new(metrics),
+            ..Batch::default()
+        };
+        Ok(Self(Batches::create(path, info, columns)?))
+    }
+
+    /// Appends a row.
+    ///
+    /// # Errors
+    /// When the batch it completes cannot be written, or an earlier one could not.
+    pub fn push(&mut self, row: &SummaryRow) -> Result<(), RecordError> {
+        let columns = self.0.row()?;
+        columns.network.push(row.network);
+        columns.metric.push(row.metric);
+        columns.value.push(row.value);
+        self.0.pushed()
+    }
+
+    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    ///
+    /// # Errors
+    /// When the file could not be closed, or rows that should be in it are not.
+    pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
+        self.0.finish(complete)
+    }
+}
