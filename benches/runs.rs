@@ -16,7 +16,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 /// Name shown, experiment file, overrides.
 const RUNS: [(&str, &str, &[&str]); 5] = [
     ("quickstart", "quickstart", &[]),
-    ("study", "study", &[]),
+    ("study", "published/study", &[]),
     ("million", "million", &[]),
     (
         "million, twice the operations",

@@ -383,6 +383,7 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
             procedure: match experiment.lookup.procedure {
                 Procedure::Iterative => step::Procedure::Iterative,
                 Procedure::PyDht => step::Procedure::PyDht,
+                Procedure::Rfm19 => step::Procedure::Rfm19,
             },
         },
         link: Box::new(UniformLink {

@@ -137,6 +137,11 @@ fn py_dht_with_random_buckets() {
     all_the_same(&["lookup.procedure=py-dht", "network.bootstrap=random"]);
 }
 
+#[test]
+fn rfm19_with_random_buckets() {
+    all_the_same(&["lookup.procedure=rfm19", "network.bootstrap=random"]);
+}
+
 /// No overhead, so operations share nothing and may be run in any order: thousands at once, some under a
 /// limit. Connections are added by hand: then the same operations go through time side by side.
 const FREE: &str = r#"schema = 1
@@ -243,12 +248,12 @@ fn py_dht_without_overhead_one_after_the_other() {
 
 #[test]
 fn nothing_is_lost() {
-    for settings in [&[][..], &["--set", "lookup.procedure=py-dht"][..]] {
+    let procedures = ["iterative", "py-dht", "rfm19"];
+    for procedure in procedures.map(|name| format!("lookup.procedure={name}")) {
         for tick in ["clock.tick_ms=1", "clock.tick_ms=50", "clock.tick_ms=10000"] {
             let dir = Dir::new();
             dir.write("mixed.toml", MIXED);
-            let args = [settings, &["--set", tick]].concat();
-            contents(&dir, "out", &args);
+            contents(&dir, "out", &["--set", &procedure, "--set", tick]);
             let table = |name: &str| dir.table(&format!("out/mixed/{name}.parquet"));
             conserved(
                 &table("ticks"),

@@ -129,6 +129,8 @@ words! {
         Iterative = "iterative",
         /// As py-dht does, to compare with what was published by it.
         PyDht = "py-dht",
+        /// As ProbeLab's RFM19.1 counts hops, to compare with what was published by it.
+        Rfm19 = "rfm19",
     }
 }
 
@@ -240,7 +242,7 @@ pub struct LookupSection {
     pub steps_to_stop: u32,
     /// The stop rule.
     pub stop: Stop,
-    /// The schedule of contacts. [`Procedure::PyDht`] only with [`Stop::NoProgress`].
+    /// The schedule of contacts. [`Stop::ClosestAnswered`] only with [`Procedure::Iterative`].
     pub procedure: Procedure,
 }
 

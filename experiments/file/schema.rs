@@ -151,10 +151,10 @@ fn lookup(top: &Section<'_>) -> LookupSection {
     );
     let stop = section.word_or("stop", DEFAULT_STOP);
     let procedure = section.word_or("procedure", DEFAULT_PROCEDURE);
-    if let (Procedure::PyDht, Stop::ClosestAnswered) = (procedure, stop) {
+    if stop == Stop::ClosestAnswered && procedure != Procedure::Iterative {
         let sources = top.report.sources;
         let title =
-            "`lookup.stop` cannot be \"closest-answered\" with `lookup.procedure` = \"py-dht\"";
+            format!("`lookup.stop` cannot be \"{stop}\" with `lookup.procedure` = \"{procedure}\"");
         let stop = section
             .get("stop")
             .map_or(section.span, |field| field.value.span);

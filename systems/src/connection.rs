@@ -99,17 +99,25 @@ impl Field<'_> {
         self.links.link.draw(contact, self.is_online(remote))
     }
 
+    /// The network's beta closest online nodes to a key, nearest first.
+    fn closest_online<'s>(&self, key: Key, scratch: &'s mut Scratch) -> &'s [(Distance, Row)] {
+        let beta = self.activity.rules.beta as usize;
+        let Scratch { closest, rows } = scratch;
+        let online = |row| self.is_online(row);
+        self.population.closest(key, beta, online, rows, closest);
+        closest
+    }
+
+    /// Whether a node is as close to a key as the network's beta closest online nodes.
+    pub fn is_among_closest(&self, row: Row, key: Key, scratch: &mut Scratch) -> bool {
+        let distance = self.population.key(row).distance(key);
+        let farthest = self.closest_online(key, scratch).last();
+        farthest.is_some_and(|&(farthest, _)| distance <= farthest)
+    }
+
     /// Share of the network's beta closest online nodes that are in the result; `None` if nobody is online.
     pub fn recall(&self, operation: &Operation, scratch: &mut Scratch) -> Option<f32> {
-        let beta = self.activity.rules.beta as usize;
-        let truth = &mut scratch.closest;
-        self.population.closest(
-            operation.key,
-            beta,
-            |row| self.is_online(row),
-            &mut scratch.rows,
-            truth,
-        );
+        let truth = self.closest_online(operation.key, scratch);
         if truth.is_empty() {
             return None;
         }
@@ -131,7 +139,8 @@ impl Field<'_> {
 #[derive(Default)]
 pub struct Scratch {
     closest: Vec<(Distance, Row)>,
-    rows: Vec<Row>,
+    /// Rows of one bucket, of candidates.
+    pub rows: Vec<Row>,
 }
 
 /// Something sent, or an origin's use, that waits for the barrier.

@@ -13,6 +13,7 @@ pub mod provide;
 pub mod py_dht;
 pub mod record;
 pub mod retrieve;
+pub mod rfm19;
 pub mod settle;
 pub mod single;
 pub mod start;

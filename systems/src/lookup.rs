@@ -12,7 +12,7 @@ use kadsim_engine::shortlist::{Known, Status};
 
 use crate::connection::{Field, Outbox, Send, Sent};
 use crate::step::{Procedure, Stop};
-use crate::{provide, py_dht, retrieve};
+use crate::{provide, py_dht, retrieve, rfm19};
 
 /// What an operation does next.
 #[must_use]
@@ -41,6 +41,7 @@ pub fn poll(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbo
         let poll = match field.activity.rules.procedure {
             Procedure::Iterative => poll_by_clock(field, operation, slot, out),
             Procedure::PyDht => py_dht::poll(field, operation, slot, out),
+            Procedure::Rfm19 => rfm19::poll(field, operation, slot, out),
         };
         if let Some(poll) = poll {
             return poll;
@@ -61,7 +62,7 @@ fn begin(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) 
     let rules = &field.activity.rules;
     out.ticks.at(operation.start_us).started += 1;
     operation.shortlist.reset(rules.beta as usize);
-    if rules.procedure == Procedure::Iterative && retrieve::finds_at_origin(field, operation) {
+    if rules.procedure.is_by_clock() && retrieve::finds_at_origin(field, operation) {
         operation.lookup_end_us = operation.start_us;
         operation.end_us = operation.start_us;
         finish(field, operation, slot, out);
@@ -123,7 +124,11 @@ pub fn answered(
     question: &Question,
     out: &mut Outbox,
 ) {
-    let by_clock = field.activity.rules.procedure == Procedure::Iterative;
+    let procedure = field.activity.rules.procedure;
+    if procedure == Procedure::Rfm19 {
+        return rfm19::answered(field, operation, slot, question, out);
+    }
+    let by_clock = procedure.is_by_clock();
     field.answer(question.owner, operation.key, &mut out.answer);
     out.reads.answers += 1;
     let depth = question.contact.map_or(0, |contact| contact.depth);
@@ -152,9 +157,25 @@ pub fn answered(
 
 /// What the origin's own table has named is known: the origin is charged, the first contacts leave.
 fn ask_first(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) {
-    if field.activity.rules.procedure == Procedure::PyDht {
+    let rules = &field.activity.rules;
+    if rules.procedure == Procedure::PyDht {
         return py_dht::begin(field, operation);
     }
+    charge_origin(field, operation, slot, out);
+    send_contacts(
+        field,
+        operation,
+        slot,
+        (operation.start_us, rules.alpha),
+        out,
+    );
+    if operation.in_flight.is_empty() {
+        end(field, operation, slot, operation.start_us, out);
+    }
+}
+
+/// The origin's use of a lookup that starts, which the barrier charges.
+pub fn charge_origin(field: &Field, operation: &Operation, slot: u32, out: &mut Outbox) {
     if field.is_charged() {
         out.sends.push(Send {
             time_us: operation.start_us,
@@ -164,10 +185,6 @@ fn ask_first(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outb
             from: operation.origin,
             what: Sent::Origin,
         });
-    }
-    send_contacts(field, operation, slot, operation.start_us, out);
-    if operation.in_flight.is_empty() {
-        end(field, operation, slot, operation.start_us, out);
     }
 }
 
@@ -193,7 +210,7 @@ fn go_on(
             Stop::ClosestAnswered => closest_have_answered(field, operation),
         };
     if !is_stopped {
-        send_contacts(field, operation, slot, now_us, out);
+        send_contacts(field, operation, slot, (now_us, rules.alpha), out);
     }
     if operation.in_flight.is_empty() || is_stopped {
         end(field, operation, slot, now_us, out);
@@ -223,16 +240,18 @@ fn nearest<'a>(
     head.chain(far.into_iter().filter(counts).take(missing))
 }
 
-/// Contacts the nearest candidates until alpha contacts are in flight.
+/// Contacts the nearest candidates until `most` contacts are in flight.
 #[inline]
-fn send_contacts(
+pub fn send_contacts(
     field: &Field,
     operation: &mut Operation,
     slot: u32,
-    now_us: u64,
+    (now_us, most): (u64, u32),
     out: &mut Outbox,
 ) {
-    while let Some(place) = contact_nearest(field, operation, slot, (now_us, now_us), out) {
+    while operation.in_flight.len() < most as usize
+        && let Some(place) = contact_nearest(field, operation, slot, (now_us, now_us), out)
+    {
         // The barrier adds what the contact is charged.
         if field.is_charged() {
             operation.in_flight[place].completes_us = Contact::UNCHARGED;
@@ -240,8 +259,8 @@ fn send_contacts(
     }
 }
 
-/// Contacts the nearest candidate, if fewer than alpha contacts are in flight; what it costs counts from
-/// `base_us`. Returns its place among those in flight.
+/// Contacts the nearest candidate, if there is one; what it costs counts from `base_us`. Returns its place
+/// among those in flight.
 #[inline]
 pub fn contact_nearest(
     field: &Field,
@@ -250,19 +269,16 @@ pub fn contact_nearest(
     (now_us, base_us): (u64, u64),
     out: &mut Outbox,
 ) -> Option<usize> {
-    let rules = &field.activity.rules;
-    if operation.in_flight.len() >= rules.alpha as usize {
-        return None;
-    }
     let nearest = operation
         .shortlist
         .take_nearest(&field.population, operation.key)?;
     let sequence = operation.attempts;
     operation.attempts += 1;
     let fate = field.contact(operation.number, sequence, nearest.row, out);
-    let overhead_us = match rules.procedure {
-        Procedure::Iterative => (0, 0),
-        Procedure::PyDht => (operation.origin_overhead_us, field.charge(nearest.row)),
+    let overhead_us = if field.activity.rules.procedure.is_by_clock() {
+        (0, 0)
+    } else {
+        (operation.origin_overhead_us, field.charge(nearest.row))
     };
     operation.in_flight.push(Contact {
         completes_us: Contact::completion_us(base_us, fate, overhead_us),
@@ -289,17 +305,22 @@ pub fn contact_nearest(
     Some(operation.in_flight.len() - 1)
 }
 
-/// The lookup has stopped: what is still in flight is abandoned, a provide goes on to its stores.
+/// The lookup has stopped, with what it knows as its result.
 pub fn end(field: &Field, operation: &mut Operation, slot: u32, now_us: u64, out: &mut Outbox) {
+    take_result(field, operation);
+    if field.activity.recall && operation.holder.is_none() {
+        operation.recall = field.recall(operation, &mut out.scratch);
+    }
+    close(field, operation, slot, now_us, out);
+}
+
+/// The lookup has its result: what is still in flight is abandoned, a provide goes on to its stores.
+pub fn close(field: &Field, operation: &mut Operation, slot: u32, now_us: u64, out: &mut Outbox) {
     operation.lookup_end_us = now_us;
     operation.abandoned = operation.in_flight.len() as u32;
     operation.in_flight.clear();
     operation.stage = Stage::Closing;
     operation.end_us = now_us;
-    take_result(field, operation);
-    if field.activity.recall && operation.holder.is_none() {
-        operation.recall = field.recall(operation, &mut out.scratch);
-    }
     if operation.kind == Kind::Provide {
         provide::send_stores(field, operation, slot, out);
     }

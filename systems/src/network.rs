@@ -28,7 +28,7 @@ use crate::bootstrap;
 use crate::record::{self, Recorded};
 use crate::settle::Sends;
 use crate::start::Queue;
-use crate::step::{self, Activity, Course, Procedure, Rules, Window};
+use crate::step::{self, Activity, Course, Procedure, Rules, Stop, Window};
 
 /// What a network is made of. [`Default`]: nobody, k = 20, `closest` buckets, `packed`, no delays.
 pub struct Spec {
@@ -105,8 +105,8 @@ pub enum NetworkError {
     /// A parameter that must be at least 1 is 0.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
-    /// py-dht knows no other stop rule than its own.
-    #[error("procedure py-dht goes with stop rule no-progress only")]
+    /// Procedures that were made to compare with others know no other stop rule than their own.
+    #[error("stop rule closest-answered goes with procedure iterative only")]
     StopRule,
 }
 
@@ -695,11 +695,11 @@ fn check(spec: &Spec) -> Result<(), NetworkError> {
     if let Some((_, name)) = named.into_iter().find(|(value, _)| *value == 0) {
         return Err(NetworkError::Zero(name));
     }
-    let py_dht = spec.rules.procedure == Procedure::PyDht;
-    if py_dht && spec.rules.stop != step::Stop::NoProgress {
+    let procedure = spec.rules.procedure;
+    if spec.rules.stop == Stop::ClosestAnswered && procedure != Procedure::Iterative {
         return Err(NetworkError::StopRule);
     }
-    if spec.overhead_us > 0 && !py_dht && spec.link.shortest_us(false) == 0 {
+    if spec.overhead_us > 0 && procedure.is_by_clock() && spec.link.shortest_us(false) == 0 {
         return Err(NetworkError::NoLookahead);
     }
     Ok(())

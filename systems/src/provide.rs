@@ -8,18 +8,18 @@ use kadsim_engine::operation::{Contact, Operation};
 use kadsim_engine::record::{Outcome, Request};
 
 use crate::connection::{Field, Outbox, Send, Sent, Stored};
-use crate::step::Procedure;
 
 /// Sends the stores of the result, in its order, at the moment the lookup has ended.
 pub fn send_stores(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) {
-    let procedure = field.activity.rules.procedure;
+    let by_clock = field.activity.rules.procedure.is_by_clock();
     let ended_us = operation.lookup_end_us;
     // Contacts of an operation evaluated whole carry its start as their time.
-    let time_us = match procedure {
-        Procedure::Iterative => ended_us,
-        Procedure::PyDht => operation.start_us,
+    let time_us = if by_clock {
+        ended_us
+    } else {
+        operation.start_us
     };
-    let by_barrier = field.is_charged() && procedure == Procedure::Iterative;
+    let by_barrier = field.is_charged() && by_clock;
     for place in 0..operation.result.len() {
         let row = operation.result[place];
         let sequence = operation.attempts + place as u32;

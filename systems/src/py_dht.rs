@@ -30,7 +30,9 @@ pub fn poll(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbo
         && operation.shortlist.has_candidate()
     {
         // Costs are kept as completion times from 0.
-        while contact_nearest(field, operation, slot, (start_us, 0), out).is_some() {}
+        while operation.in_flight.len() < rules.alpha as usize
+            && contact_nearest(field, operation, slot, (start_us, 0), out).is_some()
+        {}
         if operation.in_flight.len() < rules.alpha as usize {
             break;
         }

@@ -16,7 +16,7 @@ use kadsim_engine::segments::Segments;
 use crate::advance::Outboxes;
 use crate::connection::{Send, Sent, Stored};
 use crate::provide;
-use crate::step::{Activity, Procedure};
+use crate::step::Activity;
 
 /// Everything sent in a step, in the order of charging, if anybody needs it.
 #[derive(Resource, Default)]
@@ -44,7 +44,7 @@ pub fn settle_contacts(
     } else {
         sends.sort_unstable_by_key(Send::order);
     }
-    if links.is_charged() && activity.rules.procedure == Procedure::Iterative {
+    if links.is_charged() && activity.rules.procedure.is_by_clock() {
         let (slots, next_events_us) = operations.slots_mut();
         charge(
             nodes.columns(),

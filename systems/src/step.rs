@@ -69,6 +69,20 @@ pub enum Procedure {
     Iterative,
     /// As py-dht does: evaluated at once, handled in the order of cost, the time kept in alpha lanes.
     PyDht,
+    /// As ProbeLab's RFM19.1 counts hops: by the clock, round by round, until a node among the beta closest of
+    /// the network has answered.
+    Rfm19,
+}
+
+impl Procedure {
+    /// Whether contacts are handled at the time they complete.
+    #[inline]
+    pub fn is_by_clock(self) -> bool {
+        match self {
+            Self::Iterative | Self::Rfm19 => true,
+            Self::PyDht => false,
+        }
+    }
 }
 
 /// What is going on in a network now.
@@ -105,10 +119,12 @@ pub enum Course {
 impl Course {
     /// For operations under these rules.
     pub fn of(activity: &Activity, links: &Links) -> Self {
-        match activity.rules.procedure {
-            Procedure::Iterative if links.is_charged() || activity.connections => Self::Windows,
-            Procedure::PyDht if links.is_charged() || activity.connections => Self::InOrder,
-            _ => Self::Whole,
+        if !links.is_charged() && !activity.connections {
+            Self::Whole
+        } else if activity.rules.procedure.is_by_clock() {
+            Self::Windows
+        } else {
+            Self::InOrder
         }
     }
 

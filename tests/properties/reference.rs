@@ -3,6 +3,7 @@
 //! behaviour, not from the engine; only the draws of links and the routing tables are taken from it.
 
 mod py_dht;
+mod rfm19;
 mod rows;
 
 use std::cmp::Reverse;
@@ -40,6 +41,9 @@ struct Running {
     is_admitted: bool,
     is_started: bool,
     known: BTreeMap<u64, Known>,
+    /// Of a walk in rounds: who was asked in this one, and where it led.
+    round: BTreeMap<u64, Known>,
+    met: Option<Known>,
     in_flight: u32,
     idle_steps: u32,
     origin_overhead_us: u64,
@@ -264,11 +268,14 @@ impl Reference {
         operation.start_us = event.time_us;
         operation.is_started = true;
         let (origin, key) = (operation.origin, operation.planned.key.0);
-        let by_clock = self.rules.procedure == Procedure::Iterative;
+        let by_clock = self.rules.procedure != Procedure::PyDht;
         if by_clock && self.kind == Kind::Retrieve && self.holds(origin, key, event.time_us) {
             operation.holder = Some((origin, 0));
             self.end(operation, event);
             return;
+        }
+        if self.rules.procedure == Procedure::Rfm19 {
+            return self.walk(operation, event);
         }
         operation.origin_overhead_us = self.charge(origin);
         for node in self.closest(origin, key) {
@@ -387,6 +394,9 @@ impl Reference {
     }
 
     fn handle(&mut self, operation: &mut Running, event: Event, distance: u64, is_ok: bool) {
+        if self.rules.procedure == Procedure::Rfm19 {
+            return self.handle_in_round(operation, event, distance, is_ok);
+        }
         self.take(operation, distance, is_ok, event.time_us);
         let mut is_stopped = operation.holder.is_some();
         is_stopped |= match self.rules.stop {
@@ -449,10 +459,13 @@ impl Reference {
             .known
             .values()
             .filter(|known| self.rules.stop == Stop::NoProgress || known.status != Status::Failed);
-        let result: Vec<Known> = closest.take(self.rules.beta as usize).copied().collect();
+        let result: Vec<Known> = match self.rules.procedure {
+            Procedure::Rfm19 => operation.met.into_iter().collect(),
+            _ => closest.take(self.rules.beta as usize).copied().collect(),
+        };
         // What is evaluated whole carries its start as its time.
         let sent_us = match self.rules.procedure {
-            Procedure::Iterative => lookup_end_us,
+            Procedure::Iterative | Procedure::Rfm19 => lookup_end_us,
             Procedure::PyDht => operation.start_us,
         };
         let mut end_us = lookup_end_us;
@@ -496,6 +509,8 @@ impl Running {
             is_admitted: false,
             is_started: false,
             known: BTreeMap::new(),
+            round: BTreeMap::new(),
+            met: None,
             in_flight: 0,
             idle_steps: 0,
             origin_overhead_us: 0,

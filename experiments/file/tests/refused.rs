@@ -257,8 +257,11 @@ fn bad_overrides_are_refused_where_they_stand() {
 
 #[test]
 fn contradictions_between_keys_are_refused() {
-    let py_dht = ["lookup.procedure=py-dht", "lookup.stop=closest-answered"];
-    refused(SMALL, &py_dht, &["py-dht", "allowed: no-progress here"]);
+    for procedure in ["py-dht", "rfm19"] {
+        let set = format!("lookup.procedure={procedure}");
+        let says = [procedure, "allowed: no-progress here"];
+        refused(SMALL, &[&set, "lookup.stop=closest-answered"], &says);
+    }
     let free = [
         "link.delay_ms=5",
         "link.overhead_ms=1",

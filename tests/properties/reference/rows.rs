@@ -2,6 +2,8 @@
 
 use kadsim_engine::record::{Kind, OperationRow};
 
+use kadsim_systems::step::Procedure;
+
 use super::{Known, Node, Reference, Running};
 
 impl Reference {
@@ -63,14 +65,21 @@ impl Reference {
         }
     }
 
-    /// Share of the network's beta closest online nodes that are in the result, by a full sort.
-    fn recall(&self, operation: &Running, result: &[Known]) -> Option<f32> {
+    /// The network's beta closest online nodes, by a full sort.
+    pub(super) fn true_closest(&self, key: u64) -> Vec<Node> {
         let mut truth: Vec<Node> = (0..self.keys.len())
             .filter(|&node| self.online[node])
             .collect();
-        truth.sort_unstable_by_key(|&node| self.keys[node] ^ operation.planned.key.0);
+        truth.sort_unstable_by_key(|&node| self.keys[node] ^ key);
         truth.truncate(self.rules.beta as usize);
-        if truth.is_empty() || operation.holder.is_some() {
+        truth
+    }
+
+    /// Share of the network's beta closest online nodes that are in the result.
+    fn recall(&self, operation: &Running, result: &[Known]) -> Option<f32> {
+        let truth = self.true_closest(operation.planned.key.0);
+        let stops_early = operation.holder.is_some() || self.rules.procedure == Procedure::Rfm19;
+        if truth.is_empty() || stops_early {
             return None;
         }
         let hits = truth

@@ -1,4 +1,6 @@
-//! Closed forms that a network must meet.
+//! Closed forms and exact references that a network must meet.
+
+mod oracle;
 
 use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::node::Row;

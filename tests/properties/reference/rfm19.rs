@@ -1,0 +1,114 @@
+//! RFM19.1's walk, naively, in the words that describe it. What a contact costs is the reference's.
+
+use std::collections::BTreeMap;
+
+use super::{Event, Known, Node, Reference, Running, Status, What};
+
+impl Reference {
+    /// Starts a walk: it is over at once where the origin is among the closest.
+    pub(super) fn walk(&mut self, operation: &mut Running, event: Event) {
+        let (origin, key) = (operation.origin, operation.planned.key.0);
+        if self.true_closest(key).contains(&origin) {
+            operation.met = Some(Known {
+                node: origin,
+                depth: 0,
+                status: Status::Answered,
+            });
+            return self.end(operation, event);
+        }
+        operation.origin_overhead_us = self.charge(origin);
+        self.name(operation, origin, 1);
+        self.ask(operation, event, self.rules.alpha);
+    }
+
+    /// Asks so many of those that were named, all at once; whom they name is asked next.
+    fn ask(&mut self, operation: &mut Running, event: Event, most: u32) {
+        while operation.in_flight < most
+            && let Some(contacted) = self.contact_nearest(operation, event.time_us)
+        {
+            let what = What::Contact {
+                sequence: contacted.sequence,
+                distance: contacted.distance,
+                is_ok: contacted.is_ok,
+            };
+            self.push(event.time_us + contacted.total_us, event.operation, what);
+        }
+        if operation.in_flight == 0 {
+            return self.end(operation, event);
+        }
+        operation.round = std::mem::take(&mut operation.known);
+    }
+
+    /// A contact of the round has come back.
+    pub(super) fn handle_in_round(
+        &mut self,
+        operation: &mut Running,
+        event: Event,
+        distance: u64,
+        is_ok: bool,
+    ) {
+        operation.in_flight -= 1;
+        let (asked, key) = (operation.round[&distance], operation.planned.key.0);
+        if is_ok {
+            operation.succeeded += 1;
+            let is_found = self.kind == kadsim_engine::record::Kind::Retrieve
+                && self.holds(asked.node, key, event.time_us);
+            if is_found {
+                operation.holder = Some((asked.node, asked.depth));
+            }
+            if is_found || self.true_closest(key).contains(&asked.node) {
+                operation.met = Some(asked);
+                return self.end(operation, event);
+            }
+            self.name(operation, asked.node, asked.depth + 1);
+        } else {
+            operation.failed += 1;
+        }
+        if operation.in_flight > 0 {
+            return;
+        }
+        if asked.depth == 64 {
+            return self.end(operation, event);
+        }
+        self.ask(operation, event, self.rules.beta);
+    }
+
+    /// A node names the beta closest of its bucket for the key; of all deeper ones where that is empty; else
+    /// of the nearest shallower one.
+    fn name(&self, operation: &mut Running, node: Node, depth: u32) {
+        let key = operation.planned.key.0;
+        let shared = |a: u64, b: u64| (a ^ b).leading_zeros();
+        let mut buckets: BTreeMap<u32, Vec<Node>> = BTreeMap::new();
+        for &entry in &self.tables[node] {
+            let bucket = shared(self.keys[entry], self.keys[node]);
+            buckets.entry(bucket).or_default().push(entry);
+        }
+        let own = shared(self.keys[node], key);
+        let mut named = buckets.get(&own).cloned().unwrap_or_default();
+        if named.is_empty() {
+            named = buckets.range(own..).flat_map(|(_, b)| b.clone()).collect();
+        }
+        if named.is_empty() {
+            let nearest = buckets.range(..own).next_back();
+            named = nearest.map(|(_, b)| b.clone()).unwrap_or_default();
+        }
+        named.sort_unstable_by_key(|&entry| self.keys[entry] ^ key);
+        named.truncate(self.rules.beta as usize);
+        for node in named {
+            let status = if node == operation.origin {
+                Status::Origin
+            } else {
+                Status::Candidate
+            };
+            let known = Known {
+                node,
+                depth,
+                status,
+            };
+            operation
+                .known
+                .entry(self.keys[node] ^ key)
+                .or_insert(known);
+        }
+    }
+}
