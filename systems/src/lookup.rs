@@ -46,7 +46,7 @@ pub fn poll(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbo
             return poll;
         }
     }
-    if operation.stage == Stage::Closing && operation.end_us < field.window.until_us {
+    if operation.stage == Stage::Closing && operation.end_us < field.until_us(operation) {
         finish(field, operation, slot, out);
     }
     Poll::Until(if operation.stage == Stage::Ended {
@@ -59,7 +59,7 @@ pub fn poll(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbo
 /// Starts an operation: it asks its origin's own table.
 fn begin(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) -> Poll {
     let rules = &field.activity.rules;
-    out.ticks.at(operation.start_us).started += 1;
+    out.tick(operation, operation.start_us).started += 1;
     operation.shortlist.reset(rules.beta as usize);
     if rules.procedure == Procedure::Iterative && retrieve::finds_at_origin(field, operation) {
         operation.lookup_end_us = operation.start_us;
@@ -84,7 +84,7 @@ fn poll_by_clock(
     while operation.stage == Stage::Lookup {
         let place = first_to_complete(&operation.in_flight)?;
         let completes_us = operation.in_flight[place].completes_us;
-        if completes_us >= field.window.until_us {
+        if completes_us >= field.until_us(operation) {
             return Some(Poll::Until(completes_us));
         }
         let contact = operation.in_flight.swap_remove(place);
@@ -153,9 +153,6 @@ pub fn answered(
 
 /// What the origin's own table has named is known: the origin is charged, the first contacts leave.
 fn ask_first(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) {
-    if field.activity.rules.procedure == Procedure::PyDht {
-        return py_dht::begin(field, operation);
-    }
     if field.is_charged() {
         out.sends.push(Send {
             time_us: operation.start_us,
@@ -165,6 +162,9 @@ fn ask_first(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outb
             from: operation.origin,
             what: Sent::Origin,
         });
+    }
+    if field.activity.rules.procedure == Procedure::PyDht {
+        return py_dht::begin(field, operation);
     }
     send_contacts(field, operation, slot, operation.start_us, out);
     if operation.in_flight.is_empty() {
@@ -247,7 +247,7 @@ pub fn contact_nearest(
         .take_nearest(&field.population, operation.key)?;
     let sequence = operation.attempts;
     operation.attempts += 1;
-    let fate = field.contact(operation.number, sequence, known.row, out);
+    let fate = field.contact(operation, sequence, known.row, out);
     let overhead_us = match rules.procedure {
         Procedure::Iterative => (0, 0),
         Procedure::PyDht => (operation.origin_overhead_us, field.charge(known.row)),
@@ -273,7 +273,7 @@ pub fn contact_nearest(
             overhead_us,
         },
     };
-    out.sent(field, send);
+    out.sent(field, operation, send);
     Some(operation.in_flight.len() - 1)
 }
 
@@ -312,7 +312,7 @@ fn take_result(field: &Field, operation: &mut Operation) {
 fn finish(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) {
     operation.stage = Stage::Ended;
     let end_us = operation.end_us;
-    let tick = out.ticks.at(end_us);
+    let tick = out.tick(operation, end_us);
     tick.durations_us.push(end_us - operation.start_us);
     if operation.kind == Kind::Retrieve {
         *if operation.holder.is_some() {
