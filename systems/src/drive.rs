@@ -153,7 +153,8 @@ impl Network {
             .world
             .run_system_cached_with(record::end_phase, (place, end_us));
         debug_assert!(ended.is_ok());
-        let later_uses = match self.world.resource::<Phases>().are_several() {
+        let are_counted = self.world.resource::<Links>().is_charged();
+        let later_uses = match are_counted && self.world.resource::<Phases>().are_several() {
             true => record::uses_after(self.world.resource::<Sends>(), end_us),
             false => HashMap::new(),
         };
