@@ -214,7 +214,15 @@ impl Reader<'_> {
         for (phase, trace) in self.experiment.phases.iter().zip(traces) {
             let count = match (&phase.work, trace) {
                 (Work::Trace { .. }, trace) => trace.as_ref().map_or(0, |rows| rows.len() as u64),
-                (Work::Drawn { origin, count, withheld, .. }, _) => {
+                (
+                    Work::Drawn {
+                        origin,
+                        count,
+                        withheld,
+                        ..
+                    },
+                    _,
+                ) => {
                     let origins = origin.nodes(nodes.unwrap_or(0)).unwrap_or(1);
                     let all = count.saturating_mul(origins);
                     if *withheld > all {
@@ -270,7 +278,9 @@ impl Reader<'_> {
             // A key that is provided twice is one segment.
             Some(rows) => rows.iter().map(|row| row.key).collect::<HashSet<_>>().len() as u64,
             None => match self.experiment.phases[*provide].work {
-                Work::Drawn { withheld, parts, .. } => operations[*provide]
+                Work::Drawn {
+                    withheld, parts, ..
+                } => operations[*provide]
                     .saturating_add(withheld)
                     .saturating_mul(parts.into()),
                 Work::Trace { .. } => 0,
@@ -286,8 +296,7 @@ impl Reader<'_> {
         };
         if *count > most {
             let name = &self.experiment.phases[*provide].name;
-            let title =
-                format!("{count} segments asked for, but phase \"{name}\" has {provided}");
+            let title = format!("{count} segments asked for, but phase \"{name}\" has {provided}");
             let label = format!("allowed: 0 to {most} without repetition");
             self.error(&phase.spans.count, title, label);
         } else if pairs.is_some_and(|pairs| pairs > 1 << 62) {

@@ -73,7 +73,12 @@ impl Summary {
             columns: of(&OPERATION_COLUMNS),
             found: (0, 0),
             nodes: of(&NODE_COLUMNS),
-            deadlines: phase.deadlines_us.iter().copied().map(Deadline::new).collect(),
+            deadlines: phase
+                .deadlines_us
+                .iter()
+                .copied()
+                .map(Deadline::new)
+                .collect(),
         };
         Self {
             names: phases.iter().map(|phase| phase.name.clone()).collect(),

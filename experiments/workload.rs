@@ -56,9 +56,7 @@ impl SegmentKeys {
     /// How many parts there are.
     pub fn len(&self) -> u64 {
         match self {
-            SegmentKeys::Drawn(drawn) => {
-                (drawn.provided + drawn.withheld) * u64::from(drawn.parts)
-            }
+            SegmentKeys::Drawn(drawn) => (drawn.provided + drawn.withheld) * u64::from(drawn.parts),
             SegmentKeys::Listed(keys) => keys.len() as u64,
         }
     }
@@ -369,10 +367,7 @@ mod tests {
             origins: Origins::Each,
             count: 7,
             withheld: 0,
-            targets: Targets::Segments(
-                segments(),
-                Draw::Distinct,
-            ),
+            targets: Targets::Segments(segments(), Draw::Distinct),
             start_us: 1000,
             spread_us: 10_000,
         }

@@ -487,7 +487,12 @@ impl Experiment {
     pub fn overlapping(&self) -> impl Iterator<Item = Range<usize>> {
         let starts = |&place: &usize| place == 0 || self.phases[place].start_us.is_none();
         let begins: Vec<usize> = (0..self.phases.len()).filter(starts).collect();
-        let ends: Vec<usize> = begins.iter().skip(1).copied().chain([self.phases.len()]).collect();
+        let ends: Vec<usize> = begins
+            .iter()
+            .skip(1)
+            .copied()
+            .chain([self.phases.len()])
+            .collect();
         begins.into_iter().zip(ends).map(|(begin, end)| begin..end)
     }
 

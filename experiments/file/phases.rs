@@ -311,7 +311,10 @@ impl<'a> Reader<'a> {
             parts,
         };
         let provided = operations.filter(|_| kind == Some(Kind::Provide));
-        (work, provided.map(|segments| segments.saturating_mul(parts.into())))
+        (
+            work,
+            provided.map(|segments| segments.saturating_mul(parts.into())),
+        )
     }
 
     /// How many segments of a provide phase are withheld, and how many parts each has.

@@ -138,7 +138,12 @@ impl Phase {
         optional(out, "parallel", self.parallel, "no limit")?;
         writeln!(out, "reset_overhead = {}", self.reset_overhead)?;
         optional(out, "max_ms", self.max_us.map(milliseconds), "none")?;
-        let deadlines: Vec<_> = self.deadlines_us.iter().copied().map(milliseconds).collect();
+        let deadlines: Vec<_> = self
+            .deadlines_us
+            .iter()
+            .copied()
+            .map(milliseconds)
+            .collect();
         let deadline = match deadlines.as_slice() {
             [] => None,
             [deadline] => Some(deadline.clone()),

@@ -269,7 +269,10 @@ impl<'a> Simulation<'a> {
         } else {
             let rows = network.len() as u32;
             let states = network.view_end(end, |_, _, node| {
-                (0..rows).into_par_iter().map(|row| node(Row(row))).collect()
+                (0..rows)
+                    .into_par_iter()
+                    .map(|row| node(Row(row)))
+                    .collect()
             });
             waiting.push(phase, states);
         }

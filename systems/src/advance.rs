@@ -176,7 +176,11 @@ impl Chunk<'_> {
                     }
                     Poll::Until(next_us) => {
                         let is_cut_off = next_us >= self.slots[place].until_us;
-                        let next_us = if is_cut_off { Operations::NEVER } else { next_us };
+                        let next_us = if is_cut_off {
+                            Operations::NEVER
+                        } else {
+                            next_us
+                        };
                         polled.push((place, next_us));
                         false
                     }

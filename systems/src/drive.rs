@@ -97,9 +97,7 @@ impl Network {
             });
         } else {
             let nodes = self.len();
-            self.world
-                .resource_mut::<Received>()
-                .begin(place, nodes);
+            self.world.resource_mut::<Received>().begin(place, nodes);
         }
     }
 

@@ -286,9 +286,8 @@ impl Network {
         &mut self,
         read: impl FnOnce(Columns, &Ids, &Segments) -> T,
     ) -> T {
-        let mut state = bevy_ecs::system::SystemState::<(Nodes, Res<Ids>, Res<Segments>)>::new(
-            &mut self.world,
-        );
+        let mut state =
+            bevy_ecs::system::SystemState::<(Nodes, Res<Ids>, Res<Segments>)>::new(&mut self.world);
         let Ok((nodes, ids, segments)) = state.get(&self.world) else {
             unreachable!("a network has its resources from the start");
         };
@@ -442,7 +441,6 @@ impl Network {
                 }
             })
     }
-
 }
 
 /// Bytes on the heap that the nodes of a network take.

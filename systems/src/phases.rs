@@ -176,7 +176,11 @@ impl Phases {
     /// Whether an operation whose start is known starts before `until_us`.
     pub fn has_ready(&self, until_us: u64) -> bool {
         let mut limited = self.all().filter(|running| running.queue.is_limited());
-        limited.any(|running| running.first().is_some_and(|first| first.start_us < until_us))
+        limited.any(|running| {
+            running
+                .first()
+                .is_some_and(|first| first.start_us < until_us)
+        })
     }
 
     /// Where operations go through time whole, provides and retrieves at the same time: retrieves start when
@@ -186,8 +190,7 @@ impl Phases {
         let provides = |running: &Running| {
             running.task.kind == Kind::Provide && running.next_start_us().is_some()
         };
-        self.are_readers_held =
-            are_whole && self.share_segments() && self.all().any(provides);
+        self.are_readers_held = are_whole && self.share_segments() && self.all().any(provides);
         self.are_readers_held
     }
 

@@ -101,7 +101,10 @@ impl Queue {
         let mut last_us = None;
         let mut taken = 0;
         loop {
-            let planned = self.source.peek().filter(|planned| planned.due_us < until_us)?;
+            let planned = self
+                .source
+                .peek()
+                .filter(|planned| planned.due_us < until_us)?;
             if taken.max(self.ready.len()) >= enough && last_us != Some(planned.due_us) {
                 return Some(planned.due_us);
             }

@@ -78,7 +78,9 @@ pub fn admit_successors(
             }
             out.succeeded = out.ended.len();
         }
-        phases.limited().for_each(|(_, queue)| queue.admit_successors());
+        phases
+            .limited()
+            .for_each(|(_, queue)| queue.admit_successors());
     }
     match window.course {
         Course::Windows => window.again = phases.has_ready(window.until_us),

@@ -147,7 +147,9 @@ impl Case {
                 low: 1,
                 high: high + 1,
             },
-            Delay::Choice(delays) => Delay::Choice(delays.into_iter().map(|us| us.max(1)).collect()),
+            Delay::Choice(delays) => {
+                Delay::Choice(delays.into_iter().map(|us| us.max(1)).collect())
+            }
             delay => delay,
         };
         let fault = |fault: Fault| Fault {
@@ -268,7 +270,10 @@ fn plan(
 fn ticks_add_up(case: &Case, network: &mut Network, reference: &Reference, phase: u32) {
     let recorded = network.recorded();
     let rows = recorded.operations.iter().filter(|row| row.phase == phase);
-    let of_phase = reference.connections.iter().filter(|row| row.phase == phase);
+    let of_phase = reference
+        .connections
+        .iter()
+        .filter(|row| row.phase == phase);
     let online = reference.online.iter().filter(|&&online| online).count() as u64;
     let (mut started, mut finished) = (BTreeMap::<u64, u64>::new(), BTreeMap::<u64, u64>::new());
     let mut sent = BTreeMap::<(u64, usize), u64>::new();
@@ -360,7 +365,10 @@ fn any_cut(stream: &mut Stream, uncut: &Reference, phase: &Phase) -> Option<u64>
     if stream.below(3) > 0 {
         return None;
     }
-    let of_phase = uncut.operations.iter().filter(|row| row.phase == phase.number);
+    let of_phase = uncut
+        .operations
+        .iter()
+        .filter(|row| row.phase == phase.number);
     let row = pick(stream, &of_phase.collect::<Vec<_>>());
     let mut times_us = vec![row.due_us, row.start_us, row.end_us.unwrap()];
     if !uncut.connections.is_empty() {
@@ -448,9 +456,15 @@ fn run_phases(
             let nodes: Vec<_> = network.view_end(&end, |columns, _, node| {
                 let rows = (0..columns.keys.len() as u32).map(Row);
                 let states = rows.map(node);
-                states.map(|state| (state.contacts, state.segments, state.uses)).collect()
+                states
+                    .map(|state| (state.contacts, state.segments, state.uses))
+                    .collect()
             });
-            assert_rows(&nodes, &expected.nodes, &format!("phase {} of {at}", end.phase));
+            assert_rows(
+                &nodes,
+                &expected.nodes,
+                &format!("phase {} of {at}", end.phase),
+            );
         }
     }
     assert_eq!(ends.next(), None, "{at}");
@@ -529,7 +543,11 @@ fn run_case(case: &Case, seen: &mut Seen) {
             reference.uses.clear();
             network.bootstrap();
         }
-        let beside = [kind, kinds[(phase as usize + 1) % kinds.len()], Kind::Retrieve];
+        let beside = [
+            kind,
+            kinds[(phase as usize + 1) % kinds.len()],
+            Kind::Retrieve,
+        ];
         let group: Vec<_> = (phase * 3..).zip(beside).take(case.beside).collect();
         let group = group.as_slice();
         run_phases(case, stream, &mut network, &mut reference, group);

@@ -231,7 +231,10 @@ impl Reference {
     }
 
     fn phase_end(&self, phase: &Phase, uses_before: &HashMap<Node, u64>) -> PhaseEnd {
-        let rows = self.operations.iter().filter(|row| row.phase == phase.number);
+        let rows = self
+            .operations
+            .iter()
+            .filter(|row| row.phase == phase.number);
         let ends_us: Vec<u64> = rows.filter_map(|row| row.end_us).collect();
         let is_cut = ends_us.len() < phase.planned.len();
         let end_us = match phase.cut_us {

@@ -21,7 +21,10 @@ impl Reference {
                 (row.lookup_us, row.recall) = (None, None);
             }
         }
-        for operation in running.iter().filter(|o| o.phase == phase && o.is_started && !o.is_over()) {
+        for operation in running
+            .iter()
+            .filter(|o| o.phase == phase && o.is_started && !o.is_over())
+        {
             self.operations.push(self.row(operation, None, &[]));
             self.results.push(Vec::new());
         }
