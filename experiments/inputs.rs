@@ -296,7 +296,8 @@ impl Reader<'_> {
         };
         if *count > most {
             let name = &self.experiment.phases[*provide].name;
-            let title = format!("{count} segments asked for, but phase \"{name}\" has {provided}");
+            let title =
+                format!("{count} segments asked for, but phase \"{name}\" provides {provided}");
             let label = format!("allowed: 0 to {most} without repetition");
             self.error(&phase.spans.count, title, label);
         } else if pairs.is_some_and(|pairs| pairs > 1 << 62) {

@@ -457,6 +457,7 @@ mod tests {
             let retrieves = Plan {
                 phase: 2,
                 count: segments.len(),
+                spread_us: 0,
                 targets: Targets::Segments(segments, Draw::Distinct),
                 ..plan()
             };

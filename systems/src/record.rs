@@ -43,6 +43,8 @@ pub struct Recorded {
     pub connections_sent: u64,
     /// Operations that have ended, while others may still end before them.
     ended: Vec<Ended>,
+    /// How many of them, from the first on, are in order.
+    ordered: usize,
     /// When the first of them ended, µs.
     first_end_us: Option<u64>,
     /// Ticks that are not over, by the place of the phase.
@@ -136,6 +138,14 @@ impl Recorded {
         }
     }
 
+    /// Writes the rows of the operations that ended before `until_us`, in order; later, where only few have
+    /// come to those that wait anyhow, so that they are not put in order again for each few.
+    fn close_most_operations(&mut self, until_us: u64) {
+        if 2 * (self.ended.len() - self.ordered) >= self.ordered {
+            self.close_operations(until_us);
+        }
+    }
+
     /// Writes the rows of the operations that ended before `until_us`, in order.
     fn close_operations(&mut self, until_us: u64) {
         if self.first_end_us.is_none_or(|end_us| end_us >= until_us) {
@@ -150,6 +160,7 @@ impl Recorded {
                 self.result_ids.push(ended.result);
             }
         }
+        self.ordered = self.ended.len();
         self.first_end_us = self.ended.first().map(|ended| ended.end_us);
     }
 
@@ -282,7 +293,7 @@ pub fn record_step(
     }
     // Those that are cut off come between those that end until then and those that end later.
     let cut_us = phases.first_cut_us().map(|cut_us| cut_us.saturating_add(1));
-    recorded.close_operations(window.settled_us.min(cut_us.unwrap_or(u64::MAX)));
+    recorded.close_most_operations(window.settled_us.min(cut_us.unwrap_or(u64::MAX)));
     recorded.close_ticks(window.settled_us, window.tick_us, activity.online);
     if activity.connections {
         let network = recorded.network;
