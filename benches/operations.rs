@@ -16,7 +16,9 @@ use kadsim_engine::node::Row;
 use kadsim_engine::operation::Planned;
 use kadsim_engine::record::Kind;
 use kadsim_systems::Network;
-use kadsim_systems::network::{NodeSet, Progress, Spec};
+use kadsim_systems::drive::Progress;
+use kadsim_systems::network::{NodeSet, Spec};
+use kadsim_systems::phases::Phase;
 use kadsim_systems::step::Rules;
 
 use common::{Links, POLICIES, Setup, is_wanted, look_up, run_phase};
@@ -102,14 +104,22 @@ fn step_with_one_event(criterion: &mut Criterion) {
                 };
                 let operations = 256;
                 let source = Listed::new((0..operations).map(planned).collect());
-                network.begin_phase(0, Kind::Lookup, Box::new(source), None, None);
+                network.begin_phase(Phase {
+                    number: 0,
+                    kind: Kind::Lookup,
+                    source: Box::new(source),
+                    operations,
+                    parallel: None,
+                    start_us: network.now_us(),
+                    max_us: None,
+                });
                 let begun = Instant::now();
                 while left > 0 && network.step() == Progress::Going {
                     left -= 1;
                 }
                 spent += begun.elapsed();
                 while network.step() == Progress::Going {}
-                let _ = network.end_phase(operations);
+                let _ = network.end_phase();
                 network.recorded().clear();
             }
             spent

@@ -23,7 +23,8 @@ use kadsim_engine::record::{
     RecordError, RoutingRow, RoutingTable, RunInfo, TickRow, TickTable,
 };
 use kadsim_engine::routing::Policy;
-use kadsim_systems::network::Progress;
+use kadsim_systems::drive::Progress;
+use kadsim_systems::phases::Phase;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
@@ -77,7 +78,15 @@ fn connections() -> Vec<ConnectionRow> {
         due_us: 60 * number,
     });
     let source = kadsim::workload::Listed::new(lookups.take(ROWS / 8).collect());
-    network.begin_phase(0, Kind::Lookup, Box::new(source), None, None);
+    network.begin_phase(Phase {
+        number: 0,
+        kind: Kind::Lookup,
+        source: Box::new(source),
+        operations: ROWS as u64 / 8,
+        parallel: None,
+        start_us: network.now_us(),
+        max_us: None,
+    });
     while rows.len() < ROWS && network.step() == Progress::Going {
         rows.append(&mut network.recorded().connections);
         network.recorded().clear();

@@ -275,8 +275,21 @@ impl Reader<'_> {
         for (phase, trace) in self.experiment.phases.iter().zip(traces) {
             let count = match (&phase.work, trace) {
                 (Work::Trace { .. }, trace) => trace.as_ref().map_or(0, |rows| rows.len() as u64),
-                (Work::Drawn { origin, count, .. }, _) => {
-                    count.saturating_mul(origin.nodes(nodes.unwrap_or(0)).unwrap_or(1))
+                (
+                    Work::Drawn {
+                        origin,
+                        count,
+                        withheld,
+                        ..
+                    },
+                    _,
+                ) => {
+                    let origins = origin.nodes(nodes.unwrap_or(0)).unwrap_or(1);
+                    let all = count.saturating_mul(origins);
+                    if *withheld > all {
+                        self.withheld(phase, *withheld, all);
+                    }
+                    all.saturating_sub(*withheld)
                 }
             };
             match left.checked_sub(count) {
@@ -290,6 +303,15 @@ impl Reader<'_> {
             operations.push(count);
         }
         operations
+    }
+
+    fn withheld(&mut self, phase: &Phase, withheld: u64, all: u64) {
+        let title = format!(
+            "`phase.{}.withheld` cannot be {withheld}: there are {all} segments",
+            phase.name
+        );
+        let label = format!("allowed: 0 to {all}");
+        self.error(&phase.spans.withheld, title, label);
     }
 
     /// A retrieve phase must find as many segments as it asks for.
@@ -316,7 +338,14 @@ impl Reader<'_> {
         let provided = match &traces[*provide] {
             // A key that is provided twice is one segment.
             Some(rows) => rows.iter().map(|row| row.key).collect::<HashSet<_>>().len() as u64,
-            None => operations[*provide],
+            None => match self.experiment.phases[*provide].work {
+                Work::Drawn {
+                    withheld, parts, ..
+                } => operations[*provide]
+                    .saturating_add(withheld)
+                    .saturating_mul(parts.into()),
+                Work::Trace { .. } => 0,
+            },
         };
         let pairs = (*draw == Draw::Distinct && *origin == Origin::Random)
             .then(|| nodes.saturating_mul(provided));
@@ -336,6 +365,9 @@ impl Reader<'_> {
             let title =
                 format!("{nodes} nodes times {provided} segments are too many to draw from");
             self.error(&phase.spans.count, title, "allowed: up to 2^62 pairs");
+        } else if provided > 1 << 62 {
+            let title = format!("{provided} parts of segments are too many to draw from");
+            self.error(&phase.spans.count, title, "allowed: up to 2^62 parts");
         }
     }
 

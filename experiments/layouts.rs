@@ -18,10 +18,10 @@ use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Planned, Source};
 use kadsim_engine::random::network_seed;
-use kadsim_engine::record::Kind;
 use kadsim_systems::Network;
 use kadsim_systems::connection::Reads;
-use kadsim_systems::network::{BytesUsed, NetworkError, Progress};
+use kadsim_systems::drive::Progress;
+use kadsim_systems::network::{BytesUsed, NetworkError};
 use rayon::prelude::*;
 
 use self::digest::Digest;
@@ -29,7 +29,7 @@ use self::misses::Misses;
 use crate::estimate::{self, estimate, human};
 use crate::file::Experiment;
 use crate::inputs::{self, Inputs};
-use crate::run::workload::{Workload, kind};
+use crate::run::workload::Workload;
 use crate::watch::{Stopped, Watch};
 use crate::workload::SegmentKeys;
 
@@ -290,9 +290,12 @@ impl Trial<'_> {
         bar: &ProgressBar,
     ) -> Result<Vec<Option<SegmentKeys>>, Stopped> {
         let mut provided = Vec::new();
-        for place in 0..self.experiment.phases.len() {
-            let keys = self.phase(network, place, &provided, u64::MAX, count, bar)?;
-            provided.push(keys);
+        for places in self.experiment.overlapping() {
+            for place in places {
+                let keys = self.begin(network, place, &provided, u64::MAX);
+                provided.push(keys);
+            }
+            self.advance(network, count, bar)?;
         }
         Ok(provided)
     }
@@ -310,32 +313,42 @@ impl Trial<'_> {
         let silent = ProgressBar::hidden();
         for place in 0..self.experiment.phases.len() {
             let most = share(&self.inputs.operations, place);
-            self.phase(network, place, provided, most, count, &silent)?;
+            self.begin(network, place, provided, most);
+            self.advance(network, count, &silent)?;
         }
         Ok(network.recorded().reads)
     }
 
-    /// At most `most` operations of a phase; returns what the whole phase provides.
-    fn phase(
+    /// Begins a phase with at most `most` of its operations; returns what the whole phase provides.
+    fn begin(
         &self,
         network: &mut Network,
         place: usize,
         provided: &[Option<SegmentKeys>],
         most: u64,
-        count: &mut Count,
-        bar: &ProgressBar,
-    ) -> Result<Option<SegmentKeys>, Stopped> {
+    ) -> Option<SegmentKeys> {
         let phase = &self.experiment.phases[place];
-        let kind = kind(phase.kind);
         if phase.reset_overhead {
             network.reset_overhead();
         }
         let workload = Workload::new(self.experiment, self.inputs, place, network, provided);
-        let source = Box::new(AtMost {
-            source: workload.source,
-            left: most,
-        });
-        network.begin_phase(place as u32, kind, source, phase.parallel, phase.max_us);
+        let workload = Workload {
+            source: Box::new(AtMost {
+                source: workload.source,
+                left: most,
+            }),
+            ..workload
+        };
+        workload.begin(place, phase, network)
+    }
+
+    /// Goes on until nothing is in flight.
+    fn advance(
+        &self,
+        network: &mut Network,
+        count: &mut Count,
+        bar: &ProgressBar,
+    ) -> Result<(), Stopped> {
         let mut progress = Progress::Going;
         while progress == Progress::Going {
             self.watch.go_on()?;
@@ -343,11 +356,12 @@ impl Trial<'_> {
             progress = network.step();
             count.spent += begun.elapsed();
             count.take(network, bar);
+            // Cut off or not, a phase is over: all layouts are cut off at the same time.
+            while network.end_phase().is_some() {
+                count.take(network, bar);
+            }
         }
-        // Cut off or not, the phase is over: all layouts are cut off at the same time.
-        let _ = network.end_phase(workload.total);
-        count.take(network, bar);
-        Ok((kind == Kind::Provide).then_some(workload.keys))
+        Ok(())
     }
 }
 

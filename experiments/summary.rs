@@ -5,15 +5,17 @@
 //! Memory is bounded: values are counted in a `Distribution` per column, whose percentiles are nearest-rank
 //! and off by at most 0.1 %, most often by nothing. Counts, means and maxima are exact.
 
+mod deadline;
 mod distribution;
 mod interval;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use kadsim_engine::record::{Kind, NodeRow, OperationRow};
+use kadsim_engine::record::{NodeRow, OperationRow};
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 
+use self::deadline::Deadline;
 use self::distribution::Distribution;
 use self::interval::OverNetworks;
 use crate::file::{Experiment, Phase};
@@ -52,25 +54,9 @@ struct PhaseSummary {
     columns: [Distribution; OPERATION_COLUMNS.len()],
     found: (u64, u64),
     nodes: BTreeMap<&'static str, Distribution>,
-    deadline_us: Option<u64>,
     /// Networks in which it was cut off, and all; of phases that can be.
     cut_off: Option<(u64, u64)>,
-    planned: u64,
-    in_time: u64,
-    /// Origins with all of their operations in time, and all origins.
-    origins: (u64, u64),
-    /// Origins of the current network.
-    tallies: HashMap<i64, Tally>,
-}
-
-/// What became of the operations of an origin.
-#[derive(Clone, Default)]
-struct Tally {
-    in_time: u64,
-    /// Recorded, ended or not.
-    recorded: u64,
-    /// How many it should have had; told of phases that were cut off only.
-    planned: u64,
+    deadlines: Vec<Deadline>,
 }
 
 /// Statistics of a run.
@@ -101,12 +87,11 @@ impl PhaseSummary {
             pair.1 += whole;
         };
         sum(&mut self.found, &mut other.found);
-        sum(&mut self.origins, &mut other.origins);
         if let (Some(cut_off), Some(other)) = (&mut self.cut_off, &mut other.cut_off) {
             sum(cut_off, other);
         }
-        self.planned += std::mem::take(&mut other.planned);
-        self.in_time += std::mem::take(&mut other.in_time);
+        let deadlines = self.deadlines.iter_mut().zip(&mut other.deadlines);
+        deadlines.for_each(|(deadline, other)| deadline.take(other));
     }
 }
 
@@ -129,12 +114,13 @@ impl Summary {
             columns: OPERATION_COLUMNS.map(|column| Distribution::new(scale(column))),
             found: (0, 0),
             nodes: of(&NODE_COLUMNS),
-            deadline_us: phase.deadline_us,
             cut_off: phase.max_us.map(|_| (0, 0)),
-            planned: 0,
-            in_time: 0,
-            origins: (0, 0),
-            tallies: HashMap::new(),
+            deadlines: phase
+                .deadlines_us
+                .iter()
+                .copied()
+                .map(Deadline::new)
+                .collect(),
         };
         let none: Vec<_> = phases.iter().map(phases_of).collect();
         Self {
@@ -150,21 +136,18 @@ impl Summary {
     /// A phase of a network ends, of so many planned operations; or is cut off.
     pub fn end_phase(&mut self, phase: usize, planned: u64, is_cut: bool) {
         let phase = &mut self.phases[phase];
-        phase.planned += planned;
         if let Some(cut_off) = &mut phase.cut_off {
             cut_off.0 += u64::from(is_cut);
             cut_off.1 += 1;
         }
-        for (_, tally) in phase.tallies.drain() {
-            phase.origins.0 += u64::from(tally.in_time == tally.recorded.max(tally.planned));
-            phase.origins.1 += 1;
-        }
+        let deadlines = phase.deadlines.iter_mut();
+        deadlines.for_each(|deadline| deadline.end_phase(planned));
     }
 
     /// An operation was planned for this origin, in a phase that was cut off: some have not even started.
     pub fn plan(&mut self, phase: usize, origin: i64) {
-        let tallies = &mut self.phases[phase].tallies;
-        tallies.entry(origin).or_default().planned += 1;
+        let deadlines = self.phases[phase].deadlines.iter_mut();
+        deadlines.for_each(|deadline| deadline.plan(origin));
     }
 
     /// Counts an operation.
@@ -199,18 +182,8 @@ impl Summary {
             phase.found.0 += u64::from(found);
             phase.found.1 += 1;
         }
-        let Some(deadline_us) = phase.deadline_us else {
-            return;
-        };
-        let is_done = row.kind != Kind::Retrieve || row.found == Some(true);
-        let in_time = is_done
-            && row
-                .end_us
-                .is_some_and(|end_us| end_us - row.due_us <= deadline_us);
-        phase.in_time += u64::from(in_time);
-        let tally = phase.tallies.entry(row.origin).or_default();
-        tally.recorded += 1;
-        tally.in_time += u64::from(in_time);
+        let deadlines = phase.deadlines.iter_mut();
+        deadlines.for_each(|deadline| deadline.operation(row));
     }
 
     /// Counts nodes at the end of a phase, column by column in parallel.
@@ -267,15 +240,12 @@ impl Summary {
             let (found, retrieved) = phase.found;
             json.insert(format!("{name}.found.count"), retrieved.into());
             json.insert(format!("{name}.found.mean"), share(found, retrieved));
-            if phase.deadline_us.is_some() {
-                json.insert(
-                    format!("{name}.in_time"),
-                    share(phase.in_time, phase.planned),
-                );
-                json.insert(
-                    format!("{name}.origins_in_time"),
-                    share(phase.origins.0, phase.origins.1),
-                );
+            if let [deadline, ..] = phase.deadlines.as_slice() {
+                deadline.write(name, "", &mut json);
+            }
+            if phase.deadlines.len() > 1 {
+                let each = phase.deadlines.iter();
+                each.for_each(|deadline| deadline.write(name, &deadline.suffix(), &mut json));
             }
             if let Some((cut, networks)) = phase.cut_off {
                 json.insert(format!("{name}.{CUT_OFF}"), share(cut, networks));

@@ -4,7 +4,7 @@
 //! 2. Which operation has which due time is a pseudo-random permutation, so the times of an origin's
 //!    operations are independent of each other.
 //! 3. Numbers of operations follow due times. A provide's key is a function of its number, so a retrieve
-//!    needs no list of what was provided.
+//!    needs no list of what was provided. Segments that are withheld are those after the last number.
 
 use std::sync::Arc;
 
@@ -15,27 +15,48 @@ use kadsim_engine::random::{Permutation, Purpose, Stream};
 
 use crate::file::Draw;
 
-/// The keys that a provide phase provides, by number of the operation in the phase.
+/// What may be retrieved of a provide phase: the parts of its segments, by number.
 #[derive(Clone, Debug)]
 pub enum SegmentKeys {
-    /// Drawn for the operations from this number on.
-    Drawn {
-        /// Seed of the network.
-        network_seed: u64,
-        /// Number of the first operation.
-        first: u64,
-        /// Number of operations.
-        count: u64,
-    },
-    /// Listed in a trace.
+    /// Drawn for its operations.
+    Drawn(DrawnSegments),
+    /// Listed in a trace; each is one part.
     Listed(Arc<[Key]>),
 }
 
+/// Segments whose keys are drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct DrawnSegments {
+    /// Seed of the network.
+    pub network_seed: u64,
+    /// Place of the phase in the experiment.
+    pub phase: u32,
+    /// Number of the operation that provides the first.
+    pub first: u64,
+    /// How many are provided.
+    pub provided: u64,
+    /// How many are not, though they can be asked for.
+    pub withheld: u64,
+    /// Parts of each.
+    pub parts: u32,
+}
+
+impl DrawnSegments {
+    fn key(&self, segment: u64) -> Key {
+        if segment < self.provided {
+            return random_key(self.network_seed, self.first + segment);
+        }
+        let seed = self.network_seed;
+        let counter = 2 + u64::from(self.phase);
+        Key(Stream::new(seed, Purpose::OperationKey, segment, counter).bits())
+    }
+}
+
 impl SegmentKeys {
-    /// How many there are.
+    /// How many parts there are.
     pub fn len(&self) -> u64 {
         match self {
-            SegmentKeys::Drawn { count, .. } => *count,
+            SegmentKeys::Drawn(drawn) => (drawn.provided + drawn.withheld) * u64::from(drawn.parts),
             SegmentKeys::Listed(keys) => keys.len() as u64,
         }
     }
@@ -45,14 +66,11 @@ impl SegmentKeys {
         self.len() == 0
     }
 
-    fn key(&self, segment: u64) -> Key {
+    /// The key of the segment that a part belongs to.
+    fn key(&self, part: u64) -> Key {
         match self {
-            SegmentKeys::Drawn {
-                network_seed,
-                first,
-                ..
-            } => random_key(*network_seed, first + segment),
-            SegmentKeys::Listed(keys) => keys[segment as usize],
+            SegmentKeys::Drawn(drawn) => drawn.key(part / u64::from(drawn.parts)),
+            SegmentKeys::Listed(keys) => keys[part as usize],
         }
     }
 }
@@ -120,6 +138,8 @@ pub struct Plan {
     pub origins: Origins,
     /// Operations in all for [`Origins::Random`], else per origin.
     pub count: u64,
+    /// The last so many of them do not take place.
+    pub withheld: u64,
     /// What they ask for.
     pub targets: Targets,
     /// When the phase starts, µs.
@@ -129,8 +149,13 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Operations in all.
+    /// Operations that take place.
     pub fn total(&self) -> u64 {
+        self.all() - self.withheld
+    }
+
+    /// Operations, those that do not take place included.
+    fn all(&self) -> u64 {
         match &self.origins {
             Origins::Random => self.count,
             Origins::Each => self.count * u64::from(self.nodes),
@@ -168,7 +193,7 @@ impl Drawn {
             total,
             plan.spread_us,
         );
-        let order = Permutation::new(total, stream(u64::MAX - 1));
+        let order = Permutation::new(plan.all(), stream(u64::MAX - 1));
         let mut drawn = Self {
             plan,
             total,
@@ -322,6 +347,17 @@ mod tests {
     use super::*;
     use std::collections::{BTreeSet, HashMap};
 
+    fn segments() -> SegmentKeys {
+        SegmentKeys::Drawn(DrawnSegments {
+            network_seed: 5,
+            phase: 0,
+            first: 0,
+            provided: 9,
+            withheld: 0,
+            parts: 1,
+        })
+    }
+
     fn plan() -> Plan {
         Plan {
             network_seed: 5,
@@ -330,14 +366,8 @@ mod tests {
             nodes: 50,
             origins: Origins::Each,
             count: 7,
-            targets: Targets::Segments(
-                SegmentKeys::Drawn {
-                    network_seed: 5,
-                    first: 0,
-                    count: 9,
-                },
-                Draw::Distinct,
-            ),
+            withheld: 0,
+            targets: Targets::Segments(segments(), Draw::Distinct),
             start_us: 1000,
             spread_us: 10_000,
         }
@@ -392,14 +422,7 @@ mod tests {
 
     #[test]
     fn the_same_segments_for_all() {
-        let targets = Targets::Segments(
-            SegmentKeys::Drawn {
-                network_seed: 5,
-                first: 0,
-                count: 9,
-            },
-            Draw::Same,
-        );
+        let targets = Targets::Segments(segments(), Draw::Same);
         let mut taken: HashMap<Row, BTreeSet<Key>> = HashMap::new();
         for operation in all(Plan { targets, ..plan() }) {
             taken
@@ -409,6 +432,53 @@ mod tests {
         }
         let sets: BTreeSet<_> = taken.into_values().collect();
         assert_eq!(sets.len(), 1);
+    }
+
+    #[test]
+    fn what_is_withheld_is_drawn_and_not_provided() {
+        for spread_us in [0, 10_000] {
+            let provides = Plan {
+                targets: Targets::Random,
+                withheld: 13,
+                spread_us,
+                ..plan()
+            };
+            let drawn = DrawnSegments {
+                network_seed: 5,
+                phase: 1,
+                first: provides.first,
+                provided: provides.total(),
+                withheld: 13,
+                parts: 1,
+            };
+            let provided: BTreeSet<Key> = all(provides).iter().map(|one| one.key).collect();
+            assert_eq!(provided.len(), 50 * 7 - 13);
+            let segments = SegmentKeys::Drawn(drawn);
+            let retrieves = Plan {
+                phase: 2,
+                count: segments.len(),
+                spread_us: 0,
+                targets: Targets::Segments(segments, Draw::Distinct),
+                ..plan()
+            };
+            for origin in all(retrieves).chunk_by(|a, b| a.origin == b.origin) {
+                let keys: BTreeSet<Key> = origin.iter().map(|one| one.key).collect();
+                assert_eq!(keys.len(), 50 * 7, "each once");
+                assert_eq!(keys.intersection(&provided).count(), 50 * 7 - 13);
+            }
+        }
+    }
+
+    #[test]
+    fn parts_of_a_segment_have_its_key() {
+        let SegmentKeys::Drawn(drawn) = segments() else {
+            unreachable!()
+        };
+        let parted = SegmentKeys::Drawn(DrawnSegments { parts: 4, ..drawn });
+        assert_eq!(parted.len(), 36);
+        for part in 0..36 {
+            assert_eq!(parted.key(part), segments().key(part / 4));
+        }
     }
 
     #[test]

@@ -15,7 +15,9 @@ use kadsim::engine::node::Row;
 use kadsim::engine::operation::{Planned, Source};
 use kadsim::engine::record::Kind;
 use kadsim::systems::Network;
-use kadsim::systems::network::{NodeSet, Progress, Spec};
+use kadsim::systems::drive::Progress;
+use kadsim::systems::network::{NodeSet, Spec};
+use kadsim::systems::phases::Phase;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -56,7 +58,16 @@ fn look_up(network: &mut Network, lookups: u64) -> (u64, usize) {
     };
     // Else each phase takes longer than the one before, and more are in flight.
     network.reset_overhead();
-    network.begin_phase(0, Kind::Lookup, Box::new(source), None, None);
+    let start_us = network.now_us();
+    network.begin_phase(Phase {
+        number: 0,
+        kind: Kind::Lookup,
+        source: Box::new(source),
+        operations: lookups,
+        parallel: None,
+        start_us,
+        max_us: None,
+    });
     let region = Region::new(HEAP);
     let mut contacts = 0;
     while network.step() == Progress::Going {
@@ -66,7 +77,7 @@ fn look_up(network: &mut Network, lookups: u64) -> (u64, usize) {
         recorded.clear();
     }
     let change = region.change();
-    let _ = network.end_phase(lookups);
+    let _ = network.end_phase();
     network.recorded().clear();
     (contacts, change.allocations + change.reallocations)
 }

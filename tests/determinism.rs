@@ -142,6 +142,19 @@ fn rfm19_with_random_buckets() {
     all_the_same(&["lookup.procedure=rfm19", "network.bootstrap=random"]);
 }
 
+/// The three phases of the mixed experiment at the same time.
+const AT_ONCE: [&str; 2] = ["phase.looking.start_ms=700.5", "phase.getting.start_ms=400"];
+
+#[test]
+fn iterative_with_phases_that_overlap() {
+    all_the_same(&AT_ONCE);
+}
+
+#[test]
+fn py_dht_with_phases_that_overlap() {
+    all_the_same(&[&AT_ONCE[..], &["lookup.procedure=py-dht"]].concat());
+}
+
 /// No overhead, so operations share nothing and may be run in any order: thousands at once, some under a
 /// limit. Connections are added by hand: then the same operations go through time side by side.
 const FREE: &str = r#"schema = 1
@@ -175,6 +188,10 @@ results = true
 "#;
 
 fn all_the_same_without_overhead(procedure: &str, spread_ms: u32) {
+    all_the_same_without_overhead_with(procedure, spread_ms, &[]);
+}
+
+fn all_the_same_without_overhead_with(procedure: &str, spread_ms: u32, settings: &[&str]) {
     let dir = Dir::new();
     let with_connections = r#"tables = ["ticks", "operations", "nodes", "connections"]"#;
     let with_spread = format!("[[phase]]\nspread_ms = {spread_ms}");
@@ -193,7 +210,11 @@ fn all_the_same_without_overhead(procedure: &str, spread_ms: u32) {
                 format!("clock.tick_ms={tick_ms}"),
             ];
             let mut args = vec!["--threads", threads];
-            sets.iter().for_each(|set| args.extend(["--set", set]));
+            let sets = sets
+                .iter()
+                .map(String::as_str)
+                .chain(settings.iter().copied());
+            sets.for_each(|set| args.extend(["--set", set]));
             contents_of(&dir, "free", &out, &args, 0)
         };
         let first = run("1", "packed", "50");
@@ -237,6 +258,16 @@ fn iterative_without_overhead_one_after_the_other() {
 }
 
 #[test]
+fn without_overhead_with_phases_that_overlap() {
+    let starts = ["phase.putting.start_ms=80", "phase.getting.start_ms=900"];
+    for procedure in ["iterative", "py-dht"] {
+        for spread_ms in [0, 700] {
+            all_the_same_without_overhead_with(procedure, spread_ms, &starts);
+        }
+    }
+}
+
+#[test]
 fn py_dht_without_overhead_all_at_once() {
     all_the_same_without_overhead("py-dht", 0);
 }
@@ -248,12 +279,18 @@ fn py_dht_without_overhead_one_after_the_other() {
 
 #[test]
 fn nothing_is_lost() {
-    let procedures = ["iterative", "py-dht", "rfm19"];
-    for procedure in procedures.map(|name| format!("lookup.procedure={name}")) {
+    let at_once = AT_ONCE.map(|set| ["--set", set]).concat();
+    for settings in [
+        &[][..],
+        &["--set", "lookup.procedure=py-dht"],
+        &["--set", "lookup.procedure=rfm19"],
+        &at_once,
+    ] {
         for tick in ["clock.tick_ms=1", "clock.tick_ms=50", "clock.tick_ms=10000"] {
             let dir = Dir::new();
             dir.write("mixed.toml", MIXED);
-            contents(&dir, "out", &["--set", &procedure, "--set", tick]);
+            let args = [settings, &["--set", tick]].concat();
+            contents(&dir, "out", &args);
             let table = |name: &str| dir.table(&format!("out/mixed/{name}.parquet"));
             conserved(
                 &table("ticks"),

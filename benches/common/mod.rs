@@ -14,7 +14,9 @@ use kadsim_engine::random::Probability;
 use kadsim_engine::record::{Kind, OperationRow};
 use kadsim_engine::routing::{Policy, Rule};
 use kadsim_systems::Network;
-use kadsim_systems::network::{NodeSet, Progress, Spec};
+use kadsim_systems::drive::Progress;
+use kadsim_systems::network::{NodeSet, Spec};
+use kadsim_systems::phases::Phase;
 use kadsim_systems::step::{Procedure, Rules};
 
 /// Both policies.
@@ -196,7 +198,15 @@ pub fn run_phase(
         start_us: network.now_us(),
         made: 0,
     };
-    network.begin_phase(0, kind, Box::new(source), None, None);
+    network.begin_phase(Phase {
+        number: 0,
+        kind,
+        source: Box::new(source),
+        operations,
+        parallel: None,
+        start_us: network.now_us(),
+        max_us: None,
+    });
     let mut contacts = 0;
     let mut take = |network: &mut Network| {
         let recorded = network.recorded();
@@ -211,7 +221,7 @@ pub fn run_phase(
     while network.step() == Progress::Going {
         take(network);
     }
-    let _ = network.end_phase(operations);
+    let _ = network.end_phase();
     take(network);
     contacts
 }

@@ -114,6 +114,43 @@ impl Activity {
     }
 }
 
+/// Requests received by each node, by the place of the phase that sends them: those of the phase at place 0
+/// are counted by [`Activity`], so that a phase that is alone touches nothing else.
+#[derive(Resource, Debug, Default)]
+pub struct Received(Vec<Vec<AtomicU32>>);
+
+impl Received {
+    /// Starts counting those of the phase at a place, in a network of so many nodes.
+    pub fn begin(&mut self, place: u32, nodes: usize) {
+        let Some(column) = (place as usize).checked_sub(1) else {
+            return;
+        };
+        if self.0.len() <= column {
+            self.0.resize_with(column + 1, Vec::new);
+        }
+        self.0[column] = std::iter::repeat_with(AtomicU32::default)
+            .take(nodes)
+            .collect();
+    }
+
+    /// Counts a request sent to a node.
+    #[inline]
+    pub fn contact(&self, place: u32, row: Row, activity: &[Activity]) {
+        match (place as usize).checked_sub(1) {
+            None => activity[row.index()].contact(),
+            Some(column) => {
+                self.0[column][row.index()].fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Takes out what was counted at a place; nothing for place 0.
+    pub fn take(&mut self, place: u32) -> Vec<AtomicU32> {
+        let column = (place as usize).checked_sub(1);
+        column.map_or_else(Vec::new, |column| std::mem::take(&mut self.0[column]))
+    }
+}
+
 /// The component columns of all nodes, as a system asks for them.
 #[derive(SystemParam)]
 pub struct Nodes<'w, 's> {

@@ -24,6 +24,19 @@ pub struct Planned {
     pub due_us: u64,
 }
 
+/// What the operations of a phase have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Number of the phase, for the tables.
+    pub phase: u32,
+    /// Place of the phase among those in flight.
+    pub place: u32,
+    /// What the operations do.
+    pub kind: Kind,
+    /// When they are cut off, µs: nothing is handled from then on.
+    pub until_us: u64,
+}
+
 /// A contact of an operation that has been sent and not handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contact {
@@ -78,8 +91,14 @@ pub enum Stage {
 pub struct Operation {
     /// Its number in the network.
     pub number: u64,
+    /// Number of its phase, for the tables.
+    pub phase: u32,
+    /// Place of its phase among those in flight.
+    pub place: u32,
     /// What is asked for.
     pub kind: Kind,
+    /// When it is cut off, µs: nothing is handled from then on.
+    pub until_us: u64,
     /// The node that asks.
     pub origin: Row,
     /// What it asks for.
@@ -129,7 +148,7 @@ pub struct Operation {
 impl Operation {
     /// Becomes a planned operation that starts at `start_us`, keeping its memory; what it knows is reset
     /// when it begins.
-    pub fn restart(&mut self, planned: Planned, kind: Kind, start_us: u64) {
+    pub fn restart(&mut self, planned: Planned, task: &Task, start_us: u64) {
         let shortlist = std::mem::take(&mut self.shortlist);
         let mut in_flight = std::mem::take(&mut self.in_flight);
         let mut lanes_us = std::mem::take(&mut self.lanes_us);
@@ -139,7 +158,10 @@ impl Operation {
         result.clear();
         *self = Self {
             number: planned.number,
-            kind,
+            phase: task.phase,
+            place: task.place,
+            kind: task.kind,
+            until_us: task.until_us,
             origin: planned.origin,
             key: planned.key,
             due_us: planned.due_us,
@@ -176,6 +198,9 @@ pub struct Operations {
 }
 
 impl Operations {
+    /// When an operation has something to do that has nothing left before it is cut off.
+    pub const NEVER: u64 = u64::MAX;
+
     /// Number in flight, ended ones of this step included.
     pub fn active(&self) -> usize {
         self.active
@@ -194,26 +219,26 @@ impl Operations {
         )
     }
 
-    /// When the first of them has something to do, µs.
+    /// When the first of them has something to do before it is cut off, µs.
     pub fn next_event_us(&self) -> Option<u64> {
-        self.next_event_us[..self.active].iter().copied().min()
+        let events_us = self.next_event_us[..self.active].iter().copied();
+        events_us.min().filter(|&event_us| event_us < Self::NEVER)
     }
 
     /// Puts an operation in a slot.
-    pub fn start(&mut self, planned: Planned, kind: Kind, start_us: u64) {
+    pub fn start(&mut self, planned: Planned, task: &Task, start_us: u64) {
         if self.active == self.slots.len() {
             self.slots.push(Operation::default());
             self.next_event_us.push(0);
         }
-        self.slots[self.active].restart(planned, kind, start_us);
+        self.slots[self.active].restart(planned, task, start_us);
         self.next_event_us[self.active] = start_us;
         self.active += 1;
     }
 
-    /// Frees the slot of an operation that has ended; the last one in flight takes its place.
+    /// Frees the slot of an operation that has ended or was cut off; the last one in flight takes its place.
     pub fn free(&mut self, slot: u32) {
         let slot = slot as usize;
-        debug_assert_eq!(self.slots[slot].stage, Stage::Ended);
         self.active -= 1;
         self.slots.swap(slot, self.active);
         self.next_event_us.swap(slot, self.active);
@@ -229,11 +254,6 @@ impl Operations {
     pub fn bytes_used(&self) -> (usize, usize) {
         let bytes: usize = self.slots.iter().map(Operation::bytes_used).sum();
         (bytes, self.slots.len())
-    }
-
-    /// Frees every slot.
-    pub fn clear(&mut self) {
-        self.active = 0;
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A node's [`Store`] component is a span of one arena, its keys in ascending order. New stores wait in a
 //! map until they are worth a rebuild of the arena (sort, then spans by one pass), so a store costs O(log)
-//! however many there are: the two levels of a log-structured merge tree.
+//! however many there are: the two levels of a log-structured merge tree. Times are kept beside the keys of
+//! the arena only while some of them are still to come.
 
 use std::collections::HashMap;
 
@@ -16,6 +17,8 @@ use crate::node::{Row, Store};
 #[derive(Resource, Debug, Default)]
 pub struct Segments {
     arena: Vec<Key>,
+    /// From when each key of the arena is held; empty once all are.
+    visible_us: Vec<u64>,
     recent: HashMap<(Row, Key), u64>,
 }
 
@@ -29,7 +32,9 @@ impl Segments {
     /// Whether the node holds the key at `now_us`.
     #[inline]
     pub fn holds(&self, store: Store, row: Row, key: Key, now_us: u64) -> bool {
-        self.span(store).binary_search(&key).is_ok()
+        self.span(store)
+            .binary_search(&key)
+            .is_ok_and(|place| self.is_visible(store.start as usize + place, now_us))
             || (!self.recent.is_empty()
                 && self
                     .recent
@@ -43,43 +48,69 @@ impl Segments {
         &self.arena[store.start as usize..][..store.len as usize]
     }
 
+    /// Whether a key of the arena is held at `now_us`.
+    #[inline]
+    fn is_visible(&self, place: usize, now_us: u64) -> bool {
+        self.visible_us.is_empty() || self.visible_us[place] <= now_us
+    }
+
+    /// How many keys of its span a node holds at `now_us`: all it holds then, after [`Segments::merge`].
+    pub fn held(&self, store: Store, now_us: u64) -> u32 {
+        let places = store.start as usize..(store.start + store.len) as usize;
+        match self.visible_us.get(places) {
+            Some(visible_us) => visible_us.iter().filter(|&&us| us <= now_us).count() as u32,
+            None => store.len,
+        }
+    }
+
     /// Whether so many stores wait that the arena should be rebuilt before many reads.
     pub fn wants_merge(&self) -> bool {
         self.recent.len() > 64 + self.arena.len() / 4
     }
 
-    /// Rebuilds the arena with all that is visible at `now_us`; later ones go on waiting, and so do all
-    /// where spans cannot name that many keys (2³²).
+    /// Rebuilds the arena with all there is, unless spans cannot name that many keys (2³²). Nobody asks for
+    /// a time before `now_us` any more.
     pub fn merge(&mut self, stores: &mut [Store], now_us: u64) {
         if self.arena.len() + self.recent.len() > u32::MAX as usize {
             return;
         }
-        let mut added: Vec<(Row, Key)> = Vec::with_capacity(self.recent.len());
-        self.recent.retain(|&held, &mut visible| {
-            let is_visible = visible <= now_us;
-            if is_visible {
-                added.push(held);
+        if self.recent.is_empty() {
+            if self.visible_us.iter().all(|&us| us <= now_us) {
+                self.visible_us = Vec::new();
             }
-            !is_visible
-        });
-        if added.is_empty() {
             return;
         }
-        self.recent.shrink_to(64);
+        let mut added: Vec<(Row, Key, u64)> = std::mem::take(&mut self.recent)
+            .into_iter()
+            .map(|((row, key), visible_us)| (row, key, visible_us))
+            .collect();
         added.par_sort_unstable();
+        let mut merged: Vec<(Key, u64)> = Vec::new();
         let mut arena = Vec::with_capacity(self.arena.len() + added.len());
+        let is_later = |&(_, _, visible_us): &(Row, Key, u64)| visible_us > now_us;
+        let is_timed = added.iter().any(is_later) || self.visible_us.iter().any(|&us| us > now_us);
+        let mut visible_us = Vec::with_capacity(if is_timed { arena.capacity() } else { 0 });
         let mut added = added.into_iter().peekable();
         for (row, store) in stores.iter_mut().enumerate() {
             let start = arena.len();
-            arena.extend_from_slice(&self.arena[store.start as usize..][..store.len as usize]);
-            let old = arena.len();
-            while let Some((_, key)) = added.next_if(|&(owner, _)| owner.index() == row) {
-                if arena[start..old].binary_search(&key).is_err() {
-                    arena.push(key);
-                }
+            let old = store.start as usize..store.start as usize + store.len as usize;
+            merged.clear();
+            merged.extend(old.map(|place| {
+                let us = self.visible_us.get(place).copied().unwrap_or(0);
+                (self.arena[place], us)
+            }));
+            let held = merged.len();
+            while let Some((_, key, us)) = added.next_if(|&(owner, ..)| owner.index() == row) {
+                merged.push((key, us));
             }
-            if arena.len() > old {
-                arena[start..].sort_unstable();
+            if merged.len() > held {
+                // The earliest time of a key comes first and counts.
+                merged.sort_unstable();
+                merged.dedup_by_key(|&mut (key, _)| key);
+            }
+            arena.extend(merged.iter().map(|&(key, _)| key));
+            if is_timed {
+                visible_us.extend(merged.iter().map(|&(_, us)| us));
             }
             *store = Store {
                 start: start as u32,
@@ -87,11 +118,13 @@ impl Segments {
             };
         }
         self.arena = arena;
+        self.visible_us = visible_us;
     }
 
     /// Forgets every segment.
     pub fn clear(&mut self, stores: &mut [Store]) {
         self.arena = Vec::new();
+        self.visible_us = Vec::new();
         self.recent.clear();
         stores.fill(Store::default());
     }
@@ -99,6 +132,7 @@ impl Segments {
     /// Bytes on the heap.
     pub fn bytes_used(&self) -> usize {
         self.arena.capacity() * size_of::<Key>()
+            + self.visible_us.capacity() * size_of::<u64>()
             + self.recent.capacity() * (size_of::<((Row, Key), u64)>() + 1)
     }
 }
@@ -127,16 +161,23 @@ mod tests {
                 }
                 for row in 0..8 {
                     for key in 0..30 {
-                        let expected = held.iter().any(|&(r, k, visible)| r == row && k == key && visible <= now);
-                        prop_assert_eq!(segments.holds(spans[row as usize], Row(row), Key(key), now), expected);
+                        for now in [now, now + 2] {
+                            let expected = held.iter().any(|&(r, k, visible)| r == row && k == key && visible <= now);
+                            prop_assert_eq!(segments.holds(spans[row as usize], Row(row), Key(key), now), expected);
+                        }
                     }
                 }
             }
-            segments.merge(&mut spans, 1000);
-            for row in 0..8 {
-                let distinct: BTreeSet<u64> = held.iter().filter(|held| held.0 == row).map(|held| held.1).collect();
-                prop_assert_eq!(spans[row as usize].len as usize, distinct.len());
+            let end = stores.len() as u64;
+            for now in [end, end + 2, end + 5] {
+                segments.merge(&mut spans, now);
+                for row in 0..8 {
+                    let visible = held.iter().filter(|held| held.0 == row && held.2 <= now);
+                    let distinct: BTreeSet<u64> = visible.map(|held| held.1).collect();
+                    prop_assert_eq!(segments.held(spans[row as usize], now) as usize, distinct.len());
+                }
             }
+            prop_assert!(segments.visible_us.is_empty());
         }
     }
 }

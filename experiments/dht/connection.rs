@@ -117,11 +117,9 @@ pub(super) fn connect(
     let remote = dht.network.row(to);
     let single = dht.network.contact(origin, remote);
     let overhead_us = single.origin_overhead_us + single.remote_overhead_us;
-    let recorded = dht.network.recorded();
-    let (network, phase) = (recorded.network, recorded.phase);
     dht.log.push(ConnectionRow {
-        network,
-        phase,
+        network: dht.network.recorded().network,
+        phase: 0,
         operation: single.operation,
         sequence: 0,
         time_us: single.time_us,

@@ -1,6 +1,7 @@
 //! The resolved experiment: every value known, every unit in its name, nothing left to a default.
 
 use std::fmt;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use super::Span;
@@ -39,6 +40,13 @@ pub const DEFAULT_KEYS: Keys = Keys::Random;
 pub const DEFAULT_SPREAD_US: u64 = 0;
 /// Default of a phase's `reset_overhead`.
 pub const DEFAULT_RESET_OVERHEAD: bool = true;
+/// What `reset_overhead` is of a phase that says when it starts: others may be in flight then, which use the same
+/// counters.
+pub const RESET_OVERHEAD_IN_FLIGHT: bool = false;
+/// Default of a phase's `withheld`.
+pub const DEFAULT_WITHHELD: u64 = 0;
+/// Default of a phase's `parts`.
+pub const DEFAULT_PARTS: u32 = 1;
 /// Default of a phase's `draw`.
 pub const DEFAULT_DRAW: Draw = Draw::Distinct;
 /// Default of `output.dir`.
@@ -64,6 +72,8 @@ pub const ALPHA_MAX: u32 = 4096;
 pub const BETA_MAX: u32 = 65_536;
 /// Largest `lookup.steps_to_stop`.
 pub const STEPS_TO_STOP_MAX: u32 = 1_000_000;
+/// Largest `parts` of a phase: all parts of all segments can be numbered.
+pub const PARTS_MAX: u32 = 1 << 24;
 /// Most operations of a network over all phases.
 pub const OPERATIONS_MAX: u64 = 1 << 62;
 /// Largest value of any `_ms` key, in microseconds (9e12 ms, 285 years): exact in a float64 of milliseconds.
@@ -325,14 +335,18 @@ pub struct Phase {
     pub kind: Kind,
     /// Which operations there are.
     pub work: Work,
+    /// When it starts, from the run's start, in microseconds; `None`: when every phase before it has finished, and
+    /// nothing is in flight. Phases that have it come before those that have not, but for the first.
+    pub start_us: Option<u64>,
     /// Most operations in flight per origin, from 1; `None`: no limit.
     pub parallel: Option<u32>,
-    /// Whether overhead counters start from zero.
+    /// Whether overhead counters start from zero. Never of a phase that has `start_us`.
     pub reset_overhead: bool,
     /// When it is cut off, from its start, in microseconds.
     pub max_us: Option<u64>,
-    /// In what time an operation should be done, from when it was due, in microseconds.
-    pub deadline_us: Option<u64>,
+    /// In what times an operation should be done, from when it was due, in microseconds, in ascending order. The
+    /// first is the deadline; the others are counted too.
+    pub deadlines_us: Vec<u64>,
     /// Where in the text it is.
     pub spans: PhaseSpans,
 }
@@ -346,6 +360,10 @@ pub struct PhaseSpans {
     pub origin: Span,
     /// Its `count` or `count_each`.
     pub count: Span,
+    /// Its `start_ms`.
+    pub start: Span,
+    /// Its `withheld`.
+    pub withheld: Span,
 }
 
 /// Where the operations of a phase come from.
@@ -373,6 +391,10 @@ pub enum Work {
         segments: Option<usize>,
         /// Which of those segments.
         draw: Draw,
+        /// How many of the segments of a provide phase nobody provides; they are drawn all the same. 0 of others.
+        withheld: u64,
+        /// How many parts each segment of a provide phase has; what is drawn are parts. 1 of others.
+        parts: u32,
     },
 }
 
@@ -463,6 +485,19 @@ impl Tables {
 }
 
 impl Experiment {
+    /// The phases that may be in flight at the same time, as ranges of [`Experiment::phases`], in order.
+    pub fn overlapping(&self) -> impl Iterator<Item = Range<usize>> {
+        let starts = |&place: &usize| place == 0 || self.phases[place].start_us.is_none();
+        let begins: Vec<usize> = (0..self.phases.len()).filter(starts).collect();
+        let ends: Vec<usize> = begins
+            .iter()
+            .skip(1)
+            .copied()
+            .chain([self.phases.len()])
+            .collect();
+        begins.into_iter().zip(ends).map(|(begin, end)| begin..end)
+    }
+
     /// Whether the true closest nodes are looked for after each lookup: somebody asked for the operations
     /// table, or expects something of recall.
     pub fn wants_recall(&self) -> bool {

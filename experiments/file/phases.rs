@@ -8,7 +8,7 @@ use super::experiment::*;
 use super::reader::{Field, Section, shown, suggestion};
 use super::schema::{file, related};
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 17] = [
     "name",
     "kind",
     "origin",
@@ -16,6 +16,9 @@ const KEYS: [&str; 14] = [
     "count_each",
     "keys",
     "spread_ms",
+    "start_ms",
+    "withheld",
+    "parts",
     "parallel",
     "reset_overhead",
     "max_ms",
@@ -25,7 +28,7 @@ const KEYS: [&str; 14] = [
     "trace",
 ];
 /// What a trace says itself.
-const NOT_WITH_TRACE: [&str; 7] = [
+const NOT_WITH_TRACE: [&str; 9] = [
     "origin",
     "count",
     "count_each",
@@ -33,13 +36,20 @@ const NOT_WITH_TRACE: [&str; 7] = [
     "spread_ms",
     "segments",
     "draw",
+    "withheld",
+    "parts",
 ];
 const ORIGINS: &str = "\"random\", \"one\", \"each\", { sample = SIZE } or { node = ID }";
 const ORIGIN_WORDS: [&str; 3] = ["random", "one", "each"];
 const OPERATIONS: &str = "an integer from 0";
 
-/// Reads all phases. `nodes` is the network's size where it is known.
-pub(super) fn read(top: &Section<'_>, nodes: Option<u32>, folder: &Path) -> Vec<Phase> {
+/// Reads all phases. `nodes` is the network's size where it is known; `takes_time`: whether every contact does.
+pub(super) fn read(
+    top: &Section<'_>,
+    nodes: Option<u32>,
+    takes_time: bool,
+    folder: &Path,
+) -> Vec<Phase> {
     let Some(field) = top.get("phase") else {
         top.report.error(
             &top.span,
@@ -60,18 +70,55 @@ pub(super) fn read(top: &Section<'_>, nodes: Option<u32>, folder: &Path) -> Vec<
         seen: Vec::new(),
         total: 0,
     };
-    all.iter()
+    let phases: Vec<Phase> = all
+        .iter()
         .enumerate()
         .map(|(index, field)| reader.phase(index, field))
-        .collect()
+        .collect();
+    if !takes_time {
+        refuse_at_once(top, &phases);
+    }
+    phases
+}
+
+/// Reports phases that provide and retrieve at the same time where a contact may take no time: whether a store comes
+/// before an answer then has no order.
+fn refuse_at_once(top: &Section<'_>, phases: &[Phase]) {
+    let first = phases
+        .iter()
+        .enumerate()
+        .take_while(|(place, phase)| *place == 0 || phase.start_us.is_some())
+        .map(|(_, phase)| phase);
+    let provides = first.clone().find(|phase| phase.kind == Kind::Provide);
+    let retrieves = first.clone().find(|phase| phase.kind == Kind::Retrieve);
+    let (Some(provides), Some(retrieves)) = (provides, retrieves) else {
+        return;
+    };
+    let later = first.filter(|phase| phase.start_us.is_some()).last();
+    let Some(start) = later.map(|phase| phase.spans.start) else {
+        return;
+    };
+    let sources = top.report.sources;
+    let title = format!(
+        "phases \"{}\" and \"{}\" at the same time need contacts that take time",
+        provides.name, retrieves.name
+    );
+    let label = "allowed: no `start_ms`, or shortest delays in [link] above 0";
+    top.report.push(
+        sources
+            .diagnostic(&start, title, label)
+            .help("a contact takes twice `link.delay_ms`, or the delay of the error it meets"),
+    );
 }
 
 /// What later phases ask of an earlier one.
 struct Seen<'a> {
     name: Option<(&'a str, Span)>,
     kind: Option<Kind>,
-    /// How many segments it provides, where that is known.
+    /// How many parts of segments there are to draw, where that is known.
     segments: Option<u64>,
+    /// Whether it waits for those before it.
+    waits: bool,
 }
 
 struct Reader<'a> {
@@ -103,6 +150,7 @@ impl<'a> Reader<'a> {
             name: None,
             kind: None,
             segments: None,
+            waits: index > 0 && !section.has("start_ms"),
         };
         let mut spans = PhaseSpans::default();
         let mut work = Work::Drawn {
@@ -112,6 +160,8 @@ impl<'a> Reader<'a> {
             spread_us: 0,
             segments: None,
             draw: DEFAULT_DRAW,
+            withheld: DEFAULT_WITHHELD,
+            parts: DEFAULT_PARTS,
         };
         if table.is_some() {
             seen.name = self.name(&section);
@@ -125,16 +175,20 @@ impl<'a> Reader<'a> {
         }
         let (name, span) = seen.name.unwrap_or_default();
         spans.name = span;
+        let start_us = self.start(&section, &mut spans);
         let phase = Phase {
             name: name.to_owned(),
             kind: seen.kind.unwrap_or(Kind::Lookup),
             work,
+            start_us,
             parallel: section
                 .get("parallel")
                 .and_then(|field| field.integer(1..=u32::MAX, "")),
-            reset_overhead: section.boolean_or("reset_overhead", DEFAULT_RESET_OVERHEAD),
+            reset_overhead: reset_overhead(&section),
             max_us: section.micros("max_ms"),
-            deadline_us: section.micros("deadline_ms"),
+            deadlines_us: section
+                .get("deadline_ms")
+                .map_or_else(Vec::new, |field| deadlines(&field)),
             spans,
         };
         self.seen.push(seen);
@@ -156,6 +210,25 @@ impl<'a> Reader<'a> {
                 .push(related(&field, title, label, &other, "the other one"));
         }
         Some((name, span))
+    }
+
+    /// When the phase starts, if it says so.
+    fn start(&self, section: &Section<'a>, spans: &mut PhaseSpans) -> Option<u64> {
+        let field = section.get("start_ms")?;
+        spans.start = field.value.span;
+        if let Some(waiting) = self.seen.iter().find(|seen| seen.waits) {
+            let (name, span) = waiting.name.unwrap_or_default();
+            let title = format!(
+                "`{}` cannot follow phase \"{name}\", which waits for those before it",
+                field.path
+            );
+            let label = "allowed: no `start_ms` here, or one in every phase before but the first";
+            let about = "nobody knows when this starts";
+            section
+                .report
+                .push(related(&field, title, label.to_owned(), &span, about));
+        }
+        field.micros()
     }
 
     fn trace(&self, section: &Section<'a>, trace: &Field<'a>) -> Work {
@@ -195,6 +268,7 @@ impl<'a> Reader<'a> {
         if kind.is_some_and(|kind| kind != Kind::Lookup) {
             section.refuse("keys", "is for lookups", "kind = \"lookup\" or no `keys`");
         }
+        let (withheld, parts) = self.provided(section, kind, operations, spans);
         let mut segments = None;
         let draw = section.word_or("draw", DEFAULT_DRAW);
         match kind {
@@ -233,8 +307,40 @@ impl<'a> Reader<'a> {
             spread_us: section.micros("spread_ms").unwrap_or(DEFAULT_SPREAD_US),
             segments,
             draw,
+            withheld,
+            parts,
         };
-        (work, operations.filter(|_| kind == Some(Kind::Provide)))
+        let provided = operations.filter(|_| kind == Some(Kind::Provide));
+        (
+            work,
+            provided.map(|segments| segments.saturating_mul(parts.into())),
+        )
+    }
+
+    /// How many segments of a provide phase are withheld, and how many parts each has.
+    fn provided(
+        &self,
+        section: &Section<'a>,
+        kind: Option<Kind>,
+        segments: Option<u64>,
+        spans: &mut PhaseSpans,
+    ) -> (u64, u32) {
+        if kind.is_some_and(|kind| kind != Kind::Provide) {
+            for key in ["withheld", "parts"] {
+                let allowed = format!("kind = \"provide\" or no `{key}`");
+                section.refuse(key, "is for provides", &allowed);
+            }
+            return (DEFAULT_WITHHELD, DEFAULT_PARTS);
+        }
+        let withheld = section.get("withheld").and_then(|field| {
+            spans.withheld = field.value.span;
+            field.integer(
+                0..=segments.unwrap_or(u64::MAX),
+                " (the segments of the phase)",
+            )
+        });
+        let parts = section.integer_or("parts", 1..=PARTS_MAX, DEFAULT_PARTS);
+        (withheld.unwrap_or(DEFAULT_WITHHELD), parts)
     }
 
     /// By how many origins a count is multiplied, where that is known.
@@ -403,6 +509,43 @@ impl<'a> Reader<'a> {
         }
         section.report.push(error);
     }
+}
+
+/// Whether overhead counters start from zero. They cannot where other phases, which use them, may be in flight.
+fn reset_overhead(section: &Section<'_>) -> bool {
+    let Some(start) = section.get("start_ms") else {
+        return section.boolean_or("reset_overhead", DEFAULT_RESET_OVERHEAD);
+    };
+    let Some(field) = section.get("reset_overhead") else {
+        return RESET_OVERHEAD_IN_FLIGHT;
+    };
+    if field.boolean() == Some(true) {
+        let title = format!("`{}` cannot be true with `start_ms`", field.path);
+        let label = "allowed: false, or no `start_ms`".to_owned();
+        let about = "phases that are in flight then use the same counters";
+        section
+            .report
+            .push(related(&field, title, label, &start.key, about));
+    }
+    RESET_OVERHEAD_IN_FLIGHT
+}
+
+/// One deadline or several.
+fn deadlines(field: &Field<'_>) -> Vec<u64> {
+    const ALLOWED: &str = "a number of milliseconds, or a list of them in ascending order";
+    if !matches!(field.value.node, Node::Array(_)) {
+        return field.micros().into_iter().collect();
+    }
+    let all = field.list(ALLOWED).unwrap_or_default();
+    let read: Vec<_> = all.iter().map(Field::micros).collect();
+    let Some(deadlines) = read.into_iter().collect::<Option<Vec<u64>>>() else {
+        return Vec::new();
+    };
+    if deadlines.is_empty() || !deadlines.is_sorted_by(|a, b| a < b) {
+        let written = shown(field.report.sources.text(&field.value.span));
+        field.cannot_be(&written, ALLOWED);
+    }
+    deadlines
 }
 
 fn origin_word(field: &Field<'_>, text: &str) -> Option<Origin> {

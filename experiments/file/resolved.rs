@@ -107,6 +107,8 @@ impl Phase {
                 spread_us,
                 segments,
                 draw,
+                withheld,
+                parts,
             } => {
                 match origin {
                     Origin::Random => writeln!(out, "origin = \"random\"\ncount = {count}")?,
@@ -121,21 +123,33 @@ impl Phase {
                     writeln!(out, "keys = \"{keys}\"")?;
                 }
                 writeln!(out, "spread_ms = {}", milliseconds(*spread_us))?;
+                if self.kind == Kind::Provide {
+                    writeln!(out, "withheld = {withheld}")?;
+                    writeln!(out, "parts = {parts}")?;
+                }
                 if let Some(provide) = segments.and_then(|index| phases.get(index)) {
                     writeln!(out, "segments = {}", quoted(&provide.name))?;
                     writeln!(out, "draw = \"{draw}\"")?;
                 }
             }
         }
+        let start = self.start_us.map(milliseconds);
+        optional(out, "start_ms", start, "when those before have finished")?;
         optional(out, "parallel", self.parallel, "no limit")?;
         writeln!(out, "reset_overhead = {}", self.reset_overhead)?;
         optional(out, "max_ms", self.max_us.map(milliseconds), "none")?;
-        optional(
-            out,
-            "deadline_ms",
-            self.deadline_us.map(milliseconds),
-            "none",
-        )
+        let deadlines: Vec<_> = self
+            .deadlines_us
+            .iter()
+            .copied()
+            .map(milliseconds)
+            .collect();
+        let deadline = match deadlines.as_slice() {
+            [] => None,
+            [deadline] => Some(deadline.clone()),
+            several => Some(format!("[{}]", several.join(", "))),
+        };
+        optional(out, "deadline_ms", deadline, "none")
     }
 }
 

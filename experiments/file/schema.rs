@@ -45,7 +45,10 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
     let networks = top.integer_or("networks", 1..=NETWORKS_MAX, DEFAULT_NETWORKS);
     let (network, nodes_known) = network(top, folder);
     let lookup = lookup(top);
+    let before = top.report.len();
     let link = link(top, lookup.procedure);
+    // Of a link that is wrong nothing follows.
+    let takes_time = top.report.len() > before || link.lookahead_us() > 0;
     let clock = top.section("clock", &["tick_ms"]);
     let tick_us = clock.micros("tick_ms").unwrap_or(DEFAULT_TICK_US);
     if let (0, Some(field)) = (tick_us, clock.get("tick_ms")) {
@@ -59,7 +62,7 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
         _ => None,
     };
     let before = top.report.len();
-    let phases = phases::read(top, nodes, folder);
+    let phases = phases::read(top, nodes, takes_time, folder);
     let known = Known {
         nodes: nodes_known,
         phases: top.report.len() == before,

@@ -132,8 +132,8 @@ fn the_documented_example_is_read() {
     assert_eq!(experiment.phases[0].max_us, Some(600_000_000));
     let sampling = &experiment.phases[1];
     assert_eq!(
-        (sampling.kind, sampling.deadline_us),
-        (Kind::Retrieve, Some(4_000_000))
+        (sampling.kind, sampling.deadlines_us.as_slice()),
+        (Kind::Retrieve, &[4_000_000][..])
     );
     let work = Work::Drawn {
         origin: Origin::Each,
@@ -142,6 +142,8 @@ fn the_documented_example_is_read() {
         spread_us: 0,
         segments: Some(0),
         draw: Draw::Distinct,
+        withheld: DEFAULT_WITHHELD,
+        parts: DEFAULT_PARTS,
     };
     assert_eq!(sampling.work, work);
     assert_eq!(
@@ -165,6 +167,22 @@ fn what_is_not_there_has_its_default() {
         &["link.slow_error={rate=0.5, delay_ms={choice=[1,2.5]}}"],
     );
     assert_eq!(slow.link.timeout, Delay::Choice(vec![1000, 2500]));
+}
+
+#[test]
+fn phases_that_say_when_they_start_overlap() {
+    let groups = |settings: &[&str]| {
+        let experiment = fine(SMALL, settings);
+        let resets: Vec<bool> = experiment.phases.iter().map(|p| p.reset_overhead).collect();
+        (experiment.overlapping().collect::<Vec<_>>(), resets)
+    };
+    assert_eq!(groups(&[]), (vec![0..1, 1..2], vec![true, true]));
+    let later = ["phase.getting.start_ms=0.5", "link.delay_ms=1"];
+    assert_eq!(groups(&later), (vec![0..2], vec![true, false]));
+    let first = ["phase.putting.start_ms=7"];
+    assert_eq!(groups(&first), (vec![0..1, 1..2], vec![false, true]));
+    let deadlines = fine(SMALL, &["phase.getting.deadline_ms=[4000, 12_000.5]"]);
+    assert_eq!(deadlines.phases[1].deadlines_us, [4_000_000, 12_000_500]);
 }
 
 #[test]

@@ -1,19 +1,22 @@
 //! The networks of a run, one after the other, the phases of each, and what is recorded of them.
 
+use std::ops::Range;
+
 use indicatif::{HumanCount, ProgressBar};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Source;
 use kadsim_engine::random::network_seed;
-use kadsim_engine::record::{Kind, NodeRow, RoutingRow, TimingRow};
+use kadsim_engine::record::{NodeRow, RoutingRow, TimingRow};
 use kadsim_engine::sizes::Sizes;
 use kadsim_systems::Network;
-use kadsim_systems::network::Progress;
+use kadsim_systems::drive::{NodeState, NodesAtEnd, PhaseEnd, Progress};
 use kadsim_systems::step::Timings;
+use kadsim_systems::turns::Turns;
 use rayon::prelude::*;
 
 use super::clock::{Clock, Lap};
-use super::workload::{Workload, kind};
-use crate::file::{Experiment, Phase};
+use super::workload::Workload;
+use crate::file::Experiment;
 use crate::inputs::{self, Inputs};
 use crate::output::{RECORDING, Writers};
 use crate::spent::{Moment, Spent};
@@ -77,9 +80,8 @@ impl<'a> Simulation<'a> {
             self.routing(number, &mut network)?;
         }
         let mut provided: Vec<Option<SegmentKeys>> = Vec::new();
-        for place in 0..self.experiment.phases.len() {
-            let keys = self.phase(number, place, &mut network, &provided)?;
-            provided.push(keys);
+        for places in self.experiment.overlapping() {
+            self.phases(number, places, &mut network, &mut provided)?;
         }
         self.writers.network(number, &self.summary.end_network())?;
         Ok(())
@@ -105,57 +107,88 @@ impl<'a> Simulation<'a> {
         Ok(network)
     }
 
-    /// One phase; returns what it provides.
-    fn phase(
+    /// Phases that may be in flight at the same time, from the first one's start to the last one's end; `provided`
+    /// is what those before them provide, and then what these do too.
+    fn phases(
         &mut self,
         number: u32,
-        place: usize,
+        places: Range<usize>,
         network: &mut Network,
-        provided: &[Option<SegmentKeys>],
-    ) -> anyhow::Result<Option<SegmentKeys>> {
-        let phase = &self.experiment.phases[place];
-        let kind = kind(phase.kind);
-        if phase.reset_overhead {
+        provided: &mut Vec<Option<SegmentKeys>>,
+    ) -> anyhow::Result<()> {
+        let phases = &self.experiment.phases[places.clone()];
+        if phases[0].reset_overhead {
             network.reset_overhead();
         }
-        let (experiment, inputs) = (self.experiment, self.inputs);
-        let workload =
-            |network: &mut Network| Workload::new(experiment, inputs, place, network, provided);
-        let Workload {
-            source,
-            total,
-            keys,
-        } = workload(network);
-        let bar = self.bar(number, phase, total);
-        // Made before anything has happened: a phase that is cut off leaves no trace of what it left out.
-        let all =
-            (phase.deadline_us.is_some() && phase.max_us.is_some()).then(|| workload(network));
-        network.begin_phase(place as u32, kind, source, phase.parallel, phase.max_us);
+        let mut begun: Vec<Begun> = Vec::new();
+        for place in places.clone() {
+            begun.push(self.begin(place, network, provided));
+        }
+        let total = begun.iter().map(|begun| begun.total).sum();
+        let names: Vec<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
+        let name = names.join("+");
+        let bar = self.bar(number, &name, total);
+        let mut nodes = Turns::default();
+        places.clone().for_each(|place| nodes.begin(place as u32));
         self.clock.start();
         let mut progress = Progress::Going;
         while progress == Progress::Going {
             self.watch.go_on()?;
             progress = network.step();
             self.take(network, &bar)?;
+            while let Some(end) = network.end_phase() {
+                self.take(network, &bar)?;
+                let place = end.phase as usize;
+                let begun = &mut begun[place - places.start];
+                self.end(number, network, &end, begun, &mut nodes)?;
+            }
         }
-        let cut = network.end_phase(total);
-        self.take(network, &bar)?;
-        self.timings(number, phase, &network.take_timings())?;
-        self.nodes(number, place as u32, network)?;
-        self.timing(number, &phase.name, "nodes", 1)?;
-        self.recording(number, phase)?;
-        if let Some(all) = all.filter(|_| cut.is_cut) {
-            self.plan(place, all.source, network);
+        self.timings(number, &name, &network.take_timings())?;
+        self.timing(number, &name, "phase", 1)?;
+        self.recording(number, &name)
+    }
+
+    /// Begins the phase at a place.
+    fn begin(
+        &self,
+        place: usize,
+        network: &mut Network,
+        provided: &mut Vec<Option<SegmentKeys>>,
+    ) -> Begun {
+        let (experiment, inputs) = (self.experiment, self.inputs);
+        let phase = &experiment.phases[place];
+        let workload = |network: &mut Network, provided: &[Option<SegmentKeys>]| {
+            Workload::new(experiment, inputs, place, network, provided)
+        };
+        // Made before anything has happened: a phase that is cut off leaves no trace of what it left out.
+        let all = (!phase.deadlines_us.is_empty() && phase.max_us.is_some())
+            .then(|| workload(network, provided).source);
+        let workload = workload(network, provided);
+        let total = workload.total;
+        provided.push(workload.begin(place, phase, network));
+        Begun { total, all }
+    }
+
+    /// A phase has ended.
+    fn end(
+        &mut self,
+        number: u32,
+        network: &mut Network,
+        end: &PhaseEnd,
+        begun: &mut Begun,
+        nodes: &mut Turns<Vec<NodeState>>,
+    ) -> anyhow::Result<()> {
+        let place = end.phase as usize;
+        self.nodes(number, end.phase, network, nodes, end)?;
+        if let Some(source) = begun.all.take().filter(|_| end.cut_off.is_cut) {
+            self.plan(place, source, network);
         }
-        self.summary.end_phase(place, total, cut.is_cut);
-        if cut.is_cut {
+        self.summary
+            .end_phase(place, begun.total, end.cut_off.is_cut);
+        if end.cut_off.is_cut {
             self.cut_off[place].push(number);
         }
-        Ok(if kind == Kind::Provide {
-            Some(keys)
-        } else {
-            None
-        })
+        Ok(())
     }
 
     /// Hands what was recorded to the tables and the summary.
@@ -222,59 +255,14 @@ impl<'a> Simulation<'a> {
         })
     }
 
-    /// Writes and counts the nodes at the end of a phase.
-    fn nodes(&mut self, number: u32, phase: u32, network: &mut Network) -> anyhow::Result<()> {
-        const CHUNK: usize = 1 << 16;
-        let overhead_us = network.overhead_us();
-        let begun = Moment::of_the_process();
-        let encoded = self.writers.encoding();
-        let (writers, summary) = (&mut self.writers, &mut self.summary);
-        let watch = self.watch;
-        network.view_tables(|population, columns, ids, tables| {
-            let row = |sizes: &mut Sizes, place: usize| {
-                let owner = Row(place as u32);
-                let activity = &columns.activity[place];
-                let (table_entries, buckets) = sizes.of(owner, columns.tables[place]);
-                NodeRow {
-                    network: number,
-                    phase,
-                    node: ids.id(owner, columns.keys),
-                    key: columns.keys[place].0,
-                    online: activity.is_online(),
-                    table_entries,
-                    buckets,
-                    contacts: u64::from(activity.contacts()),
-                    segments: u64::from(columns.stores[place].len),
-                    overhead_us: overhead_us * u64::from(activity.uses()),
-                }
-            };
-            let nodes = columns.keys.len();
-            let mut rows = Vec::with_capacity(CHUNK.min(nodes));
-            for start in (0..nodes).step_by(CHUNK) {
-                watch.go_on()?;
-                (start..nodes.min(start + CHUNK))
-                    .into_par_iter()
-                    .map_init(|| tables.sizes(&population), row)
-                    .collect_into_vec(&mut rows);
-                summary.nodes(phase as usize, &rows);
-                rows.iter().try_for_each(|row| writers.node(row))?;
-            }
-            anyhow::Ok(())
-        })?;
-        let mut spent = begun.spent();
-        // That is counted on its own.
-        spent.cpu = spent.cpu.saturating_sub(self.writers.encoding() - encoded);
-        self.recording += spent;
-        Ok(())
-    }
-
-    /// Writes what recording has taken in a phase, the encoders' threads included.
-    fn recording(&mut self, network: u32, phase: &Phase) -> anyhow::Result<()> {
+    /// Writes what recording has taken in a phase, or in phases in flight at the same time, the encoders' threads
+    /// included.
+    fn recording(&mut self, network: u32, phase: &str) -> anyhow::Result<()> {
         let Spent { wall, cpu } = std::mem::take(&mut self.recording);
         let cpu = cpu + self.writers.take_encoding();
         self.writers.timing(&TimingRow {
             network,
-            phase: phase.name.clone(),
+            phase: phase.to_owned(),
             system: RECORDING.to_owned(),
             wall_us: wall.as_micros() as u64,
             cpu_us: Some(cpu.as_micros() as u64),
@@ -284,12 +272,104 @@ impl<'a> Simulation<'a> {
         Ok(())
     }
 
-    /// Writes how long the stages of a phase's steps took.
-    fn timings(&mut self, network: u32, phase: &Phase, timings: &Timings) -> anyhow::Result<()> {
+    /// Writes and counts the nodes at the end of a phase, when it is its turn in the table: until then what they
+    /// were is kept.
+    fn nodes(
+        &mut self,
+        number: u32,
+        phase: u32,
+        network: &mut Network,
+        waiting: &mut Turns<Vec<NodeState>>,
+        end: &PhaseEnd,
+    ) -> anyhow::Result<()> {
+        waiting.end(phase);
+        if waiting.is_first(phase) {
+            network.view_end(end, |nodes, node| {
+                self.node_rows((number, phase), &nodes, node)
+            })?;
+        } else {
+            let rows = network.len() as u32;
+            let states = network.view_end(end, |_, node| {
+                (0..rows)
+                    .into_par_iter()
+                    .map(|row| node(Row(row)))
+                    .collect()
+            });
+            waiting.push(phase, states);
+        }
+        let mut its_turn = Vec::new();
+        waiting.take(|phase, states| its_turn.push((phase, states)));
+        for (phase, states) in its_turn {
+            network.view_end(end, |nodes, _| {
+                let node = |row: Row| states[row.index()];
+                self.node_rows((number, phase), &nodes, &node)
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Writes and counts the nodes at the end of a phase.
+    fn node_rows(
+        &mut self,
+        (number, phase): (u32, u32),
+        nodes: &NodesAtEnd,
+        node: &(dyn Fn(Row) -> NodeState + Sync),
+    ) -> anyhow::Result<()> {
+        const CHUNK: usize = 1 << 16;
+        let overhead_us = self.experiment.link.overhead_us;
+        let begun = Moment::of_the_process();
+        let encoded = self.writers.encoding();
+        let NodesAtEnd {
+            population,
+            columns,
+            ids,
+            tables,
+        } = nodes;
+        let row = |sizes: &mut Sizes, place: usize| {
+            let owner = Row(place as u32);
+            let NodeState {
+                contacts,
+                segments,
+                uses,
+            } = node(owner);
+            let (table_entries, buckets) = sizes.of(owner, columns.tables[place]);
+            NodeRow {
+                network: number,
+                phase,
+                node: ids.id(owner, columns.keys),
+                key: columns.keys[place].0,
+                online: columns.activity[place].is_online(),
+                table_entries,
+                buckets,
+                contacts: u64::from(contacts),
+                segments: u64::from(segments),
+                overhead_us: overhead_us * u64::from(uses),
+            }
+        };
+        let nodes = columns.keys.len();
+        let mut rows = Vec::with_capacity(CHUNK.min(nodes));
+        for start in (0..nodes).step_by(CHUNK) {
+            self.watch.go_on()?;
+            (start..nodes.min(start + CHUNK))
+                .into_par_iter()
+                .map_init(|| tables.sizes(population), row)
+                .collect_into_vec(&mut rows);
+            self.summary.nodes(phase as usize, &rows);
+            rows.iter().try_for_each(|row| self.writers.node(row))?;
+        }
+        let mut spent = begun.spent();
+        // That is counted on its own.
+        spent.cpu = spent.cpu.saturating_sub(self.writers.encoding() - encoded);
+        self.recording += spent;
+        Ok(())
+    }
+
+    /// Writes how long the stages of a phase's steps took, or of phases in flight at the same time.
+    fn timings(&mut self, network: u32, phase: &str, timings: &Timings) -> anyhow::Result<()> {
         for (stage, spent) in Timings::STAGES.iter().zip(timings.stages) {
             self.writers.timing(&TimingRow {
                 network,
-                phase: phase.name.clone(),
+                phase: phase.to_owned(),
                 system: (*stage).to_owned(),
                 wall_us: spent.as_micros() as u64,
                 cpu_us: None,
@@ -303,7 +383,7 @@ impl<'a> Simulation<'a> {
             wall: record,
             cpu: record,
         };
-        self.timing(network, &phase.name, "phase", 1)
+        Ok(())
     }
 
     /// Writes how long it is since the clock was started, and starts it anew.
@@ -332,10 +412,18 @@ impl<'a> Simulation<'a> {
         Ok(())
     }
 
-    fn bar(&self, network: u32, phase: &Phase, total: u64) -> ProgressBar {
+    fn bar(&self, network: u32, phase: &str, total: u64) -> ProgressBar {
         match self.experiment.networks {
-            1 => self.watch.bar(&phase.name, total),
-            _ => self.watch.bar(&format!("{network}/{}", phase.name), total),
+            1 => self.watch.bar(phase, total),
+            _ => self.watch.bar(&format!("{network}/{phase}"), total),
         }
     }
+}
+
+/// A phase that has begun.
+struct Begun {
+    /// Its operations.
+    total: u64,
+    /// All of them once more, if that is to be known when it is cut off.
+    all: Option<Box<dyn Source>>,
 }

@@ -8,14 +8,15 @@ use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Planned, Source};
 use kadsim_engine::record::Kind;
 use kadsim_systems::Network;
+use kadsim_systems::phases::Phase;
 
 use crate::file::{self, Experiment, Origin, Work};
 use crate::import::TraceRow;
 use crate::inputs::Inputs;
-use crate::workload::{Drawn, Listed, Origins, Plan, SegmentKeys, Targets};
+use crate::workload::{Drawn, DrawnSegments, Listed, Origins, Plan, SegmentKeys, Targets};
 
 /// What the operations of a phase do.
-pub(crate) fn kind(kind: file::Kind) -> Kind {
+fn kind(kind: file::Kind) -> Kind {
     match kind {
         file::Kind::Provide => Kind::Provide,
         file::Kind::Lookup => Kind::Lookup,
@@ -28,12 +29,13 @@ pub(crate) struct Workload {
     pub(crate) source: Box<dyn Source>,
     /// How many operations there are.
     pub(crate) total: u64,
-    /// The different keys that they ask for: what they provide if they provide.
+    /// The different keys that they ask for: what may be retrieved if they provide.
     pub(crate) keys: SegmentKeys,
 }
 
 impl Workload {
-    /// That of the phase at `place`, which starts now; `provided` is what the phases before it provide.
+    /// That of the phase at `place`, which starts when it says, else now; `provided` is what the phases before
+    /// it provide.
     pub(crate) fn new(
         experiment: &Experiment,
         inputs: &Inputs,
@@ -41,19 +43,24 @@ impl Workload {
         network: &mut Network,
         provided: &[Option<SegmentKeys>],
     ) -> Self {
-        let (origin, count, spread_us) = match experiment.phases[place].work {
+        let phase = &experiment.phases[place];
+        let start_us = phase.start_us.unwrap_or(network.now_us());
+        let (origin, count, spread_us, withheld, parts) = match phase.work {
             Work::Trace { .. } => {
-                return Self::traced(inputs.traces[place].as_deref().unwrap_or_default(), network);
+                let rows = inputs.traces[place].as_deref().unwrap_or_default();
+                return Self::traced(rows, network, start_us);
             }
             Work::Drawn {
                 origin,
                 count,
                 spread_us,
+                withheld,
+                parts,
                 ..
-            } => (origin, count, spread_us),
+            } => (origin, count, spread_us, withheld, parts),
         };
         let network_seed = network.seed();
-        Self::drawn(Plan {
+        let plan = Plan {
             network_seed,
             phase: place as u32,
             first: network.next_operation(),
@@ -66,19 +73,20 @@ impl Workload {
                 Origin::Node(id) => Origins::Listed(network.row(id).into_iter().collect()),
             },
             count,
-            targets: targets(&experiment.phases[place].work, network, provided),
-            start_us: network.now_us(),
+            withheld,
+            targets: targets(&phase.work, network, provided),
+            start_us,
             spread_us,
-        })
-    }
-
-    fn drawn(plan: Plan) -> Self {
-        let total = plan.total();
-        let keys = SegmentKeys::Drawn {
-            network_seed: plan.network_seed,
-            first: plan.first,
-            count: total,
         };
+        let total = plan.total();
+        let keys = SegmentKeys::Drawn(DrawnSegments {
+            network_seed,
+            phase: plan.phase,
+            first: plan.first,
+            provided: total,
+            withheld,
+            parts,
+        });
         Self {
             source: Box::new(Drawn::new(plan)),
             total,
@@ -86,8 +94,28 @@ impl Workload {
         }
     }
 
-    fn traced(rows: &[TraceRow], network: &mut Network) -> Self {
-        let (first, start_us) = (network.next_operation(), network.now_us());
+    /// Begins the phase at `place`, whose work this is. Returns what may be retrieved of it.
+    pub(crate) fn begin(
+        self,
+        place: usize,
+        phase: &file::Phase,
+        network: &mut Network,
+    ) -> Option<SegmentKeys> {
+        let kind = kind(phase.kind);
+        network.begin_phase(Phase {
+            number: place as u32,
+            kind,
+            source: self.source,
+            operations: self.total,
+            parallel: phase.parallel,
+            start_us: phase.start_us.unwrap_or(network.now_us()),
+            max_us: phase.max_us,
+        });
+        (kind == Kind::Provide).then_some(self.keys)
+    }
+
+    fn traced(rows: &[TraceRow], network: &mut Network, start_us: u64) -> Self {
+        let first = network.next_operation();
         let planned: Vec<Planned> = (first..)
             .zip(rows)
             .map(|(number, row)| Planned {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use kadsim_engine::ids::Ids;
 use kadsim_engine::layout::TOUCH_STAGES;
 use kadsim_engine::link::Links;
-use kadsim_engine::node::Nodes;
+use kadsim_engine::node::{Nodes, Received};
 use kadsim_engine::operation::{Operation, Operations, Stage};
 use kadsim_engine::population::{Population, RadixIndex};
 use kadsim_engine::record::Kind;
@@ -80,6 +80,7 @@ pub fn advance_operations(
     activity: Res<Activity>,
     window: Res<Window>,
     recorded: Res<Recorded>,
+    received: Res<Received>,
     mut operations: ResMut<Operations>,
     mut outboxes: ResMut<Outboxes>,
 ) {
@@ -93,6 +94,7 @@ pub fn advance_operations(
         segments: &segments,
         activity: &activity,
         recorded: &recorded,
+        received: &received,
         window: *window,
     };
     let (slots, next_events) = operations.slots_mut();
@@ -181,13 +183,19 @@ impl Chunk<'_> {
                         if !field.tables.are_laid_out(&field.population) {
                             self.out.touch.item(field.columns.tables, asked);
                         }
-                        if field.activity.kind == Kind::Retrieve {
+                        if self.slots[place].kind == Kind::Retrieve {
                             self.out.touch.item(field.columns.stores, asked);
                         }
                         questions.push((place, question));
                         true
                     }
                     Poll::Until(next_us) => {
+                        let is_cut_off = next_us >= self.slots[place].until_us;
+                        let next_us = if is_cut_off {
+                            Operations::NEVER
+                        } else {
+                            next_us
+                        };
                         polled.push((place, next_us));
                         false
                     }
@@ -202,7 +210,7 @@ impl Chunk<'_> {
                         .touch(&field.population, owner, key, stage, touch);
                 }
             }
-            self.out.count_contacts(field.columns);
+            self.out.count_contacts(field);
             self.out.reads.lines += self.out.touch.take_lines();
             for (place, question) in &questions {
                 let slot = (self.first + place) as u32;
@@ -219,6 +227,6 @@ impl Chunk<'_> {
             questions,
             polled,
         };
-        self.out.count_contacts(field.columns);
+        self.out.count_contacts(field);
     }
 }

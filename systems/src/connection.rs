@@ -11,7 +11,7 @@ use kadsim_engine::ids::Ids;
 use kadsim_engine::key::{Distance, Key};
 use kadsim_engine::layout::Owner;
 use kadsim_engine::link::{ContactId, Fate, Links};
-use kadsim_engine::node::{Columns, Row};
+use kadsim_engine::node::{Columns, Received, Row};
 use kadsim_engine::operation::Operation;
 use kadsim_engine::population::Population;
 use kadsim_engine::record::{OperationRow, Outcome, Request};
@@ -41,6 +41,8 @@ pub struct Field<'a> {
     pub activity: &'a Activity,
     /// What is to be recorded.
     pub recorded: &'a Recorded,
+    /// Contacts by the phase that sends them.
+    pub received: &'a Received,
     /// The window of time.
     pub window: Window,
 }
@@ -50,6 +52,12 @@ impl Field<'_> {
     #[inline]
     pub fn is_charged(&self) -> bool {
         self.links.is_charged()
+    }
+
+    /// Until when an operation goes on in this window, µs.
+    #[inline]
+    pub fn until_us(&self, operation: &Operation) -> u64 {
+        self.window.until_us.min(operation.until_us)
     }
 
     /// Whether every node answers.
@@ -88,12 +96,18 @@ impl Field<'_> {
 
     /// Counts a contact at the remote and draws its fate.
     #[inline]
-    pub fn contact(&self, operation: u64, sequence: u32, remote: Row, out: &mut Outbox) -> Fate {
+    pub fn contact(
+        &self,
+        operation: &Operation,
+        sequence: u32,
+        remote: Row,
+        out: &mut Outbox,
+    ) -> Fate {
         out.touch.item(self.columns.activity, remote.index());
-        out.contacted.push(remote);
+        out.contacted.push((operation.place, remote));
         let contact = ContactId {
             network_seed: self.activity.network_seed,
-            operation,
+            operation: operation.number,
             sequence,
         };
         self.links.link.draw(contact, self.is_online(remote))
@@ -302,6 +316,8 @@ pub struct Ended {
     pub row: OperationRow,
     /// Ids of its result, nearest to the key first, if wanted.
     pub result: Vec<i64>,
+    /// Place of its phase among those in flight.
+    pub place: u32,
     /// The node that asked.
     pub origin: Row,
     /// When it ended, µs.
@@ -322,8 +338,8 @@ pub struct Reads {
 /// What a chunk of operations leaves for the barrier.
 #[derive(Default)]
 pub struct Outbox {
-    /// Counts by tick.
-    pub ticks: Ticks,
+    /// Counts by tick, by the place of the phase.
+    pub ticks: Vec<Ticks>,
     /// What was sent, if overhead is charged or connections are recorded.
     pub sends: Vec<Send>,
     /// Stores whose time of visibility is known.
@@ -345,13 +361,17 @@ pub struct Outbox {
     /// Reused memory.
     pub lanes: Lanes,
     /// Nodes contacted that have not been counted yet; their counters are on the way from memory.
-    contacted: Vec<Row>,
+    contacted: Vec<(u32, Row)>,
 }
 
 impl Outbox {
     /// Starts anew for a window.
     pub fn open(&mut self, field: &Field) {
-        self.ticks.open(&field.window);
+        self.ticks
+            .resize_with(field.recorded.places(), Ticks::default);
+        self.ticks
+            .iter_mut()
+            .for_each(|ticks| ticks.open(&field.window));
         if self.touch.is_counting() != field.activity.instrumented {
             self.touch = if field.activity.instrumented {
                 Touch::counting()
@@ -370,19 +390,26 @@ impl Outbox {
 
     /// Counts the contacts sent since the last call at the nodes that received them.
     #[inline]
-    pub fn count_contacts(&mut self, columns: Columns) {
-        for row in self.contacted.drain(..) {
-            columns.activity[row.index()].contact();
+    pub fn count_contacts(&mut self, field: &Field) {
+        for (place, row) in self.contacted.drain(..) {
+            field.received.contact(place, row, field.columns.activity);
         }
+    }
+
+    /// What happens to an operation's phase in the tick that a time falls in, which must not be before the
+    /// window.
+    #[inline]
+    pub fn tick(&mut self, operation: &Operation, time_us: u64) -> &mut TickCounts {
+        self.ticks[operation.place as usize].at(time_us)
     }
 
     /// Notes a contact.
     #[inline]
-    pub fn sent(&mut self, field: &Field, send: Send) {
+    pub fn sent(&mut self, field: &Field, operation: &Operation, send: Send) {
         let Sent::Contact { request, fate, .. } = send.what else {
             return self.sends.push(send);
         };
-        let tick = self.ticks.at(send.time_us);
+        let tick = self.tick(operation, send.time_us);
         tick.outcomes[fate.outcome as usize] += 1;
         if request == Request::Store && fate.outcome == Outcome::Ok {
             tick.stored += 1;

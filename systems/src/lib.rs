@@ -7,10 +7,13 @@
 pub mod advance;
 pub mod bootstrap;
 pub mod connection;
+pub mod drive;
 pub mod lookup;
 pub mod network;
+pub mod phases;
 pub mod provide;
 pub mod py_dht;
+pub mod queue;
 pub mod record;
 pub mod retrieve;
 pub mod rfm19;
@@ -18,5 +21,6 @@ pub mod settle;
 pub mod single;
 pub mod start;
 pub mod step;
+pub mod turns;
 
 pub use network::Network;

@@ -47,7 +47,7 @@ pub fn poll(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbo
             return poll;
         }
     }
-    if operation.stage == Stage::Closing && operation.end_us < field.window.until_us {
+    if operation.stage == Stage::Closing && operation.end_us < field.until_us(operation) {
         finish(field, operation, slot, out);
     }
     Poll::Until(if operation.stage == Stage::Ended {
@@ -60,7 +60,7 @@ pub fn poll(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbo
 /// Starts an operation: it asks its origin's own table.
 fn begin(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) -> Poll {
     let rules = &field.activity.rules;
-    out.ticks.at(operation.start_us).started += 1;
+    out.tick(operation, operation.start_us).started += 1;
     operation.shortlist.reset(rules.beta as usize);
     if rules.procedure.is_by_clock() && retrieve::finds_at_origin(field, operation) {
         operation.lookup_end_us = operation.start_us;
@@ -85,7 +85,7 @@ fn poll_by_clock(
     while operation.stage == Stage::Lookup {
         let place = first_to_complete(&operation.in_flight)?;
         let completes_us = operation.in_flight[place].completes_us;
-        if completes_us >= field.window.until_us {
+        if completes_us >= field.until_us(operation) {
             return Some(Poll::Until(completes_us));
         }
         let contact = operation.in_flight.swap_remove(place);
@@ -158,10 +158,10 @@ pub fn answered(
 /// What the origin's own table has named is known: the origin is charged, the first contacts leave.
 fn ask_first(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) {
     let rules = &field.activity.rules;
+    charge_origin(field, operation, slot, out);
     if rules.procedure == Procedure::PyDht {
         return py_dht::begin(field, operation);
     }
-    charge_origin(field, operation, slot, out);
     send_contacts(
         field,
         operation,
@@ -274,7 +274,7 @@ pub fn contact_nearest(
         .take_nearest(&field.population, operation.key)?;
     let sequence = operation.attempts;
     operation.attempts += 1;
-    let fate = field.contact(operation.number, sequence, nearest.row, out);
+    let fate = field.contact(operation, sequence, nearest.row, out);
     let overhead_us = if field.activity.rules.procedure.is_by_clock() {
         (0, 0)
     } else {
@@ -301,7 +301,7 @@ pub fn contact_nearest(
             overhead_us,
         },
     };
-    out.sent(field, send);
+    out.sent(field, operation, send);
     Some(operation.in_flight.len() - 1)
 }
 
@@ -346,7 +346,7 @@ fn take_result(field: &Field, operation: &mut Operation) {
 fn finish(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) {
     operation.stage = Stage::Ended;
     let end_us = operation.end_us;
-    let tick = out.ticks.at(end_us);
+    let tick = out.tick(operation, end_us);
     tick.durations_us.push(end_us - operation.start_us);
     if operation.kind == Kind::Retrieve {
         *if operation.holder.is_some() {

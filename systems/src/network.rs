@@ -1,8 +1,6 @@
-//! A network: its world, its schedule, and the loop that drives them.
+//! A network: its nodes, what they know and hold, and the world that they live in.
 //!
-//! Several can live side by side; nothing is global. Experiments drive phases of operations
-//! ([`Network::begin_phase`], [`Network::step`]); callers of the library use one operation at a time
-//! ([`Network::lookup`], [`Network::provide`], [`Network::retrieve`]) on the same engine.
+//! Several can live side by side; nothing is global. How time passes in one is in [`crate::drive`].
 
 use bevy_ecs::archetype::ArchetypeEntity;
 use bevy_ecs::change_detection::Tick;
@@ -15,20 +13,20 @@ use kadsim_engine::ids::Ids;
 use kadsim_engine::key::{Distance, Key};
 use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::link::{Link, Links, UniformLink};
-use kadsim_engine::node::{self, Columns, NodeBundle, Nodes, Row, Store};
-use kadsim_engine::operation::{Operations, Planned, Source, Stage};
+use kadsim_engine::node::{self, Columns, NodeBundle, Nodes, Received, Row, Store};
+use kadsim_engine::operation::Operations;
 use kadsim_engine::population::{Population, RadixIndex};
 use kadsim_engine::random::{Purpose, Stream};
-use kadsim_engine::record::Kind;
 use kadsim_engine::routing::{Policy, Rule, Tables};
 use kadsim_engine::segments::Segments;
 
 use crate::advance::Outboxes;
 use crate::bootstrap;
+use crate::drive::{FIRST_LENGTH_US, NodesAtEnd};
+use crate::phases::Phases;
 use crate::record::{self, Recorded};
 use crate::settle::Sends;
-use crate::start::Queue;
-use crate::step::{self, Activity, Course, Procedure, Rules, Stop, Window};
+use crate::step::{self, Activity, Procedure, Rules, Stop, Window};
 
 /// What a network is made of. [`Default`]: nobody, k = 20, `closest` buckets, `packed`, no delays.
 pub struct Spec {
@@ -113,13 +111,13 @@ pub enum NetworkError {
 /// A simulated Kademlia network.
 pub struct Network {
     pub(crate) world: World,
-    schedule: Schedule,
+    pub(crate) schedule: Schedule,
     layout: LayoutKind,
     pub(crate) seed: u64,
     pub(crate) now_us: u64,
     pub(crate) next_operation: u64,
-    length_us: u64,
-    absences: bool,
+    pub(crate) length_us: u64,
+    pub(crate) absences: bool,
 }
 
 impl Network {
@@ -149,14 +147,14 @@ impl Network {
         world.insert_resource(Outboxes::default());
         world.insert_resource(Sends::default());
         world.insert_resource(Recorded::default());
-        world.insert_resource(Queue::default());
+        world.insert_resource(Phases::default());
+        world.insert_resource(Received::default());
         world.insert_resource(step::Timings::default());
         world.insert_resource(Window {
             tick_us: spec.tick_us,
             ..Window::default()
         });
         world.insert_resource(Activity {
-            kind: Kind::Lookup,
             rules: spec.rules,
             network_seed: spec.seed,
             online: keys.len() as u64,
@@ -283,6 +281,28 @@ impl Network {
             &ids,
             &tables,
         )
+    }
+
+    /// Reads the nodes and what they hold.
+    pub(crate) fn view_segments<T>(&mut self, read: impl FnOnce(NodesAtEnd, &Segments) -> T) -> T {
+        let mut state = bevy_ecs::system::SystemState::<(
+            Nodes,
+            Res<RadixIndex>,
+            Res<Ids>,
+            Res<Tables>,
+            Res<Segments>,
+        )>::new(&mut self.world);
+        let Ok((nodes, index, ids, tables, segments)) = state.get(&self.world) else {
+            unreachable!("a network has its resources from the start");
+        };
+        let columns = nodes.columns();
+        let nodes = NodesAtEnd {
+            population: Population::new(columns.keys, &index),
+            columns,
+            ids: &ids,
+            tables: &tables,
+        };
+        read(nodes, &segments)
     }
 
     /// Reads the nodes and the links between them.
@@ -417,99 +437,8 @@ impl Network {
         self.world.resource::<Operations>().bytes_used()
     }
 
-    /// Starts a phase: operations of one kind from a source whose due times are not before now, at most
-    /// `parallel` in flight per origin, cut off `max_us` after now.
-    pub fn begin_phase(
-        &mut self,
-        phase: u32,
-        kind: Kind,
-        source: Box<dyn Source>,
-        parallel: Option<u32>,
-        max_us: Option<u64>,
-    ) {
-        let now_us = self.now_us;
-        self.world.insert_resource(Queue::new(source, parallel));
-        self.world.resource_mut::<Activity>().kind = kind;
-        self.world
-            .resource_mut::<Recorded>()
-            .begin_phase(phase, now_us);
-        self.begin_windows(max_us);
-        self.view(|_, columns, _| {
-            columns
-                .activity
-                .par_iter()
-                .for_each(node::Activity::reset_contacts)
-        });
-        if self.world.resource::<Segments>().wants_merge() {
-            self.merge_segments();
-        }
-    }
-
-    /// Time goes on from now, under the rules there are, until it is cut off `max_us` later.
-    fn begin_windows(&mut self, max_us: Option<u64>) {
-        let activity = self.world.resource::<Activity>();
-        let course = Course::of(activity, self.world.resource::<Links>());
-        self.length_us = FIRST_LENGTH_US;
-        let now_us = self.now_us;
-        let mut window = self.world.resource_mut::<Window>();
-        window.course = course;
-        window.cut_us = max_us.map(|max_us| now_us.saturating_add(max_us));
-    }
-
-    /// Simulates the next window of time in which something happens. Returns what is left.
-    pub fn step(&mut self) -> Progress {
-        let operations = self.world.resource::<Operations>();
-        let queue = self.world.resource::<Queue>();
-        let next = [operations.next_event_us(), queue.next_start_us()]
-            .into_iter()
-            .flatten()
-            .min();
-        let Some(from_us) = next else {
-            return Progress::Done;
-        };
-        let cut_us = self.world.resource::<Window>().cut_us;
-        if cut_us.is_some_and(|cut_us| from_us > cut_us) {
-            return Progress::CutOff;
-        }
-        let until_us = self
-            .until(from_us)
-            .min(cut_us.map_or(u64::MAX, |cut_us| cut_us.saturating_add(1)));
-        let mut window = self.world.resource_mut::<Window>();
-        window.from_us = from_us;
-        window.until_us = until_us;
-        loop {
-            self.schedule.run(&mut self.world);
-            if !self.world.resource::<Window>().again {
-                break;
-            }
-        }
-        self.adapt_length();
-        Progress::Going
-    }
-
-    /// Ends a phase: the clock stands where its last operation finished, or where it was cut off. Numbers
-    /// of operations go on after `operations` more.
-    pub fn end_phase(&mut self, operations: u64) -> CutOff {
-        let window = *self.world.resource::<Window>();
-        let running = self.world.resource::<Operations>().active() as u64;
-        let is_cut = running > 0 || !self.world.resource::<Queue>().is_empty();
-        self.now_us = match window.cut_us {
-            Some(cut_us) if is_cut => cut_us,
-            _ => self.world.resource::<Recorded>().last_end_us,
-        };
-        let now_us = self.now_us;
-        let ended = self.world.run_system_cached_with(record::end_phase, now_us);
-        debug_assert!(ended.is_ok());
-        self.world.resource_mut::<Operations>().clear();
-        self.world.insert_resource(Queue::default());
-        self.next_operation += operations;
-        self.merge_segments();
-        CutOff { is_cut, running }
-    }
-
-    /// Rebuilds the arena of segments with all that is visible now.
-    fn merge_segments(&mut self) {
-        let now_us = self.now_us;
+    /// Rebuilds the arena of segments; nobody asks for a time before `now_us` any more.
+    pub(crate) fn merge_segments(&mut self, now_us: u64) {
         self.with_stores(|segments, stores| segments.merge(stores, now_us));
     }
 
@@ -527,82 +456,6 @@ impl Network {
                     None => change(&mut segments, &mut []),
                 }
             })
-    }
-
-    /// The end of a window that begins at `from_us`.
-    fn until(&self, from_us: u64) -> u64 {
-        let links = self.world.resource::<Links>();
-        let window = self.world.resource::<Window>();
-        if window.course != Course::Windows {
-            return u64::MAX;
-        }
-        let lookahead_us = if links.is_charged() {
-            links.link.shortest_us(self.absences)
-        } else {
-            u64::MAX
-        };
-        from_us.saturating_add(self.length_us.min(lookahead_us).max(1))
-    }
-
-    /// Chooses how long a window is convenient: enough to do for every thread, little to keep.
-    fn adapt_length(&mut self) {
-        const FEW: u64 = 1 << 15;
-        const MANY: u64 = 1 << 18;
-        let sent = self.world.resource::<Recorded>().connections_sent;
-        if sent < FEW {
-            self.length_us = self.length_us.saturating_mul(2).min(1 << 50);
-        } else if sent > MANY {
-            self.length_us = (self.length_us / 2).max(1);
-        }
-    }
-
-    /// Runs one operation from now to its end; its row is the last of [`Recorded::operations`]. Returns
-    /// its result.
-    fn run_one(&mut self, kind: Kind, origin: Row, key: Key) -> Vec<Row> {
-        let due_us = self.now_us;
-        let planned = Planned {
-            number: self.next_operation,
-            origin,
-            key,
-            due_us,
-        };
-        let (phase, now_us) = (self.world.resource::<Recorded>().phase, self.now_us);
-        self.world
-            .insert_resource(Queue::new(Box::new(One(Some(planned))), None));
-        self.world.resource_mut::<Activity>().kind = kind;
-        self.world
-            .resource_mut::<Recorded>()
-            .begin_phase(phase, now_us);
-        self.begin_windows(None);
-        if self.world.resource::<Segments>().wants_merge() {
-            self.merge_segments();
-        }
-        while self.step() == Progress::Going {}
-        self.now_us = self.world.resource::<Recorded>().last_end_us;
-        self.next_operation += 1;
-        // Slots are reused as they are: the one just freed still has its result.
-        self.world
-            .resource::<Operations>()
-            .last_freed()
-            .map_or_else(Vec::new, |operation| {
-                debug_assert_eq!(operation.stage, Stage::Ended);
-                operation.result.clone()
-            })
-    }
-
-    /// Looks up the nodes closest to a key, from now to the end; returns them nearest first.
-    pub fn lookup(&mut self, origin: Row, key: Key) -> Vec<Row> {
-        self.run_one(Kind::Lookup, origin, key)
-    }
-
-    /// Looks up the nodes closest to a key and stores the key there; returns them nearest first.
-    pub fn provide(&mut self, origin: Row, key: Key) -> Vec<Row> {
-        self.run_one(Kind::Provide, origin, key)
-    }
-
-    /// Looks for a node that holds the key; returns the closest nodes known at the end.
-    pub fn retrieve(&mut self, origin: Row, key: Key) -> Vec<Row> {
-        self.run_one(Kind::Retrieve, origin, key)
     }
 }
 
@@ -644,45 +497,8 @@ fn component_bytes(world: &World) -> usize {
         + archetype.len() as usize * (size_of::<ArchetypeEntity>() + ELSEWHERE)
 }
 
-/// What is left after a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[must_use]
-pub enum Progress {
-    /// Something is going on.
-    Going,
-    /// Every operation has ended.
-    Done,
-    /// The phase has reached its time limit.
-    CutOff,
-}
-
-/// Whether a phase was cut off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CutOff {
-    /// Whether operations were in flight or waiting.
-    pub is_cut: bool,
-    /// How many were in flight.
-    pub running: u64,
-}
-
 /// Most nodes of a network.
 const MOST_NODES: usize = 1 << 31;
-
-/// Length of the first window of a phase, µs; what happens in it says how long the next one may be.
-const FIRST_LENGTH_US: u64 = 1000;
-
-/// A single operation.
-struct One(Option<Planned>);
-
-impl Source for One {
-    fn peek(&self) -> Option<Planned> {
-        self.0
-    }
-
-    fn advance(&mut self) {
-        self.0 = None;
-    }
-}
 
 fn check(spec: &Spec) -> Result<(), NetworkError> {
     let named = [

@@ -23,7 +23,7 @@ pub fn send_stores(field: &Field, operation: &mut Operation, slot: u32, out: &mu
     for place in 0..operation.result.len() {
         let row = operation.result[place];
         let sequence = operation.attempts + place as u32;
-        let fate = field.contact(operation.number, sequence, row, out);
+        let fate = field.contact(operation, sequence, row, out);
         let overhead_us = if by_barrier {
             (0, 0)
         } else {
@@ -47,7 +47,7 @@ pub fn send_stores(field: &Field, operation: &mut Operation, slot: u32, out: &mu
                 overhead_us,
             },
         };
-        out.sent(field, send);
+        out.sent(field, operation, send);
     }
     if by_barrier && !operation.result.is_empty() {
         // The barrier knows when they complete, and so when the operation ends.

@@ -3,29 +3,29 @@
 //! Rows wait in [`Recorded`] until whoever drives the network takes them, in the order of the tables: all
 //! that a window can bring has happened when it is recorded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use bevy_ecs::prelude::*;
 use hdrhistogram::Histogram;
 
 use kadsim_engine::ids::Ids;
 use kadsim_engine::key::Key;
-use kadsim_engine::node::Nodes;
+use kadsim_engine::node::{Nodes, Row};
 use kadsim_engine::operation::{Operation, Operations, Stage};
-use kadsim_engine::record::{ConnectionRow, Kind, OperationRow, TickRow};
+use kadsim_engine::record::{ConnectionRow, Kind, OperationRow, Request, TickRow};
 
 use crate::advance::Outboxes;
 use crate::connection::{Ended, Reads, Sent, TickCounts};
+use crate::phases::Phases;
 use crate::settle::Sends;
 use crate::step::{Activity, Window};
+use crate::turns::Turns;
 
 /// Rows that nobody has taken yet, and ticks that are not over.
 #[derive(Resource, Default)]
 pub struct Recorded {
     /// Which network this is, for the tables.
     pub network: u32,
-    /// Which phase, for the tables.
-    pub phase: u32,
     /// Whether operations carry their result lists.
     pub results: bool,
     /// Rows of the operations table.
@@ -36,22 +36,33 @@ pub struct Recorded {
     pub ticks: Vec<TickRow>,
     /// Rows of the connections table.
     pub connections: Vec<ConnectionRow>,
-    /// When the last operation of the phase ended, µs.
-    pub last_end_us: u64,
     /// What answers have read, if that is counted, since the start.
     pub reads: Reads,
     /// Connections sent in the last step.
     pub connections_sent: u64,
     /// Operations that have ended, while others may still end before them.
     ended: Vec<Ended>,
+    /// How many of them waited already when rows were last written.
+    waited: usize,
     /// When the first of them ended, µs.
     first_end_us: Option<u64>,
     /// Those of them that become rows now; empty but then.
     over: Vec<Ended>,
     /// Their places by (end, operation); empty but then.
     order: Vec<(u64, u64, u32)>,
-    /// Ticks that are not over.
-    open: BTreeMap<u64, TickCounts>,
+    /// Ticks that are not over, by the place of the phase.
+    open: Vec<OpenTicks>,
+    /// Rows of ticks, until it is their phase's turn.
+    closed: Turns<TickRow>,
+}
+
+/// Ticks of a phase that are not over.
+#[derive(Default)]
+struct OpenTicks {
+    /// Number of the phase.
+    phase: u32,
+    ticks: BTreeMap<u64, TickCounts>,
+    /// Operations in flight at the end of those that are over.
     active: u64,
 }
 
@@ -71,21 +82,34 @@ impl Recorded {
 
     /// Closes every tick that ends by `until_us`.
     pub fn close_ticks(&mut self, until_us: u64, tick_us: u64, online: u64) {
-        while let Some(tick) = self.open.first_entry() {
+        for place in 0..self.open.len() {
+            self.close_ticks_at(place, until_us, tick_us, online);
+        }
+        self.closed.take(|_, row| self.ticks.push(row));
+    }
+
+    /// Closes every tick of the phase at a place that ends by `until_us`.
+    fn close_ticks_at(&mut self, place: usize, until_us: u64, tick_us: u64, online: u64) {
+        let OpenTicks {
+            phase,
+            ticks,
+            active,
+        } = &mut self.open[place];
+        while let Some(tick) = ticks.first_entry() {
             if tick.key().saturating_add(1).saturating_mul(tick_us) > until_us {
                 return;
             }
             let (tick, mut counts) = tick.remove_entry();
             let finished = counts.durations_us.len() as u64;
-            self.active = self.active + counts.started - finished;
+            *active = *active + counts.started - finished;
             let [ok, fast_error, slow_error, not_found] = counts.outcomes;
-            self.ticks.push(TickRow {
+            let row = TickRow {
                 network: self.network,
-                phase: self.phase,
+                phase: *phase,
                 tick,
                 time_us: tick * tick_us,
                 online,
-                active: self.active,
+                active: *active,
                 started: counts.started,
                 finished,
                 connections: counts.outcomes.iter().sum(),
@@ -97,18 +121,37 @@ impl Recorded {
                 found: counts.found,
                 missed: counts.missed,
                 duration_us: percentiles(&mut counts.durations_us),
-            });
+            };
+            self.closed.push(*phase, row);
         }
     }
 
-    /// Starts a phase: nothing is in flight.
-    pub fn begin_phase(&mut self, phase: u32, now_us: u64) {
-        self.phase = phase;
-        // Single operations follow one another within a tick: what is open counts on from the last one.
-        if self.open.is_empty() {
-            self.active = 0;
+    /// Number of places that phases in flight have had.
+    pub fn places(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Starts a phase: nothing of it is in flight.
+    pub fn begin_phase(&mut self, place: u32, phase: u32) {
+        let place = place as usize;
+        if self.open.len() <= place {
+            self.open.resize_with(place + 1, OpenTicks::default);
         }
-        self.last_end_us = now_us;
+        let open = &mut self.open[place];
+        open.phase = phase;
+        self.closed.begin(phase);
+        // Single operations follow one another within a tick: what is open counts on from the last one.
+        if open.ticks.is_empty() {
+            open.active = 0;
+        }
+    }
+
+    /// Writes the rows of the operations that ended before `until_us`, in order; later, where only few have
+    /// come to those that wait anyhow, so that these are not looked through again for each few.
+    fn close_most_operations(&mut self, until_us: u64) {
+        if 2 * (self.ended.len() - self.waited) >= self.waited {
+            self.close_operations(until_us);
+        }
     }
 
     /// Writes the rows of the operations that ended before `until_us`, in order.
@@ -132,6 +175,7 @@ impl Recorded {
             }
         }
         self.over.clear();
+        self.waited = self.ended.len();
     }
 
     /// The operation as it ended, or as it was cut off.
@@ -149,8 +193,9 @@ impl Recorded {
             Vec::new()
         };
         Ended {
-            row: operation_row((self.network, self.phase), operation, cut_us, ids, keys),
+            row: operation_row(self.network, operation, cut_us, ids, keys),
             result,
+            place: operation.place,
             origin: operation.origin,
             end_us: operation.end_us,
         }
@@ -181,7 +226,7 @@ fn percentiles(durations_us: &mut [u64]) -> Option<[u64; 3]> {
 
 /// The operation as a row of its table; `cut_us`: it has not ended, but was cut off then.
 fn operation_row(
-    (network, phase): (u32, u32),
+    network: u32,
     operation: &Operation,
     cut_us: Option<u64>,
     ids: &Ids,
@@ -196,7 +241,7 @@ fn operation_row(
     let provided = operation.kind == Kind::Provide && ended;
     OperationRow {
         network,
-        phase,
+        phase: operation.phase,
         operation: operation.number,
         kind: operation.kind,
         origin: ids.id(operation.origin, keys),
@@ -225,20 +270,27 @@ fn operation_row(
 }
 
 /// The system.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a system's parameters are what it reads and writes"
+)]
 pub fn record_step(
     nodes: Nodes,
     ids: Res<Ids>,
     activity: Res<Activity>,
     window: Res<Window>,
-    mut outboxes: ResMut<Outboxes>,
+    operations: Res<Operations>,
     sends: Res<Sends>,
+    mut outboxes: ResMut<Outboxes>,
+    mut phases: ResMut<Phases>,
     mut recorded: ResMut<Recorded>,
 ) {
+    let recorded = &mut *recorded;
     let keys = nodes.columns().keys;
     recorded.connections_sent = 0;
     for out in outboxes.iter_mut() {
         for ended in &out.ended {
-            recorded.last_end_us = ended.end_us.max(recorded.last_end_us);
+            phases.end(ended.place, ended.end_us);
             let first_us = recorded.first_end_us.unwrap_or(u64::MAX);
             recorded.first_end_us = Some(ended.end_us.min(first_us));
         }
@@ -246,15 +298,19 @@ pub fn record_step(
         recorded.reads.answers += out.reads.answers;
         recorded.reads.entries += out.answer.read;
         recorded.reads.lines += out.reads.lines;
-        for (tick, counts) in out.ticks.iter_mut() {
-            recorded.connections_sent += counts.outcomes.iter().sum::<u64>();
-            recorded.open.entry(tick).or_default().add(counts);
+        for (ticks, open) in out.ticks.iter_mut().zip(&mut recorded.open) {
+            for (tick, counts) in ticks.iter_mut() {
+                recorded.connections_sent += counts.outcomes.iter().sum::<u64>();
+                open.ticks.entry(tick).or_default().add(counts);
+            }
         }
     }
-    recorded.close_operations(window.settled_us);
+    // Those that are cut off come between those that end until then and those that end later.
+    let cut_us = phases.first_cut_us().map(|cut_us| cut_us.saturating_add(1));
+    recorded.close_most_operations(window.settled_us.min(cut_us.unwrap_or(u64::MAX)));
     recorded.close_ticks(window.settled_us, window.tick_us, activity.online);
     if activity.connections {
-        let (network, phase) = (recorded.network, recorded.phase);
+        let network = recorded.network;
         for send in &sends.0 {
             let Sent::Contact {
                 to,
@@ -267,7 +323,7 @@ pub fn record_step(
             };
             recorded.connections.push(ConnectionRow {
                 network,
-                phase,
+                phase: operations.slots()[send.slot as usize].phase,
                 operation: send.operation,
                 sequence: send.sequence,
                 time_us: send.time_us,
@@ -284,25 +340,56 @@ pub fn record_step(
     }
 }
 
-/// The system that ends a phase, at `now_us`: what is open is written, operations in flight are cut off.
+/// The system that ends the phase at a place, at `end_us`: what is open of it is written, what is in flight of
+/// it is cut off.
 pub fn end_phase(
-    In(now_us): In<u64>,
+    In((place, end_us)): In<(u32, u64)>,
     nodes: Nodes,
     ids: Res<Ids>,
     activity: Res<Activity>,
     window: Res<Window>,
-    operations: Res<Operations>,
+    mut operations: ResMut<Operations>,
     mut recorded: ResMut<Recorded>,
 ) {
-    recorded.close_operations(u64::MAX);
-    recorded.close_ticks(u64::MAX, window.tick_us, activity.online);
-    let mut running: Vec<&Operation> = operations.slots().iter().collect();
-    running.sort_unstable_by_key(|operation| operation.number);
-    for operation in running {
-        let cut = recorded.row(operation, Some(now_us), &ids, nodes.columns().keys);
+    let recorded = &mut *recorded;
+    recorded.close_operations(end_us.saturating_add(1));
+    recorded.close_ticks_at(place as usize, u64::MAX, window.tick_us, activity.online);
+    recorded.closed.end(recorded.open[place as usize].phase);
+    recorded.closed.take(|_, row| recorded.ticks.push(row));
+    let slots = operations.slots().iter().zip(0..);
+    let mut running: Vec<(&Operation, u32)> = slots
+        .filter(|(operation, _)| operation.place == place)
+        .collect();
+    running.sort_unstable_by_key(|(operation, _)| operation.number);
+    for (operation, _) in &running {
+        let cut = recorded.row(operation, Some(end_us), &ids, nodes.columns().keys);
         recorded.operations.push(cut.row);
         if recorded.results {
             recorded.result_ids.push(cut.result);
         }
     }
+    let mut free: Vec<u32> = running.into_iter().map(|(_, slot)| slot).collect();
+    // From the last one on: the slot that takes a freed one's place is not to be freed itself.
+    free.sort_unstable();
+    free.into_iter()
+        .rev()
+        .for_each(|slot| operations.free(slot));
+}
+
+/// How often the overhead of each node was charged after `end_us`, in the last step.
+pub fn uses_after(sends: &Sends, end_us: u64) -> HashMap<Row, u32> {
+    let mut uses = HashMap::new();
+    let after = sends.0.iter().rev();
+    for send in after.take_while(|send| send.time_us > end_us) {
+        match send.what {
+            Sent::Origin => *uses.entry(send.from).or_default() += 1,
+            Sent::Contact { to, request, .. } => {
+                *uses.entry(to).or_default() += 1;
+                if request == Request::Store {
+                    *uses.entry(send.from).or_default() += 1;
+                }
+            }
+        }
+    }
+    uses
 }

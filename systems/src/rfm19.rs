@@ -30,7 +30,7 @@ pub fn poll(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbo
     while operation.stage == Stage::Lookup {
         let place = first_to_complete(&operation.in_flight)?;
         let completes_us = operation.in_flight[place].completes_us;
-        if completes_us >= field.window.until_us {
+        if completes_us >= field.until_us(operation) {
             return Some(Poll::Until(completes_us));
         }
         let contact = operation.in_flight.swap_remove(place);

@@ -7,8 +7,10 @@
 //!   shortest time any contact can take: what is sent in a window cannot complete in it. An operation that
 //!   ends may let a waiting one of the same origin start within the window; the schedule then runs over the
 //!   same window again, settling and recording only when nothing is left to start.
-//! - Else operations share nothing, and a step takes some thousands of them from start to end. What they
-//!   leave is recorded once no operation that starts later can come before it.
+//! - Else operations share nothing but segments, and a step takes some thousands of them from start to end.
+//!   What they leave is recorded once no operation that starts later can come before it. Where some phases in
+//!   flight provide and some retrieve, retrieves wait for the step in which every store is known, with its
+//!   time.
 //!
 //! Neither the course nor the length of a window ever changes a result.
 
@@ -20,7 +22,6 @@ use bevy_ecs::schedule::{
 };
 
 use kadsim_engine::link::Links;
-use kadsim_engine::record::Kind;
 
 use crate::{advance, record, settle, start};
 
@@ -88,9 +89,7 @@ impl Procedure {
 /// What is going on in a network now.
 #[derive(Resource, Clone, Debug)]
 pub struct Activity {
-    /// What the operations do.
-    pub kind: Kind,
-    /// How their lookups are run.
+    /// How lookups are run.
     pub rules: Rules,
     /// Seed of the network.
     pub network_seed: u64,
@@ -144,11 +143,11 @@ pub struct Window {
     pub from_us: u64,
     /// The one after its last: nothing is handled from then on.
     pub until_us: u64,
+    /// Operations that start from then on wait for a later step.
+    pub starts_us: u64,
     /// Nothing more will happen before this time. The end of the window; where operations go through time
     /// whole, the start of the next one.
     pub settled_us: u64,
-    /// When operations of the phase are cut off, if ever.
-    pub cut_us: Option<u64>,
     /// Length of a row of the ticks table.
     pub tick_us: u64,
     /// Whether operations that ended let others start in the same window.

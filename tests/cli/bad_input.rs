@@ -175,6 +175,31 @@ fn bad_overrides_are_refused_with_what_is_allowed() {
         ),
         ("phase.getting.name=putting", &["two phases", "putting"]),
         (
+            "phase.getting.start_ms=-1",
+            &["phase.getting.start_ms", "-1", "0 to 9e12"],
+        ),
+        (
+            "phase.getting.deadline_ms=[12000, 4000]",
+            &["phase.getting.deadline_ms", "ascending order"],
+        ),
+        (
+            "phase.getting.deadline_ms=[]",
+            &["phase.getting.deadline_ms", "ascending order"],
+        ),
+        (
+            "phase.putting.withheld=11",
+            &["phase.putting.withheld", "11", "0 to 10"],
+        ),
+        (
+            "phase.getting.withheld=1",
+            &["phase.getting.withheld", "is for provides"],
+        ),
+        (
+            "phase.getting.parts=2",
+            &["phase.getting.parts", "is for provides"],
+        ),
+        ("phase.putting.parts=0", &["phase.putting.parts", "1 to"]),
+        (
             "network.ids=ids.csv",
             &["network.nodes", "network.ids", "cannot both be given"],
         ),
@@ -212,6 +237,36 @@ fn contradictions_are_refused() {
         "lookup.stop=closest-answered",
     ];
     refused(&dir, &set, &["py-dht", "closest-answered", "no-progress"]);
+    let set = [
+        "--set",
+        "phase.getting.start_ms=5",
+        "--set",
+        "phase.getting.reset_overhead=true",
+    ];
+    let words = [
+        "phase.getting.reset_overhead",
+        "with `start_ms`",
+        "use the same counters",
+    ];
+    refused(&dir, &set, &words);
+    let set = [
+        "--set",
+        "phase.getting.start_ms=5",
+        "--set",
+        "link.delay_ms=0",
+    ];
+    let words = ["\"putting\" and \"getting\" at the same time", "take time"];
+    refused(&dir, &set, &words);
+    let third = "[[phase]]\nname = \"more\"\nkind = \"lookup\"\ncount = 1\nstart_ms = 9\n";
+    dir.write("small.toml", format!("{SMALL}{third}"));
+    let words = [
+        "phase.more.start_ms",
+        "follow phase \"getting\"",
+        "which waits",
+    ];
+    refused(&dir, &[], &words);
+    dir.kadsim(&["check", "small.toml", "--set", "phase.getting.start_ms=0"])
+        .ends(0);
 }
 
 const IMPORTED: &str = r#"schema = 1

@@ -12,10 +12,12 @@ use kadsim_engine::operation::{Planned, Source};
 use kadsim_engine::random::{Probability, Stream};
 use kadsim_engine::record::{Kind, Outcome, Request};
 use kadsim_engine::routing::Policy;
-use kadsim_systems::network::{CutOff, Network, NodeSet, Progress, Spec};
+use kadsim_systems::drive::Progress;
+use kadsim_systems::network::{Network, NodeSet, Spec};
+use kadsim_systems::phases::{self, CutOff};
 use kadsim_systems::step::{Procedure, Rules, Stop};
 
-use crate::reference::Reference;
+use crate::reference::{Phase, Reference};
 
 const CASES: u64 = 800;
 
@@ -54,6 +56,8 @@ struct Case {
     /// Whether connections are recorded: then operations go through time side by side.
     connections: bool,
     segments: Vec<Key>,
+    /// How many phases are in flight at the same time.
+    beside: usize,
 }
 
 fn pick<T: Clone>(stream: &mut Stream, choices: &[T]) -> T {
@@ -140,6 +144,37 @@ impl Case {
             origins: pick(stream, &[1, 3, usize::MAX]),
             connections: stream.below(2) > 0,
             segments: (0..6).map(|_| Key(stream.bits())).collect(),
+            beside: 1,
+        }
+    }
+
+    /// Like this one, with phases that overlap. Whether a store comes before an answer has an order then.
+    fn overlapping(self, beside: usize) -> Self {
+        let longer = |delay: Delay| match delay {
+            Delay::Constant(0) => Delay::Constant(1),
+            Delay::Uniform { low: 0, high } => Delay::Uniform {
+                low: 1,
+                high: high + 1,
+            },
+            Delay::Choice(delays) => {
+                Delay::Choice(delays.into_iter().map(|us| us.max(1)).collect())
+            }
+            delay => delay,
+        };
+        let fault = |fault: Fault| Fault {
+            delay: longer(fault.delay),
+            ..fault
+        };
+        let link = self.link;
+        Self {
+            link: UniformLink {
+                delay: longer(link.delay),
+                fast_error: link.fast_error.map(fault),
+                slow_error: link.slow_error.map(fault),
+                timeout: longer(link.timeout),
+            },
+            beside,
+            ..self
         }
     }
 
@@ -207,8 +242,14 @@ fn copy_nodes(network: &mut Network, reference: &mut Reference) {
     });
 }
 
-/// Operations of random online origins, many of them at the same time.
-fn plan(case: &Case, stream: &mut Stream, network: &mut Network, online: &[bool]) -> Vec<Planned> {
+/// Operations of random online origins, many of them at the same time, that are due from `start_us` on.
+fn plan(
+    case: &Case,
+    stream: &mut Stream,
+    online: &[bool],
+    start_us: u64,
+    first: u64,
+) -> Vec<Planned> {
     let mut origins: Vec<u32> = (0..online.len() as u32)
         .filter(|&row| online[row as usize])
         .collect();
@@ -216,17 +257,15 @@ fn plan(case: &Case, stream: &mut Stream, network: &mut Network, online: &[bool]
         origins.swap_remove(stream.below(origins.len() as u64) as usize);
     }
     let spread_us = pick(stream, &[1, 3_000, 400_000]);
-    let now_us = network.now_us();
     // A few at most, or about as many as may be.
     let operations = match case.operations {
         few @ ..=25 => 1 + stream.below(few),
         many => many + stream.below(25),
     };
     let mut dues_us: Vec<u64> = (0..operations)
-        .map(|_| now_us + stream.below(spread_us))
+        .map(|_| start_us + stream.below(spread_us))
         .collect();
     dues_us.sort_unstable();
-    let first = network.next_operation();
     let planned = (first..).zip(dues_us).map(|(number, due_us)| Planned {
         number,
         origin: Row(pick(stream, &origins)),
@@ -239,12 +278,17 @@ fn plan(case: &Case, stream: &mut Stream, network: &mut Network, online: &[bool]
 /// Sums and single ticks against the rows of operations and connections.
 fn ticks_add_up(case: &Case, network: &mut Network, reference: &Reference, phase: u32) {
     let recorded = network.recorded();
+    let rows = recorded.operations.iter().filter(|row| row.phase == phase);
+    let of_phase = reference
+        .connections
+        .iter()
+        .filter(|row| row.phase == phase);
     let online = reference.online.iter().filter(|&&online| online).count() as u64;
     let (mut started, mut finished) = (BTreeMap::<u64, u64>::new(), BTreeMap::<u64, u64>::new());
     let mut sent = BTreeMap::<(u64, usize), u64>::new();
     let (mut stored, mut found, mut missed) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
     let mut durations_us = BTreeMap::new();
-    for row in &recorded.operations {
+    for row in rows.clone() {
         *started.entry(row.start_us / case.tick_us).or_default() += 1;
         if let Some(end_us) = row.end_us {
             let end_tick = end_us / case.tick_us;
@@ -265,7 +309,7 @@ fn ticks_add_up(case: &Case, network: &mut Network, reference: &Reference, phase
             "{case:?}: {row:?}"
         );
     }
-    for row in &reference.connections {
+    for row in of_phase.clone() {
         let is_stored = row.request == Request::Store && row.outcome == Outcome::Ok;
         *stored.entry(row.time_us / case.tick_us).or_default() += u64::from(is_stored);
         *sent
@@ -274,7 +318,7 @@ fn ticks_add_up(case: &Case, network: &mut Network, reference: &Reference, phase
     }
     let (mut started_sum, mut finished_sum, mut connections_sum) = (0, 0, 0);
     let mut last = None;
-    for tick in &recorded.ticks {
+    for tick in recorded.ticks.iter().filter(|tick| tick.phase == phase) {
         let at = (&case, phase, tick);
         assert!(last < Some(tick.tick), "{at:?}: ticks in order, each once");
         last = Some(tick.tick);
@@ -309,10 +353,10 @@ fn ticks_add_up(case: &Case, network: &mut Network, reference: &Reference, phase
     }
     assert_eq!(
         started_sum,
-        recorded.operations.len() as u64,
+        rows.clone().count() as u64,
         "{case:?}, phase {phase}"
     );
-    let ended = recorded.operations.iter().filter(|o| o.end_us.is_some());
+    let ended = rows.filter(|o| o.end_us.is_some());
     assert_eq!(
         finished_sum,
         ended.count() as u64,
@@ -320,65 +364,119 @@ fn ticks_add_up(case: &Case, network: &mut Network, reference: &Reference, phase
     );
     assert_eq!(
         connections_sum,
-        reference.connections.len() as u64,
+        of_phase.count() as u64,
         "{case:?}, phase {phase}"
     );
 }
 
 /// When a phase is cut off, if it is: mostly exactly when something happens, else a microsecond beside it.
-fn any_cut(
-    case: &Case,
-    stream: &mut Stream,
-    reference: &Reference,
-    (phase, kind): (u32, Kind),
-    planned: &[Planned],
-) -> Option<u64> {
+fn any_cut(stream: &mut Stream, uncut: &Reference, phase: &Phase) -> Option<u64> {
     if stream.below(3) > 0 {
         return None;
     }
-    let mut uncut = reference.clone();
-    uncut.run((phase, kind), planned, case.parallel, None);
-    let row = pick(stream, &uncut.operations);
+    let of_phase = uncut
+        .operations
+        .iter()
+        .filter(|row| row.phase == phase.number);
+    let row = pick(stream, &of_phase.collect::<Vec<_>>());
     let mut times_us = vec![row.due_us, row.start_us, row.end_us.unwrap()];
     if !uncut.connections.is_empty() {
         let sent = pick(stream, &uncut.connections);
         times_us.extend([sent.time_us, sent.time_us + sent.total_delay_us]);
     }
     let time_us = pick(stream, &times_us) + pick(stream, &[0, 1, 1, 1, 2]);
-    Some(time_us.saturating_sub(1).max(reference.now_us))
+    Some(time_us.saturating_sub(1).max(phase.start_us))
 }
 
-fn run_phase(
+/// Phases of these numbers and kinds beside each other; the first starts now.
+fn any_phases(
+    case: &Case,
+    stream: &mut Stream,
+    network: &Network,
+    reference: &Reference,
+    kinds: &[(u32, Kind)],
+) -> Vec<Phase> {
+    let mut first = network.next_operation();
+    let mut phases = Vec::new();
+    for (place, &(number, kind)) in kinds.iter().enumerate() {
+        let later_us = match place {
+            0 => 0,
+            _ => pick(stream, &[0, 1, 60_000, 300_000, 2_000_000]),
+        };
+        let start_us = network.now_us() + later_us;
+        let planned = plan(case, stream, &reference.online, start_us, first);
+        first += planned.len() as u64;
+        phases.push(Phase {
+            number,
+            kind,
+            planned,
+            parallel: match place {
+                0 => case.parallel,
+                _ => pick(stream, &[None, case.parallel, Some(2)]),
+            },
+            start_us,
+            cut_us: None,
+        });
+    }
+    let mut uncut = reference.clone();
+    uncut.run(&phases);
+    for phase in &mut phases {
+        phase.cut_us = any_cut(stream, &uncut, phase);
+    }
+    phases
+}
+
+fn run_phases(
     case: &Case,
     stream: &mut Stream,
     network: &mut Network,
     reference: &mut Reference,
-    (phase, kind): (u32, Kind),
+    kinds: &[(u32, Kind)],
 ) {
     copy_nodes(network, reference);
-    let planned = plan(case, stream, network, &reference.online);
-    let cut_us = any_cut(case, stream, reference, (phase, kind), &planned);
-    let max_us = cut_us.map(|cut_us| cut_us - network.now_us());
+    let phases = any_phases(case, stream, network, reference, kinds);
     network.recorded().clear();
-    network.begin_phase(
-        phase,
-        kind,
-        Box::new(Listed(planned.clone().into())),
-        case.parallel,
-        max_us,
-    );
+    for phase in &phases {
+        network.begin_phase(phases::Phase {
+            number: phase.number,
+            kind: phase.kind,
+            source: Box::new(Listed(phase.planned.clone().into())),
+            operations: phase.planned.len() as u64,
+            parallel: phase.parallel,
+            start_us: phase.start_us,
+            max_us: phase.cut_us.map(|cut_us| cut_us - phase.start_us),
+        });
+    }
+    reference.run(&phases);
+    let at = format!("{case:?}, {phases:?}");
+    let mut ends = reference.ends.iter();
     let mut progress = Progress::Going;
     while progress == Progress::Going {
         progress = network.step();
+        while let Some(end) = network.end_phase() {
+            let expected = ends.next().unwrap();
+            let of_phase = reference.operations.iter();
+            let of_phase = of_phase.filter(|row| row.phase == expected.number);
+            let running = of_phase.filter(|row| row.end_us.is_none()).count() as u64;
+            let is_cut = expected.is_cut;
+            assert_eq!(end.cut_off, CutOff { is_cut, running }, "{at}");
+            let found = (end.phase, end.end_us);
+            assert_eq!(found, (expected.number, expected.end_us), "{at}");
+            let nodes: Vec<_> = network.view_end(&end, |nodes, node| {
+                let rows = (0..nodes.columns.keys.len() as u32).map(Row);
+                let states = rows.map(node);
+                states
+                    .map(|state| (state.contacts, state.segments, state.uses))
+                    .collect()
+            });
+            assert_rows(
+                &nodes,
+                &expected.nodes,
+                &format!("phase {} of {at}", end.phase),
+            );
+        }
     }
-    let cut_off = network.end_phase(planned.len() as u64);
-    reference.run((phase, kind), &planned, case.parallel, cut_us);
-    let at = format!("{case:?}, phase {phase}, cut off at {cut_us:?}");
-    let ends = reference.operations.iter().map(|row| row.end_us);
-    let running = ends.filter(Option::is_none).count() as u64;
-    let is_cut = reference.is_cut;
-    assert_eq!(cut_off, CutOff { is_cut, running }, "{at}");
-    assert_eq!(progress == Progress::CutOff, is_cut, "{at}");
+    assert_eq!(ends.next(), None, "{at}");
     let recorded = network.recorded();
     if case.connections {
         assert_rows(&recorded.connections, &reference.connections, &at);
@@ -387,7 +485,10 @@ fn run_phase(
     }
     assert_rows(&recorded.operations, &reference.operations, &at);
     assert_rows(&recorded.result_ids, &reference.results, &at);
-    ticks_add_up(case, network, reference, phase);
+    assert!(recorded.ticks.is_sorted_by_key(|tick| tick.phase), "{at}");
+    for phase in &phases {
+        ticks_add_up(case, network, reference, phase.number);
+    }
     assert_eq!(network.now_us(), reference.now_us, "{at}");
 }
 
@@ -451,7 +552,14 @@ fn run_case(case: &Case, seen: &mut Seen) {
             reference.uses.clear();
             network.bootstrap();
         }
-        run_phase(case, stream, &mut network, &mut reference, (phase, kind));
+        let beside = [
+            kind,
+            kinds[(phase as usize + 1) % kinds.len()],
+            Kind::Retrieve,
+        ];
+        let group: Vec<_> = (phase * 3..).zip(beside).take(case.beside).collect();
+        let group = group.as_slice();
+        run_phases(case, stream, &mut network, &mut reference, group);
         let rows = &reference.operations;
         seen.operations += rows.len();
         seen.connections += reference.connections.len();
@@ -484,6 +592,26 @@ fn every_row_is_the_naive_simulators() {
             "{seen:?}"
         );
     }
+}
+
+/// Several phases in flight at the same time, that provide, retrieve and look up.
+#[test]
+fn every_row_of_phases_that_overlap_is_the_naive_simulators() {
+    let mut seen = Seen::default();
+    for seed in 0..CASES {
+        let case = Case::new(5000 + seed).overlapping(2 + (seed % 2) as usize);
+        run_case(&case, &mut seen);
+    }
+    assert!(
+        seen.operations > 50_000 && seen.found > 5_000 && seen.cut > 2_000,
+        "{seen:?}"
+    );
+    let mut seen = Seen::default();
+    for seed in 0..16 {
+        let case = Case::crowded(6000 + seed, 600).overlapping(2);
+        run_case(&case, &mut seen);
+    }
+    assert!(seen.operations > 50_000 && seen.found > 5_000, "{seen:?}");
 }
 
 /// More operations in flight than one thread takes at once.

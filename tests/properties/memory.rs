@@ -8,7 +8,9 @@ use kadsim_engine::node::Row;
 use kadsim_engine::operation::Planned;
 use kadsim_engine::random::Stream;
 use kadsim_engine::record::{Kind, OperationRow};
-use kadsim_systems::network::{Network, NodeSet, Progress, Spec};
+use kadsim_systems::drive::Progress;
+use kadsim_systems::network::{Network, NodeSet, Spec};
+use kadsim_systems::phases::Phase;
 use kadsim_systems::step::{Procedure, Rules};
 
 use crate::against_reference::Listed;
@@ -56,13 +58,15 @@ fn calm_before_dense(procedure: Procedure, connections: bool, parallel: Option<u
     for (phase, dense) in [(0, 0), (1, DENSE)] {
         let planned = plan(&mut network, dense);
         let operations = planned.len();
-        network.begin_phase(
-            phase,
-            Kind::Lookup,
-            Box::new(Listed(planned)),
+        network.begin_phase(Phase {
+            number: phase,
+            kind: Kind::Lookup,
+            source: Box::new(Listed(planned)),
+            operations: operations as u64,
             parallel,
-            None,
-        );
+            start_us: network.now_us(),
+            max_us: None,
+        });
         let (mut rows, mut most, mut most_connections) = (Vec::new(), 0, 0);
         let mut take = |network: &mut Network| {
             let recorded = network.recorded();
@@ -74,7 +78,7 @@ fn calm_before_dense(procedure: Procedure, connections: bool, parallel: Option<u
         while network.step() == Progress::Going {
             take(&mut network);
         }
-        assert!(!network.end_phase(operations as u64).is_cut, "{at}");
+        assert!(!network.end_phase().unwrap().cut_off.is_cut, "{at}");
         take(&mut network);
         assert_eq!(rows.len(), operations, "{at}");
         let in_flight = most_in_flight(&rows);

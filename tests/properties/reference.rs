@@ -33,8 +33,34 @@ struct Known {
     status: Status,
 }
 
+/// A phase to run, beside others.
+#[derive(Clone, Debug)]
+pub struct Phase {
+    pub number: u32,
+    pub kind: Kind,
+    pub planned: Vec<Planned>,
+    pub parallel: Option<u32>,
+    pub start_us: u64,
+    /// Nothing of it happens after that.
+    pub cut_us: Option<u64>,
+}
+
+/// A phase that was run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PhaseEnd {
+    pub number: u32,
+    pub end_us: u64,
+    pub is_cut: bool,
+    /// Contacts of the phase, segments held and uses of the counter at its end, by node.
+    pub nodes: Vec<(u32, u32, u32)>,
+}
+
 /// An operation under way.
 struct Running {
+    /// Which of the phases.
+    phase: usize,
+    number: u32,
+    kind: Kind,
     planned: Planned,
     origin: Node,
     start_us: u64,
@@ -86,7 +112,7 @@ struct Event {
     what: What,
 }
 
-/// A network, and the rows of the phase that ran last.
+/// A network, and the rows of the phases that ran last.
 #[derive(Clone)]
 pub struct Reference {
     pub seed: u64,
@@ -104,12 +130,16 @@ pub struct Reference {
     pub results: Vec<Vec<i64>>,
     pub connections: Vec<ConnectionRow>,
     pub now_us: u64,
-    pub is_cut: bool,
-    phase: u32,
-    kind: Kind,
-    parallel: Option<u32>,
-    taken: HashMap<Node, u32>,
-    waiting: HashMap<Node, VecDeque<usize>>,
+    /// In the order of their ends.
+    pub ends: Vec<PhaseEnd>,
+    phases: Vec<Phase>,
+    /// By phase and origin.
+    taken: HashMap<(usize, Node), u32>,
+    waiting: HashMap<(usize, Node), VecDeque<usize>>,
+    /// When each node was charged in the phases that ran last.
+    charges: Vec<(u64, Node)>,
+    /// Phase and node of each contact.
+    contacts: HashMap<(u32, Node), u32>,
     heap: BinaryHeap<Reverse<Event>>,
 }
 
@@ -131,41 +161,40 @@ impl Reference {
             results: Vec::new(),
             connections: Vec::new(),
             now_us: 0,
-            is_cut: false,
-            phase: 0,
-            kind: Kind::Lookup,
-            parallel: None,
+            ends: Vec::new(),
+            phases: Vec::new(),
             taken: HashMap::new(),
             waiting: HashMap::new(),
+            charges: Vec::new(),
+            contacts: HashMap::new(),
             heap: BinaryHeap::new(),
         }
     }
 
-    /// Runs a phase to its end, or to `cut_us`, what happens then included; its rows are in the order of the
-    /// tables.
-    pub fn run(
-        &mut self,
-        (phase, kind): (u32, Kind),
-        planned: &[Planned],
-        parallel: Option<u32>,
-        cut_us: Option<u64>,
-    ) {
-        (self.phase, self.kind, self.parallel) = (phase, kind, parallel);
+    /// Runs phases beside each other, each to its end, or until it is cut off, what happens then included; their
+    /// rows are in the order of the tables.
+    pub fn run(&mut self, phases: &[Phase]) {
+        self.phases = phases.to_vec();
         self.taken.clear();
         self.waiting.clear();
         self.operations.clear();
         self.results.clear();
         self.connections.clear();
-        let mut running: Vec<Running> = planned
-            .iter()
-            .map(|&planned| Running::new(planned))
-            .collect();
-        for (operation, planned) in planned.iter().enumerate() {
-            self.push(planned.due_us, operation, What::Start);
+        self.charges.clear();
+        self.contacts.clear();
+        let uses_before = self.uses.clone();
+        let mut running: Vec<Running> = Vec::new();
+        for (phase, described) in phases.iter().enumerate() {
+            let planned = described.planned.iter();
+            running.extend(planned.map(|&planned| Running::new(planned, phase, described)));
+        }
+        for (operation, running) in running.iter().enumerate() {
+            self.push(running.planned.due_us, operation, What::Start);
         }
         while let Some(Reverse(event)) = self.heap.pop() {
+            let cut_us = phases[running[event.operation].phase].cut_us;
             if cut_us.is_some_and(|cut_us| event.time_us > cut_us) {
-                break;
+                continue;
             }
             match event.what {
                 What::Start if self.must_wait(&mut running[event.operation], event) => {}
@@ -179,26 +208,62 @@ impl Reference {
                 What::End => self.admit_next(&mut running, event),
             }
         }
-        self.heap.clear();
-        if let Some(cut_us) = cut_us {
-            self.cut_off(&running, cut_us);
+        for (phase, described) in phases.iter().enumerate() {
+            if let Some(cut_us) = described.cut_us {
+                self.cut_off(&running, (phase, described.number), cut_us);
+            }
         }
         let mut order: Vec<usize> = (0..self.operations.len()).collect();
-        // Those that were cut off come last.
+        // Those that were cut off stand where they were cut off.
         order.sort_unstable_by_key(|&i| {
             let row = &self.operations[i];
-            (row.end_us.unwrap_or(u64::MAX), row.operation)
+            let phase = phases.iter().find(|phase| phase.number == row.phase);
+            let cut_us = phase.unwrap().cut_us;
+            let end_us = row.end_us.or(cut_us).unwrap();
+            (end_us, row.end_us.is_none(), row.operation)
         });
         self.operations = order.iter().map(|&i| self.operations[i]).collect();
         self.results = order.iter().map(|&i| self.results[i].clone()).collect();
         self.connections
             .sort_by_key(|c| (c.time_us, c.operation, c.sequence));
-        let ends_us = self.operations.iter().filter_map(|row| row.end_us);
-        self.is_cut = ends_us.clone().count() < planned.len();
-        self.now_us = match cut_us {
-            Some(cut_us) if self.is_cut => cut_us,
-            _ => ends_us.max().unwrap_or(self.now_us),
+        self.ends = phases
+            .iter()
+            .map(|phase| self.phase_end(phase, &uses_before))
+            .collect();
+        self.ends.sort_by_key(|end| (end.end_us, end.number));
+        self.now_us = self.ends.last().unwrap().end_us;
+    }
+
+    fn phase_end(&self, phase: &Phase, uses_before: &HashMap<Node, u64>) -> PhaseEnd {
+        let rows = self
+            .operations
+            .iter()
+            .filter(|row| row.phase == phase.number);
+        let ends_us: Vec<u64> = rows.filter_map(|row| row.end_us).collect();
+        let is_cut = ends_us.len() < phase.planned.len();
+        let end_us = match phase.cut_us {
+            Some(cut_us) if is_cut => cut_us,
+            _ => ends_us.into_iter().max().unwrap_or(phase.start_us),
         };
+        let node = |node: Node| {
+            let contacts = self.contacts.get(&(phase.number, node));
+            let segments = self.visible_us.iter();
+            let held = segments.filter(|((at, _), us)| *at == node && **us <= end_us);
+            let charges = self.charges.iter();
+            let charged = charges.filter(|(us, at)| *at == node && *us <= end_us);
+            let before = uses_before.get(&node).copied().unwrap_or(0);
+            (
+                contacts.copied().unwrap_or(0),
+                held.count() as u32,
+                before as u32 + charged.count() as u32,
+            )
+        };
+        PhaseEnd {
+            number: phase.number,
+            end_us,
+            is_cut,
+            nodes: (0..self.keys.len()).map(node).collect(),
+        }
     }
 
     fn push(&mut self, time_us: u64, operation: usize, what: What) {
@@ -211,16 +276,17 @@ impl Reference {
 
     /// Whether as many operations of the origin as may be are in flight.
     fn must_wait(&mut self, operation: &mut Running, event: Event) -> bool {
-        let Some(parallel) = self.parallel else {
+        let Some(parallel) = self.phases[operation.phase].parallel else {
             return false;
         };
         if operation.is_admitted {
             return false;
         }
-        let taken = self.taken.entry(operation.origin).or_default();
+        let place = (operation.phase, operation.origin);
+        let taken = self.taken.entry(place).or_default();
         if *taken == parallel {
             self.waiting
-                .entry(operation.origin)
+                .entry(place)
                 .or_default()
                 .push_back(event.operation);
             return true;
@@ -231,15 +297,16 @@ impl Reference {
 
     /// The place of an ended operation goes to the one that waits for longest.
     fn admit_next(&mut self, running: &mut [Running], event: Event) {
-        let origin = running[event.operation].origin;
-        match self.waiting.get_mut(&origin).and_then(VecDeque::pop_front) {
+        let ended = &running[event.operation];
+        let place = (ended.phase, ended.origin);
+        match self.waiting.get_mut(&place).and_then(VecDeque::pop_front) {
             Some(next) => {
                 running[next].is_admitted = true;
                 self.push(event.time_us, next, What::Start);
             }
             None => {
                 self.taken
-                    .entry(origin)
+                    .entry(place)
                     .and_modify(|taken| *taken = taken.saturating_sub(1));
             }
         }
@@ -258,7 +325,11 @@ impl Reference {
             .is_some_and(|&visible_us| visible_us <= now_us)
     }
 
-    fn charge(&mut self, node: Node) -> u64 {
+    fn charge(&mut self, node: Node, now_us: u64) -> u64 {
+        if self.overhead_us == 0 {
+            return 0;
+        }
+        self.charges.push((now_us, node));
         let uses = self.uses.entry(node).or_default();
         *uses += 1;
         *uses * self.overhead_us
@@ -269,7 +340,7 @@ impl Reference {
         operation.is_started = true;
         let (origin, key) = (operation.origin, operation.planned.key.0);
         let by_clock = self.rules.procedure != Procedure::PyDht;
-        if by_clock && self.kind == Kind::Retrieve && self.holds(origin, key, event.time_us) {
+        if by_clock && operation.kind == Kind::Retrieve && self.holds(origin, key, event.time_us) {
             operation.holder = Some((origin, 0));
             self.end(operation, event);
             return;
@@ -277,7 +348,7 @@ impl Reference {
         if self.rules.procedure == Procedure::Rfm19 {
             return self.walk(operation, event);
         }
-        operation.origin_overhead_us = self.charge(origin);
+        operation.origin_overhead_us = self.charge(origin, event.time_us);
         for node in self.closest(origin, key) {
             let known = Known {
                 node,
@@ -354,12 +425,13 @@ impl Reference {
             sequence,
         };
         let fate = self.link.draw(contact, self.online[remote]);
-        let remote_us = self.charge(remote);
+        let remote_us = self.charge(remote, time_us);
+        *self.contacts.entry((operation.number, remote)).or_default() += 1;
         let delays = if fate.outcome == Outcome::Ok { 2 } else { 1 };
         let total_delay_us = delays * fate.base_delay_us + origin_us + remote_us;
         self.connections.push(ConnectionRow {
             network: 0,
-            phase: self.phase,
+            phase: operation.number,
             operation: number,
             sequence,
             time_us,
@@ -384,7 +456,7 @@ impl Reference {
             operation.set_status(distance, Status::Answered);
             self.join(operation, contacted);
             let key = operation.planned.key.0;
-            if self.kind == Kind::Retrieve && self.holds(contacted.node, key, now_us) {
+            if operation.kind == Kind::Retrieve && self.holds(contacted.node, key, now_us) {
                 operation.holder = Some((contacted.node, contacted.depth));
             }
         } else {
@@ -469,9 +541,9 @@ impl Reference {
             Procedure::PyDht => operation.start_us,
         };
         let mut end_us = lookup_end_us;
-        if self.kind == Kind::Provide {
+        if operation.kind == Kind::Provide {
             for (sequence, known) in (operation.attempts..).zip(&result) {
-                let (origin_us, remote) = (self.charge(operation.origin), known.node);
+                let (origin_us, remote) = (self.charge(operation.origin, sent_us), known.node);
                 let (fate, total_us) = self.send(
                     operation,
                     sent_us,
@@ -501,8 +573,11 @@ impl Reference {
 }
 
 impl Running {
-    fn new(planned: Planned) -> Self {
+    fn new(planned: Planned, phase: usize, described: &Phase) -> Self {
         Self {
+            phase,
+            number: described.number,
+            kind: described.kind,
             planned,
             origin: planned.origin.index(),
             start_us: 0,

@@ -1,4 +1,9 @@
 //! Closed forms and exact references that a network must meet.
+//!
+//! Those of data availability sampling are hypergeometric: of N² cells a sampler draws S without repetition,
+//! and does not see a withheld block for what it is if it draws none of the withheld ones, of which there must
+//! be (N - K + 1)² at least (false positive); or takes an available block for withheld if it draws one of M that
+//! are missing (false negative).
 
 mod oracle;
 
@@ -54,4 +59,42 @@ fn mean_entries(nodes: u32, every: usize, layout: LayoutKind, policy: Policy) ->
         }
         total as f64 / f64::from(owners)
     })
+}
+
+/// Probability that of `drawn` of `all` exactly `hits` are among the `marked`.
+fn hypergeometric(hits: u32, all: u32, marked: u32, drawn: u32) -> f64 {
+    let choose = |n: u32, k: u32| -> f64 {
+        let factors = (0..k).map(|i| f64::from(n - i) / f64::from(k - i));
+        factors.map(f64::ln).sum()
+    };
+    (choose(marked, hits) + choose(all - marked, drawn - hits) - choose(all, drawn)).exp()
+}
+
+/// Probability that a sampler of `samples` misses at most `losses` where so few cells are there that the block
+/// cannot be rebuilt.
+fn false_positive(losses: u32, samples: u32) -> f64 {
+    const CELLS: u32 = 512 * 512;
+    const WITHHELD: u32 = (512 - 256 + 1) * (512 - 256 + 1);
+    (0..=losses)
+        .map(|lost| hypergeometric(lost, CELLS, WITHHELD, samples))
+        .sum()
+}
+
+/// The figures published for data availability sampling.
+#[test]
+fn samplers_err_as_often_as_is_published() {
+    let near = |value: f64, published: f64, digits: f64| {
+        assert!((value - published).abs() <= digits, "{value}, {published}");
+    };
+    near(false_positive(0, 73), 6.24e-10, 0.005e-10);
+    // As few samples as do.
+    for (losses, samples) in [(1, 83), (3, 102)] {
+        assert!(false_positive(losses, samples) < 1e-9);
+        assert!(false_positive(losses, samples - 1) > 1e-9);
+    }
+    let false_negative = |missing| 1.0 - hypergeometric(0, 512 * 512, missing, 73);
+    near(false_negative(1), 0.000_278, 0.000_000_5);
+    near(false_negative(2621), 0.519_85, 0.000_005);
+    // PeerDAS: 8 of 128 columns, of which 63 are there.
+    near(hypergeometric(0, 128, 65, 8), 2.709e-3, 0.000_5e-3);
 }

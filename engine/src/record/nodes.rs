@@ -19,9 +19,9 @@ columns! {
     online: Flag<false>, "1", "Whether the node is there";
     table_entries: Number<UInt32Type>, "1", "Contacts in the node's routing table";
     buckets: Number<UInt8Type>, "1", "Buckets that are not empty";
-    contacts: Number<UInt64Type>, "1", "Connections received in the phase";
-    segments: Number<UInt64Type>, "1", "Segments held at the phase's end";
-    overhead_ms: Millis, "ms", "The node's overhead counter at the phase's end";
+    contacts: Number<UInt64Type>, "1", "Connections received from operations of the phase";
+    segments: Number<UInt64Type>, "1", "Segments held at the phase's end, whichever phase stored them";
+    overhead_ms: Millis, "ms", "The node's overhead counter at the phase's end, whichever phase used it";
 }
 
 /// One node at the end of a phase.
@@ -41,7 +41,7 @@ pub struct NodeRow {
     pub table_entries: u32,
     /// Buckets that are not empty.
     pub buckets: u8,
-    /// Connections it received in the phase.
+    /// Connections it received from operations of the phase.
     pub contacts: u64,
     /// Segments it holds.
     pub segments: u64,

@@ -16,7 +16,7 @@ impl Reference {
             });
             return self.end(operation, event);
         }
-        operation.origin_overhead_us = self.charge(origin);
+        operation.origin_overhead_us = self.charge(origin, event.time_us);
         self.name(operation, origin, 1);
         self.ask(operation, event, self.rules.alpha);
     }
@@ -51,7 +51,7 @@ impl Reference {
         let (asked, key) = (operation.round[&distance], operation.planned.key.0);
         if is_ok {
             operation.succeeded += 1;
-            let is_found = self.kind == kadsim_engine::record::Kind::Retrieve
+            let is_found = operation.kind == kadsim_engine::record::Kind::Retrieve
                 && self.holds(asked.node, key, event.time_us);
             if is_found {
                 operation.holder = Some((asked.node, asked.depth));

@@ -8,8 +8,13 @@ use super::{Known, Node, Reference, Running};
 
 impl Reference {
     /// What was to come after the cut is not known: null in the rows.
-    pub(super) fn cut_off(&mut self, running: &[Running], cut_us: u64) {
-        for row in &mut self.operations {
+    pub(super) fn cut_off(
+        &mut self,
+        running: &[Running],
+        (phase, number): (usize, u32),
+        cut_us: u64,
+    ) {
+        for row in self.operations.iter_mut().filter(|row| row.phase == number) {
             if row.end_us > Some(cut_us) {
                 (row.end_us, row.store_us, row.found) = (None, None, None);
                 (row.holder, row.stored, row.store_failed) = (None, None, None);
@@ -18,7 +23,10 @@ impl Reference {
                 (row.lookup_us, row.recall) = (None, None);
             }
         }
-        for operation in running.iter().filter(|o| o.is_started && !o.is_over()) {
+        for operation in running
+            .iter()
+            .filter(|o| o.phase == phase && o.is_started && !o.is_over())
+        {
             self.operations.push(self.row(operation, None, &[]));
             self.results.push(Vec::new());
         }
@@ -31,15 +39,15 @@ impl Reference {
         end_us: Option<u64>,
         result: &[Known],
     ) -> OperationRow {
-        let provided = self.kind == Kind::Provide && end_us.is_some();
-        let retrieved = self.kind == Kind::Retrieve && end_us.is_some();
+        let provided = operation.kind == Kind::Provide && end_us.is_some();
+        let retrieved = operation.kind == Kind::Retrieve && end_us.is_some();
         let deepest = result.iter().map(|known| known.depth).max().unwrap_or(0);
         let lookup_end_us = operation.lookup_end_us;
         OperationRow {
             network: 0,
-            phase: self.phase,
+            phase: operation.number,
             operation: operation.planned.number,
-            kind: self.kind,
+            kind: operation.kind,
             origin: self.ids[operation.origin],
             key: operation.planned.key.0,
             due_us: operation.planned.due_us,
