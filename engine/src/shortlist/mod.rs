@@ -266,7 +266,7 @@ impl Piece<'_> {
     /// The note that node `item` gets.
     #[inline(always)]
     pub(crate) fn note(&self, item: usize) -> Note {
-        Note(self.note.0 | (self.origin >> item & 1) * Status::Origin as u32)
+        Note(self.note.0 | ((self.origin >> item & 1) * Status::Origin as u32))
     }
 }
 
