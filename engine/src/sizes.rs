@@ -124,7 +124,7 @@ mod tests {
             for (owner, table) in in_order.chain(in_any) {
                 let owner = Row(owner as u32);
                 // No table names its owner.
-                if table == own && owner.0 % 3 == 0 {
+                if table == own && owner.0.is_multiple_of(3) {
                     continue;
                 }
                 let mut expected = (0, 0);
