@@ -109,17 +109,29 @@ mod tests {
     use crate::population::RadixIndex;
     use proptest::prelude::*;
 
+    #[test]
+    fn none_of_a_single_node_are_kept() {
+        let mut answer = Answer {
+            rows: vec![Row(3)],
+            distances: vec![Distance(0)],
+            ..Answer::default()
+        };
+        answer.keep_nearest(0, 0);
+        assert!(answer.rows.is_empty() && answer.distances.is_empty());
+    }
+
     proptest! {
         /// By the widest vectors there are and without: the same nodes.
         #[test]
         fn the_nearest_of_an_answer_are_kept(
-            keys in proptest::collection::btree_set(any::<u64>().prop_map(|key| key >> (key & 31)), 1..150),
+            keys in proptest::collection::btree_set(any::<u64>().prop_map(|key| key >> (key & 31)), 2..150),
             mask: u64, key: u64, start: usize, first: usize, n in 0usize..70,
         ) {
             let keys: Vec<Key> = keys.into_iter().map(Key).collect();
             let index = RadixIndex::new(&keys);
             let (population, key) = (Population::new(&keys, &index), Key(key));
-            let start = start % keys.len();
+            // Not the first again: the nodes of an answer are different.
+            let start = 1 + start % (keys.len() - 1);
             let mask = mask & u64::MAX.checked_shr(64u32.saturating_sub((keys.len() - start) as u32)).unwrap_or(0);
             let mut answer = Answer::default();
             answer.rows.push(Row(0));

@@ -469,6 +469,9 @@ unsafe fn push_span(
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 unsafe fn nearest(distances: &[Distance], n: usize) -> u64 {
+    if n == 0 {
+        return 0;
+    }
     let with_bits = |bits: u64| {
         let (bits, mut found) = (_mm512_set1_epi64(bits.cast_signed()), 0);
         for (number, block) in distances.chunks(8).enumerate() {
