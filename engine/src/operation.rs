@@ -5,6 +5,7 @@
 
 use bevy_ecs::resource::Resource;
 
+use crate::hardware::Touch;
 use crate::key::{Distance, Key};
 use crate::link::Fate;
 use crate::node::Row;
@@ -181,6 +182,14 @@ impl Operation {
             + self.in_flight.capacity() * size_of::<Contact>()
             + self.lanes_us.capacity() * size_of::<u64>()
             + self.result.capacity() * size_of::<Row>()
+    }
+
+    /// Fetches what the next step of the operation works on: its contacts in flight and the nearest nodes it
+    /// knows.
+    #[inline]
+    pub fn touch(&self, touch: &mut Touch) {
+        touch.range(&self.in_flight, 0..self.in_flight.len());
+        self.shortlist.touch(touch);
     }
 
     /// Contacts handled.

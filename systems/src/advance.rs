@@ -169,6 +169,9 @@ impl Chunk<'_> {
                     let touch = &mut self.out.touch;
                     touch.item(field.columns.keys, operation.origin.index());
                 }
+                if !self.out.touch.is_counting() {
+                    operation.touch(&mut self.out.touch);
+                }
                 turns.push(place);
             }
             if turns.is_empty() {

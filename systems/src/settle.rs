@@ -79,8 +79,12 @@ fn charge(
     let use_of = |row: Row| links.charge(&columns.activity[row.index()]);
     let mut touch = Touch::default();
     for place in 0..sends.len() {
-        if let Some(ahead) = sends.get(place + AHEAD) {
+        if let Some(ahead) = sends.get(place + 2 * AHEAD) {
             touch.item(slots, ahead.slot as usize);
+        }
+        if let Some(ahead) = sends.get(place + AHEAD) {
+            let in_flight = &slots[ahead.slot as usize].in_flight;
+            touch.range(in_flight, 0..in_flight.len());
             if let Sent::Contact { to, .. } = ahead.what {
                 touch.item(columns.activity, to.index());
             }

@@ -59,7 +59,9 @@ impl Touch {
         };
         let first = std::ptr::from_ref(item).addr() / LINE;
         match &mut self.lines {
-            None => prefetch(item),
+            None => (0..size_of::<T>())
+                .step_by(LINE)
+                .for_each(|at| prefetch(std::ptr::from_ref(item).wrapping_byte_add(at))),
             Some(lines) => {
                 let last = (std::ptr::from_ref(item).addr() + size_of::<T>().max(1) - 1) / LINE;
                 lines.extend(first..=last);
@@ -80,14 +82,14 @@ impl Touch {
     }
 }
 
-/// Brings the cache line of an item near.
+/// Brings the cache line at an address near.
 #[inline(always)]
-fn prefetch<T>(item: &T) {
+fn prefetch<T>(item: *const T) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         // SAFETY: prefetching reads nothing that the program could see.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(item).cast()) };
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(item.cast()) };
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = item;

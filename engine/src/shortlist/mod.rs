@@ -9,7 +9,7 @@
 use crate::answer::Answer;
 use crate::hardware::lines::Lines;
 use crate::hardware::wide::Wide;
-use crate::hardware::{Kernel, vectorised};
+use crate::hardware::{Kernel, Touch, vectorised};
 use crate::key::{Distance, Key};
 use crate::node::Row;
 use crate::population::Population;
@@ -119,6 +119,14 @@ impl Shortlist {
         self.farthest = Distance(0);
         self.far.clear();
         self.far_notes.clear();
+    }
+
+    /// Fetches the head from memory.
+    #[inline]
+    pub fn touch(&self, touch: &mut Touch) {
+        touch.range(&self.distances, 0..self.distances.len());
+        touch.range(&self.rows, 0..self.rows.len());
+        touch.range(&self.notes, 0..self.notes.len());
     }
 
     /// Number of known nodes.
