@@ -10,6 +10,7 @@ use std::collections::HashMap;
 use bevy_ecs::resource::Resource;
 use rayon::slice::ParallelSliceMut;
 
+use crate::hardware::Touch;
 use crate::key::Key;
 use crate::node::{Row, Store};
 
@@ -27,6 +28,14 @@ impl Segments {
     pub fn insert(&mut self, row: Row, key: Key, visible_us: u64) {
         let visible = self.recent.entry((row, key)).or_insert(visible_us);
         *visible = visible_us.min(*visible);
+    }
+
+    /// Fetches the key that [`Segments::holds`] compares first.
+    #[inline]
+    pub fn touch(&self, store: Store, touch: &mut Touch) {
+        if store.len > 0 {
+            touch.item(&self.arena, (store.start + store.len / 2) as usize);
+        }
     }
 
     /// Whether the node holds the key at `now_us`.

@@ -213,6 +213,12 @@ impl Chunk<'_> {
                         .touch(&field.population, owner, key, stage, touch);
                 }
             }
+            for (place, question) in &questions {
+                if self.slots[*place].kind == Kind::Retrieve {
+                    let store = field.columns.stores[question.owner.row.index()];
+                    field.segments.touch(store, &mut self.out.touch);
+                }
+            }
             self.out.count_contacts(field);
             self.out.reads.lines += self.out.touch.take_lines();
             for (place, question) in &questions {
