@@ -6,7 +6,7 @@
 
 use bevy_ecs::resource::Resource;
 
-use crate::hardware::Touch;
+use crate::hardware::{Touch, with_huge_pages};
 use crate::key::{Distance, Key};
 use crate::layout::Owner;
 use crate::node::Row;
@@ -22,7 +22,8 @@ impl RadixIndex {
     /// Index over a sorted key column of at most 2³² - 1 keys.
     pub fn new(sorted: &[Key]) -> Self {
         let bits = sorted.len().checked_ilog2().unwrap_or(0);
-        let mut offsets = vec![0u32; (1 << bits) + 1];
+        let mut offsets = with_huge_pages((1 << bits) + 1);
+        offsets.resize((1 << bits) + 1, 0);
         let mut cell = 0;
         for (row, key) in sorted.iter().enumerate() {
             let prefix = prefix_of(key.0, bits) as usize;

@@ -9,6 +9,7 @@ use bevy_ecs::schedule::Schedules;
 use rayon::prelude::*;
 
 use kadsim_engine::answer::Answer;
+use kadsim_engine::hardware::move_to_huge_pages;
 use kadsim_engine::ids::Ids;
 use kadsim_engine::key::{Distance, Key};
 use kadsim_engine::layout::LayoutKind;
@@ -168,7 +169,7 @@ impl Network {
         world.register_system_cached(bootstrap::bootstrap_node);
         world.register_system_cached(record::end_phase);
         spawn_nodes(&mut world, keys);
-        Ok(Self {
+        let mut network = Self {
             world,
             schedule: step::schedule(),
             layout: spec.layout,
@@ -177,7 +178,13 @@ impl Network {
             next_operation: 0,
             length_us: FIRST_LENGTH_US,
             absences: false,
-        })
+        };
+        network.view(|_, columns, _| {
+            move_to_huge_pages(columns.keys);
+            move_to_huge_pages(columns.stores);
+            move_to_huge_pages(columns.activity);
+        });
+        Ok(network)
     }
 
     /// Fills every node's table from full knowledge, in the network's layout.
