@@ -169,6 +169,7 @@ impl Chunk<'_> {
                     let touch = &mut self.out.touch;
                     touch.item(field.columns.keys, operation.origin.index());
                 }
+                // What is counted is what answering reads.
                 if !self.out.touch.is_counting() {
                     operation.touch(&mut self.out.touch);
                 }

@@ -331,7 +331,8 @@ pub struct Reads {
     pub answers: u64,
     /// Entries of tables, those that were not among the closest included.
     pub entries: u64,
-    /// Distinct cache lines of each answer and its contact, summed: of tables, keys, index and components.
+    /// Distinct cache lines of each answer and its contact, summed: of tables, keys, index, components
+    /// and segment stores.
     pub lines: u64,
 }
 
