@@ -15,7 +15,6 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kadsim::import::{read_ids, read_trace};
 use kadsim::watch::Watch;
 use kadsim_engine::key::{Key, mix};
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::node::Row;
 use kadsim_engine::record::writer::BATCH_ROWS;
 use kadsim_engine::record::{
@@ -23,6 +22,7 @@ use kadsim_engine::record::{
     RecordError, RoutingRow, RoutingTable, RunInfo, TickRow, TickTable,
 };
 use kadsim_engine::routing::Policy;
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::drive::Progress;
 use kadsim_systems::phases::Phase;
 use parquet::arrow::ArrowWriter;

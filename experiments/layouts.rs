@@ -14,10 +14,10 @@ mod misses;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar};
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Planned, Source};
 use kadsim_engine::random::network_seed;
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::Network;
 use kadsim_systems::connection::Reads;
 use kadsim_systems::drive::Progress;

@@ -145,7 +145,7 @@ words! {
 }
 
 /// How routing tables lie in memory: `engine.layout`. Never changes a result.
-pub use kadsim_engine::layout::LayoutKind as Layout;
+pub use kadsim_engine::routing::layout::LayoutKind as Layout;
 
 impl Word for Layout {
     const ALL: &'static [Self] = &Self::ALL;

@@ -7,7 +7,7 @@ use kadsim_engine::node::Row;
 use kadsim_engine::operation::Source;
 use kadsim_engine::random::network_seed;
 use kadsim_engine::record::{NodeRow, RoutingRow, TimingRow};
-use kadsim_engine::sizes::Sizes;
+use kadsim_engine::routing::Sizes;
 use kadsim_systems::Network;
 use kadsim_systems::drive::{NodeState, NodesAtEnd, PhaseEnd, Progress};
 use kadsim_systems::step::Timings;

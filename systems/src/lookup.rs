@@ -5,8 +5,8 @@
 //! by the clock (here) or as [`crate::py_dht`] does. Reads key, table, store and status columns, writes the
 //! operation's own slot and relaxed counters. Cost: O(k) for each contact handled.
 
-use kadsim_engine::layout::Owner;
 use kadsim_engine::operation::{Contact, Operation, Stage};
+use kadsim_engine::population::Owner;
 use kadsim_engine::record::{Kind, Outcome, Request};
 use kadsim_engine::shortlist::{Known, Status};
 

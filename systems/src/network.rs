@@ -12,12 +12,12 @@ use kadsim_engine::answer::Answer;
 use kadsim_engine::hardware::move_to_huge_pages;
 use kadsim_engine::ids::Ids;
 use kadsim_engine::key::{Distance, Key};
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::link::{Link, Links, UniformLink};
 use kadsim_engine::node::{self, Columns, NodeBundle, Nodes, Received, Row, Store};
 use kadsim_engine::operation::Operations;
 use kadsim_engine::population::{Population, RadixIndex};
 use kadsim_engine::random::{Purpose, Stream};
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_engine::routing::{Policy, Rule, Tables};
 use kadsim_engine::segments::Segments;
 

@@ -5,13 +5,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use kadsim_engine::key::Key;
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::link::{Delay, Fault, UniformLink};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Planned, Source};
 use kadsim_engine::random::{Probability, Stream};
 use kadsim_engine::record::{Kind, Outcome, Request};
 use kadsim_engine::routing::Policy;
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::drive::Progress;
 use kadsim_systems::network::{Network, NodeSet, Spec};
 use kadsim_systems::phases::{self, CutOff};

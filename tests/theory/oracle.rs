@@ -5,10 +5,10 @@
 //! figures that are checked here.
 
 use kadsim_engine::key::Key;
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::node::Row;
 use kadsim_engine::random::Stream;
 use kadsim_engine::routing::Policy;
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::Network;
 use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::step::{Rules, Stop};

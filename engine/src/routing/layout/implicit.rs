@@ -1,38 +1,26 @@
 //! `implicit`: nothing stored. A bucket under full knowledge is a function of the sorted key column and the
 //! radix index over it, computed by trie descent (`closest`) or drawn anew (`random`) when asked for.
 
-use super::{Layout, Owner, closest_by_bucket, deep_from};
+use super::face::{Layout, closest_by_bucket, deep_from};
 use crate::answer::Answer;
 use crate::hardware::Touch;
 use crate::key::Key;
 use crate::node::Row;
-use crate::population::Population;
-use crate::routing::{Policy, Rule};
+use crate::population::Owner;
+use crate::routing::rule::{Knowledge, Policy};
 
 /// See the [module](self).
 pub struct Implicit;
 
 impl Layout for Implicit {
-    fn bucket(
-        &self,
-        population: &Population,
-        rule: &Rule,
-        owner: Owner,
-        bucket: u32,
-        out: &mut Vec<Row>,
-    ) {
+    fn bucket(&self, knowledge: Knowledge, owner: Owner, bucket: u32, out: &mut Vec<Row>) {
+        let Knowledge { population, rule } = knowledge;
         rule.fill(population, owner.key, bucket, out);
     }
 
     #[inline]
-    fn closest(
-        &self,
-        population: &Population,
-        rule: &Rule,
-        owner: Owner,
-        key: Key,
-        out: &mut Answer,
-    ) {
+    fn closest(&self, knowledge: Knowledge, owner: Owner, key: Key, out: &mut Answer) {
+        let Knowledge { population, rule } = knowledge;
         let first = owner.key.shared_bits(key);
         let deep = deep_from(population.sorted(), rule);
         if first < deep {
@@ -58,19 +46,20 @@ impl Layout for Implicit {
             }
             out.measure(population, key);
         };
-        closest_by_bucket((owner.key, key), (deep, rule.k()), out, append);
+        closest_by_bucket(owner.key, key, deep, rule.k(), out, append);
     }
 
     #[inline]
     fn touch(
         &self,
-        population: &Population,
-        rule: &Rule,
+        knowledge: Knowledge,
         owner: Owner,
         key: Key,
         stage: u32,
         touch: &mut Touch,
+        rows: &mut Vec<Row>,
     ) {
+        let Knowledge { population, rule } = knowledge;
         let bucket = owner.key.shared_bits(key);
         if bucket == Key::BITS {
             return;
@@ -84,12 +73,10 @@ impl Layout for Implicit {
             (1, Policy::Closest) => population.touch_closest(sibling, depth, k, touch),
             (1, Policy::Random) => {
                 // Drawn here and again for the answer: cheaper than to wait for k keys from anywhere.
-                let mut rows = std::mem::take(&mut touch.rows);
                 rows.clear();
-                rule.fill(population, owner.key, bucket, &mut rows);
+                rule.fill(population, owner.key, bucket, rows);
                 let keys = population.keys();
                 rows.iter().for_each(|row| touch.item(keys, row.index()));
-                touch.rows = rows;
             }
             _ => {}
         }

@@ -5,13 +5,15 @@
 //! the way to the last one is kept: amortised O(1) subtrees an owner instead of O(log n).
 
 use crate::node::{Row, Table};
-use crate::population::{Population, Rows};
-use crate::routing::Tables;
+use crate::population::Rows;
+
+use super::rule::Knowledge;
 
 /// Tells the sizes of tables, fastest in the order of rows.
 pub struct Sizes<'a> {
-    tables: &'a Tables,
-    population: &'a Population<'a>,
+    knowledge: Knowledge<'a>,
+    /// Tables in front of the layout.
+    overlay: &'a [Vec<Row>],
     /// Subtrees that hold the last owner, each within the one before; the first is the whole trie.
     way: Vec<Subtree>,
 }
@@ -25,11 +27,11 @@ struct Subtree {
 }
 
 impl<'a> Sizes<'a> {
-    /// Of these tables.
-    pub(crate) fn new(tables: &'a Tables, population: &'a Population<'a>) -> Self {
+    /// Starts with no owner.
+    pub(super) fn new(knowledge: Knowledge<'a>, overlay: &'a [Vec<Row>]) -> Self {
         let all = Rows {
             start: 0,
-            end: population.sorted() as u32,
+            end: knowledge.population.sorted() as u32,
         };
         let root = Subtree {
             rows: all,
@@ -37,8 +39,8 @@ impl<'a> Sizes<'a> {
             buckets: 0,
         };
         Self {
-            tables,
-            population,
+            knowledge,
+            overlay,
             way: vec![root],
         }
     }
@@ -54,7 +56,10 @@ impl<'a> Sizes<'a> {
 
     /// The way to the owner's leaf adds up its buckets: each step leaves one beside it.
     fn laid_out(&mut self, owner: Row) -> (u32, u8) {
-        let (key, k) = (self.population.key(owner), self.tables.rule().k());
+        let (key, k) = (
+            self.knowledge.population.key(owner),
+            self.knowledge.rule.k(),
+        );
         while self.way.len() > 1
             && let Some(last) = self.way.last()
             && !(last.rows.start..last.rows.end).contains(&owner.0)
@@ -63,7 +68,10 @@ impl<'a> Sizes<'a> {
         }
         let mut last = self.way[self.way.len() - 1];
         while last.rows.len() > 1 {
-            let rows = self.population.subtree(key, self.way.len() as u32);
+            let rows = self
+                .knowledge
+                .population
+                .subtree(key, self.way.len() as u32);
             let candidates = last.rows.len() - rows.len();
             last = Subtree {
                 rows,
@@ -77,9 +85,11 @@ impl<'a> Sizes<'a> {
 
     /// Of a table of its own: the buckets that its entries fall into.
     fn overlaid(&self, owner: Row, table: Table) -> (u32, u8) {
-        let key = self.population.key(owner);
-        let entries = self.tables.overlaid(table).unwrap_or_default();
-        let shared = |&row: &Row| self.population.key(row).shared_bits(key);
+        let population = self.knowledge.population;
+        let key = population.key(owner);
+        let slot = table.overlay_slot();
+        let entries = slot.map_or(&[][..], |slot| &self.overlay[slot]);
+        let shared = |&row: &Row| population.key(row).shared_bits(key);
         let buckets = entries
             .iter()
             .fold(0u64, |seen, row| seen | 1 << shared(row));
@@ -93,9 +103,9 @@ mod tests {
 
     use super::*;
     use crate::key::Key;
-    use crate::layout::LayoutKind;
-    use crate::population::RadixIndex;
-    use crate::routing::{Policy, Rule};
+    use crate::population::{Population, RadixIndex};
+    use crate::routing::layout::LayoutKind;
+    use crate::routing::{Policy, Rule, Tables};
 
     proptest! {
         /// In any order of owners, what counting the buckets of each table gives.

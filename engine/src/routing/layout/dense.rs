@@ -3,11 +3,12 @@
 //! Buckets from a depth on where a whole subtree has about k nodes share one variable span a node; the
 //! others are hardly ever anything but full. A lookup reads one count and the entries of one bucket.
 
-use super::{OWNERS_PER_CHUNK, Slices, deep_from, fill_chunks, with_huge_pages};
-use crate::hardware::Touch;
+use super::face::{Slices, deep_from};
+use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
+use crate::hardware::{Touch, with_huge_pages};
 use crate::node::Row;
 use crate::population::Population;
-use crate::routing::Rule;
+use crate::routing::rule::Rule;
 
 /// See the [module](self).
 pub struct Dense {

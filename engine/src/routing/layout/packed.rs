@@ -4,11 +4,12 @@
 //! About 4 bytes an entry and a byte a bucket. A lookup reads the counts (one cache line), then the entries
 //! of one bucket.
 
-use super::{OWNERS_PER_CHUNK, Slices, deep_from, fill_chunks, with_huge_pages};
-use crate::hardware::Touch;
+use super::face::{Slices, deep_from};
+use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
+use crate::hardware::{Touch, with_huge_pages};
 use crate::node::Row;
 use crate::population::Population;
-use crate::routing::Rule;
+use crate::routing::rule::Rule;
 
 /// See the [module](self).
 pub struct Packed {

@@ -2,9 +2,14 @@
 
 use proptest::prelude::*;
 
+use super::fill::OWNERS_PER_CHUNK;
 use super::*;
+use crate::answer::Answer;
+use crate::hardware::Touch;
+use crate::key::Key;
+use crate::node::Row;
 use crate::population::RadixIndex;
-use crate::routing::Policy;
+use crate::routing::rule::{Knowledge, Policy};
 
 fn population_keys() -> impl Strategy<Value = Vec<Key>> {
     let key = (any::<u64>(), prop_oneof![4 => Just(0u32), 1 => 0u32..64])
@@ -36,7 +41,7 @@ proptest! {
                     (0..keys.len() as u32).map(Row).filter(|&row| row != owner && population.key(row).shared_bits(own) == bucket).collect();
                 let buckets: Vec<_> = layouts.iter().map(|layout| {
                     let mut rows = Vec::new();
-                    layout.bucket(&population, &rule, population.owner(owner), bucket, &mut rows);
+                    layout.bucket(Knowledge { population: &population, rule: &rule }, population.owner(owner), bucket, &mut rows);
                     sorted(rows)
                 }).collect();
                 prop_assert!(buckets.windows(2).all(|pair| pair[0] == pair[1]));
@@ -65,7 +70,7 @@ proptest! {
                     let (mut entries, mut rows) = (Vec::new(), Vec::new());
                     for bucket in 0..Key::BITS {
                         rows.clear();
-                        layout.bucket(&population, &rule, population.owner(owner), bucket, &mut rows);
+                        layout.bucket(Knowledge { population: &population, rule: &rule }, population.owner(owner), bucket, &mut rows);
                         entries.extend(rows.iter().map(|&row| (population.key(row).distance(key), row)));
                     }
                     entries.sort_unstable();
@@ -73,9 +78,9 @@ proptest! {
                     let mut closest = Answer::default();
                     let mut touch = Touch::default();
                     for stage in 0..TOUCH_STAGES {
-                        layout.touch(&population, &rule, population.owner(owner), key, stage, &mut touch);
+                        layout.touch(Knowledge { population: &population, rule: &rule }, population.owner(owner), key, stage, &mut touch, &mut Vec::new());
                     }
-                    layout.closest(&population, &rule, population.owner(owner), key, &mut closest);
+                    layout.closest(Knowledge { population: &population, rule: &rule }, population.owner(owner), key, &mut closest);
                     prop_assert_eq!(closest.sorted(), entries, "{:?}", kind);
                 }
             }
@@ -167,12 +172,28 @@ fn many_chunks(rule: &Rule, shift: u32) {
         .flat_map(|edge| edge.saturating_sub(2)..keys.len().min(edge + 2));
     let bucket_of = |layout: &dyn Layout, owner, bucket| {
         let mut rows = Vec::new();
-        layout.bucket(&population, rule, owner, bucket, &mut rows);
+        layout.bucket(
+            Knowledge {
+                population: &population,
+                rule,
+            },
+            owner,
+            bucket,
+            &mut rows,
+        );
         sorted(rows)
     };
     let closest_of = |layout: &dyn Layout, owner, key| {
         let mut closest = Answer::default();
-        layout.closest(&population, rule, owner, key, &mut closest);
+        layout.closest(
+            Knowledge {
+                population: &population,
+                rule,
+            },
+            owner,
+            key,
+            &mut closest,
+        );
         closest.sorted()
     };
     for owner in near_edges.chain((0..keys.len()).step_by(193)) {

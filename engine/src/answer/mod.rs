@@ -1,7 +1,10 @@
 //! What a node answers to a request: the k entries of its table that are closest to a key.
 
 #[cfg(target_arch = "x86_64")]
-use crate::hardware::wide::Wide;
+mod avx512;
+
+#[cfg(target_arch = "x86_64")]
+use crate::hardware::avx512::Avx512;
 use crate::key::{Distance, Key};
 use crate::node::Row;
 use crate::population::Population;
@@ -41,9 +44,9 @@ impl Answer {
         debug_assert_eq!(self.rows.len(), self.distances.len());
         let keys = &population.keys()[first.index()..];
         #[cfg(target_arch = "x86_64")]
-        if let Some(wide) = Wide::new() {
-            let out = (&mut self.rows, &mut self.distances);
-            return wide.push_span(keys, key, first, mask, out);
+        if let Some(wide) = Avx512::new() {
+            let (rows, distances) = (&mut self.rows, &mut self.distances);
+            return wide.push_span(keys, key, first, mask, rows, distances);
         }
         let mut left = mask;
         while left != 0 {
@@ -61,7 +64,7 @@ impl Answer {
             return;
         }
         #[cfg(target_arch = "x86_64")]
-        if let Some(wide) = Wide::new()
+        if let Some(wide) = Avx512::new()
             && self.rows.len() - first <= 64
         {
             let which = wide.nearest(&self.distances[first..], n);

@@ -5,13 +5,14 @@
 //! of the `random` policy) lie in an arena beside them, as `packed` would have them. 0.2 kB a node at a
 //! million nodes, k = 20, `closest`: a seventh of `packed`. A lookup reads one cache line, then the keys.
 
-use super::{OWNERS_PER_CHUNK, Stored, deep_from, fill_chunks, with_huge_pages};
+use super::face::{Stored, deep_from};
+use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
 use crate::answer::Answer;
-use crate::hardware::Touch;
+use crate::hardware::{Touch, with_huge_pages};
 use crate::key::Key;
 use crate::node::Row;
 use crate::population::Population;
-use crate::routing::Rule;
+use crate::routing::rule::Rule;
 
 /// See the [module](self).
 pub struct Spans {
@@ -137,13 +138,7 @@ impl Stored for Spans {
     }
 
     #[inline]
-    fn answer(
-        &self,
-        population: &Population,
-        key: Key,
-        (owner, bucket): (Row, u32),
-        out: &mut Answer,
-    ) {
+    fn answer(&self, population: &Population, key: Key, owner: Row, bucket: u32, out: &mut Answer) {
         let span = self.chunk(owner).spans[self.place(owner, bucket)];
         if span.mask() == 0 {
             self.append(owner, bucket, &mut out.rows);

@@ -1,97 +1,25 @@
-//! The operations of [`crate::shortlist`] by AVX-512, sixteen rows or eight distances at a time.
+//! [`Vectors`] by AVX-512, sixteen rows or eight distances at a time.
 //!
-//! The sorted head of a lookup (32 nodes for results of up to 20) is loaded once, takes all new nodes of an answer in registers, and
-//! is stored once: a new distance `x` turns each place into `min(d, max(d of the place before, x))`, and the
-//! comparisons with `x` say where rows and notes move. No branch depends on where a node goes. Some 40
-//! instructions a new node for a head of 32, a third of what ranking and merging them took.
+//! The sorted head of a lookup (32 nodes for results of up to 20) is loaded once, takes all new nodes of an answer in
+//! registers, and is stored once. A new distance `x` turns each place into `min(d, max(d of the place before, x))`,
+//! and the comparisons with `x` say where rows and notes move. No branch depends on where a node goes. A new node
+//! costs some 40 instructions in a head of 32, a third of what ranking and merging cost.
 
-#[cfg(target_arch = "x86_64")]
+#![allow(unsafe_code, reason = "intrinsics have no safe form")]
+
 use std::arch::x86_64::*;
-#[cfg(target_arch = "x86_64")]
-use std::sync::LazyLock;
 
-use crate::key::{Distance, Key};
+use super::known::Note;
+use super::nodes::{Nodes, PIECE, Piece};
+use super::vectors::Vectors;
+use crate::hardware::avx512::{Avx512, lanes16, pair};
+use crate::key::Distance;
 use crate::node::Row;
-use crate::shortlist::{Note, PIECE, Piece, Shortlist, Vectors};
 
-/// Nodes of a head that is worked on in registers: that of results of up to 20.
+/// Length of a head that is worked on in registers: that of results of up to 20 nodes.
 const ROOM: usize = 32;
 
-/// Proof that the processor has AVX-512 F, VL, BW and what comes with them.
-#[derive(Clone, Copy, Debug)]
-pub struct Wide(());
-
-impl Wide {
-    /// If this processor has it.
-    #[inline]
-    pub fn new() -> Option<Self> {
-        #[cfg(target_arch = "x86_64")]
-        {
-            static IS_THERE: LazyLock<bool> = LazyLock::new(|| {
-                is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("popcnt")
-                    && is_x86_feature_detected!("bmi1")
-                    && is_x86_feature_detected!("bmi2")
-            });
-            IS_THERE.then_some(Self(()))
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        None
-    }
-
-    /// Calls a function compiled with these features; it must be `#[inline(always)]`, and so must what it calls.
-    #[cfg(target_arch = "x86_64")]
-    #[inline]
-    pub fn run<K: super::Kernel>(self, kernel: K) -> K::Output {
-        // SAFETY: `self` proves the features.
-        unsafe { with_features(kernel) }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
-fn with_features<K: super::Kernel>(kernel: K) -> K::Output {
-    kernel.run()
-}
-
-#[cfg(target_arch = "x86_64")]
-impl Wide {
-    /// Appends rows `first + i` for each bit `i` of the mask, and the distances of `keys[i]` from `key`.
-    #[inline]
-    pub fn push_span(
-        self,
-        keys: &[Key],
-        key: Key,
-        first: Row,
-        mask: u64,
-        (rows, distances): (&mut Vec<Row>, &mut Vec<Distance>),
-    ) {
-        assert!(keys.len() >= (u64::BITS - mask.leading_zeros()) as usize);
-        // SAFETY: `self` proves the features; every bit of the mask numbers a key.
-        unsafe { push_span(keys, key, first, mask, rows, distances) }
-    }
-
-    /// Which of at most 64 distances, all different, are the `n` smallest. `n` must be less than there are.
-    #[inline]
-    pub fn nearest(self, distances: &[Distance], n: usize) -> u64 {
-        assert!(n < distances.len() && distances.len() <= 64);
-        // SAFETY: `self` proves the features.
-        unsafe { nearest(distances, n) }
-    }
-
-    /// Moves the nodes `which`, at most 64, to the front, in the order they have; returns how many.
-    #[inline]
-    pub fn compress(self, rows: &mut [Row], distances: &mut [Distance], which: u64) -> usize {
-        assert!(rows.len() == distances.len() && rows.len() <= 64);
-        // SAFETY: `self` proves the features; the lengths have just been checked.
-        unsafe { compress(rows, distances, which) }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-impl Vectors for Wide {
+impl Vectors for Avx512 {
     #[inline(always)]
     fn members(self, rows: &[Row], piece: &Piece, which: u32) -> u32 {
         // SAFETY: `self` proves the features; of the items of the piece, only those that there are are read.
@@ -123,13 +51,13 @@ impl Vectors for Wide {
     }
 
     #[inline(always)]
-    fn append(self, list: &mut Shortlist, piece: &Piece, which: u32) {
+    fn append(self, list: &mut Nodes, piece: &Piece, which: u32) {
         // SAFETY: `self` proves the features; bits number items of the piece.
         unsafe { append(list, piece, which & piece.all()) }
     }
 
     #[inline(always)]
-    fn insert(self, list: &mut Shortlist, piece: &Piece, which: u32) {
+    fn insert(self, list: &mut Nodes, piece: &Piece, which: u32) {
         let room = list.distances.len();
         assert!(list.rows.len() == room && list.notes.len() == room);
         // The largest distance of all looks like the filling behind the last node.
@@ -141,15 +69,7 @@ impl Vectors for Wide {
     }
 }
 
-/// The first `len` lanes of sixteen, all if there are more.
-#[cfg(target_arch = "x86_64")]
-#[inline(always)]
-fn lanes16(len: usize) -> u16 {
-    if len >= 16 { u16::MAX } else { (1 << len) - 1 }
-}
-
 /// The distances of a piece, and behind them nothing but zeros.
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 fn distances(piece: &Piece) -> [__m512i; PIECE / 8] {
@@ -165,7 +85,6 @@ fn distances(piece: &Piece) -> [__m512i; PIECE / 8] {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 unsafe fn members(rows: &[Row], piece: &Piece, which: u32) -> u32 {
@@ -212,7 +131,6 @@ unsafe fn members(rows: &[Row], piece: &Piece, which: u32) -> u32 {
     found
 }
 
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 unsafe fn find(rows: &[Row], row: Row) -> Option<usize> {
@@ -229,7 +147,6 @@ unsafe fn find(rows: &[Row], row: Row) -> Option<usize> {
     None
 }
 
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 unsafe fn within(piece: &Piece, limit: Distance) -> u32 {
@@ -246,7 +163,6 @@ unsafe fn within(piece: &Piece, limit: Distance) -> u32 {
     (u32::from(low) | u32::from(high) << 16) & piece.all()
 }
 
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 unsafe fn farthest(piece: &Piece, which: u32) -> Distance {
@@ -258,7 +174,6 @@ unsafe fn farthest(piece: &Piece, which: u32) -> Distance {
     Distance(_mm512_reduce_max_epu64(_mm512_max_epu64(d1, d3)))
 }
 
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 unsafe fn first_candidate(notes: &[Note]) -> Option<usize> {
@@ -275,10 +190,9 @@ unsafe fn first_candidate(notes: &[Note]) -> Option<usize> {
     None
 }
 
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
-unsafe fn append(list: &mut Shortlist, piece: &Piece, which: u32) {
+unsafe fn append(list: &mut Nodes, piece: &Piece, which: u32) {
     if which == 0 {
         return;
     }
@@ -304,10 +218,9 @@ unsafe fn append(list: &mut Shortlist, piece: &Piece, which: u32) {
 }
 
 /// Into a head of 32.
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
-unsafe fn insert(list: &mut Shortlist, piece: &Piece, which: u32) {
+unsafe fn insert(list: &mut Nodes, piece: &Piece, which: u32) {
     if which == 0 {
         return;
     }
@@ -416,128 +329,4 @@ unsafe fn insert(list: &mut Shortlist, piece: &Piece, which: u32) {
         _mm512_storeu_epi32(notes, n0);
         _mm512_storeu_epi32(notes.add(16), n1);
     }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
-unsafe fn push_span(
-    keys: &[Key],
-    key: Key,
-    first: Row,
-    mask: u64,
-    rows: &mut Vec<Row>,
-    distances: &mut Vec<Distance>,
-) {
-    // Whole vectors are stored, whatever counts of them.
-    rows.reserve(64 + 16);
-    distances.reserve(64 + 8);
-    let (mut len, mut left, mut place) = (rows.len(), mask, 0);
-    let key = _mm512_set1_epi64(key.0.cast_signed());
-    let step = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
-    while left != 0 {
-        let lanes = [left as u8, (left >> 8) as u8];
-        let low = lanes[0].count_ones() as usize;
-        // SAFETY: keys of lanes that are set exist; 64 nodes and a vector more fit behind the first length.
-        unsafe {
-            let items: *const i64 = keys.as_ptr().cast();
-            let out: *mut i64 = distances.as_mut_ptr().add(len).cast();
-            let near = _mm512_maskz_loadu_epi64(lanes[0], items.wrapping_add(place));
-            let near = _mm512_maskz_compress_epi64(lanes[0], _mm512_xor_epi64(near, key));
-            _mm512_storeu_epi64(out, near);
-            let far = _mm512_maskz_loadu_epi64(lanes[1], items.wrapping_add(place + 8));
-            let far = _mm512_maskz_compress_epi64(lanes[1], _mm512_xor_epi64(far, key));
-            _mm512_storeu_epi64(out.add(low), far);
-            let row = _mm512_set1_epi32((first.0 + place as u32).cast_signed());
-            let row = _mm512_maskz_compress_epi32(left as u16, _mm512_add_epi32(row, step));
-            _mm512_storeu_epi32(rows.as_mut_ptr().add(len).cast(), row);
-        }
-        len += (left as u16).count_ones() as usize;
-        left >>= 16;
-        place += 16;
-    }
-    // SAFETY: so many have been written.
-    unsafe {
-        rows.set_len(len);
-        distances.set_len(len);
-    }
-}
-
-/// Bit by bit from the highest in which they differ: if those that have it clear are too many, the others are
-/// out, else they are in.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
-unsafe fn nearest(distances: &[Distance], n: usize) -> u64 {
-    if n == 0 {
-        return 0;
-    }
-    let with_bits = |bits: u64| {
-        let (bits, mut found) = (_mm512_set1_epi64(bits.cast_signed()), 0);
-        for (number, block) in distances.chunks(8).enumerate() {
-            let lanes = lanes16(block.len()) as u8;
-            // SAFETY: only lanes of the block are read.
-            let items = unsafe { _mm512_maskz_loadu_epi64(lanes, block.as_ptr().cast()) };
-            found |= u64::from(_mm512_test_epi64_mask(items, bits)) << (8 * number);
-        }
-        found
-    };
-    let first = distances[0].0;
-    let differing = distances
-        .iter()
-        .fold(0, |bits, other| bits | (other.0 ^ first));
-    let mut open = u64::MAX >> (64 - distances.len());
-    let (mut chosen, mut wanted) = (0, n as u32);
-    let mut bit = 1 << differing.ilog2();
-    while open.count_ones() != wanted {
-        let near = open & !with_bits(bit);
-        let count = near.count_ones();
-        if count <= wanted {
-            chosen |= near;
-            wanted -= count;
-            open &= !near;
-        } else {
-            open = near;
-        }
-        if wanted == 0 {
-            return chosen;
-        }
-        bit >>= 1;
-    }
-    chosen | open
-}
-
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
-unsafe fn compress(rows: &mut [Row], distances: &mut [Distance], which: u64) -> usize {
-    let (len, mut kept) = (rows.len(), 0);
-    let (rows, distances): (*mut i32, *mut i64) =
-        (rows.as_mut_ptr().cast(), distances.as_mut_ptr().cast());
-    for start in (0..len).step_by(8) {
-        let there = lanes16((len - start).min(8)) as u8;
-        let lanes = (which >> start) as u8 & there;
-        let count = lanes.count_ones() as usize;
-        let out = lanes16(count);
-        // SAFETY: only items that are there are read and written; none is written before it has been read,
-        // for no more are kept than have been read.
-        unsafe {
-            let items = _mm512_maskz_loadu_epi64(there, distances.add(start));
-            let items = _mm512_maskz_compress_epi64(lanes, items);
-            _mm512_mask_storeu_epi64(distances.add(kept), out as u8, items);
-            let items = _mm512_maskz_loadu_epi32(u16::from(there), rows.add(start));
-            let items = _mm512_maskz_compress_epi32(u16::from(lanes), items);
-            _mm512_mask_storeu_epi32(rows.add(kept), out, items);
-        }
-        kept += count;
-    }
-    kept
-}
-
-/// Both masks of eight lanes as one of sixteen.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-#[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
-fn pair(low: u8, high: u8) -> u16 {
-    _mm512_kunpackb(u16::from(high), u16::from(low))
 }
