@@ -27,7 +27,7 @@ use self::root::Root;
 pub(crate) use self::root::SUMMARY;
 use crate::estimate::{self, Estimate, estimate, human};
 use crate::file::{
-    self, Cell, DEFAULT_LAYOUT, Drafts, Experiment, Invalid, Loaded, Population, Work,
+    self, Cell, DEFAULT_LAYOUT, Drafts, Experiment, Grid, Invalid, Loaded, Population, Work,
 };
 use crate::inputs::{self, Files, InputError, Inputs};
 use crate::inspect::hex;
@@ -54,6 +54,8 @@ pub struct Study {
     pub cells: Vec<StudyCell>,
     /// What tells it from any other study: SHA-256 over the version, the cells and the files that they read.
     digest: String,
+    /// What the cells were made from.
+    grid: Grid,
 }
 
 /// A cell, ready to run.
@@ -182,12 +184,12 @@ pub struct CellReport {
 /// As of [`inputs::load`], over all cells: what is wrong in some of them names the first.
 pub fn load(path: &Path, overrides: &[String], watch: Watch<'_>) -> Result<Task, InputError> {
     let mut files = Files::default();
-    let drafts = match file::drafts(path, overrides)? {
+    let (grid, drafts) = match file::drafts(path, overrides)? {
         Drafts::One(draft) => {
             let (loaded, inputs) = inputs::of_draft(*draft, &mut files, watch)?;
             return Ok(Task::One(Box::new(loaded), inputs));
         }
-        Drafts::Cells(drafts) => drafts,
+        Drafts::Cells(grid, drafts) => (grid, drafts),
     };
     let total = drafts.len();
     let (mut cells, mut wrong) = (Vec::with_capacity(total), Vec::new());
@@ -208,6 +210,7 @@ pub fn load(path: &Path, overrides: &[String], watch: Watch<'_>) -> Result<Task,
         dir: first.output.dir.clone(),
         digest: digest(&cells)?,
         cells,
+        grid,
     }))
 }
 
@@ -339,6 +342,13 @@ impl StudyCell {
 }
 
 impl Study {
+    /// The sweep with every key and its value, as an experiment file that reads as the same sweep.
+    pub fn to_toml(&self) -> String {
+        let cells = self.cells.iter();
+        self.grid
+            .to_toml(cells.map(|cell| &cell.loaded.experiment))
+    }
+
     /// The cells of a slice, in order.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use kadsim::estimate::human;
 use kadsim::file::Setting;
 use kadsim::run::Options;
 use kadsim::sweep::{CellReport, Slice, Study, StudyCell, StudyReport, Task};
+use kadsim::table::{Side, TextTable};
 use serde_json::{Map, Value, json};
 
 use super::results::{
@@ -80,32 +81,31 @@ fn list(study: &Study, output: &OutputArgs) -> Result<ExitCode, Failure> {
     print(&study.cells.iter().map(line).collect::<String>())
 }
 
-/// What a sweep would run and what memory that needs.
+/// The sweep with every default, and as comments what it would run and what memory that needs.
 pub(super) fn check(study: &Study, threads: Option<usize>) -> Result<ExitCode, Failure> {
     let all: Vec<usize> = (0..study.cells.len()).collect();
     let plan = study.plan(&all, threads);
     let largest = study.cells.iter().max_by_key(|cell| cell.need.total());
-    let (first, largest) = (&study.cells[0], largest.unwrap_or(&study.cells[0]));
-    let mut text = format!(
-        "# Cell {} of {}: {}\n",
-        first.cell.index,
-        study.cells.len(),
-        first.cell
+    let largest = largest.unwrap_or(&study.cells[0]);
+    let mut cells = TextTable::new(
+        1,
+        [
+            ("# cell", Side::Left),
+            ("settings", Side::Left),
+            ("memory", Side::Left),
+        ],
     );
-    text.push_str(&first.loaded.experiment.to_toml());
+    for cell in &study.cells {
+        cells.push([
+            format!("# {}", cell.cell.index),
+            cell.cell.to_string(),
+            human(cell.need.total()),
+        ]);
+    }
+    let mut text = study.to_toml();
     text.push_str("\n# Cells and their estimated memory\n");
-    let lines: Vec<[String; 3]> = study
-        .cells
-        .iter()
-        .map(|cell| {
-            [
-                format!("# {}", cell.cell.index),
-                cell.cell.to_string(),
-                human(cell.need.total()),
-            ]
-        })
-        .collect();
-    text.push_str(&aligned(&lines, 2));
+    // A comment ends with its line.
+    text.push_str(&cells.render(None));
     text.push_str(&format!(
         "\n# Estimated memory of the largest, cell {}\n",
         largest.cell.index
