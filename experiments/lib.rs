@@ -2,6 +2,7 @@
 
 pub mod dht;
 pub mod estimate;
+pub mod figures;
 pub mod file;
 pub mod import;
 pub mod inputs;

@@ -25,6 +25,7 @@ use sha2::{Digest, Sha256};
 pub use self::plan::Plan;
 use self::root::Root;
 pub(crate) use self::root::SUMMARY;
+pub(crate) use self::table::MEANS;
 use crate::estimate::{self, Estimate, estimate, human};
 use crate::file::{
     self, Cell, DEFAULT_LAYOUT, Drafts, Experiment, Grid, Invalid, Loaded, Population, Work,
@@ -293,26 +294,6 @@ impl StudyCell {
         Ok(())
     }
 
-    /// What it tells, done, in the study's folder `root`.
-    ///
-    /// # Errors
-    ///
-    /// Its summary cannot be read; the path is in the message.
-    pub fn report(&self, root: &Path) -> anyhow::Result<CellReport> {
-        let path = root.join(self.cell.folder());
-        let summary = path.join("summary.json");
-        let read = || -> anyhow::Result<Map<String, Value>> {
-            Ok(serde_json::from_slice(&std::fs::read(&summary)?)?)
-        };
-        let summary = read().with_context(|| format!("cannot read {}", summary.display()))?;
-        Ok(CellReport {
-            verdicts: run::verdicts(&self.loaded.experiment, &summary),
-            cut_off: self.cut_off(&path)?,
-            summary,
-            path,
-        })
-    }
-
     /// The phases that were cut off, by the metrics of each network.
     fn cut_off(&self, path: &Path) -> anyhow::Result<Vec<CutOff>> {
         let phases = self.loaded.experiment.phases.iter();
@@ -345,8 +326,7 @@ impl Study {
     /// The sweep with every key and its value, as an experiment file that reads as the same sweep.
     pub fn to_toml(&self) -> String {
         let cells = self.cells.iter();
-        self.grid
-            .to_toml(cells.map(|cell| &cell.loaded.experiment))
+        self.grid.to_toml(cells.map(|cell| &cell.loaded.experiment))
     }
 
     /// The cells of a slice, in order.
@@ -388,6 +368,31 @@ impl Study {
                 need: human(too_large.need.total()),
                 has: human(has),
             }
+        })
+    }
+
+    /// What the cell in `place` tells, done, in the study's folder `root`.
+    ///
+    /// # Errors
+    ///
+    /// Its summary cannot be read; the path is in the message.
+    pub fn report(&self, place: usize, root: &Path) -> anyhow::Result<CellReport> {
+        let cell = &self.cells[place];
+        let path = root.join(cell.cell.folder());
+        let summary = path.join("summary.json");
+        let read = || -> anyhow::Result<Map<String, Value>> {
+            Ok(serde_json::from_slice(&std::fs::read(&summary)?)?)
+        };
+        let summary = read().with_context(|| format!("cannot read {}", summary.display()))?;
+        let mut verdicts = run::verdicts(&cell.loaded.experiment, &summary);
+        for (verdict, settings) in verdicts.iter_mut().zip(self.grid.wheres(&cell.cell)) {
+            verdict.place = settings.to_vec();
+        }
+        Ok(CellReport {
+            verdicts,
+            cut_off: cell.cut_off(&path)?,
+            summary,
+            path,
         })
     }
 

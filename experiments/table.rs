@@ -133,6 +133,25 @@ fn needed(table: &Table) -> usize {
     widths.into_iter().map(usize::from).sum::<usize>() + gaps
 }
 
+/// A text in lines of at most `width`, broken at spaces; a word that is longer stays whole.
+pub fn wrapped(text: &str, width: Option<usize>) -> String {
+    let Some(width) = width else {
+        return text.to_owned();
+    };
+    let (mut lines, mut taken) = (String::new(), 0);
+    for word in text.split(' ') {
+        let letters = word.chars().count();
+        let (gap, before) = match taken {
+            0 => ("", 0),
+            _ if taken + 1 + letters <= width => (" ", taken + 1),
+            _ => ("\n", 0),
+        };
+        lines = lines + gap + word;
+        taken = before + letters;
+    }
+    lines
+}
+
 /// A header with a line for each word and each part of a path: `duration_ms.p50` is two lines.
 fn folded(header: &str) -> String {
     header.replace(' ', "\n").replace('.', ".\n")
@@ -160,12 +179,7 @@ mod tests {
     fn metrics() -> TextTable {
         let numbers = ["duration_ms.p50", "duration_ms.p99", "attempts.mean"];
         let numbers = numbers.map(|name| (name, Side::Right));
-        let mut table = TextTable::new(
-            1,
-            [("phase", Side::Left)]
-                .into_iter()
-                .chain(numbers),
-        );
+        let mut table = TextTable::new(1, [("phase", Side::Left)].into_iter().chain(numbers));
         table.push(["seeding", "741.8", "1162.3", "15.67"].map(str::to_owned));
         table.push(["sampling", "487.6", "900.0", "13.13"].map(str::to_owned));
         table
@@ -232,6 +246,15 @@ mod tests {
     }
 
     #[test]
+    fn a_line_breaks_at_spaces_and_a_path_stays_whole() {
+        let text = "out/a-rather-long-name in 0.3 s";
+        assert_eq!(wrapped(text, None), text);
+        assert_eq!(wrapped(text, Some(31)), text);
+        assert_eq!(wrapped(text, Some(30)), "out/a-rather-long-name in 0.3\ns");
+        assert_eq!(wrapped(text, Some(8)), "out/a-rather-long-name\nin 0.3 s");
+    }
+
+    #[test]
     fn what_a_terminal_would_act_on_is_shown_escaped() {
         let mut table = TextTable::new(1, [("a\nb", Side::Left)]);
         table.push(["\u{1b}[31mred\r\t".to_owned()]);
@@ -240,10 +263,7 @@ mod tests {
 
     #[test]
     fn wide_letters_count_as_what_they_take() {
-        let columns = [
-            ("case", Side::Left),
-            ("n", Side::Right),
-        ];
+        let columns = [("case", Side::Left), ("n", Side::Right)];
         let mut table = TextTable::new(1, columns);
         table.push(["日本".to_owned(), "1".to_owned()]);
         assert_eq!(table.render(None), "case  n\n日本  1\n");

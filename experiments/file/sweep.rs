@@ -248,6 +248,12 @@ impl Grid {
         }
     }
 
+    /// The `where` of each expectation that is for the cell, in order.
+    pub(crate) fn wheres(&self, cell: &Cell) -> impl Iterator<Item = &[(String, Setting)]> {
+        let wheres = self.wheres.iter().filter(|place| place.holds(cell));
+        wheres.map(|place| place.0.as_slice())
+    }
+
     /// Takes the `where`s out of the expectations.
     fn take_wheres(&mut self, report: &Report<'_>) {
         let cells: Vec<Cell> = (0..self.len()).map(|index| self.cell(index)).collect();

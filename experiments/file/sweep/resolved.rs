@@ -291,7 +291,9 @@ impl Section {
         let mut said: HashMap<&str, (Option<&str>, Option<&str>)> = HashMap::new();
         let mut place = 0;
         for line in text.lines() {
-            let comment = line.strip_prefix("# ").and_then(|line| line.split_once(": "));
+            let comment = line
+                .strip_prefix("# ")
+                .and_then(|line| line.split_once(": "));
             let (name, text) = match (line.split_once(" = "), comment) {
                 (_, Some((name, comment))) => (name, (None, Some(comment))),
                 (Some((name, text)), None) => (name, (Some(text), None)),
