@@ -9,6 +9,7 @@ mod signals;
 mod sweep;
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -17,7 +18,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use kadsim::estimate::{self, Estimate, human};
 use kadsim::file::{Invalid, Loaded};
 use kadsim::inputs::{self, InputError, Inputs};
-use kadsim::inspect;
+use kadsim::inspect::{self, View};
 use kadsim::layouts::LayoutsError;
 use kadsim::run::{self, Options, RunError};
 use kadsim::sweep::{Slice, StudyError, Task};
@@ -54,6 +55,9 @@ enum Command {
     Inspect {
         /// A study's folder, a run folder or a .parquet table
         path: PathBuf,
+        /// Show all cells of a study, not the first ones only
+        #[arg(long)]
+        all: bool,
     },
     /// Print a completion script for a shell
     Completions {
@@ -92,6 +96,9 @@ struct OutputArgs {
     /// Show no progress and no closing table
     #[arg(long)]
     quiet: bool,
+    /// Show no progress; everything else as without
+    #[arg(long)]
+    no_progress: bool,
     /// Print the results as one JSON document
     #[arg(long)]
     json: bool,
@@ -128,6 +135,9 @@ struct LayoutsArgs {
     experiment: ExperimentArgs,
     #[command(flatten)]
     machine: MachineArgs,
+    /// Show no progress; everything else as without
+    #[arg(long)]
+    no_progress: bool,
     /// Print the raw numbers as one JSON document
     #[arg(long)]
     json: bool,
@@ -233,8 +243,12 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
         } => check(experiment, threads.map(usize::from)),
         Command::Sweep(args) => sweep::sweep(args),
         Command::Layouts(args) => layouts::layouts(args),
-        Command::Inspect { path } => {
-            let text = inspect::inspect(path).map_err(Failure::Other)?;
+        Command::Inspect { path, all } => {
+            let view = View {
+                width: width_of(&io::stdout()),
+                all: *all,
+            };
+            let text = inspect::describe(path, &view).map_err(Failure::Other)?;
             print(&text)
         }
         Command::Completions { shell } => {
@@ -247,7 +261,10 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
 
 fn print(text: &str) -> Result<ExitCode, Failure> {
     let mut stdout = io::stdout().lock();
-    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let end = match text.is_empty() || text.ends_with('\n') {
+        true => "",
+        false => "\n",
+    };
     write!(stdout, "{text}{end}")
         .and_then(|()| stdout.flush())
         .map_err(Failure::Io)?;
@@ -315,10 +332,24 @@ fn part(name: &str, bytes: u64) -> String {
     format!("# {name:<22}{:>15}\n", human(bytes))
 }
 
+/// Columns of a terminal that does not say how many it has.
+const USUAL_WIDTH: usize = 80;
+
+/// How wide tables on this stream may be: as the terminal, or else as the variable COLUMNS says. Where neither is
+/// there, each row of a table is one line, however long.
+fn width_of(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
+    if stream.is_terminal() {
+        let size = terminal_size::terminal_size_of(stream);
+        return Some(size.map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0)));
+    }
+    let columns = std::env::var("COLUMNS").ok()?;
+    columns.parse().ok().filter(|columns| *columns > 0)
+}
+
 /// Whoever sits at the terminal.
-fn watch(quiet: bool) -> Result<Watch<'static>, Failure> {
+fn watch(hidden: bool) -> Result<Watch<'static>, Failure> {
     Ok(Watch {
-        progress: !quiet && io::stderr().is_terminal() && !is_dumb(),
+        progress: !hidden && io::stderr().is_terminal() && !is_dumb(),
         interrupted: signals::watch().map_err(Failure::Other)?,
         among: None,
     })
@@ -327,7 +358,7 @@ fn watch(quiet: bool) -> Result<Watch<'static>, Failure> {
 fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     let output = &args.output;
-    let watch = watch(output.quiet)?;
+    let watch = output.watch()?;
     let task = args.experiment.task(output.machine.seed, watch)?;
     let options = output.options(args.force, watch, begun);
     let (loaded, inputs) = match task {
@@ -335,16 +366,24 @@ fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         Task::Study(study) => return sweep::run(&study, Slice::All, output, &options),
     };
     let report = run::run(&loaded.experiment, &inputs, &options).map_err(Failure::Run)?;
-    let status = results::complain(loaded.experiment.networks, &report);
+    let networks = loaded.experiment.networks;
+    let complaints = results::complaints(networks, &report.cut_off, &report.verdicts);
     let text = match (output.json, output.quiet) {
         (true, _) => results::document(&loaded, &report),
-        (false, true) => return Ok(status),
-        (false, false) => results::closing_table(&loaded, &report),
+        (false, true) => String::new(),
+        (false, false) => results::closing_table(&loaded, &report, width_of(&io::stdout())),
     };
-    conclude(&text, status)
+    // What people read last is in what the run fell short.
+    let ended = conclude(&text, results::status(&complaints));
+    results::complain(&complaints);
+    ended
 }
 
 impl OutputArgs {
+    fn watch(&self) -> Result<Watch<'static>, Failure> {
+        watch(self.quiet || self.no_progress)
+    }
+
     fn options<'a>(&self, force: bool, watch: Watch<'a>, begun: Instant) -> Options<'a> {
         Options {
             out: self.out.clone(),

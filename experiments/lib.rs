@@ -2,6 +2,7 @@
 
 pub mod dht;
 pub mod estimate;
+pub mod figures;
 pub mod file;
 pub mod import;
 pub mod inputs;
@@ -12,6 +13,7 @@ pub mod run;
 mod spent;
 mod summary;
 pub mod sweep;
+pub mod table;
 pub mod watch;
 pub mod workload;
 

@@ -15,7 +15,7 @@ pub use crate::output::FolderError;
 use self::clock::Clock;
 use self::simulation::Simulation;
 use crate::estimate::{self, estimate, human};
-use crate::file::{Expect, Experiment};
+use crate::file::{Expect, Experiment, Setting};
 use crate::inputs::Inputs;
 use crate::output::{Folder, RESOLVED, Writers};
 use crate::watch::{Stopped, Watch};
@@ -90,6 +90,8 @@ pub struct Verdict {
     pub value: Option<f64>,
     /// Where the expectation comes from.
     pub source: Option<String>,
+    /// In a sweep, the settings of the cells that it is for: its `where`.
+    pub place: Vec<(String, Setting)>,
 }
 
 impl Verdict {
@@ -225,6 +227,7 @@ pub(crate) fn verdicts(experiment: &Experiment, summary: &Map<String, Value>) ->
         within: [expect.low, expect.high],
         value: summary.get(&expect.metric).and_then(Value::as_f64),
         source: expect.source.clone(),
+        place: Vec::new(),
     };
     experiment.expects.iter().map(verdict).collect()
 }

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use self::deadline::Deadline;
 use self::distribution::Distribution;
-use self::interval::OverNetworks;
+pub(crate) use self::interval::OverNetworks;
 use crate::file::{Experiment, Phase};
 
 /// Columns of operations with a statistic of numbers.

@@ -25,9 +25,10 @@ use sha2::{Digest, Sha256};
 pub use self::plan::Plan;
 use self::root::Root;
 pub(crate) use self::root::SUMMARY;
+pub(crate) use self::table::MEANS;
 use crate::estimate::{self, Estimate, estimate, human};
 use crate::file::{
-    self, Cell, DEFAULT_LAYOUT, Drafts, Experiment, Invalid, Loaded, Population, Work,
+    self, Cell, DEFAULT_LAYOUT, Drafts, Experiment, Grid, Invalid, Loaded, Population, Work,
 };
 use crate::inputs::{self, Files, InputError, Inputs};
 use crate::inspect::hex;
@@ -54,6 +55,8 @@ pub struct Study {
     pub cells: Vec<StudyCell>,
     /// What tells it from any other study: SHA-256 over the version, the cells and the files that they read.
     digest: String,
+    /// What the cells were made from.
+    grid: Grid,
 }
 
 /// A cell, ready to run.
@@ -182,12 +185,12 @@ pub struct CellReport {
 /// As of [`inputs::load`], over all cells: what is wrong in some of them names the first.
 pub fn load(path: &Path, overrides: &[String], watch: Watch<'_>) -> Result<Task, InputError> {
     let mut files = Files::default();
-    let drafts = match file::drafts(path, overrides)? {
+    let (grid, drafts) = match file::drafts(path, overrides)? {
         Drafts::One(draft) => {
             let (loaded, inputs) = inputs::of_draft(*draft, &mut files, watch)?;
             return Ok(Task::One(Box::new(loaded), inputs));
         }
-        Drafts::Cells(drafts) => drafts,
+        Drafts::Cells(grid, drafts) => (grid, drafts),
     };
     let total = drafts.len();
     let (mut cells, mut wrong) = (Vec::with_capacity(total), Vec::new());
@@ -208,6 +211,7 @@ pub fn load(path: &Path, overrides: &[String], watch: Watch<'_>) -> Result<Task,
         dir: first.output.dir.clone(),
         digest: digest(&cells)?,
         cells,
+        grid,
     }))
 }
 
@@ -290,26 +294,6 @@ impl StudyCell {
         Ok(())
     }
 
-    /// What it tells, done, in the study's folder `root`.
-    ///
-    /// # Errors
-    ///
-    /// Its summary cannot be read; the path is in the message.
-    pub fn report(&self, root: &Path) -> anyhow::Result<CellReport> {
-        let path = root.join(self.cell.folder());
-        let summary = path.join("summary.json");
-        let read = || -> anyhow::Result<Map<String, Value>> {
-            Ok(serde_json::from_slice(&std::fs::read(&summary)?)?)
-        };
-        let summary = read().with_context(|| format!("cannot read {}", summary.display()))?;
-        Ok(CellReport {
-            verdicts: run::verdicts(&self.loaded.experiment, &summary),
-            cut_off: self.cut_off(&path)?,
-            summary,
-            path,
-        })
-    }
-
     /// The phases that were cut off, by the metrics of each network.
     fn cut_off(&self, path: &Path) -> anyhow::Result<Vec<CutOff>> {
         let phases = self.loaded.experiment.phases.iter();
@@ -339,6 +323,12 @@ impl StudyCell {
 }
 
 impl Study {
+    /// The sweep with every key and its value, as an experiment file that reads as the same sweep.
+    pub fn to_toml(&self) -> String {
+        let cells = self.cells.iter();
+        self.grid.to_toml(cells.map(|cell| &cell.loaded.experiment))
+    }
+
     /// The cells of a slice, in order.
     ///
     /// # Errors
@@ -378,6 +368,31 @@ impl Study {
                 need: human(too_large.need.total()),
                 has: human(has),
             }
+        })
+    }
+
+    /// What the cell in `place` tells, done, in the study's folder `root`.
+    ///
+    /// # Errors
+    ///
+    /// Its summary cannot be read; the path is in the message.
+    pub fn report(&self, place: usize, root: &Path) -> anyhow::Result<CellReport> {
+        let cell = &self.cells[place];
+        let path = root.join(cell.cell.folder());
+        let summary = path.join("summary.json");
+        let read = || -> anyhow::Result<Map<String, Value>> {
+            Ok(serde_json::from_slice(&std::fs::read(&summary)?)?)
+        };
+        let summary = read().with_context(|| format!("cannot read {}", summary.display()))?;
+        let mut verdicts = run::verdicts(&cell.loaded.experiment, &summary);
+        for (verdict, settings) in verdicts.iter_mut().zip(self.grid.wheres(&cell.cell)) {
+            verdict.place = settings.to_vec();
+        }
+        Ok(CellReport {
+            verdicts,
+            cut_off: cell.cut_off(&path)?,
+            summary,
+            path,
         })
     }
 

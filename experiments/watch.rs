@@ -1,6 +1,7 @@
 //! Who watches a run: sees on a terminal how far it is, and may ask it to stop.
 //!
-//! What is shown is one line of stderr that fits into 60 columns and is gone when its part is done.
+//! What is shown is one line of stderr that fits into 60 columns, says less in a narrower terminal, and is gone when its
+//! part is done.
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,7 @@ use std::time::Duration;
 use indicatif::{
     HumanCount, MultiProgress, ProgressBar, ProgressFinish, ProgressState, ProgressStyle,
 };
+use terminal_size::{Width, terminal_size_of};
 
 /// Time between two pictures of a line that nobody else moves on.
 const TICK: Duration = Duration::from_millis(100);
@@ -75,23 +77,35 @@ impl<'a> Watch<'a> {
 
     /// Shows what takes a while, nobody knows how long, until the line is dropped.
     pub(crate) fn busy(self, what: String) -> ProgressBar {
-        let line = self.line(ProgressBar::new_spinner(), "{spinner} {wide_msg}");
+        let style = template("{spinner} {wide_msg}");
+        let line = self.line(ProgressBar::new_spinner(), style);
         line.set_message(self.named(&what));
         line
     }
 
     /// Shows how many operations of a phase are done, until the bar is dropped.
     pub(crate) fn bar(self, name: &str, total: u64) -> ProgressBar {
-        let line = self.line(ProgressBar::new(total), "{prefix} {wide_bar} {status}");
-        line.set_prefix(shortened(&self.named(name)));
+        let name = shortened(&self.named(name));
+        let style = style(name.chars().count(), |state| {
+            let speed = (state.elapsed() >= SETTLED).then(|| (state.per_sec(), state.eta()));
+            status(state.pos(), state.len().unwrap_or(state.pos()), speed)
+        });
+        let line = self.line(ProgressBar::new(total), style);
+        line.set_prefix(name);
         line
     }
 
     /// Shows how many cells of a sweep are done, above their own lines, until the bar is dropped.
     pub(crate) fn cells(self, lines: &MultiProgress, total: u64) -> ProgressBar {
-        let template = "{prefix} {wide_bar} {pos} of {len}, {elapsed} so far";
-        let line = self.among(lines, 0).line(ProgressBar::new(total), template);
-        line.set_prefix("cells");
+        const NAME: &str = "cells";
+        let style = style(NAME.len(), |state| {
+            let total = state.len().unwrap_or(state.pos());
+            let count = format!("{} of {total}", state.pos());
+            let time = format!("{count}, {} so far", duration(state.elapsed()));
+            [time, count, percent(state.pos(), total)]
+        });
+        let line = self.among(lines, 0).line(ProgressBar::new(total), style);
+        line.set_prefix(NAME);
         line
     }
 
@@ -103,7 +117,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn line(self, line: ProgressBar, template: &str) -> ProgressBar {
+    fn line(self, line: ProgressBar, style: ProgressStyle) -> ProgressBar {
         if !self.progress {
             return ProgressBar::hidden();
         }
@@ -111,35 +125,56 @@ impl<'a> Watch<'a> {
             None => line,
             Some((lines, _)) => lines.add(line),
         };
-        let style = ProgressStyle::with_template(template)
-            .unwrap_or_else(|error| unreachable!("{error}"))
-            .with_key("status", |state: &ProgressState, out: &mut dyn Write| {
-                let speed = (state.elapsed() >= SETTLED).then(|| (state.per_sec(), state.eta()));
-                let total = state.len().unwrap_or(state.pos());
-                // Writing to a string does not fail.
-                let _ = out.write_str(&status(state.pos(), total, speed));
-            });
         let line = line.with_style(style).with_finish(ProgressFinish::AndClear);
         line.enable_steady_tick(TICK);
         line
     }
 }
 
-/// How far a phase is; `speed` is operations a second, and how long it will still take.
-fn status(done: u64, total: u64, speed: Option<(f64, Duration)>) -> String {
+fn template(text: &str) -> ProgressStyle {
+    ProgressStyle::with_template(text).unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+/// A bar behind a name of so many letters; of the texts, the longest first, the one that the terminal has room for.
+fn style(
+    name: usize,
+    texts: impl Fn(&ProgressState) -> [String; 3] + Clone + Send + Sync + 'static,
+) -> ProgressStyle {
+    let write = move |state: &ProgressState, out: &mut dyn Write| {
+        let width = terminal_size_of(std::io::stderr());
+        let width = width.map_or(usize::MAX, |(Width(width), _)| width.into());
+        // Writing to a string does not fail.
+        let _ = out.write_str(fitting(&texts(state), width.saturating_sub(name + 2)));
+    };
+    template("{prefix} {wide_bar} {status}").with_key("status", write)
+}
+
+/// The first of the texts that has room, or else the last.
+fn fitting(texts: &[String; 3], room: usize) -> &str {
+    let mut fitting = texts.iter().filter(|text| text.chars().count() <= room);
+    fitting.next().unwrap_or(&texts[2])
+}
+
+fn percent(done: u64, total: u64) -> String {
+    format!("{:.0} %", 100.0 * done as f64 / total.max(1) as f64)
+}
+
+/// How far a phase is, at length and shorter; `speed` is operations a second, and how long it will still take.
+fn status(done: u64, total: u64, speed: Option<(f64, Duration)>) -> [String; 3] {
     let share = 100.0 * done as f64 / total as f64;
-    let mut text = if total <= COUNTED_MAX {
+    let count = if total <= COUNTED_MAX {
         format!("{} of {}", HumanCount(done), HumanCount(total))
     } else if total <= SHOWN_MAX {
         format!("{share:.1} % of {}", HumanCount(total))
     } else {
         format!("{share:.3} %")
     };
+    let mut text = count.clone();
     if let Some((per_second, left)) = speed.filter(|_| done > 0) {
         let rate = HumanCount(per_second.round() as u64);
         text += &format!(", {rate}/s, {} left", duration(left));
     }
-    text
+    [text, count, percent(done, total)]
 }
 
 /// A time in its largest unit that makes it a number of two digits or so.
@@ -174,10 +209,16 @@ mod tests {
             for left in [99, 5_999, 359_999, 8_639_999, u64::MAX] {
                 let speed = Some((1_234_567.8, Duration::from_secs(left)));
                 for done in [0, 1, total / 2, total] {
-                    let status = status(done, total, speed);
+                    let texts = status(done, total, speed);
+                    let lengths = texts.each_ref().map(|text| text.chars().count());
+                    assert!(lengths[0] >= lengths[1], "{texts:?}");
                     // The bar takes what the rest and two spaces leave.
-                    let width = name.chars().count() + status.chars().count() + 2;
-                    assert!(width <= 60, "{width}: {status}");
+                    let room = |width: usize| width - name.chars().count() - 2;
+                    assert_eq!(fitting(&texts, room(60)), texts[0]);
+                    for width in 20..60 {
+                        let shown = fitting(&texts, room(width));
+                        assert!(shown.chars().count() <= room(width), "{width}: {shown}");
+                    }
                 }
             }
         }
@@ -187,8 +228,13 @@ mod tests {
     fn a_speed_is_a_whole_number_and_not_shown_before_there_is_one() {
         let speed = Some((96_219.64, Duration::from_millis(6_400)));
         let shown = status(4811, 10_000, speed);
-        assert_eq!(shown, "4,811 of 10,000, 96,220/s, 6 s left");
-        assert_eq!(status(0, 10_000, speed), "0 of 10,000");
-        assert_eq!(status(4811, 10_000, None), "4,811 of 10,000");
+        let texts = [
+            "4,811 of 10,000, 96,220/s, 6 s left",
+            "4,811 of 10,000",
+            "48 %",
+        ];
+        assert_eq!(shown, texts);
+        assert_eq!(status(0, 10_000, speed)[0], "0 of 10,000");
+        assert_eq!(status(4811, 10_000, None)[0], "4,811 of 10,000");
     }
 }

@@ -126,6 +126,12 @@ pub(super) fn read(sources: &Sources) -> Result<Table, Invalid> {
     }
 }
 
+/// A value that stands by itself.
+pub(super) fn parse(text: &str) -> Option<Value> {
+    let parsed = DeValue::parse(text).ok()?;
+    Some(value(&parsed, 0, 0))
+}
+
 fn table(parsed: &DeTable<'_>, source: usize, start: usize) -> Table {
     let entry = |(key, parsed): (&Spanned<_>, &Spanned<DeValue<'_>>)| Entry {
         key: AsRef::<str>::as_ref(key.get_ref()).to_owned(),
@@ -373,7 +379,7 @@ fn not_a_table(
 }
 
 /// The name that an element of a list has.
-fn name(value: &Value) -> Option<&str> {
+pub(super) fn name(value: &Value) -> Option<&str> {
     let Node::Table(table) = &value.node else {
         return None;
     };

@@ -30,11 +30,10 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use self::sweep::Grid;
-
 pub use self::diagnostic::{Invalid, Sources, Span};
 pub use self::experiment::*;
 pub use self::resolved::milliseconds;
+pub(crate) use self::sweep::Grid;
 pub use self::sweep::{CELLS_MAX, Cell, Setting};
 
 /// Longest experiment file that is read, in bytes.
@@ -78,8 +77,8 @@ impl Known {
 pub(crate) enum Drafts {
     /// An experiment.
     One(Box<Draft>),
-    /// The cells of a sweep, in order; of one that cannot be read at all, what is wrong.
-    Cells(Vec<(Cell, Result<Draft, Invalid>)>),
+    /// A sweep with its cells, in order; of one that cannot be read at all, what is wrong.
+    Cells(Grid, Vec<(Cell, Result<Draft, Invalid>)>),
 }
 
 impl Drafts {
@@ -90,7 +89,7 @@ impl Drafts {
     pub(crate) fn single(self) -> Result<Draft, Invalid> {
         match self {
             Self::One(draft) => Ok(*draft),
-            Self::Cells(cells) => Err(Invalid::plain(format!(
+            Self::Cells(_, cells) => Err(Invalid::plain(format!(
                 "the file has a `[sweep]` with {} cells where one experiment is asked for",
                 cells.len()
             ))),
@@ -169,7 +168,8 @@ fn build(path: &Path, name: String, text: String, overrides: &[String]) -> Resul
         let draft = tree.map(|tree| schema::read(&tree, sources.clone(), folder));
         (cell, draft)
     });
-    Ok(Drafts::Cells(cells.collect()))
+    let cells = cells.collect();
+    Ok(Drafts::Cells(grid, cells))
 }
 
 fn read(path: &Path) -> std::io::Result<String> {

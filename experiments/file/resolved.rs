@@ -28,20 +28,57 @@ impl Experiment {
     }
 
     fn write(&self, out: &mut String) -> fmt::Result {
+        out.extend(self.sections(None).into_iter().flatten());
+        self.expects.iter().try_for_each(|expect| expect.write(out))
+    }
+
+    /// The text of the keys at the top, of each section and of each phase, in order. `None` stands for a text that is
+    /// the same for `like`, so that what many cells of a sweep share is written once.
+    pub(super) fn sections(&self, like: Option<&Self>) -> Vec<Option<String>> {
+        let section = |same: bool, write: &dyn Fn(&mut String) -> fmt::Result| {
+            let mut text = String::new();
+            // Writing to a string does not fail.
+            (!same).then(|| write(&mut text).map_or(String::new(), |()| text))
+        };
+        let is_same = |same: &dyn Fn(&Self) -> bool| like.is_some_and(same);
+        let mut sections = vec![
+            section(false, &|out| self.write_top(out)),
+            section(is_same(&|like| like.network == self.network), &|out| {
+                self.network.write(out)
+            }),
+            section(is_same(&|like| like.lookup == self.lookup), &|out| {
+                self.lookup.write(out)
+            }),
+            section(is_same(&|like| like.link == self.link), &|out| {
+                self.link.write(out)
+            }),
+            section(false, &|out| {
+                writeln!(out, "\n[clock]\ntick_ms = {}", milliseconds(self.tick_us))
+            }),
+            section(false, &|out| {
+                writeln!(out, "\n[engine]\nlayout = \"{}\"", self.layout)
+            }),
+        ];
+        // A phase may name another one.
+        let is_named = |like: &Self| {
+            let (names, others) = (&self.phases, &like.phases);
+            let same = |(one, other): (&Phase, &Phase)| one.name == other.name;
+            names.len() == others.len() && names.iter().zip(others).all(same)
+        };
+        let like_phases = like.filter(|like| is_named(like)).map(|like| &like.phases);
+        sections.extend(self.phases.iter().enumerate().map(|(place, phase)| {
+            let same = like_phases.is_some_and(|like| like[place] == *phase);
+            section(same, &|out| phase.write(out, &self.phases))
+        }));
+        sections.push(section(false, &|out| self.output.write(out)));
+        sections
+    }
+
+    fn write_top(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "schema = {SCHEMA}")?;
         writeln!(out, "name = {}", quoted(&self.name))?;
         writeln!(out, "seed = {}", self.seed)?;
-        writeln!(out, "networks = {}", self.networks)?;
-        self.network.write(out)?;
-        self.lookup.write(out)?;
-        self.link.write(out)?;
-        writeln!(out, "\n[clock]\ntick_ms = {}", milliseconds(self.tick_us))?;
-        writeln!(out, "\n[engine]\nlayout = \"{}\"", self.layout)?;
-        for phase in &self.phases {
-            phase.write(out, &self.phases)?;
-        }
-        self.output.write(out)?;
-        self.expects.iter().try_for_each(|expect| expect.write(out))
+        writeln!(out, "networks = {}", self.networks)
     }
 }
 
@@ -223,7 +260,7 @@ fn quoted_path(path: &Path) -> String {
 }
 
 /// A TOML basic string.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for letter in text.chars() {
         match letter {

@@ -5,6 +5,8 @@
 //! of the one it replaces. A cell is read as any experiment is, from the file's tree with its settings assigned, so
 //! that whatever is wrong with a value is said where it stands in the sweep.
 
+mod resolved;
+
 use std::fmt;
 use std::path::PathBuf;
 
@@ -140,7 +142,7 @@ struct Axis {
 struct Where(Vec<(String, Setting)>);
 
 /// The grid of an experiment.
-pub(super) struct Grid {
+pub(crate) struct Grid {
     /// The tree of the experiment without its sweep and without each `where`.
     root: Value,
     axes: Vec<Axis>,
@@ -184,21 +186,27 @@ impl Grid {
         self.axes.iter().map(|axis| axis.steps.len()).product()
     }
 
+    /// The place of a cell on each axis.
+    fn places(&self, index: usize) -> Vec<usize> {
+        let mut rest = index;
+        let axes = self.axes.iter().rev();
+        let place = axes.map(|axis| {
+            let place = rest % axis.steps.len();
+            rest /= axis.steps.len();
+            place
+        });
+        let mut places: Vec<_> = place.collect();
+        places.reverse();
+        places
+    }
+
     /// The steps of a cell, one an axis.
     fn steps(&self, index: usize) -> Vec<(&str, &Step)> {
-        let mut rest = index;
-        let mut steps: Vec<_> = self
-            .axes
-            .iter()
-            .rev()
-            .map(|axis| {
-                let step = &axis.steps[rest % axis.steps.len()];
-                rest /= axis.steps.len();
-                (axis.name.as_str(), step)
-            })
-            .collect();
-        steps.reverse();
+        let places = self.places(index).into_iter();
+        let steps = self.axes.iter().zip(places);
         steps
+            .map(|(axis, place)| (axis.name.as_str(), &axis.steps[place]))
+            .collect()
     }
 
     pub(super) fn cell(&self, index: usize) -> Cell {
@@ -238,6 +246,12 @@ impl Grid {
             Node::Table(root) if wrong.is_empty() => Ok(root),
             _ => Err(Invalid::from_all(wrong)),
         }
+    }
+
+    /// The `where` of each expectation that is for the cell, in order.
+    pub(crate) fn wheres(&self, cell: &Cell) -> impl Iterator<Item = &[(String, Setting)]> {
+        let wheres = self.wheres.iter().filter(|place| place.holds(cell));
+        wheres.map(|place| place.0.as_slice())
     }
 
     /// Takes the `where`s out of the expectations.

@@ -15,6 +15,15 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 
 use super::*;
 
+/// As [`describe`], without a limit to the width.
+fn inspect(path: &Path) -> Result<String> {
+    let view = View {
+        width: None,
+        all: false,
+    };
+    describe(path, &view)
+}
+
 fn batch(rows: u64, change: impl Fn(&mut Vec<u64>), names: ArrayRef) -> RecordBatch {
     let mut keys: Vec<u64> = (0..rows).map(|i| i.wrapping_mul(u64::MAX / 3)).collect();
     change(&mut keys);

@@ -1,4 +1,4 @@
-//! The folder of a study: `study.json`, the cells below, and when all are done `summary.parquet`.
+//! The folder of a study: `study.json`, the cells below, and when all are done `study.parquet` and `summary.parquet`.
 //!
 //! `study.json` says which study it is. Every process that runs cells of it writes the same, so that any of them may
 //! be the first and none has to wait for another. A study that is replaced is put aside as `NAME.replaced`, and
@@ -12,7 +12,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::{Study, StudyError, table};
+use super::table::{self, MEANS};
+use super::{Study, StudyError};
 use crate::file::Cell;
 use crate::output::{self, Folder, FolderError, RESOLVED, STUDY, is_empty, is_there};
 
@@ -60,7 +61,9 @@ fn publish(path: &Path, write: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyh
 fn is_unpublished(entry: &fs::DirEntry) -> bool {
     let name = entry.file_name();
     let name = name.to_string_lossy();
-    let ours = [STUDY, SUMMARY].iter().any(|file| name.starts_with(file));
+    let ours = [STUDY, MEANS, SUMMARY]
+        .iter()
+        .any(|file| name.starts_with(file));
     ours && name.ends_with(".partial")
 }
 
@@ -169,15 +172,26 @@ impl Root {
 
     /// Cells are going to be run: the study is not finished.
     pub(super) fn begin(&self) -> Result<(), FolderError> {
-        let table = self.path.join(SUMMARY);
-        match fs::remove_file(&table) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&table)(error)),
-            _ => Ok(()),
+        for table in [SUMMARY, MEANS].map(|table| self.path.join(table)) {
+            match fs::remove_file(&table) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(io_error(&table)(error));
+                }
+                _ => {}
+            }
         }
+        Ok(())
     }
 
     /// All cells are done: writes the table over them, and deletes what the study replaces.
     pub(super) fn conclude(&self, study: &Study) -> anyhow::Result<()> {
+        // The study is finished if the last one is there.
+        let means = self.path.join(MEANS);
+        if !means.is_file() {
+            publish(&means, |partial| {
+                table::write_means(partial, &self.path, study)
+            })?;
+        }
         let table = self.path.join(SUMMARY);
         if !table.is_file() {
             publish(&table, |partial| table::write(partial, &self.path, study))?;

@@ -1,12 +1,16 @@
 //! A folder of its own for each test, the program in it, and its tables as plain columns.
 
 use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float64Type};
+use nix::pty::{Winsize, openpty};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -74,6 +78,24 @@ impl Dir {
         Answer::new(self.command(args).output().unwrap())
     }
 
+    /// As [`Self::kadsim`], with stdout on a terminal of so many columns, and stderr on one of its own.
+    pub fn on_terminal(&self, columns: u16, args: &[&str]) -> Answer {
+        let (stdout, out) = terminal(columns);
+        let (stderr, err) = terminal(columns);
+        let mut command = self.command(args);
+        command.env("TERM", "xterm").stdout(out).stderr(err);
+        let mut child = command.spawn().unwrap();
+        // The last ones at the terminals' other ends, so that reading comes to an end.
+        drop(command);
+        let [stdout, stderr] = [stdout, stderr].map(|end| thread::spawn(|| read_terminal(end)));
+        let status = child.wait().unwrap().code();
+        Answer {
+            status,
+            stdout: stdout.join().unwrap(),
+            stderr: stderr.join().unwrap(),
+        }
+    }
+
     /// As [`Self::command`], after what the shell does by `script`.
     pub fn through(&self, script: &str, args: &[&str]) -> Command {
         let script = format!("{script} \"$0\" \"$@\"");
@@ -108,6 +130,29 @@ impl Dir {
     pub fn table(&self, name: &str) -> Table {
         Table::read(&self.path(name))
     }
+}
+
+/// A terminal of so many columns: the end that sees what is shown, and the one for a program.
+fn terminal(columns: u16) -> (OwnedFd, OwnedFd) {
+    let size = Winsize {
+        ws_row: 50,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    let ends = openpty(&size, None).unwrap();
+    (ends.master, ends.slave)
+}
+
+/// All that a terminal was given, lines ended as in a file.
+fn read_terminal(end: OwnedFd) -> String {
+    let (mut file, mut text) = (File::from(end), Vec::new());
+    let mut buffer = [0; 4096];
+    // Linux reports an error when the last one at the other end is gone, others an end.
+    while let Ok(read @ 1..) = file.read(&mut buffer) {
+        text.extend(&buffer[..read]);
+    }
+    String::from_utf8(text).unwrap().replace("\r\n", "\n")
 }
 
 /// The command with its output kept.
