@@ -286,14 +286,14 @@ impl PeerTexts {
 
 /// Reads a trace: columns `origin` (int64), `key` (as of a node list) and `start_ms` (float64, from the phase's
 /// start, 0 to [`MAX_START_MS`]), which is rounded to whole microseconds, halves away from zero. Rows come back in
-/// order of start, those of one start in the order of the file. No rows are a trace too. Every origin must be one
-/// of the nodes.
+/// order of start, those of one start in the order of the file. No rows are a trace too. `wanted_instead` says, of an
+/// id that no origin may have, what it must be instead.
 ///
 /// # Errors
 /// Anything that is wrong with the file, or its first row that is wrong.
 pub fn read_trace(
     path: &Path,
-    is_node: impl Fn(i64) -> bool,
+    wanted_instead: impl Fn(i64) -> Option<&'static str>,
     watch: Watch<'_>,
 ) -> Result<Vec<TraceRow>, ImportError> {
     let mut trace = Vec::new();
@@ -305,8 +305,8 @@ pub fn read_trace(
     };
     read(path, &TRACE, &check, watch, &mut |row| {
         let origin = row.integer(0)?;
-        if !is_node(origin) {
-            return Err(row.wrong(0, "a node of the network"));
+        if let Some(wanted) = wanted_instead(origin) {
+            return Err(row.wrong(0, wanted));
         }
         trace.push(TraceRow {
             origin,

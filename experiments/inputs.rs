@@ -252,7 +252,8 @@ impl Reader<'_> {
             return Some(Arc::clone(rows));
         }
         let _line = self.reading(path);
-        match import::read_trace(path, |id| nodes.has(id), self.watch) {
+        let wanted_instead = |id| (!nodes.has(id)).then_some("a node of the network");
+        match import::read_trace(path, wanted_instead, self.watch) {
             Ok(rows) => {
                 let rows: Arc<[TraceRow]> = rows.into();
                 self.files.traces.insert(file, Arc::clone(&rows));
