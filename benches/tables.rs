@@ -129,6 +129,7 @@ fn nodes() -> Vec<NodeRow> {
         phase: 0,
         node,
         key: key.0,
+        label: None,
         online: true,
         table_entries: 330 + (key.0 % 16) as u32,
         buckets: 17,
@@ -225,7 +226,7 @@ fn write_operations(
 }
 
 fn write_nodes(folder: &Path, rows: &[NodeRow]) -> Result<u64, RecordError> {
-    let mut table = NodeTable::create(&folder.join("nodes.parquet"), &info(), &phases())?;
+    let mut table = NodeTable::create(&folder.join("nodes.parquet"), &info(), &phases(), None)?;
     rows.iter().try_for_each(|row| table.push(row))?;
     table.finish(true)
 }
@@ -263,11 +264,13 @@ fn import(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(ROWS as u64));
     for (name, path) in [("ids, Parquet", &parquet), ("ids, CSV", &csv)] {
         group.bench_function(name, |bencher| {
-            bencher.iter(|| black_box(read_ids(path, Watch::NOBODY)).map(|ids| ids.len()));
+            bencher.iter(|| {
+                black_box(read_ids(path, None, Watch::NOBODY)).map(|list| list.nodes.len())
+            });
         });
     }
     group.bench_function("trace, CSV", |bencher| {
-        bencher.iter(|| black_box(read_trace(&trace, |_| true, Watch::NOBODY)).map(|t| t.len()));
+        bencher.iter(|| black_box(read_trace(&trace, |_| None, Watch::NOBODY)).map(|t| t.len()));
     });
 }
 

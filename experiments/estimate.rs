@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use arrow::array::Array;
 use kadsim_engine::random::Probability;
 
 use crate::file::{Delay, Experiment, Kind, Layout, Policy, Work};
@@ -89,12 +90,14 @@ pub fn estimate(experiment: &Experiment, inputs: &Inputs) -> Estimate {
         .fold(0, u64::saturating_add);
     let traced: usize = inputs.traces.iter().flatten().map(|rows| rows.len()).sum();
     let ids = inputs.ids.as_ref().map_or(0, |ids| ids.len());
+    let labels = inputs.labels.as_ref();
+    let labels = labels.map_or(0, |labels| labels.get_array_memory_size());
     Estimate {
         nodes: nodes.saturating_mul(NODE_BYTES),
         tables: ((table * 1.05 + 4.0) * nodes as f64) as u64,
         operations: in_flight.saturating_mul(OPERATION_BYTES),
         segments: stores.saturating_mul(STORE_BYTES),
-        imports: ids as u64 * ID_BYTES + traced as u64 * TRACE_BYTES,
+        imports: ids as u64 * ID_BYTES + labels as u64 + traced as u64 * TRACE_BYTES,
         recording: RECORDING_BYTES,
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::array::StringArray;
 use indicatif::ProgressBar;
 use kadsim_engine::key::Key;
 use kadsim_engine::link::{Fault, UniformLink};
@@ -13,7 +14,7 @@ use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::step;
 
 use crate::file::{
-    self, Delay, Draft, Draw, ErrorRate, Experiment, Invalid, Known, Loaded, OPERATIONS_MAX,
+    self, Delay, Draft, Draw, ErrorRate, Experiment, Hash, Invalid, Known, Loaded, OPERATIONS_MAX,
     Origin, Phase, Policy, Population, Procedure, Sources, Span, Stop, Work,
 };
 use crate::import::{self, ImportError, TraceRow};
@@ -24,6 +25,10 @@ use crate::watch::{Stopped, Watch};
 pub struct Inputs {
     /// Ids and keys, if they are imported.
     pub ids: Option<Arc<[(i64, Key)]>>,
+    /// Ids of the listed nodes that are offline.
+    pub offline: Arc<[i64]>,
+    /// Label of each node in the order of keys, if the imported nodes have labels.
+    pub labels: Option<Arc<StringArray>>,
     /// The trace of each phase that has one, in the order of start.
     pub traces: Vec<Option<Arc<[TraceRow]>>>,
     /// Number of nodes.
@@ -124,8 +129,11 @@ fn read_known(
         reader.metrics();
     }
     Invalid::merge(reader.errors)?;
+    let imported = nodes.imported.as_deref();
     Ok(Inputs {
-        ids: nodes.imported.map(|imported| imported.rows.clone()),
+        ids: imported.map(|imported| Arc::clone(&imported.rows)),
+        offline: imported.map_or_else(Arc::default, |imported| Arc::clone(&imported.offline)),
+        labels: imported.and_then(|imported| imported.labels.clone()),
         traces,
         nodes: nodes.count.unwrap_or(0),
         operations,
@@ -135,7 +143,7 @@ fn read_known(
 /// Files that have been read, so that experiments that share them read each once.
 #[derive(Default)]
 pub(crate) struct Files {
-    ids: HashMap<PathBuf, Arc<Imported>>,
+    ids: HashMap<(PathBuf, Option<Hash>), Arc<Imported>>,
     /// By their path and the nodes that they may name.
     traces: HashMap<(PathBuf, Named), Arc<[TraceRow]>>,
 }
@@ -144,6 +152,8 @@ pub(crate) struct Files {
 struct Imported {
     rows: Arc<[(i64, Key)]>,
     ids: HashSet<i64>,
+    offline: Arc<[i64]>,
+    labels: Option<Arc<StringArray>>,
 }
 
 /// The nodes that a trace may name: how many there are, or the file that they are in.
@@ -198,7 +208,7 @@ impl Reader<'_> {
         match &self.experiment.network.size {
             _ if !known.nodes => {}
             Population::Generated(count) => nodes.count = Some(*count),
-            Population::Imported { path, span } => match self.ids(path) {
+            Population::Imported { path, hash, span } => match self.ids(path, *hash) {
                 Ok(imported) => {
                     nodes.count = u32::try_from(imported.rows.len()).ok();
                     nodes.imported = Some(imported);
@@ -209,19 +219,22 @@ impl Reader<'_> {
         nodes
     }
 
-    fn ids(&mut self, path: &Path) -> Result<Arc<Imported>, ImportError> {
-        if let Some(imported) = self.files.ids.get(path) {
+    fn ids(&mut self, path: &Path, hash: Option<Hash>) -> Result<Arc<Imported>, ImportError> {
+        let file = (path.to_owned(), hash);
+        if let Some(imported) = self.files.ids.get(&file) {
             return Ok(Arc::clone(imported));
         }
         let _line = self.reading(path);
-        let rows = import::read_ids(path, self.watch)?;
+        let list = import::read_ids(path, hash, self.watch)?;
+        let nodes = list.nodes.into_iter();
+        let rows: Arc<[_]> = nodes.map(|(id, key)| (id, Key(key))).collect();
         let imported = Arc::new(Imported {
             ids: rows.iter().map(|(id, _)| *id).collect(),
-            rows: rows.into_iter().map(|(id, key)| (id, Key(key))).collect(),
+            rows,
+            offline: list.offline.into(),
+            labels: list.labels,
         });
-        self.files
-            .ids
-            .insert(path.to_owned(), Arc::clone(&imported));
+        self.files.ids.insert(file, Arc::clone(&imported));
         Ok(imported)
     }
 
@@ -239,7 +252,8 @@ impl Reader<'_> {
             return Some(Arc::clone(rows));
         }
         let _line = self.reading(path);
-        match import::read_trace(path, |id| nodes.has(id), self.watch) {
+        let wanted_instead = |id| (!nodes.has(id)).then_some("a node of the network");
+        match import::read_trace(path, wanted_instead, self.watch) {
             Ok(rows) => {
                 let rows: Arc<[TraceRow]> = rows.into();
                 self.files.traces.insert(file, Arc::clone(&rows));

@@ -1,5 +1,6 @@
 //! kadsim: a data-oriented simulator of Kademlia networks of millions of nodes.
 
+mod content;
 pub mod dht;
 pub mod estimate;
 pub mod figures;

@@ -6,9 +6,11 @@
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use arrow::array::StringArray;
 use kadsim_engine::record::{
     ConnectionRow, ConnectionTable, NodeRow, NodeTable, OperationRow, OperationTable, RecordError,
     RoutingRow, RoutingTable, RunInfo, SummaryRow, SummaryTable, TickRow, TickTable, TimingRow,
@@ -232,12 +234,16 @@ pub const RECORDING: &str = "recording";
 const END: &str = "end";
 
 impl Writers {
-    /// Opens the tables that the experiment asks for.
+    /// Opens the tables that the experiment asks for. `labels` are those of the nodes, in the order of keys.
     ///
     /// # Errors
     ///
     /// The file system refuses.
-    pub fn create(folder: &Folder, experiment: &Experiment) -> Result<Self, RecordError> {
+    pub fn create(
+        folder: &Folder,
+        experiment: &Experiment,
+        labels: Option<Arc<StringArray>>,
+    ) -> Result<Self, RecordError> {
         let info = RunInfo {
             experiment: experiment.name.clone(),
             seed: experiment.seed,
@@ -264,7 +270,7 @@ impl Writers {
                 .then(|| OperationTable::create(&path("operations"), &info, &phases))
                 .transpose()?,
             nodes: nodes
-                .then(|| NodeTable::create(&path("nodes"), &info, &phases))
+                .then(|| NodeTable::create(&path("nodes"), &info, &phases, labels))
                 .transpose()?,
             connections: connections
                 .then(|| ConnectionTable::create(&path("connections"), &info, &phases))

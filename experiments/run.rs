@@ -186,7 +186,7 @@ fn record(
     folder: Folder,
 ) -> anyhow::Result<Report> {
     folder.write(RESOLVED, &experiment.to_toml())?;
-    let writers = Writers::create(&folder, experiment)?;
+    let writers = Writers::create(&folder, experiment, inputs.labels.clone())?;
     let clock = Clock::new(options.shares_process);
     let mut simulation = Simulation::new(experiment, inputs, options.watch, writers, clock);
     let simulated = simulation.networks();

@@ -11,8 +11,7 @@ mod root;
 mod table;
 
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
@@ -30,6 +29,7 @@ use crate::estimate::{self, Estimate, estimate, human};
 use crate::file::{
     self, Cell, DEFAULT_LAYOUT, Drafts, Experiment, Grid, Invalid, Loaded, Population, Work,
 };
+use crate::import::{self, ImportError};
 use crate::inputs::{self, Files, InputError, Inputs};
 use crate::inspect::hex;
 use crate::output::FolderError;
@@ -235,8 +235,8 @@ fn digest(cells: &[StudyCell]) -> Result<String, Invalid> {
         files.extend(read_by(&loaded.experiment));
     }
     for path in files {
-        let content = digest_of_file(path)
-            .map_err(|error| Invalid::plain(format!("cannot read {}: {error}", path.display())))?;
+        let content =
+            digest_of_file(path).map_err(|error| Invalid::plain(format!("cannot read {error}")))?;
         add(content.as_bytes());
     }
     Ok(hex(hasher))
@@ -258,14 +258,23 @@ fn read_by(experiment: &Experiment) -> impl Iterator<Item = &Path> {
     ids.into_iter().chain(traces)
 }
 
-fn digest_of_file(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
+/// SHA-256 of a file that was imported: it may have been replaced since, so the limits of imports hold again.
+fn digest_of_file(path: &Path) -> Result<String, ImportError> {
+    let (file, length) = import::open(path)?;
+    // A file that grows meanwhile has no end.
+    let mut file = file.take(length);
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 1 << 20];
     loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(hasher)),
-            read => hasher.update(&buffer[..read]),
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hex(hasher)),
+            Ok(read) => hasher.update(&buffer[..read]),
+            Err(error) => {
+                return Err(ImportError {
+                    path: path.into(),
+                    reason: error.into(),
+                });
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ TABLES = {
         end_ms f64?, duration_ms f64?, attempts u32, completed u32, succeeded u32, failed u32, abandoned u32,
         depth u32, known u32, recall f32?, found bool?, holder i64?, stored u32?, store_failed u32?, lookup_ms f64?,
         store_ms f64?, result list?""",
-    "nodes": """network u32, phase str, node i64, key u64, online bool, table_entries u32, buckets u8, contacts u64,
+    "nodes": """network u32, phase str, node i64, key u64, label str?, online bool, table_entries u32, buckets u8, contacts u64,
         segments u64, overhead_ms f64""",
     "connections": """network u32, phase str, operation u64, sequence u32, time_ms f64, from i64, to i64, request str,
         outcome str, base_delay_ms f64, origin_overhead_ms f64, remote_overhead_ms f64, total_delay_ms f64""",

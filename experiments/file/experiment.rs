@@ -123,6 +123,16 @@ words! {
 }
 
 words! {
+    /// What makes a key from a peer id: `network.hash`.
+    Hash {
+        /// SHA-256, as of libp2p.
+        Sha256 = "sha256",
+        /// Keccak-256, as of Ethereum.
+        Keccak256 = "keccak256",
+    }
+}
+
+words! {
     /// When a lookup ends: `lookup.stop`.
     Stop {
         /// After `steps_to_stop` answers in a row without progress (py-dht).
@@ -236,6 +246,8 @@ pub enum Population {
     Imported {
         /// Where it is; absolute.
         path: PathBuf,
+        /// What makes keys from its peer ids, if its keys are not there.
+        hash: Option<Hash>,
         /// Where the file says it.
         span: Span,
     },

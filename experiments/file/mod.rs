@@ -30,8 +30,11 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use crate::content;
+
 pub use self::diagnostic::{Invalid, Sources, Span};
 pub use self::experiment::*;
+pub(crate) use self::reader::micros_rounded;
 pub use self::resolved::milliseconds;
 pub(crate) use self::sweep::Grid;
 pub use self::sweep::{CELLS_MAX, Cell, Setting};
@@ -126,7 +129,7 @@ pub(crate) fn drafts(path: &Path, overrides: &[String]) -> Result<Drafts, Invali
 }
 
 /// As [`load`], of a `text` already at hand. `name` stands for the file in messages; relative paths in the text are
-/// taken from its folder.
+/// taken from its folder, those in `overrides` from the working directory.
 ///
 /// # Errors
 /// The text is not a valid experiment.
@@ -173,15 +176,25 @@ fn build(path: &Path, name: String, text: String, overrides: &[String]) -> Resul
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
+    use std::io::Error;
+    let mut bytes = Vec::new();
     // One byte more than allowed tells too long from just right, also of a device without an end.
     File::open(path)?
         .take(FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(std::io::Error::other(format!(
-            "longer than {FILE_BYTES_MAX} bytes"
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(Error::other(format!(
+            "longer than {FILE_BYTES_MAX} bytes, the most that is read"
         )));
     }
-    Ok(text)
+    if let Some(cause) = content::not_text(&bytes) {
+        return Err(Error::other(format!(
+            "{cause}; an experiment file is TOML in UTF-8"
+        )));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Error::other(format!("line {line} is not UTF-8: save the file as UTF-8"))
+    })
 }

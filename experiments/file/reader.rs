@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use super::diagnostic::{Diagnostic, Invalid, Sources, Span};
 use super::document::{Node, Table, Value};
 use super::experiment::{Delay, TIME_MAX_US, Word};
+use super::resolved::milliseconds;
 
 /// Longest excerpt of input in a message, in characters.
 const SHOWN_CHARS_MAX: usize = 60;
@@ -405,8 +406,21 @@ impl<'a> Field<'a> {
         };
         read.map_err(|why| {
             let title = format!("`{}` cannot be {}: {why}", self.path, self.written());
+            let error = self.report.sources.diagnostic(
+                &self.value.span,
+                title,
+                format!("allowed: {MILLISECONDS}"),
+            );
+            let rounded = match &self.value.node {
+                Node::Float(text) if why == TOO_FINE => micros_rounded(text),
+                _ => None,
+            };
+            let remedy = rounded.map(|micros| {
+                let ms = milliseconds(micros);
+                format!("times are whole microseconds: write {ms}")
+            });
             self.report
-                .error(&self.value.span, title, format!("allowed: {MILLISECONDS}"));
+                .push(remedy.into_iter().fold(error, Diagnostic::help));
         })
         .ok()
     }
@@ -464,11 +478,26 @@ impl<'a> Field<'a> {
     }
 }
 
+/// Why a number of milliseconds is no whole number of microseconds.
+const TOO_FINE: &str = "more than three decimals";
+
 /// The microseconds of a number of milliseconds, exactly as its text says. Zeros at the end of the decimals do not
 /// count as decimals: 1.5000 is 1.5.
 pub(super) fn micros(text: &str) -> Result<u64, &'static str> {
+    match decimal(text)? {
+        (_, true) => Err(TOO_FINE),
+        (micros, false) => Ok(micros),
+    }
+}
+
+/// The microseconds of a number of milliseconds, halves rounded away from zero; `None` if it is none from 0 to 9e12.
+pub(crate) fn micros_rounded(text: &str) -> Option<u64> {
+    Some(decimal(text).ok()?.0)
+}
+
+/// The microseconds of a number of milliseconds, and whether they are rounded.
+fn decimal(text: &str) -> Result<(u64, bool), &'static str> {
     const TOO_LARGE: &str = "above 9e12";
-    const TOO_FINE: &str = "more than three decimals";
     let text = text.to_ascii_lowercase();
     if text.contains("nan") || text.contains("inf") {
         return Err("not a finite number");
@@ -482,7 +511,7 @@ pub(super) fn micros(text: &str) -> Result<u64, &'static str> {
     let digits = format!("{whole}{decimals}");
     let significant = digits.trim_end_matches('0');
     if significant.is_empty() {
-        return Ok(0);
+        return Ok((0, false));
     }
     if negative {
         return Err("below zero");
@@ -499,10 +528,24 @@ pub(super) fn micros(text: &str) -> Result<u64, &'static str> {
         .clamp(i64::MIN / 4, i64::MAX / 4);
     let zeros = (digits.len() - significant.len()) as i64;
     let scale = exponent - decimals.len() as i64 + zeros + 3;
+    let significant = significant.trim_start_matches('0');
     if scale < 0 {
-        return Err(TOO_FINE);
+        let dropped = usize::try_from(-scale).unwrap_or(usize::MAX);
+        let Some(kept) = significant.len().checked_sub(dropped) else {
+            return Ok((0, true));
+        };
+        let rounds_up = significant.as_bytes()[kept] >= b'5';
+        let whole = match &significant[..kept] {
+            "" => 0,
+            kept => kept.parse::<u64>().map_err(|_| TOO_LARGE)?,
+        };
+        let micros = whole.saturating_add(rounds_up.into());
+        return match micros <= TIME_MAX_US {
+            true => Ok((micros, true)),
+            false => Err(TOO_LARGE),
+        };
     }
-    let value = significant.trim_start_matches('0').parse::<u64>().ok();
+    let value = significant.parse::<u64>().ok();
     let factor = u32::try_from(scale)
         .ok()
         .and_then(|scale| 10_u64.checked_pow(scale));
@@ -511,5 +554,6 @@ pub(super) fn micros(text: &str) -> Result<u64, &'static str> {
         .and_then(|(value, factor)| value.checked_mul(factor));
     micros
         .filter(|micros| *micros <= TIME_MAX_US)
+        .map(|micros| (micros, false))
         .ok_or(TOO_LARGE)
 }

@@ -87,7 +87,15 @@ impl NetworkSection {
         writeln!(out, "\n[network]")?;
         match &self.size {
             Population::Generated(nodes) => writeln!(out, "nodes = {nodes}")?,
-            Population::Imported { path, .. } => writeln!(out, "ids = {}", quoted_path(path))?,
+            Population::Imported { path, hash, .. } => {
+                writeln!(out, "ids = {}", quoted_path(path))?;
+                optional(
+                    out,
+                    "hash",
+                    hash.map(|hash| quoted(&hash.to_string())),
+                    "none",
+                )?;
+            }
         }
         writeln!(out, "bucket_size = {}", self.bucket_size)?;
         writeln!(out, "bootstrap = \"{}\"", self.bootstrap)

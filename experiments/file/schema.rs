@@ -85,7 +85,10 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
 
 /// The section, and whether the nodes in it are what the file says.
 fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
-    let section = top.section("network", &["nodes", "ids", "bucket_size", "bootstrap"]);
+    let section = top.section(
+        "network",
+        &["nodes", "ids", "hash", "bucket_size", "bootstrap"],
+    );
     let mut known = false;
     let mut size = Population::Generated(1);
     let nodes = section.get("nodes");
@@ -112,9 +115,15 @@ fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
             label,
         );
     }
+    let before = top.report.len();
+    let hash = section.get("hash").and_then(|field| field.word());
+    let hash_known = top.report.len() == before;
+    if ids.is_none() {
+        section.refuse("hash", "is for `network.ids`", "no `hash` without `ids`");
+    }
     if let Some((path, span)) = ids.and_then(|field| file(&field, folder)) {
-        known = !section.has("nodes");
-        size = Population::Imported { path, span };
+        known = hash_known && !section.has("nodes");
+        size = Population::Imported { path, hash, span };
     }
     if let Some(nodes) = nodes.and_then(|field| field.integer(1..=NODES_MAX, " (2^31)")) {
         known = !section.has("ids");
@@ -132,16 +141,21 @@ fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
     )
 }
 
-/// A file that the experiment names: where it is, and where that is written. The path is absolute, so that the
-/// resolved experiment can be run from anywhere.
+/// A file that the experiment names: where it is, and where that is written. A relative path starts at the
+/// experiment's `folder`, in an override at the working directory, as any path on a command line does. The path
+/// returned is absolute, so that the resolved experiment can be run from anywhere.
 pub(super) fn file(field: &Field<'_>, folder: &Path) -> Option<(PathBuf, Span)> {
-    const ALLOWED: &str = "the path of a .parquet or .csv file";
+    const ALLOWED: &str =
+        "the path of a .parquet, .csv or .tsv file, the latter two also .gz or .zst";
     let text = field.text(ALLOWED)?;
     if text.is_empty() || text.contains('\0') {
         field.cannot_be(&format!("\"{}\"", shown(text)), ALLOWED);
         return None;
     }
-    let path = folder.join(text);
+    let path = match field.report.sources.overridden(&field.value.span) {
+        true => PathBuf::from(text),
+        false => folder.join(text),
+    };
     // Without a working directory there is nothing better than what is written.
     let path = std::path::absolute(&path).unwrap_or(path);
     Some((path, field.value.span))

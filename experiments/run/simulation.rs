@@ -325,6 +325,7 @@ impl<'a> Simulation<'a> {
             ids,
             tables,
         } = nodes;
+        let is_labelled = self.inputs.labels.is_some();
         let row = |sizes: &mut Sizes, place: usize| {
             let owner = Row(place as u32);
             let NodeState {
@@ -338,6 +339,8 @@ impl<'a> Simulation<'a> {
                 phase,
                 node: ids.id(owner, columns.keys),
                 key: columns.keys[place].0,
+                // Rows of imported nodes are in the order of keys, as labels are.
+                label: is_labelled.then_some(place as u32),
                 online: columns.activity[place].is_online(),
                 table_entries,
                 buckets,

@@ -1,8 +1,9 @@
 //! The command line as a user meets it: whole runs of the program, each in a folder of its own.
 
 mod bad_input;
-mod digests;
 mod closing;
+mod digests;
+mod imports;
 mod interruption;
 mod layouts;
 mod small_networks;

@@ -329,12 +329,14 @@ fn a_phase_without_a_name_is_an_error() {
 fn nodes() {
     let folder = Folder::new();
     let path = folder.path("nodes.parquet");
-    let mut table = NodeTable::create(&path, &info(), &phases()).unwrap();
+    let labels = Arc::new(StringArray::from(vec!["QmA", "QmB"]));
+    let mut table = NodeTable::create(&path, &info(), &phases(), Some(labels)).unwrap();
     let row = NodeRow {
         network: 2,
         phase: 1,
         node: 5,
         key: 1 << 63,
+        label: Some(1),
         online: true,
         table_entries: 240,
         buckets: 14,
@@ -348,7 +350,7 @@ fn nodes() {
     assert_eq!(
         columns_of(&batch),
         "network UInt32 [1]\nphase label Utf8 [1]\nnode Int64 [node id]\nkey UInt64 [key]\n\
-         online Boolean [1]\ntable_entries UInt32 [1]\nbuckets UInt8 [1]\ncontacts UInt64 [1]\n\
+         label? label Utf8 [1]\nonline Boolean [1]\ntable_entries UInt32 [1]\nbuckets UInt8 [1]\ncontacts UInt64 [1]\n\
          segments UInt64 [1]\noverhead_ms Float64 [ms]\n"
     );
     assert_eq!(
@@ -358,6 +360,7 @@ fn nodes() {
             "sampling",
             "5",
             "9223372036854775808",
+            "QmB",
             "true",
             "240",
             "14",

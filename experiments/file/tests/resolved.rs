@@ -1,6 +1,6 @@
 //! The experiment written out again, and its times.
 
-use super::super::reader::micros;
+use super::super::reader::{micros, micros_rounded};
 use super::*;
 
 #[test]
@@ -320,5 +320,26 @@ fn milliseconds_are_exact() {
     ];
     for text in bad {
         assert!(micros(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn milliseconds_of_data_are_rounded_away_from_zero() {
+    for (text, expected) in [
+        ("1.5", Some(1500)),
+        ("0.0004999", Some(0)),
+        ("0.0005", Some(1)),
+        ("0.00005e1", Some(1)),
+        ("1e-4", Some(0)),
+        ("1.0055", Some(1006)),
+        ("8999999999999.9995", Some(TIME_MAX_US)),
+        ("9000000000000.0004", Some(TIME_MAX_US)),
+        ("9000000000000.0005", None),
+        ("1e-99999999999999999999", Some(0)),
+        ("1e99", None),
+        ("-0.0001", None),
+        ("nan", None),
+    ] {
+        assert_eq!(micros_rounded(text), expected, "{text}");
     }
 }
