@@ -57,13 +57,14 @@ pub fn read_ids(path: &Path, watch: Watch<'_>) -> Result<Vec<(i64, u64)>, Import
 
 /// Reads a trace: columns `origin` (int64), `key` (uint64) and `start_ms` (float64, from the phase's
 /// start, with at most three decimals, 0 to [`MAX_START_MS`]). Rows come back in order of start, those of
-/// one start in the order of the file. No rows are a trace too. Every origin must be one of the nodes.
+/// one start in the order of the file. No rows are a trace too. `wanted_instead` says, of an id that no origin
+/// may have, what it must be instead.
 ///
 /// # Errors
 /// Any [`ImportError`] but `NoRows` and `Duplicate`.
 pub fn read_trace(
     path: &Path,
-    is_node: impl Fn(i64) -> bool,
+    wanted_instead: impl Fn(i64) -> Option<&'static str>,
     watch: Watch<'_>,
 ) -> Result<Vec<TraceRow>, ImportError> {
     let mut trace = Vec::new();
@@ -72,8 +73,8 @@ pub fn read_trace(
         watch.go_on()?;
         for i in 0..batch.rows {
             let origin = batch.integer(0, i)?;
-            if !is_node(origin) {
-                return Err(batch.value_error(0, i, &origin.to_string(), "a node of the network"));
+            if let Some(wanted) = wanted_instead(origin) {
+                return Err(batch.value_error(0, i, &origin.to_string(), wanted));
             }
             trace.push(TraceRow {
                 origin,

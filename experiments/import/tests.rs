@@ -52,7 +52,7 @@ fn f64s(values: &[f64]) -> ArrayRef {
 }
 
 fn read_trace(path: &Path) -> Result<Vec<TraceRow>, ImportError> {
-    super::read_trace(path, |_| true, Watch::NOBODY)
+    super::read_trace(path, |_| None, Watch::NOBODY)
 }
 
 fn read_ids(path: &Path) -> Result<Vec<(i64, u64)>, ImportError> {
@@ -161,7 +161,11 @@ fn every_microsecond_survives_and_a_fourth_decimal_does_not() {
 fn an_origin_that_is_no_node_is_named_with_its_row() {
     let folder = Folder::new();
     let path = folder.text("t.csv", "origin,key,start_ms\n1,1,9\n-4,1,5\n7,1,0\n");
-    let result = super::read_trace(&path, |id| id == 1, Watch::NOBODY);
+    let result = super::read_trace(
+        &path,
+        |id| (id != 1).then_some("a node of the network"),
+        Watch::NOBODY,
+    );
     fails(
         result,
         &path,
@@ -348,7 +352,7 @@ fn reading_stops_when_somebody_asks() {
     let stopped = super::read_ids(&path, watch);
     assert!(matches!(stopped, Err(ImportError::Stopped(_))));
     let path = folder.text("ops.csv", "origin,key,start_ms\n1,2,0\n");
-    let stopped = super::read_trace(&path, |_| true, watch);
+    let stopped = super::read_trace(&path, |_| None, watch);
     assert!(matches!(stopped, Err(ImportError::Stopped(_))));
 }
 

@@ -341,6 +341,8 @@ fn nodes() {
         contacts: 3,
         segments: 4,
         overhead_us: 2_345,
+        started: 8,
+        in_degree: Some(9),
     };
     table.push(&row).unwrap();
     assert_eq!(table.finish(true).unwrap(), 1);
@@ -349,7 +351,7 @@ fn nodes() {
         columns_of(&batch),
         "network UInt32 [1]\nphase label Utf8 [1]\nnode Int64 [node id]\nkey UInt64 [key]\n\
          online Boolean [1]\ntable_entries UInt32 [1]\nbuckets UInt8 [1]\ncontacts UInt64 [1]\n\
-         segments UInt64 [1]\noverhead_ms Float64 [ms]\n"
+         segments UInt64 [1]\noverhead_ms Float64 [ms]\nstarted UInt64 [1]\nin_degree UInt32? [1]\n"
     );
     assert_eq!(
         values(&batch),
@@ -363,7 +365,9 @@ fn nodes() {
             "14",
             "3",
             "4",
-            "2.345"
+            "2.345",
+            "8",
+            "9"
         ]
     );
 }
