@@ -320,10 +320,7 @@ impl Reader<'_> {
     /// Reports overhead where a contact to a node that is offline may take no time: who pays for what then has no
     /// order.
     fn timeout(&mut self, nodes: &Nodes) {
-        let (link, procedure) = (
-            &self.experiment.link,
-            self.experiment.lookup.procedure,
-        );
+        let (link, procedure) = (&self.experiment.link, self.experiment.lookup.procedure);
         let is_charged = link.overhead_us > 0 && procedure != Procedure::PyDht;
         if nodes.offline() > 0 && is_charged && link.timeout.shortest_us() == 0 {
             let title = "`link.timeout_ms` of 0 does not go with `link.overhead_ms` where nodes are offline";

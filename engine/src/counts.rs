@@ -62,7 +62,10 @@ mod tests {
         assert!(matches!(&few, Counts::Few(_)));
         assert!(matches!(&all, Counts::All(counts) if counts.len() == 1000));
         for mut counts in [few, all] {
-            [3, 999, 3, 0, 3].into_iter().map(Row).for_each(|row| counts.add(row));
+            [3, 999, 3, 0, 3]
+                .into_iter()
+                .map(Row)
+                .for_each(|row| counts.add(row));
             assert_eq!([0, 1, 3, 999].map(|row| counts.of(Row(row))), [1, 0, 3, 1]);
         }
     }

@@ -162,6 +162,9 @@ fn what_is_not_there_has_its_default() {
     assert_eq!(experiment.tick_us, DEFAULT_TICK_US);
     assert_eq!(experiment.output.tables, DEFAULT_TABLES);
     assert_eq!(experiment.phases[0].parallel, None);
+    assert_eq!(experiment.phases[0].deadline_from, DEFAULT_DEADLINE_FROM);
+    assert_eq!(experiment.network.offline, DEFAULT_OFFLINE);
+    assert_eq!(experiment.output.in_degree, DEFAULT_IN_DEGREE);
     let slow = fine(
         SMALL,
         &["link.slow_error={rate=0.5, delay_ms={choice=[1,2.5]}}"],

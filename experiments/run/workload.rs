@@ -13,9 +13,7 @@ use kadsim_systems::phases::Phase;
 use crate::file::{self, Experiment, Origin, Work};
 use crate::import::TraceRow;
 use crate::inputs::Inputs;
-use crate::workload::{
-    Drawn, DrawnSegments, Listed, Online, Origins, Plan, SegmentKeys, Targets,
-};
+use crate::workload::{Drawn, DrawnSegments, Listed, Online, Origins, Plan, SegmentKeys, Targets};
 
 /// What the operations of a phase do.
 fn kind(kind: file::Kind) -> Kind {

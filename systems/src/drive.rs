@@ -228,9 +228,7 @@ impl Network {
         let is_shared = self.world.resource::<Phases>().share_segments();
         let lookahead_us = if is_shared || links.is_charged() {
             // A node that is offline neither stores nor answers: only its use is shared.
-            links
-                .link
-                .shortest_us(self.absences && links.is_charged())
+            links.link.shortest_us(self.absences && links.is_charged())
         } else {
             u64::MAX
         };

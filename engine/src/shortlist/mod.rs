@@ -85,7 +85,7 @@ pub struct Known {
 /// Sorted nodes beyond those of a result: room for the nearest that fail or turn out to be the origin.
 const SPARE: usize = 12;
 
-/// The shortest arrays of the head.
+/// The arrays of the head at first.
 const ROOM_MIN: usize = 32;
 
 /// The known nodes of a lookup.
@@ -101,6 +101,8 @@ pub struct Shortlist {
     /// All others: none of them is nearer than any of the head, which is full if there are any.
     pub(crate) far: Vec<Row>,
     pub(crate) far_notes: Vec<Note>,
+    /// The longest that the arrays of the head become. Until then, all known nodes are in the head.
+    room_max: u32,
     /// Candidates, near and far.
     candidates: u32,
     /// The largest distance of all.
@@ -110,15 +112,33 @@ pub struct Shortlist {
 impl Shortlist {
     /// Starts anew for a lookup whose result has `beta` nodes, keeping the memory.
     pub fn reset(&mut self, beta: usize) {
-        let room = (beta + SPARE).next_power_of_two().max(ROOM_MIN);
-        self.distances.refill(room, Distance::MAX);
-        self.rows.refill(room, Row(u32::MAX));
-        self.notes.refill(room, Note::NOBODY);
+        let room_max = (beta + SPARE).next_power_of_two().max(ROOM_MIN);
+        self.room_max = room_max as u32;
+        self.distances.refill(ROOM_MIN, Distance::MAX);
+        self.rows.refill(ROOM_MIN, Row(u32::MAX));
+        self.notes.refill(ROOM_MIN, Note::NOBODY);
         self.sorted = 0;
         self.candidates = 0;
         self.farthest = Distance(0);
         self.far.clear();
         self.far_notes.clear();
+    }
+
+    /// Makes room in the head for [`PIECE`] nodes more, as far as it may grow: its memory follows what is known,
+    /// however many nodes a result may have.
+    #[cold]
+    fn grow(&mut self) {
+        let room = (2 * self.rows.len()).min(self.room_max as usize);
+        self.distances.extend(room, Distance::MAX);
+        self.rows.extend(room, Row(u32::MAX));
+        self.notes.extend(room, Note::NOBODY);
+    }
+
+    /// Forgets what is known if it takes the memory of more than `nodes` nodes, and gives that back.
+    pub fn give_back(&mut self, nodes: usize) {
+        if self.rows.capacity().max(self.far.capacity()) > nodes {
+            *self = Self::default();
+        }
     }
 
     /// Fetches the head from memory.
@@ -149,14 +169,14 @@ impl Shortlist {
 
     /// Bytes on the heap.
     pub fn bytes_used(&self) -> usize {
-        size_of_val(&self.distances[..])
-            + size_of_val(&self.rows[..])
-            + size_of_val(&self.notes[..])
+        self.distances.capacity() * size_of::<Distance>()
+            + self.rows.capacity() * size_of::<Row>()
+            + self.notes.capacity() * size_of::<Note>()
             + self.far.capacity() * size_of::<Row>()
             + self.far_notes.capacity() * size_of::<Note>()
     }
 
-    /// The nearest known nodes, nearest first: more than a result has, or all.
+    /// The nearest known nodes, nearest first: at least as many as a result has, or all.
     #[inline]
     pub fn head(&self) -> impl Iterator<Item = Known> + Clone {
         let nodes = self.rows[..self.sorted].iter().zip(&self.notes[..]);
@@ -375,6 +395,10 @@ impl Work for Join<'_> {
             let end = answer.rows.len().min(start + PIECE);
             let (distances, rows) = (&answer.distances[start..end], &answer.rows[start..end]);
             start = end;
+            let room = list.rows.len();
+            if list.sorted + rows.len() > room && room < list.room_max as usize {
+                list.grow();
+            }
             let origin = origin.and_then(|origin| vectors.find(rows, origin));
             let piece = Piece {
                 distances,
