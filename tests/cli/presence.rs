@@ -153,7 +153,7 @@ fn operations_start_at_nodes_that_are_online_and_are_counted_there() {
     }
     let summary = summary(&dir, "out/absent");
     assert_eq!(summary["nodes.getting.started.mean"], 1.4);
-    assert_eq!(summary["nodes.getting.started.max"], 2);
+    assert_eq!(summary["nodes.getting.started.max"], 2.0);
     // Of the origins, those that are online.
     let in_time = summary["getting.origins_in_time"].as_f64().unwrap() * 420.0;
     assert!((in_time - in_time.round()).abs() < 1e-9, "{in_time}");
@@ -392,7 +392,7 @@ fn in_time(operations: &Table, deadline_ms: f64, from_run: bool) -> [f64; 2] {
 fn deadlines_count_from_when_operations_are_due_or_from_the_runs_start() {
     let dir = Dir::new();
     dir.write("slot.toml", SLOT);
-    for (max_ms, status) in [(None, 0), (Some("phase.second.max_ms=700"), 1)] {
+    for (max_ms, status) in [(None, 0), (Some("phase.second.max_ms=900"), 1)] {
         let mut found = Vec::new();
         for from in ["due", "run"] {
             let set = format!("phase.second.deadline_from={from}");
@@ -424,7 +424,7 @@ fn deadlines_count_from_when_operations_are_due_or_from_the_runs_start() {
         let [due, .., in_9_s, run, _, later, _] = found[..] else {
             panic!("{found:?}")
         };
-        assert!(0.0 < run && run < later && later < due, "{found:?}");
+        assert!(0.0 < run && run < later && later <= due, "{found:?}");
         assert_eq!(in_9_s == 1.0, max_ms.is_none(), "{found:?}");
     }
     dir.kadsim(&[
