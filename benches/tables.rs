@@ -136,6 +136,8 @@ fn nodes() -> Vec<NodeRow> {
         contacts: mix(key.0) % 40,
         segments: mix(!key.0) % 4,
         overhead_us: 0,
+        started: mix(key.0) % 3,
+        in_degree: None,
     };
     (0..).zip(keys(ROWS as u32)).map(row).collect()
 }

@@ -119,7 +119,7 @@ fn in_flight(experiment: &Experiment, inputs: &Inputs, place: usize) -> u64 {
                 origin, spread_us, ..
             },
             _,
-        ) => (origin.nodes(inputs.nodes), *spread_us),
+        ) => (origin.nodes(inputs.online), *spread_us),
         (Work::Trace { .. }, Some(rows)) => (None, rows.last().map_or(0, |row| row.start_us)),
         (Work::Trace { .. }, None) => (None, 0),
     };

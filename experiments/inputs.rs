@@ -8,7 +8,8 @@ use arrow::array::StringArray;
 use indicatif::ProgressBar;
 use kadsim_engine::key::Key;
 use kadsim_engine::link::{Fault, UniformLink};
-use kadsim_engine::random::Probability;
+use kadsim_engine::presence::{self, Offline};
+use kadsim_engine::random::{Probability, network_seed};
 use kadsim_engine::routing;
 use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::step;
@@ -33,6 +34,8 @@ pub struct Inputs {
     pub traces: Vec<Option<Arc<[TraceRow]>>>,
     /// Number of nodes.
     pub nodes: u32,
+    /// Number of nodes that are online, the same in every network.
+    pub online: u32,
     /// Operations of each phase in one network; over all phases at most [`OPERATIONS_MAX`].
     pub operations: Vec<u64>,
 }
@@ -108,6 +111,7 @@ fn read_known(
         errors,
     };
     let nodes = reader.nodes(known);
+    reader.timeout(&nodes);
     let traces: Vec<_> = experiment
         .phases
         .iter()
@@ -122,9 +126,9 @@ fn read_known(
     watch.go_on()?;
     let mut operations = Vec::new();
     if known.phases {
-        operations = reader.operations(nodes.count, &traces);
+        operations = reader.operations(nodes.online(), &traces);
         for phase in &experiment.phases {
-            reader.segments(phase, nodes.count, &traces, &operations);
+            reader.segments(phase, nodes.online(), &traces, &operations);
         }
         reader.metrics();
     }
@@ -136,6 +140,7 @@ fn read_known(
         labels: imported.and_then(|imported| imported.labels.clone()),
         traces,
         nodes: nodes.count.unwrap_or(0),
+        online: nodes.online().unwrap_or(0),
         operations,
     })
 }
@@ -152,20 +157,55 @@ pub(crate) struct Files {
 struct Imported {
     rows: Arc<[(i64, Key)]>,
     ids: HashSet<i64>,
+    /// Ids of those that are offline.
     offline: Arc<[i64]>,
+    /// The same.
+    are_offline: HashSet<i64>,
     labels: Option<Arc<StringArray>>,
 }
 
-/// The nodes that a trace may name: how many there are, or the file that they are in.
+/// The nodes that a trace may name: the generated ones, or the file that they are in.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Named {
-    Generated(u32),
+    Generated(Generated),
     Imported(PathBuf),
 }
 
+/// The generated nodes of an experiment, and who of them is offline.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Generated {
+    nodes: u32,
+    offline: u32,
+    /// Seed of the experiment and number of its networks, on which it depends who is offline; 0 where nobody is.
+    draws: (u64, u32),
+}
+
+impl Generated {
+    fn of(experiment: &Experiment, nodes: u32) -> Self {
+        let offline = experiment.network.offline_of(nodes);
+        let draws = (experiment.seed, experiment.networks);
+        Self {
+            nodes,
+            offline,
+            draws: if offline > 0 { draws } else { (0, 0) },
+        }
+    }
+
+    /// The first network in which the node with this id is offline, if there is one.
+    fn first_without(&self, id: u64) -> Option<u32> {
+        let (seed, networks) = self.draws;
+        (0..networks).find(|&network| {
+            let seed = network_seed(seed, network);
+            presence::Draw::new(seed, self.nodes, self.offline).is_offline(id)
+        })
+    }
+}
+
 /// The nodes, as far as they are known: an error may keep them from being read.
+#[derive(Default)]
 struct Nodes {
     imported: Option<Arc<Imported>>,
+    generated: Option<Generated>,
     count: Option<u32>,
 }
 
@@ -177,6 +217,43 @@ impl Nodes {
             (None, Some(count)) => (0..i64::from(count)).contains(&id),
             (None, None) => true,
         }
+    }
+
+    /// How many of them are offline.
+    fn offline(&self) -> u32 {
+        match (&self.imported, &self.generated) {
+            (Some(imported), _) => imported.are_offline.len() as u32,
+            (None, Some(generated)) => generated.offline,
+            (None, None) => 0,
+        }
+    }
+
+    /// How many are online.
+    fn online(&self) -> Option<u32> {
+        Some(self.count? - self.offline())
+    }
+
+    /// The first network in which the node with this id is offline, if there is one.
+    fn first_without(&self, id: i64) -> Option<u32> {
+        match (&self.imported, &self.generated) {
+            (Some(imported), _) => imported.are_offline.contains(&id).then_some(0),
+            (None, Some(generated)) => generated.first_without(id as u64),
+            (None, None) => None,
+        }
+    }
+
+    /// What a trace must name instead of the node with this id, if it must not name that.
+    fn wanted_instead(&self, id: i64) -> Option<&'static str> {
+        if !self.has(id) {
+            return Some("a node of the network");
+        }
+        let offline = self.first_without(id).map(|_| match &self.generated {
+            Some(Generated {
+                draws: (_, 2..), ..
+            }) => "a node that is online in every network",
+            _ => "a node that is online",
+        });
+        offline
     }
 }
 
@@ -201,13 +278,13 @@ impl Reader<'_> {
     }
 
     fn nodes(&mut self, known: Known) -> Nodes {
-        let mut nodes = Nodes {
-            imported: None,
-            count: None,
-        };
+        let mut nodes = Nodes::default();
         match &self.experiment.network.size {
             _ if !known.nodes => {}
-            Population::Generated(count) => nodes.count = Some(*count),
+            Population::Generated(count) => {
+                nodes.count = Some(*count);
+                nodes.generated = Some(Generated::of(self.experiment, *count));
+            }
             Population::Imported { path, hash, span } => match self.ids(path, *hash) {
                 Ok(imported) => {
                     nodes.count = u32::try_from(imported.rows.len()).ok();
@@ -216,7 +293,44 @@ impl Reader<'_> {
                 Err(error) => self.error(span, error.to_string(), "named here"),
             },
         }
+        if nodes.online() == Some(0) {
+            self.nobody(nodes.offline());
+            return Nodes::default();
+        }
         nodes
+    }
+
+    /// Says that all nodes, this many, are offline.
+    fn nobody(&mut self, nodes: u32) {
+        let network = &self.experiment.network;
+        let (what, label) = match &network.size {
+            Population::Generated(_) => (
+                format!("`network.offline` cannot be {}", network.offline),
+                "allowed: a share that leaves a node online",
+            ),
+            Population::Imported { path, .. } => (
+                format!("`network.ids` cannot be {}", path.display()),
+                "allowed: a file with a node that is online",
+            ),
+        };
+        let all = match nodes {
+            1 => "the only node is offline".to_owned(),
+            _ => format!("all {nodes} nodes are offline"),
+        };
+        self.error(network.absence(), format!("{what}: {all}"), label);
+    }
+
+    /// Reports overhead where a contact to a node that is offline may take no time: who pays for what then has no
+    /// order.
+    fn timeout(&mut self, nodes: &Nodes) {
+        let (link, procedure) = (&self.experiment.link, self.experiment.lookup.procedure);
+        let is_charged = link.overhead_us > 0 && procedure != Procedure::PyDht;
+        if nodes.offline() > 0 && is_charged && link.timeout.shortest_us() == 0 {
+            let title = "`link.timeout_ms` of 0 does not go with `link.overhead_ms` where nodes are offline";
+            let label = "allowed: nobody offline, `link.timeout_ms` above 0, no overhead, or \
+                         lookup.procedure = \"py-dht\"";
+            self.error(self.experiment.network.absence(), title.to_owned(), label);
+        }
     }
 
     fn ids(&mut self, path: &Path, hash: Option<Hash>) -> Result<Arc<Imported>, ImportError> {
@@ -231,6 +345,7 @@ impl Reader<'_> {
         let imported = Arc::new(Imported {
             ids: rows.iter().map(|(id, _)| *id).collect(),
             rows,
+            are_offline: list.offline.iter().copied().collect(),
             offline: list.offline.into(),
             labels: list.labels,
         });
@@ -244,7 +359,9 @@ impl Reader<'_> {
             return None;
         }
         let named = match &self.experiment.network.size {
-            Population::Generated(count) => Named::Generated(*count),
+            Population::Generated(count) => {
+                Named::Generated(Generated::of(self.experiment, *count))
+            }
             Population::Imported { path, .. } => Named::Imported(path.clone()),
         };
         let file = (path.to_owned(), named);
@@ -252,8 +369,7 @@ impl Reader<'_> {
             return Some(Arc::clone(rows));
         }
         let _line = self.reading(path);
-        let wanted_instead = |id| (!nodes.has(id)).then_some("a node of the network");
-        match import::read_trace(path, wanted_instead, self.watch) {
+        match import::read_trace(path, |id| nodes.wanted_instead(id), self.watch) {
             Ok(rows) => {
                 let rows: Arc<[TraceRow]> = rows.into();
                 self.files.traces.insert(file, Arc::clone(&rows));
@@ -268,22 +384,35 @@ impl Reader<'_> {
 
     fn origin(&mut self, phase: &Phase, origin: Origin, nodes: &Nodes) {
         let path = format!("phase.{}.origin", phase.name);
-        let (title, label) = match (origin, nodes.count) {
+        let (title, label) = match (origin, nodes.online()) {
             (Origin::Node(id), _) if !nodes.has(id) => (
                 format!("`{path}.node` cannot be {id}: there is no node {id}"),
                 "allowed: the id of a node".to_owned(),
             ),
+            (Origin::Node(id), _) => match nodes.first_without(id) {
+                None => return,
+                Some(network) => {
+                    let place = match self.experiment.networks {
+                        1 => String::new(),
+                        _ => format!(" in network {network}"),
+                    };
+                    (
+                        format!("`{path}.node` cannot be {id}: node {id} is offline{place}"),
+                        "allowed: the id of a node that is online".to_owned(),
+                    )
+                }
+            },
             (Origin::Sample(size), Some(count)) if size > count => (
-                format!("`{path}.sample` cannot be {size}: there are {count} nodes"),
-                format!("allowed: 1 to {count} (the number of nodes)"),
+                format!("`{path}.sample` cannot be {size}: {count} nodes are online"),
+                format!("allowed: 1 to {count} (the nodes online)"),
             ),
             _ => return,
         };
         self.error(&phase.spans.origin, title, label);
     }
 
-    /// Operations of each phase, which are not too many.
-    fn operations(&mut self, nodes: Option<u32>, traces: &[Option<Arc<[TraceRow]>>]) -> Vec<u64> {
+    /// Operations of each phase, which are not too many, where this many nodes are online.
+    fn operations(&mut self, online: Option<u32>, traces: &[Option<Arc<[TraceRow]>>]) -> Vec<u64> {
         let mut operations = Vec::new();
         let mut left = OPERATIONS_MAX;
         for (phase, trace) in self.experiment.phases.iter().zip(traces) {
@@ -298,7 +427,7 @@ impl Reader<'_> {
                     },
                     _,
                 ) => {
-                    let origins = origin.nodes(nodes.unwrap_or(0)).unwrap_or(1);
+                    let origins = origin.nodes(online.unwrap_or(0)).unwrap_or(1);
                     let all = count.saturating_mul(origins);
                     if *withheld > all {
                         self.withheld(phase, *withheld, all);
@@ -328,11 +457,11 @@ impl Reader<'_> {
         self.error(&phase.spans.withheld, title, label);
     }
 
-    /// A retrieve phase must find as many segments as it asks for.
+    /// A retrieve phase must find as many segments as it asks for, where this many nodes are online.
     fn segments(
         &mut self,
         phase: &Phase,
-        nodes: Option<u32>,
+        online: Option<u32>,
         traces: &[Option<Arc<[TraceRow]>>],
         operations: &[u64],
     ) {
@@ -346,7 +475,7 @@ impl Reader<'_> {
         else {
             return;
         };
-        let Some(nodes) = nodes.map(u64::from) else {
+        let Some(online) = online.map(u64::from) else {
             return;
         };
         let provided = match &traces[*provide] {
@@ -362,7 +491,7 @@ impl Reader<'_> {
             },
         };
         let pairs = (*draw == Draw::Distinct && *origin == Origin::Random)
-            .then(|| nodes.saturating_mul(provided));
+            .then(|| online.saturating_mul(provided));
         let most = match pairs {
             _ if provided == 0 => 0,
             Some(pairs) => pairs,
@@ -377,7 +506,7 @@ impl Reader<'_> {
             self.error(&phase.spans.count, title, label);
         } else if pairs.is_some_and(|pairs| pairs > 1 << 62) {
             let title =
-                format!("{nodes} nodes times {provided} segments are too many to draw from");
+                format!("{online} nodes times {provided} segments are too many to draw from");
             self.error(&phase.spans.count, title, "allowed: up to 2^62 pairs");
         } else if provided > 1 << 62 {
             let title = format!("{provided} parts of segments are too many to draw from");
@@ -409,8 +538,13 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
         Some(ids) => NodeSet::Imported(ids.to_vec()),
         None => NodeSet::Generated(inputs.nodes),
     };
+    let offline = match &inputs.ids {
+        Some(_) => Offline::Listed(inputs.offline.clone()),
+        None => Offline::Drawn(inputs.nodes - inputs.online),
+    };
     Spec {
         nodes,
+        offline,
         seed,
         bucket_size: experiment.network.bucket_size,
         policy: match experiment.network.bootstrap {

@@ -14,6 +14,8 @@ pub const DEFAULT_NETWORKS: u32 = 1;
 pub const DEFAULT_BUCKET_SIZE: u8 = 20;
 /// Default of `network.bootstrap`.
 pub const DEFAULT_BOOTSTRAP: Policy = Policy::Closest;
+/// Default of `network.offline`.
+pub const DEFAULT_OFFLINE: f64 = 0.0;
 /// Default of `lookup.alpha`.
 pub const DEFAULT_ALPHA: u32 = 3;
 /// Default of `lookup.beta`.
@@ -49,6 +51,8 @@ pub const DEFAULT_WITHHELD: u64 = 0;
 pub const DEFAULT_PARTS: u32 = 1;
 /// Default of a phase's `draw`.
 pub const DEFAULT_DRAW: Draw = Draw::Distinct;
+/// Default of a phase's `deadline_from`.
+pub const DEFAULT_DEADLINE_FROM: DeadlineFrom = DeadlineFrom::Due;
 /// Default of `output.dir`.
 pub const DEFAULT_DIR: &str = "out";
 /// Default of `output.tables`.
@@ -61,6 +65,8 @@ pub const DEFAULT_TABLES: Tables = Tables {
 };
 /// Default of `output.results`.
 pub const DEFAULT_RESULTS: bool = false;
+/// Default of `output.in_degree`.
+pub const DEFAULT_IN_DEGREE: bool = false;
 
 /// Largest `network.nodes`: a node is a row of 32 bits.
 pub const NODES_MAX: u32 = 1 << 31;
@@ -182,8 +188,18 @@ words! {
     Keys {
         /// Uniform keys.
         Random = "random",
-        /// Keys of existing nodes.
+        /// Keys of existing nodes, offline ones too.
         Nodes = "nodes",
+    }
+}
+
+words! {
+    /// When the time that a deadline allows begins: `deadline_from`.
+    DeadlineFrom {
+        /// When the operation is due.
+        Due = "due",
+        /// At the run's start: the clock of a slot.
+        Run = "run",
     }
 }
 
@@ -235,6 +251,25 @@ pub struct NetworkSection {
     pub bucket_size: u8,
     /// Which candidates a bucket keeps.
     pub bootstrap: Policy,
+    /// Share of generated nodes that are offline, from 0 up to but below 1; 0 of imported ones.
+    pub offline: f64,
+    /// Where the file says it, if it does.
+    pub offline_span: Span,
+}
+
+impl NetworkSection {
+    /// How many of this many generated nodes are offline: the share of them, rounded, half away from 0.
+    pub fn offline_of(&self, nodes: u32) -> u32 {
+        (self.offline * f64::from(nodes)).round() as u32
+    }
+
+    /// Where the file says which nodes are offline.
+    pub fn absence(&self) -> &Span {
+        match &self.size {
+            Population::Generated(_) => &self.offline_span,
+            Population::Imported { span, .. } => span,
+        }
+    }
 }
 
 /// Where the nodes come from.
@@ -356,9 +391,11 @@ pub struct Phase {
     pub reset_overhead: bool,
     /// When it is cut off, from its start, in microseconds.
     pub max_us: Option<u64>,
-    /// In what times an operation should be done, from when it was due, in microseconds, in ascending order. The
-    /// first is the deadline; the others are counted too.
+    /// In what times an operation should be done, in microseconds, in ascending order. The first is the deadline;
+    /// the others are counted too.
     pub deadlines_us: Vec<u64>,
+    /// From when these times count.
+    pub deadline_from: DeadlineFrom,
     /// Where in the text it is.
     pub spans: PhaseSpans,
 }
@@ -410,28 +447,28 @@ pub enum Work {
     },
 }
 
-/// The nodes that the operations of a phase start at: `origin`.
+/// The nodes that the operations of a phase start at, all of them online: `origin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// Drawn anew for each operation.
     Random,
     /// One node, the same in every phase.
     One,
-    /// Every node.
+    /// Every node that is online.
     Each,
-    /// So many nodes, the same in every phase; 1 to the network's size.
+    /// So many nodes, the same in every phase; 1 to how many are online.
     Sample(u32),
     /// The node of this id.
     Node(i64),
 }
 
 impl Origin {
-    /// At how many of `nodes` nodes operations start; `None` where they are drawn anew.
-    pub fn nodes(self, nodes: u32) -> Option<u64> {
+    /// At how many nodes operations start where `online` nodes are online; `None` where they are drawn anew.
+    pub fn nodes(self, online: u32) -> Option<u64> {
         match self {
             Self::Random => None,
             Self::One | Self::Node(_) => Some(1),
-            Self::Each => Some(nodes.into()),
+            Self::Each => Some(online.into()),
             Self::Sample(size) => Some(size.into()),
         }
     }
@@ -446,6 +483,8 @@ pub struct OutputSection {
     pub tables: Tables,
     /// Whether operations carry the result list.
     pub results: bool,
+    /// Whether nodes carry how many routing tables name them.
+    pub in_degree: bool,
 }
 
 /// Which tables are written: `output.tables`.

@@ -8,7 +8,7 @@ use super::experiment::*;
 use super::reader::{Field, Section, shown, suggestion};
 use super::schema::{file, related};
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "name",
     "kind",
     "origin",
@@ -25,6 +25,7 @@ const KEYS: [&str; 17] = [
     "segments",
     "draw",
     "deadline_ms",
+    "deadline_from",
     "trace",
 ];
 /// What a trace says itself.
@@ -43,10 +44,11 @@ const ORIGINS: &str = "\"random\", \"one\", \"each\", { sample = SIZE } or { nod
 const ORIGIN_WORDS: [&str; 3] = ["random", "one", "each"];
 const OPERATIONS: &str = "an integer from 0";
 
-/// Reads all phases. `nodes` is the network's size where it is known; `takes_time`: whether every contact does.
+/// Reads all phases. `nodes` is the number of nodes, and that of those online, where it is known; `takes_time`: whether
+/// every contact does.
 pub(super) fn read(
     top: &Section<'_>,
-    nodes: Option<u32>,
+    (nodes, online): (Option<u32>, Option<u32>),
     takes_time: bool,
     folder: &Path,
 ) -> Vec<Phase> {
@@ -66,6 +68,7 @@ pub(super) fn read(
     }
     let mut reader = Reader {
         nodes,
+        online,
         folder,
         seen: Vec::new(),
         total: 0,
@@ -123,6 +126,7 @@ struct Seen<'a> {
 
 struct Reader<'a> {
     nodes: Option<u32>,
+    online: Option<u32>,
     folder: &'a Path,
     seen: Vec<Seen<'a>>,
     /// Operations so far, as far as they are known.
@@ -189,6 +193,7 @@ impl<'a> Reader<'a> {
             deadlines_us: section
                 .get("deadline_ms")
                 .map_or_else(Vec::new, |field| deadlines(&field)),
+            deadline_from: deadline_from(&section),
             spans,
         };
         self.seen.push(seen);
@@ -345,9 +350,9 @@ impl<'a> Reader<'a> {
 
     /// By how many origins a count is multiplied, where that is known.
     fn origins(&self, origin: Origin) -> Option<u64> {
-        match (origin, self.nodes) {
+        match (origin, self.online) {
             (Origin::Each, None) => None,
-            (_, nodes) => Some(origin.nodes(nodes.unwrap_or(0)).unwrap_or(1)),
+            (_, online) => Some(origin.nodes(online.unwrap_or(0)).unwrap_or(1)),
         }
     }
 
@@ -386,13 +391,13 @@ impl<'a> Reader<'a> {
         );
         match (inner.get("sample"), inner.get("node")) {
             (Some(sample), None) => {
-                let remark = if self.nodes.is_some() {
-                    " (the number of nodes)"
-                } else {
-                    " (2^31)"
+                let remark = match self.online {
+                    None => " (2^31)",
+                    Some(_) if self.online == self.nodes => " (the number of nodes)",
+                    Some(_) => " (the number of nodes online)",
                 };
                 sample
-                    .integer(1..=self.nodes.unwrap_or(NODES_MAX), remark)
+                    .integer(1..=self.online.unwrap_or(NODES_MAX), remark)
                     .map(|size| (Origin::Sample(size), sample.value.span))
             }
             (None, Some(node)) => match self.nodes {
@@ -482,8 +487,8 @@ impl<'a> Reader<'a> {
             (_, _) if segments == 0 => (Some(0), "no more, as there are no segments".to_owned()),
             (Draw::Distinct, Origin::Random) => {
                 let pairs = self
-                    .nodes
-                    .map(|nodes| segments.saturating_mul(nodes.into()));
+                    .online
+                    .map(|online| segments.saturating_mul(online.into()));
                 (
                     pairs,
                     format!("the pairs of a node and one of {segments} segments"),
@@ -546,6 +551,18 @@ fn deadlines(field: &Field<'_>) -> Vec<u64> {
         field.cannot_be(&written, ALLOWED);
     }
     deadlines
+}
+
+/// From when deadlines count.
+fn deadline_from(section: &Section<'_>) -> DeadlineFrom {
+    if !section.has("deadline_ms") {
+        section.refuse(
+            "deadline_from",
+            "needs `deadline_ms`",
+            "a `deadline_ms`, or no `deadline_from`",
+        );
+    }
+    section.word_or("deadline_from", DEFAULT_DEADLINE_FROM)
 }
 
 fn origin_word(field: &Field<'_>, text: &str) -> Option<Origin> {

@@ -86,7 +86,10 @@ impl NetworkSection {
     fn write(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "\n[network]")?;
         match &self.size {
-            Population::Generated(nodes) => writeln!(out, "nodes = {nodes}")?,
+            Population::Generated(nodes) => {
+                writeln!(out, "nodes = {nodes}")?;
+                writeln!(out, "offline = {}", self.offline)?;
+            }
             Population::Imported { path, hash, .. } => {
                 writeln!(out, "ids = {}", quoted_path(path))?;
                 optional(
@@ -194,7 +197,9 @@ impl Phase {
             [deadline] => Some(deadline.clone()),
             several => Some(format!("[{}]", several.join(", "))),
         };
-        optional(out, "deadline_ms", deadline, "none")
+        let from = deadline.as_ref().map(|_| self.deadline_from);
+        optional(out, "deadline_ms", deadline, "none")?;
+        from.map_or(Ok(()), |from| writeln!(out, "deadline_from = \"{from}\""))
     }
 }
 
@@ -204,7 +209,8 @@ impl OutputSection {
         writeln!(out, "\n[output]")?;
         writeln!(out, "dir = {}", quoted(&self.dir))?;
         writeln!(out, "tables = [{}]", tables.join(", "))?;
-        writeln!(out, "results = {}", self.results)
+        writeln!(out, "results = {}", self.results)?;
+        writeln!(out, "in_degree = {}", self.in_degree)
     }
 }
 

@@ -61,8 +61,12 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
         Population::Generated(nodes) if nodes_known => Some(nodes),
         _ => None,
     };
+    // Where nobody is online, that is what is wrong.
+    let online = nodes
+        .map(|nodes| nodes - network.offline_of(nodes))
+        .filter(|online| *online > 0);
     let before = top.report.len();
-    let phases = phases::read(top, nodes, takes_time, folder);
+    let phases = phases::read(top, (nodes, online), takes_time, folder);
     let known = Known {
         nodes: nodes_known,
         phases: top.report.len() == before,
@@ -87,7 +91,14 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
 fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
     let section = top.section(
         "network",
-        &["nodes", "ids", "hash", "bucket_size", "bootstrap"],
+        &[
+            "nodes",
+            "ids",
+            "hash",
+            "bucket_size",
+            "bootstrap",
+            "offline",
+        ],
     );
     let mut known = false;
     let mut size = Population::Generated(1);
@@ -131,14 +142,42 @@ fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
     }
     let bucket_size = section.integer_or("bucket_size", 1..=u8::MAX, DEFAULT_BUCKET_SIZE);
     let bootstrap = section.word_or("bootstrap", DEFAULT_BOOTSTRAP);
+    let (offline, offline_span) = offline(&section);
     (
         NetworkSection {
             size,
             bucket_size,
             bootstrap,
+            offline,
+            offline_span,
         },
         known,
     )
+}
+
+/// The share of nodes that are offline, and where that is written.
+fn offline(section: &Section<'_>) -> (f64, Span) {
+    const SHARE: &str = "from 0 up to but below 1";
+    let Some(field) = section.get("offline") else {
+        return (DEFAULT_OFFLINE, Span::default());
+    };
+    if let Some(ids) = section.get("ids") {
+        let title = "`network.offline` does not go with `network.ids`".to_owned();
+        let label = "allowed: no `offline`: it is for generated nodes".to_owned();
+        let about = "these nodes are listed";
+        let error = related(&field, title, label, &ids.key, about);
+        section.report.push(error);
+        return (DEFAULT_OFFLINE, field.value.span);
+    }
+    let share = field.number(SHARE).filter(|share| {
+        let is_allowed = (0.0..1.0).contains(share);
+        if !is_allowed {
+            field.cannot_be(&share.to_string(), format_args!("a number {SHARE}"));
+        }
+        is_allowed
+    });
+    // 0 has no sign.
+    (share.map_or(DEFAULT_OFFLINE, f64::abs), field.value.span)
 }
 
 /// A file that the experiment names: where it is, and where that is written. A relative path starts at the
@@ -300,7 +339,7 @@ fn no_lookahead(section: &Section<'_>, link: &LinkSection) {
 
 fn output(top: &Section<'_>) -> OutputSection {
     const DIR: &str = "the path of a folder, not empty";
-    let section = top.section("output", &["dir", "tables", "results"]);
+    let section = top.section("output", &["dir", "tables", "results", "in_degree"]);
     let dir = section.get("dir").and_then(|field| {
         let dir = field.text(DIR)?;
         if dir.is_empty() || dir.contains('\0') {
@@ -315,6 +354,7 @@ fn output(top: &Section<'_>) -> OutputSection {
             .get("tables")
             .map_or(DEFAULT_TABLES, |field| tables(&field)),
         results: section.boolean_or("results", DEFAULT_RESULTS),
+        in_degree: section.boolean_or("in_degree", DEFAULT_IN_DEGREE),
     }
 }
 

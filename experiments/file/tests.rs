@@ -162,6 +162,9 @@ fn what_is_not_there_has_its_default() {
     assert_eq!(experiment.tick_us, DEFAULT_TICK_US);
     assert_eq!(experiment.output.tables, DEFAULT_TABLES);
     assert_eq!(experiment.phases[0].parallel, None);
+    assert_eq!(experiment.phases[0].deadline_from, DEFAULT_DEADLINE_FROM);
+    assert_eq!(experiment.network.offline, DEFAULT_OFFLINE);
+    assert_eq!(experiment.output.in_degree, DEFAULT_IN_DEGREE);
     let slow = fine(
         SMALL,
         &["link.slow_error={rate=0.5, delay_ms={choice=[1,2.5]}}"],
@@ -286,7 +289,7 @@ fn paths_of_overrides_start_at_the_working_directory() {
             text.clone(),
             overrides,
         );
-        let Ok(Drafts::Cells(cells)) = drafts else {
+        let Ok(Drafts::Cells(_, cells)) = drafts else {
             panic!("no cells")
         };
         let path = |(_, draft): (Cell, Result<Draft, Invalid>)| match draft

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
 
+use kadsim_engine::counts::Counts;
 use kadsim_engine::ids::Ids;
 use kadsim_engine::key::Key;
 use kadsim_engine::link::Links;
@@ -51,6 +52,8 @@ pub struct PhaseEnd {
     received: Vec<AtomicU32>,
     /// Uses of nodes that came later: other phases have gone on.
     later_uses: HashMap<Row, u32>,
+    /// Operations by origin.
+    started: Counts,
 }
 
 /// The nodes of a network as the end of a phase is read.
@@ -75,6 +78,8 @@ pub struct NodeState {
     pub segments: u32,
     /// Uses of its overhead counter, by whatever phase.
     pub uses: u32,
+    /// Operations of the phase that it has started.
+    pub started: u32,
 }
 
 impl PhaseEnd {
@@ -90,6 +95,7 @@ impl PhaseEnd {
             ),
             segments: segments.held(columns.stores[row.index()], self.end_us),
             uses: activity.uses() - later,
+            started: self.started.of(row),
         }
     }
 }
@@ -101,10 +107,11 @@ impl Network {
         debug_assert!(phase.start_us >= self.now_us);
         self.next_operation += phase.operations;
         let number = phase.number;
+        let started = Counts::new(self.len(), phase.operations);
         let place = self.open_phase(phase);
         self.world
             .resource_mut::<Recorded>()
-            .begin_phase(place, number);
+            .begin_phase(place, number, started);
         if place == 0 {
             self.view(|_, columns, _| {
                 let activity = columns.activity.par_iter();
@@ -173,6 +180,7 @@ impl Network {
         };
         let cut_off = self.world.resource_mut::<Phases>().remove(place);
         let received = self.world.resource_mut::<Received>().take(place);
+        let started = self.world.resource_mut::<Recorded>().take_started(place);
         self.merge_segments(end_us);
         self.now_us = self.now_us.max(end_us);
         Some(PhaseEnd {
@@ -181,6 +189,7 @@ impl Network {
             cut_off,
             received,
             later_uses,
+            started,
         })
     }
 
@@ -218,7 +227,8 @@ impl Network {
         let links = self.world.resource::<Links>();
         let is_shared = self.world.resource::<Phases>().share_segments();
         let lookahead_us = if is_shared || links.is_charged() {
-            links.link.shortest_us(self.absences)
+            // A node that is offline neither stores nor answers: only its use is shared.
+            links.link.shortest_us(self.absences && links.is_charged())
         } else {
             u64::MAX
         };
@@ -264,7 +274,9 @@ impl Network {
             start_us: self.now_us,
             max_us: None,
         });
-        self.world.resource_mut::<Recorded>().begin_phase(place, 0);
+        self.world
+            .resource_mut::<Recorded>()
+            .begin_phase(place, 0, Counts::default());
         while self.step() == Progress::Going {}
         let mut phases = self.world.resource_mut::<Phases>();
         if let Some((.., end_us)) = phases.over(u64::MAX) {

@@ -359,6 +359,8 @@ fn finish(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox)
     let (ids, keys) = (field.ids, field.columns.keys);
     out.ended
         .push(field.recorded.row(operation, None, ids, keys));
+    // Its slot is free at the end of the step only, after thousands of others.
+    operation.give_back();
 }
 
 /// Of the contacts in flight, the place of the one that completes first; ties in order of sending.

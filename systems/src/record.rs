@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use bevy_ecs::prelude::*;
 use hdrhistogram::Histogram;
 
+use kadsim_engine::counts::Counts;
 use kadsim_engine::ids::Ids;
 use kadsim_engine::key::Key;
 use kadsim_engine::node::{Nodes, Row};
@@ -56,7 +57,7 @@ pub struct Recorded {
     closed: Turns<TickRow>,
 }
 
-/// Ticks of a phase that are not over.
+/// Ticks of a phase that are not over, and what it has started.
 #[derive(Default)]
 struct OpenTicks {
     /// Number of the phase.
@@ -64,6 +65,8 @@ struct OpenTicks {
     ticks: BTreeMap<u64, TickCounts>,
     /// Operations in flight at the end of those that are over.
     active: u64,
+    /// Operations by their origin: those that have a row.
+    started: Counts,
 }
 
 impl Recorded {
@@ -94,6 +97,7 @@ impl Recorded {
             phase,
             ticks,
             active,
+            ..
         } = &mut self.open[place];
         while let Some(tick) = ticks.first_entry() {
             if tick.key().saturating_add(1).saturating_mul(tick_us) > until_us {
@@ -131,19 +135,25 @@ impl Recorded {
         self.open.len()
     }
 
-    /// Starts a phase: nothing of it is in flight.
-    pub fn begin_phase(&mut self, place: u32, phase: u32) {
+    /// Starts a phase, of whose operations `started` is to count the origins: nothing of it is in flight.
+    pub fn begin_phase(&mut self, place: u32, phase: u32, started: Counts) {
         let place = place as usize;
         if self.open.len() <= place {
             self.open.resize_with(place + 1, OpenTicks::default);
         }
         let open = &mut self.open[place];
         open.phase = phase;
+        open.started = started;
         self.closed.begin(phase);
         // Single operations follow one another within a tick: what is open counts on from the last one.
         if open.ticks.is_empty() {
             open.active = 0;
         }
+    }
+
+    /// Takes out the operations by origin of the phase at a place, which has ended.
+    pub fn take_started(&mut self, place: u32) -> Counts {
+        std::mem::take(&mut self.open[place as usize].started)
     }
 
     /// Writes the rows of the operations that ended before `until_us`, in order; later, where only few have
@@ -291,6 +301,9 @@ pub fn record_step(
     for out in outboxes.iter_mut() {
         for ended in &out.ended {
             phases.end(ended.place, ended.end_us);
+            recorded.open[ended.place as usize]
+                .started
+                .add(ended.origin);
             let first_us = recorded.first_end_us.unwrap_or(u64::MAX);
             recorded.first_end_us = Some(ended.end_us.min(first_us));
         }
@@ -362,6 +375,7 @@ pub fn end_phase(
         .collect();
     running.sort_unstable_by_key(|(operation, _)| operation.number);
     for (operation, _) in &running {
+        recorded.open[place as usize].started.add(operation.origin);
         let cut = recorded.row(operation, Some(end_us), &ids, nodes.columns().keys);
         recorded.operations.push(cut.row);
         if recorded.results {

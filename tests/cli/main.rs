@@ -6,6 +6,7 @@ mod digests;
 mod imports;
 mod interruption;
 mod layouts;
+mod presence;
 mod small_networks;
 mod support;
 mod sweep;

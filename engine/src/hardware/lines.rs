@@ -36,10 +36,27 @@ impl<T> Default for Lines<T> {
 impl<T: Plain> Lines<T> {
     /// Replaces the items by `len` copies of `item`. Panics unless `len` items fill whole lines.
     pub(crate) fn refill(&mut self, len: usize, item: T) {
+        self.resize(len);
+        self.fill(item);
+    }
+
+    /// Becomes `len` items long, not fewer than it has, by `item`s behind the others; `len` items must be whole
+    /// lines.
+    pub(crate) fn extend(&mut self, len: usize, item: T) {
+        let before = self.len();
+        self.resize(len);
+        self[before..].fill(item);
+    }
+
+    fn resize(&mut self, len: usize) {
         let bytes = len * size_of::<T>();
         assert!(bytes.is_multiple_of(LINE));
         self.lines.resize(bytes / LINE, Line([0; LINE]));
-        self.fill(item);
+    }
+
+    /// Items that there is memory for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.lines.capacity() * LINE / size_of::<T>()
     }
 }
 

@@ -10,7 +10,7 @@ use arrow::array::StringArray;
 use arrow::datatypes::{Int64Type, UInt8Type, UInt32Type, UInt64Type};
 
 use super::batches::Batches;
-use super::column::{Flag, Label, Millis, Number, OptionalLabel, columns};
+use super::column::{Flag, Label, Millis, Number, Optional, OptionalLabel, columns};
 use super::writer::{RecordError, RunInfo};
 
 columns! {
@@ -25,6 +25,8 @@ columns! {
     contacts: Number<UInt64Type>, "1", "Connections received from operations of the phase";
     segments: Number<UInt64Type>, "1", "Segments held at the phase's end, whichever phase stored them";
     overhead_ms: Millis, "ms", "The node's overhead counter at the phase's end, whichever phase used it";
+    started: Number<UInt64Type>, "1", "Operations of the phase that the node was the origin of, those that never started left out";
+    in_degree: Optional<UInt32Type>, "1", "Other nodes whose routing tables name the node, offline ones included; null unless output.in_degree is true";
 }
 
 /// One node at the end of a phase.
@@ -52,6 +54,10 @@ pub struct NodeRow {
     pub segments: u64,
     /// Its overhead counter, in µs.
     pub overhead_us: u64,
+    /// Operations of the phase that it has started.
+    pub started: u64,
+    /// Other nodes whose routing tables name it, if that was counted.
+    pub in_degree: Option<u32>,
 }
 
 /// Writes `nodes.parquet`.
@@ -93,6 +99,8 @@ impl NodeTable {
         columns.contacts.push(row.contacts);
         columns.segments.push(row.segments);
         columns.overhead_ms.push(row.overhead_us);
+        columns.started.push(row.started);
+        columns.in_degree.push(row.in_degree);
         self.0.pushed()
     }
 

@@ -1,9 +1,10 @@
 //! Every table is written and read back: names, types, nulls, units and values.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, UInt32Type, UInt64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -343,6 +344,8 @@ fn nodes() {
         contacts: 3,
         segments: 4,
         overhead_us: 2_345,
+        started: 8,
+        in_degree: Some(9),
     };
     table.push(&row).unwrap();
     assert_eq!(table.finish(true).unwrap(), 1);
@@ -351,7 +354,7 @@ fn nodes() {
         columns_of(&batch),
         "network UInt32 [1]\nphase label Utf8 [1]\nnode Int64 [node id]\nkey UInt64 [key]\n\
          label? label Utf8 [1]\nonline Boolean [1]\ntable_entries UInt32 [1]\nbuckets UInt8 [1]\ncontacts UInt64 [1]\n\
-         segments UInt64 [1]\noverhead_ms Float64 [ms]\n"
+         segments UInt64 [1]\noverhead_ms Float64 [ms]\nstarted UInt64 [1]\nin_degree UInt32? [1]\n"
     );
     assert_eq!(
         values(&batch),
@@ -366,7 +369,9 @@ fn nodes() {
             "14",
             "3",
             "4",
-            "2.345"
+            "2.345",
+            "8",
+            "9"
         ]
     );
 }

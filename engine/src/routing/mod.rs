@@ -191,6 +191,22 @@ impl Tables {
         rows: &mut Vec<Row>,
         mut visit: impl FnMut(u32, &[Row]),
     ) {
+        let key = population.key(owner);
+        self.for_each_bucket_unsorted(population, owner, table, rows, |bucket, rows| {
+            rows.sort_unstable_by_key(|&row| population.key(row).distance(key));
+            visit(bucket, rows);
+        });
+    }
+
+    /// Calls `visit` with each non-empty bucket of the owner's table and its entries, in no order.
+    pub(crate) fn for_each_bucket_unsorted(
+        &self,
+        population: &Population,
+        owner: Row,
+        table: Table,
+        rows: &mut Vec<Row>,
+        mut visit: impl FnMut(u32, &mut [Row]),
+    ) {
         if table == Table::EMPTY {
             return;
         }
@@ -198,7 +214,6 @@ impl Tables {
         for bucket in 0..Key::BITS {
             self.bucket(population, owner, table, bucket, rows);
             if !rows.is_empty() {
-                rows.sort_unstable_by_key(|&row| population.key(row).distance(owner.key));
                 visit(bucket, rows);
             }
             let deeper = bucket + 1;

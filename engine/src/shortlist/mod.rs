@@ -28,13 +28,15 @@ use crate::population::Population;
 /// Sorted nodes beyond those of a result: room for the nearest that fail or turn out to be the origin.
 const SPARE: usize = 12;
 
-/// The shortest arrays of the head.
+/// The arrays of the head at first.
 const ROOM_MIN: usize = 32;
 
 /// The known nodes of a lookup.
 #[derive(Clone, Debug, Default)]
 pub struct Shortlist {
     nodes: Nodes,
+    /// The longest that the arrays of the head become. Until then, all known nodes are in the head.
+    room_max: u32,
     /// Candidates, near and far.
     candidates: u32,
     /// The largest distance of all.
@@ -44,10 +46,18 @@ pub struct Shortlist {
 impl Shortlist {
     /// Starts anew for a lookup whose result has `beta` nodes, keeping the memory.
     pub fn reset(&mut self, beta: usize) {
-        let room = (beta + SPARE).next_power_of_two().max(ROOM_MIN);
-        self.nodes.reset(room);
+        let room_max = (beta + SPARE).next_power_of_two().max(ROOM_MIN);
+        self.room_max = room_max as u32;
+        self.nodes.reset(ROOM_MIN);
         self.candidates = 0;
         self.farthest = Distance(0);
+    }
+
+    /// Forgets what is known if it takes the memory of more than `nodes` nodes, and gives that back.
+    pub fn give_back(&mut self, nodes: usize) {
+        if self.nodes.capacity() > nodes {
+            *self = Self::default();
+        }
     }
 
     /// Fetches the head from memory.
@@ -78,14 +88,10 @@ impl Shortlist {
 
     /// Bytes on the heap.
     pub fn bytes_used(&self) -> usize {
-        size_of_val(&self.nodes.distances[..])
-            + size_of_val(&self.nodes.rows[..])
-            + size_of_val(&self.nodes.notes[..])
-            + self.nodes.far.capacity() * size_of::<Row>()
-            + self.nodes.far_notes.capacity() * size_of::<Note>()
+        self.nodes.bytes_used()
     }
 
-    /// The nearest known nodes, nearest first: more than a result has, or all.
+    /// The nearest known nodes, nearest first: at least as many as a result has, or all.
     #[inline]
     pub fn head(&self) -> impl Iterator<Item = Known> + Clone {
         let nodes = self.nodes.rows[..self.nodes.sorted]
@@ -254,6 +260,10 @@ impl Work for Join<'_> {
             let end = answer.rows.len().min(start + PIECE);
             let (distances, rows) = (&answer.distances[start..end], &answer.rows[start..end]);
             start = end;
+            let room = list.nodes.rows.len();
+            if list.nodes.sorted + rows.len() > room && room < list.room_max as usize {
+                list.nodes.grow((2 * room).min(list.room_max as usize));
+            }
             let origin = origin.and_then(|origin| vectors.find(rows, origin));
             let piece = Piece {
                 distances,

@@ -33,6 +33,29 @@ impl Nodes {
         self.far_notes.clear();
     }
 
+    /// Makes room for `room` nodes in the head, which must be at least as many as before. So the memory of a head
+    /// follows what is known, however many nodes a result may have.
+    #[cold]
+    pub(super) fn grow(&mut self, room: usize) {
+        self.distances.extend(room, Distance::MAX);
+        self.rows.extend(room, Row(u32::MAX));
+        self.notes.extend(room, Note::NOBODY);
+    }
+
+    /// Returns how many nodes the memory of the head or of the others is enough for.
+    pub(super) fn capacity(&self) -> usize {
+        self.rows.capacity().max(self.far.capacity())
+    }
+
+    /// Bytes on the heap.
+    pub(super) fn bytes_used(&self) -> usize {
+        self.distances.capacity() * size_of::<Distance>()
+            + self.rows.capacity() * size_of::<Row>()
+            + self.notes.capacity() * size_of::<Note>()
+            + self.far.capacity() * size_of::<Row>()
+            + self.far_notes.capacity() * size_of::<Note>()
+    }
+
     /// Puts the nodes `which` behind the head.
     #[inline(always)]
     pub(super) fn append_one_by_one(&mut self, piece: &Piece, which: u32) {

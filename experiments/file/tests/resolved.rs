@@ -41,6 +41,11 @@ fn resolved_text_reads_as_the_same_experiment() {
             r#"phase=[{name="a", kind="provide", trace="o\"ps.csv", parallel=3, deadline_ms=1, max_ms=2}]"#,
         ],
         &[
+            "network.offline=0.123456789",
+            "output.in_degree=true",
+            "phase=[{name=\"a\", kind=\"lookup\", count=1, deadline_ms=1, deadline_from=\"run\"}]",
+        ],
+        &[
             r#"expect=[{metric="a.b", within=[-1e300, 0.1]}, {metric="c", within=[1, 1], source="x 'y'"}]"#,
         ],
     ];
