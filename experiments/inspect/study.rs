@@ -11,7 +11,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{add_bytes, describe_table, digest, hex, summarise};
-use crate::output::STUDY;
+use crate::output::{RESOLVED, STUDY};
 use crate::sweep::SUMMARY;
 
 /// What `study.json` says.
@@ -68,14 +68,18 @@ pub(super) fn digest_of_study(path: &Path) -> Result<String> {
 /// Describes a study.
 pub(super) fn describe(path: &Path) -> Result<String> {
     let study = read(path)?;
+    // The whole path: what was typed may end in a slash, or be a dot.
+    let whole = fs::canonicalize(path).with_context(|| path.display().to_string())?;
+    let partial = whole.with_extension("partial");
     let mut lines = String::new();
     let mut done = 0;
     for (index, cell) in study.cells.iter().enumerate() {
         let folder = path.join(cell);
+        let unfinished = partial.join(cell).join(RESOLVED);
         let state = if folder.is_dir() {
             done += 1;
             digest(&folder)?[..12].to_owned()
-        } else if path.join(format!("{cell}.partial")).is_dir() {
+        } else if unfinished.is_file() {
             "not finished".to_owned()
         } else {
             "not begun".to_owned()

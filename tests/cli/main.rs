@@ -1,9 +1,13 @@
 //! The command line as a user meets it: whole runs of the program, each in a folder of its own.
 
 mod bad_input;
+mod crash;
+mod folders;
+mod growth;
 mod interruption;
 mod layouts;
 mod small_networks;
+mod starts;
 mod support;
 mod sweep;
 
