@@ -20,7 +20,7 @@ use kadsim::file::{Invalid, Loaded};
 use kadsim::inputs::{self, InputError, Inputs};
 use kadsim::inspect::{self, View};
 use kadsim::layouts::LayoutsError;
-use kadsim::run::{self, Options, RunError};
+use kadsim::run::{self, FolderError, Options, RunError};
 use kadsim::sweep::{Slice, StudyError, Task};
 use kadsim::watch::Watch;
 
@@ -155,6 +155,7 @@ struct MachineArgs {
 
 /// Parses, runs, and says how it went.
 pub fn main() -> ExitCode {
+    signals::survive_large_files();
     let cli = Cli::parse();
     match execute(&cli.command) {
         Ok(status) => status,
@@ -197,7 +198,9 @@ impl Failure {
             ),
             Failure::Run(error) => {
                 let status = match error {
-                    RunError::Interrupted(_) => INTERRUPTED,
+                    RunError::Interrupted(_) | RunError::Folder(FolderError::Stopped(_)) => {
+                        INTERRUPTED
+                    }
                     RunError::Failed { .. } => 1,
                     _ => 2,
                 };
@@ -212,10 +215,10 @@ impl Failure {
                 (format!("error: {error}"), status)
             }
             Failure::Study(error) => {
-                let status = if matches!(error, StudyError::Other(_)) {
-                    1
-                } else {
-                    2
+                let status = match error {
+                    StudyError::Other(_) => 1,
+                    StudyError::Folder(FolderError::Stopped(_)) => INTERRUPTED,
+                    _ => 2,
                 };
                 (format!("error: {error}"), status)
             }

@@ -131,7 +131,7 @@ pub fn summarise(path: &Path) -> Result<TableSummary> {
 fn folder(path: &Path, view: &View) -> Result<String> {
     // The whole path: what was typed may end in a slash, or be a dot.
     let whole = fs::canonicalize(path).with_context(|| path.display().to_string())?;
-    let partial = whole.extension().is_some_and(|end| end == "partial");
+    let partial = is_unfinished(&whole);
     let tables = tables(path)?;
     if tables.is_empty() {
         bail!("{}: no tables (*.parquet) in this folder", path.display());
@@ -166,6 +166,17 @@ fn folder(path: &Path, view: &View) -> Result<String> {
     };
     let _ = writeln!(text, "digest   {digest}");
     Ok(text + &bodies)
+}
+
+/// Whether the folder of a run is not finished: its name says so, or the name of the folder in which the unfinished
+/// cells of a study lie.
+fn is_unfinished(path: &Path) -> bool {
+    let is_way = |path: &&Path| {
+        let name = path.file_name().unwrap_or_default();
+        name.to_string_lossy().contains('=')
+    };
+    let above = path.ancestors().find(|path| !is_way(path));
+    above.is_some_and(|path| path.extension().is_some_and(|end| end == "partial"))
 }
 
 fn root(error: &anyhow::Error) -> String {

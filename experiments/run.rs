@@ -4,7 +4,7 @@ mod clock;
 mod simulation;
 pub(crate) mod workload;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -17,7 +17,7 @@ use self::simulation::Simulation;
 use crate::estimate::{self, estimate, human};
 use crate::file::{Expect, Experiment, Setting};
 use crate::inputs::Inputs;
-use crate::output::{Folder, RESOLVED, Writers};
+use crate::output::{self, CELL, Folder, METRICS, Names, RESOLVED, Writers};
 use crate::watch::{Stopped, Watch};
 
 /// How to run, beside the experiment itself.
@@ -150,18 +150,20 @@ pub fn run(
         .out
         .clone()
         .unwrap_or_else(|| PathBuf::from(&experiment.output.dir));
-    run_in(&dir, &experiment.name, experiment, inputs, options)
+    let names = Names::new(&dir, &experiment.name);
+    run_in(names, None, experiment, inputs, options)
 }
 
-/// Runs the experiment in the folder `name` of `dir`, whatever memory it needs.
+/// Runs the experiment in a folder of these names, whatever memory it needs. Of a cell of a study, `cell` is what its
+/// results depend on.
 pub(crate) fn run_in(
-    dir: &Path,
-    name: &str,
+    names: Names,
+    cell: Option<&str>,
     experiment: &Experiment,
     inputs: &Inputs,
     options: &Options,
 ) -> Result<Report, RunError> {
-    let folder = Folder::create(dir, name, options.force)?;
+    let folder = Folder::create(names, options.force)?;
     let partial = folder.partial().to_path_buf();
     let failed = |error: anyhow::Error| match error.downcast_ref::<Stopped>() {
         Some(Stopped) => RunError::Interrupted(partial.clone()),
@@ -174,19 +176,27 @@ pub(crate) fn run_in(
         .num_threads(options.threads.unwrap_or(0))
         .build()
         .map_err(|error| failed(error.into()))?;
-    pool.install(|| record(experiment, inputs, options, folder))
-        .map_err(failed)
+    let recorded = pool.install(|| record(cell, experiment, inputs, options, folder));
+    recorded.map_err(|error| {
+        output::revoke_tables(&partial);
+        failed(error)
+    })
 }
 
 /// Simulates and writes everything, and gives the run its name.
 fn record(
+    cell: Option<&str>,
     experiment: &Experiment,
     inputs: &Inputs,
     options: &Options,
-    folder: Folder,
+    mut folder: Folder,
 ) -> anyhow::Result<Report> {
     folder.write(RESOLVED, &experiment.to_toml())?;
+    if let Some(cell) = cell {
+        folder.write(CELL, cell)?;
+    }
     let writers = Writers::create(&folder, experiment, inputs.labels.clone())?;
+    folder.take_note()?;
     let clock = Clock::new(options.shares_process);
     let mut simulation = Simulation::new(experiment, inputs, options.watch, writers, clock);
     let simulated = simulation.networks();
@@ -194,7 +204,7 @@ fn record(
     let summary = summary.to_json();
     let written = simulated.and_then(|()| {
         let text = serde_json::to_string_pretty(&summary).context("summary.json")? + "\n";
-        folder.write("summary.json", &text)
+        folder.write(METRICS, &text)
     });
     // Whatever happened, what is written shall be readable.
     let closed = writers.finish(written.is_ok());

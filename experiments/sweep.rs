@@ -6,12 +6,12 @@
 //!
 //! Before anything runs, all cells are read and checked, whichever of them are to be run.
 
+mod basis;
 mod plan;
 mod root;
 mod table;
 
-use std::collections::BTreeSet;
-use std::io::Read;
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
@@ -19,20 +19,16 @@ use std::thread;
 use anyhow::Context;
 use indicatif::MultiProgress;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
+pub use self::basis::Difference;
 pub use self::plan::Plan;
 use self::root::Root;
 pub(crate) use self::root::SUMMARY;
 pub(crate) use self::table::MEANS;
 use crate::estimate::{self, Estimate, estimate, human};
-use crate::file::{
-    self, Cell, DEFAULT_LAYOUT, Drafts, Experiment, Grid, Invalid, Loaded, Population, Work,
-};
-use crate::import::{self, ImportError};
+use crate::file::{self, Cell, Drafts, Grid, Invalid, Loaded};
 use crate::inputs::{self, Files, InputError, Inputs};
-use crate::inspect::hex;
-use crate::output::FolderError;
+use crate::output::{FolderError, METRICS, pause};
 use crate::run::{self, CutOff, Options, RunError, Verdict};
 use crate::summary::CUT_OFF;
 use crate::watch::Watch;
@@ -53,8 +49,6 @@ pub struct Study {
     pub dir: String,
     /// The cells, in order.
     pub cells: Vec<StudyCell>,
-    /// What tells it from any other study: SHA-256 over the version, the cells and the files that they read.
-    digest: String,
     /// What the cells were made from.
     grid: Grid,
 }
@@ -112,17 +106,59 @@ pub enum StudyError {
         /// What there is.
         has: String,
     },
-    /// The folder holds what another file, or this one before it was changed, has led to.
+    /// The folder holds a cell that this experiment would run otherwise.
     #[error(
-        "{0} holds a study of another experiment, or of this one before its file, a file it reads or kadsim changed: name another folder with --out, or replace it by `kadsim run` with --force"
+        "{path} holds cell {index} ({cell}) of another experiment: {}; {REMEDY}",
+        first_of(differences)
     )]
-    Changed(PathBuf),
+    Changed {
+        /// The study's folder.
+        path: PathBuf,
+        /// Its index.
+        index: usize,
+        /// Its settings.
+        cell: String,
+        /// In what it differs.
+        differences: Vec<Difference>,
+    },
+    /// The folder holds cells of other axes.
+    #[error("{path} holds cells of other axes: {old}, and not {new}; {REMEDY}")]
+    Axes {
+        /// The study's folder.
+        path: PathBuf,
+        /// Keys of the axes there.
+        old: String,
+        /// Keys of the axes now.
+        new: String,
+    },
+    /// The folder holds cells, and none of them is one of this experiment.
+    #[error("{0} holds cells, none of which is a cell of this experiment; {REMEDY}")]
+    Unrelated(PathBuf),
+    /// The folder is that of a run.
+    #[error("{0} holds a run, which is another experiment than a study; {REMEDY}")]
+    Run(PathBuf),
     /// The folder cannot be written to.
     #[error("{0}")]
     Folder(#[from] FolderError),
     /// What is there cannot be read, or the table over all cells not be written.
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
+}
+
+/// What can be done about a folder that is taken.
+const REMEDY: &str = "name another folder with --out, or replace it by `kadsim run` with --force";
+
+/// Most differences of a cell that a message names.
+const DIFFERENCES_MAX: usize = 5;
+
+fn first_of(differences: &[Difference]) -> String {
+    let shown = differences.iter().take(DIFFERENCES_MAX);
+    let mut shown: Vec<String> = shown.map(Difference::to_string).collect();
+    match differences.len().saturating_sub(DIFFERENCES_MAX) {
+        0 => {}
+        more => shown.push(format!("and {more} more")),
+    }
+    shown.join(", ")
 }
 
 /// Why a cell has no result.
@@ -137,6 +173,11 @@ pub enum CellError {
 }
 
 impl CellError {
+    /// Whether another process runs it.
+    fn is_busy(&self) -> bool {
+        matches!(self, Self::Run(RunError::Folder(FolderError::Busy(_))))
+    }
+
     /// Whether it was asked to stop.
     fn is_stop(&self) -> bool {
         matches!(
@@ -209,74 +250,9 @@ pub fn load(path: &Path, overrides: &[String], watch: Watch<'_>) -> Result<Task,
     Ok(Task::Study(Study {
         name: first.name.clone(),
         dir: first.output.dir.clone(),
-        digest: digest(&cells)?,
         cells,
         grid,
     }))
-}
-
-/// What tells a study from any other one.
-fn digest(cells: &[StudyCell]) -> Result<String, Invalid> {
-    let mut hasher = Sha256::new();
-    let mut add = |bytes: &[u8]| {
-        hasher.update((bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    };
-    add(env!("CARGO_PKG_VERSION").as_bytes());
-    let mut files = BTreeSet::new();
-    for StudyCell { cell, loaded, .. } in cells {
-        // How tables lie in memory changes no result.
-        let results = Experiment {
-            layout: DEFAULT_LAYOUT,
-            ..loaded.experiment.clone()
-        };
-        add(cell.folder().as_os_str().as_encoded_bytes());
-        add(results.to_toml().as_bytes());
-        files.extend(read_by(&loaded.experiment));
-    }
-    for path in files {
-        let content =
-            digest_of_file(path).map_err(|error| Invalid::plain(format!("cannot read {error}")))?;
-        add(content.as_bytes());
-    }
-    Ok(hex(hasher))
-}
-
-/// The files that an experiment reads beside its own.
-fn read_by(experiment: &Experiment) -> impl Iterator<Item = &Path> {
-    let ids = match &experiment.network.size {
-        Population::Imported { path, .. } => Some(path.as_path()),
-        Population::Generated(_) => None,
-    };
-    let traces = experiment
-        .phases
-        .iter()
-        .filter_map(|phase| match &phase.work {
-            Work::Trace { path, .. } => Some(path.as_path()),
-            Work::Drawn { .. } => None,
-        });
-    ids.into_iter().chain(traces)
-}
-
-/// SHA-256 of a file that was imported: it may have been replaced since, so the limits of imports hold again.
-fn digest_of_file(path: &Path) -> Result<String, ImportError> {
-    let (file, length) = import::open(path)?;
-    // A file that grows meanwhile has no end.
-    let mut file = file.take(length);
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer) {
-            Ok(0) => return Ok(hex(hasher)),
-            Ok(read) => hasher.update(&buffer[..read]),
-            Err(error) => {
-                return Err(ImportError {
-                    path: path.into(),
-                    reason: error.into(),
-                });
-            }
-        }
-    }
 }
 
 impl StudyCell {
@@ -289,18 +265,6 @@ impl StudyCell {
             cell,
             loaded,
         }
-    }
-
-    /// Runs it in the study's folder.
-    fn run(&self, root: &Path, options: &Options<'_>) -> Result<(), CellError> {
-        let inputs = inputs::read(&self.loaded, options.watch)?;
-        let path = root.join(self.cell.folder());
-        let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
-            unreachable!("a cell has a folder")
-        };
-        let experiment = &self.loaded.experiment;
-        run::run_in(dir, &name.to_string_lossy(), experiment, &inputs, options)?;
-        Ok(())
     }
 
     /// The phases that were cut off, by the metrics of each network.
@@ -388,7 +352,7 @@ impl Study {
     pub fn report(&self, place: usize, root: &Path) -> anyhow::Result<CellReport> {
         let cell = &self.cells[place];
         let path = root.join(cell.cell.folder());
-        let summary = path.join("summary.json");
+        let summary = path.join(METRICS);
         let read = || -> anyhow::Result<Map<String, Value>> {
             Ok(serde_json::from_slice(&std::fs::read(&summary)?)?)
         };
@@ -416,23 +380,21 @@ impl Study {
         // Known before the folder is touched: all of them may have to be run.
         self.plan(&cells, options.threads)?;
         let path = self.path(options.out.as_deref());
-        let root = Root::open(&path, self, options.force)?;
-        let mut ran = cells.clone();
-        ran.retain(|place| !root.is_done(&self.cells[*place].cell));
-        let plan = self.plan(&ran, options.threads)?;
-        if !ran.is_empty() {
-            root.begin()?;
-        }
-        let failed = self.run_cells(&ran, &root, plan, options);
+        let root = Root::open(&path, self, options.force, options.watch)?;
+        let mut left = cells.clone();
+        left.retain(|place| !root.is_done(*place));
+        let plan = self.plan(&left, options.threads)?;
+        let Ran { begun: ran, failed } = self.run_cells(&left, &root, plan, options);
         let (stopped, failed): (Vec<_>, Vec<_>) =
             failed.into_iter().partition(|(_, error)| error.is_stop());
-        let is_done = |place: &usize| root.is_done(&self.cells[*place].cell);
-        let done = (0..self.cells.len()).filter(is_done).count();
-        if done == self.cells.len() {
-            root.conclude(self)?;
-        }
+        let done = root.done();
         let mut ended = cells.clone();
-        ended.retain(is_done);
+        ended.retain(|place| root.is_done(*place));
+        match root.conclude(self, options.watch) {
+            // Another process is at it, or the next call will be.
+            Err(StudyError::Folder(FolderError::Stopped(_))) => {}
+            concluded => concluded?,
+        }
         let asked = options.watch.go_on().is_err() || !stopped.is_empty();
         Ok(StudyReport {
             path,
@@ -446,37 +408,44 @@ impl Study {
         })
     }
 
-    /// Runs cells, as many at once as planned, the longest first; returns those that have no result.
-    fn run_cells(
-        &self,
-        places: &[usize],
-        root: &Root,
-        plan: Plan,
-        options: &Options<'_>,
-    ) -> Vec<(usize, CellError)> {
+    /// Runs cells, as many at once as planned, the longest first.
+    fn run_cells(&self, places: &[usize], root: &Root, plan: Plan, options: &Options<'_>) -> Ran {
         let mut order = places.to_vec();
         order.sort_by_key(|place| std::cmp::Reverse(self.cells[*place].work));
-        let queue = Mutex::new(order.into_iter());
-        let failed = Mutex::new(Vec::new());
+        let queue = Mutex::new(VecDeque::from(order));
+        let ran = Mutex::new(Ran::default());
         let bars = MultiProgress::new();
         let whole = options.watch.cells(&bars, places.len() as u64);
         let work = |threads: usize| {
             // A poisoned lock is another thread's panic, which is met when the threads are joined.
-            let next = || queue.lock().ok()?.next();
+            let next = || queue.lock().ok()?.pop_front();
+            let mut busy = HashSet::new();
             while let Some(place) = next().filter(|_| options.watch.go_on().is_ok()) {
-                let ended = self.cells[place].run(
-                    root.path(),
-                    &Options {
-                        out: None,
-                        threads: Some(threads),
-                        force: false,
-                        watch: options.watch.among(&bars, place),
-                        begun: std::time::Instant::now(),
-                        shares_process: plan.at_once > 1,
-                    },
-                );
-                if let (Err(error), Ok(mut failed)) = (ended, failed.lock()) {
-                    failed.push((place, error));
+                let options = Options {
+                    out: None,
+                    threads: Some(threads),
+                    // What is there, if anything, has fewer networks.
+                    force: true,
+                    watch: options.watch.among(&bars, place),
+                    begun: std::time::Instant::now(),
+                    shares_process: plan.at_once > 1,
+                };
+                if busy.contains(&place) && pause(options.watch).is_err() {
+                    break;
+                }
+                let ended = self.run_cell(place, root, &options);
+                if matches!(&ended, Err(error) if error.is_busy()) {
+                    // Another process runs it. When its turn comes again it is done, or left behind by a process that
+                    // has failed. A thread that has met nothing else since then waits a moment.
+                    busy.insert(place);
+                    if let Ok(mut queue) = queue.lock() {
+                        queue.push_back(place);
+                    }
+                    continue;
+                }
+                busy.clear();
+                if let Ok(mut ran) = ran.lock() {
+                    ran.note(place, ended);
                 }
                 whole.inc(1);
             }
@@ -487,8 +456,48 @@ impl Study {
                 scope.spawn(move || work(plan.threads(slot)));
             }
         });
-        let mut failed = failed.into_inner().unwrap_or_default();
-        failed.sort_by_key(|(place, _)| *place);
-        failed
+        let mut ran = ran.into_inner().unwrap_or_default();
+        ran.begun.sort_unstable();
+        ran.failed.sort_by_key(|(place, _)| *place);
+        ran
+    }
+
+    /// Runs a cell, unless another process has done so meanwhile; whether it has begun.
+    fn run_cell(
+        &self,
+        place: usize,
+        root: &Root,
+        options: &Options<'_>,
+    ) -> Result<bool, CellError> {
+        if root.is_done(place) {
+            return Ok(false);
+        }
+        let (names, cell) = root.cell(self, place);
+        // Known before the inputs are read, which may take long.
+        names.check_free().map_err(RunError::from)?;
+        let loaded = &self.cells[place].loaded;
+        let inputs = inputs::read(loaded, options.watch)?;
+        run::run_in(names, Some(&cell), &loaded.experiment, &inputs, options)?;
+        Ok(true)
+    }
+}
+
+/// What came of running cells.
+#[derive(Default)]
+struct Ran {
+    /// Those that this process has run, or begun.
+    begun: Vec<usize>,
+    /// Those that failed, and why.
+    failed: Vec<(usize, CellError)>,
+}
+
+impl Ran {
+    fn note(&mut self, place: usize, ended: Result<bool, CellError>) {
+        if !matches!(ended, Ok(false)) {
+            self.begun.push(place);
+        }
+        if let Err(error) = ended {
+            self.failed.push((place, error));
+        }
     }
 }

@@ -34,6 +34,21 @@ fn on_signal() {
     let _ = writeln!(stderr, "{start}stopping… (again to end at once)");
 }
 
+/// Ignores SIGXFSZ: a file that passes the limit of the shell (`ulimit -f`) is then an error of the write, as a full
+/// disk is, and the tables are closed.
+#[cfg(unix)]
+pub(super) fn survive_large_files() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+
+    // SAFETY: to ignore a signal runs no code of this process.
+    #[expect(unsafe_code, reason = "no safe call ignores a signal")]
+    // Where the system refuses, the signal ends the process as it did before.
+    let _ = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
+}
+
+#[cfg(not(unix))]
+pub(super) fn survive_large_files() {}
+
 /// Lets `set` set handlers, but not for SIGHUP where whoever started the process had it ignored: that is
 /// what `nohup` is for.
 #[cfg(unix)]

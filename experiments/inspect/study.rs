@@ -20,7 +20,7 @@ use super::{View, add_bytes, describe_table, digest, hex, summarise};
 use crate::figures::{
     CELLS_SHOWN_MAX, CellRow, Figure, OF_A_CELL, RECALL, RETRIEVES, cells as table_of_cells,
 };
-use crate::output::STUDY;
+use crate::output::{RESOLVED, STUDY};
 use crate::sweep::{MEANS, SUMMARY};
 use crate::table::{Side, TextTable, wrapped};
 
@@ -100,13 +100,15 @@ pub(super) fn describe(path: &Path, view: &View) -> Result<String> {
     } else {
         CELLS_SHOWN_MAX
     };
+    // The whole path: what was typed may end in a slash, or be a dot.
+    let whole = fs::canonicalize(path).with_context(|| path.display().to_string())?;
+    let partial = whole.with_extension("partial");
     let mut states = Vec::new();
-    for folder in folders.iter().take(most) {
-        let mut partial = folder.as_os_str().to_owned();
-        partial.push(".partial");
+    for (folder, cell) in folders.iter().zip(&study.cells).take(most) {
+        let unfinished = partial.join(cell).join(RESOLVED);
         states.push(match folder.is_dir() {
             true => digest(folder)?[..12].to_owned(),
-            false if Path::new(&partial).is_dir() => "not finished".to_owned(),
+            false if unfinished.is_file() => "not finished".to_owned(),
             false => "not begun".to_owned(),
         });
     }

@@ -2,12 +2,16 @@
 
 mod bad_input;
 mod closing;
+mod crash;
 mod digests;
+mod folders;
+mod growth;
 mod imports;
 mod interruption;
 mod layouts;
 mod presence;
 mod small_networks;
+mod starts;
 mod support;
 mod sweep;
 

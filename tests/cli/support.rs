@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
@@ -155,6 +156,35 @@ fn read_terminal(end: OwnedFd) -> String {
     String::from_utf8(text).unwrap().replace("\r\n", "\n")
 }
 
+/// A number that an environment variable may give.
+pub fn setting(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is {text}")),
+        Err(_) => default,
+    }
+}
+
+/// Random numbers (SplitMix64) of a seed that is printed, and that an environment variable may give.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(name: &str) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let seed = setting(name, now.as_nanos() as u64);
+        println!("{name}={seed}");
+        Self(seed)
+    }
+
+    /// A number from 0 to `end` - 1.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % end
+    }
+}
+
 /// The command with its output kept.
 pub fn piped(command: &mut Command) -> &mut Command {
     command.stdout(Stdio::piped()).stderr(Stdio::piped())
@@ -206,6 +236,8 @@ pub struct Table {
     pub batch: RecordBatch,
     /// Metadata `kadsim.complete`.
     pub complete: Option<String>,
+    /// Metadata `kadsim.seed`.
+    pub seed: Option<String>,
 }
 
 impl Table {
@@ -217,15 +249,17 @@ impl Table {
             .key_value_metadata()
             .cloned()
             .unwrap_or_default();
-        let complete = metadata
-            .into_iter()
-            .find(|pair| pair.key == "kadsim.complete")
-            .and_then(|pair| pair.value);
+        let noted = |key: &str| {
+            let pair = metadata.iter().find(|pair| pair.key == key);
+            pair.and_then(|pair| pair.value.clone())
+        };
+        let (complete, seed) = (noted("kadsim.complete"), noted("kadsim.seed"));
         let schema = reader.schema().clone();
         let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
         Self {
             batch: concat_batches(&schema, &batches).unwrap(),
             complete,
+            seed,
         }
     }
 
