@@ -18,6 +18,8 @@ use crate::estimate::{self, estimate, human};
 use crate::file::{Expect, Experiment};
 use crate::inputs::Inputs;
 use crate::output::{Folder, RESOLVED, Writers};
+use crate::summary::WARNINGS;
+use crate::warnings::{Warning, warnings};
 use crate::watch::{Stopped, Watch};
 
 /// How to run, beside the experiment itself.
@@ -189,7 +191,10 @@ fn record(
     let mut simulation = Simulation::new(experiment, inputs, options.watch, writers, clock);
     let simulated = simulation.networks();
     let (writers, summary, cut_networks) = simulation.into_parts();
-    let summary = summary.to_json();
+    let mut summary = summary.to_json();
+    let warnings = warnings(experiment, inputs);
+    let warnings: Vec<String> = warnings.iter().map(Warning::to_string).collect();
+    summary.insert(WARNINGS.to_owned(), warnings.into());
     let written = simulated.and_then(|()| {
         let text = serde_json::to_string_pretty(&summary).context("summary.json")? + "\n";
         folder.write("summary.json", &text)

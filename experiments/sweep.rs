@@ -27,13 +27,15 @@ use self::root::Root;
 pub(crate) use self::root::SUMMARY;
 use crate::estimate::{self, Estimate, estimate, human};
 use crate::file::{
-    self, Cell, DEFAULT_LAYOUT, Drafts, Experiment, Invalid, Loaded, Population, Work,
+    self, CELL_ERRORS_MAX, Cell, DEFAULT_LAYOUT, Drafts, Experiment, Invalid, Loaded, Population,
+    Work,
 };
 use crate::inputs::{self, Files, InputError, Inputs};
 use crate::inspect::hex;
 use crate::output::FolderError;
 use crate::run::{self, CutOff, Options, RunError, Verdict};
 use crate::summary::CUT_OFF;
+use crate::warnings::{Warning, warnings};
 use crate::watch::Watch;
 
 /// What an experiment file asks for.
@@ -64,6 +66,8 @@ pub struct StudyCell {
     pub loaded: Loaded,
     /// The memory it will need.
     pub need: Estimate,
+    /// What it may not mean.
+    pub warnings: Vec<Warning>,
     /// How long it takes, beside others: nodes made and operations planned, over all networks.
     work: u64,
 }
@@ -182,26 +186,33 @@ pub struct CellReport {
 /// As of [`inputs::load`], over all cells: what is wrong in some of them names the first.
 pub fn load(path: &Path, overrides: &[String], watch: Watch<'_>) -> Result<Task, InputError> {
     let mut files = Files::default();
-    let drafts = match file::drafts(path, overrides)? {
+    let (total, drafts) = match file::drafts(path, overrides)? {
         Drafts::One(draft) => {
             let (loaded, inputs) = inputs::of_draft(*draft, &mut files, watch)?;
             return Ok(Task::One(Box::new(loaded), inputs));
         }
-        Drafts::Cells(drafts) => drafts,
+        Drafts::Cells(grid, drafts) => (grid.len(), drafts),
     };
-    let total = drafts.len();
-    let (mut cells, mut wrong) = (Vec::with_capacity(total), Vec::new());
+    let (mut cells, mut wrong) = (Vec::with_capacity(drafts.len()), Vec::new());
+    let (mut seen, mut errors) = (0, 0);
     for (cell, draft) in drafts {
         let read = draft
             .map_err(InputError::from)
             .and_then(|draft| inputs::of_draft(draft, &mut files, watch));
         match read {
             Ok((loaded, inputs)) => cells.push(StudyCell::new(cell, loaded, &inputs)),
-            Err(InputError::Invalid(invalid)) => wrong.push((cell, invalid)),
+            Err(InputError::Invalid(invalid)) => {
+                errors += invalid.len();
+                wrong.push((cell, invalid));
+            }
             Err(stopped) => return Err(stopped),
         }
+        seen += 1;
+        if errors > CELL_ERRORS_MAX {
+            break;
+        }
     }
-    Invalid::merge_cells(wrong, total)?;
+    Invalid::merge_cells(wrong, seen, total)?;
     let first = &cells[0].loaded.experiment;
     Ok(Task::Study(Study {
         name: first.name.clone(),
@@ -272,6 +283,7 @@ impl StudyCell {
         let once = operations.fold(u64::from(inputs.nodes), u64::saturating_add);
         Self {
             need: estimate(&loaded.experiment, inputs),
+            warnings: warnings(&loaded.experiment, inputs),
             work: once.saturating_mul(u64::from(loaded.experiment.networks)),
             cell,
             loaded,

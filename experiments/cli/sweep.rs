@@ -8,13 +8,16 @@ use kadsim::estimate::human;
 use kadsim::file::Setting;
 use kadsim::run::Options;
 use kadsim::sweep::{CellReport, Slice, Study, StudyCell, StudyReport, Task};
+use kadsim::warnings::notices_of_cells;
 use serde_json::{Map, Value, json};
 
 use super::results::{
     COLUMNS, WORDS, aligned, complaints, cut_offs, display, expects, phase_lines, pretty,
     verdict_line,
 };
-use super::{Failure, INTERRUPTED, OutputArgs, SweepArgs, conclude, part, parts, print, watch};
+use super::{
+    Failure, INTERRUPTED, OutputArgs, SweepArgs, conclude, part, parts, print, warn, watch,
+};
 
 /// Most cells that the closing table has lines for.
 const SHOWN_MAX: usize = 50;
@@ -83,6 +86,7 @@ fn list(study: &Study, output: &OutputArgs) -> Result<ExitCode, Failure> {
 /// What a sweep would run and what memory that needs.
 pub(super) fn check(study: &Study, threads: Option<usize>) -> Result<ExitCode, Failure> {
     let all: Vec<usize> = (0..study.cells.len()).collect();
+    warn(&notices_of_cells(study, &all));
     let plan = study.plan(&all, threads);
     let largest = study.cells.iter().max_by_key(|cell| cell.need.total());
     let (first, largest) = (&study.cells[0], largest.unwrap_or(&study.cells[0]));
@@ -134,6 +138,10 @@ pub(super) fn run(
     output: &OutputArgs,
     options: &Options<'_>,
 ) -> Result<ExitCode, Failure> {
+    if !output.quiet {
+        let places = study.places(slice).map_err(Failure::Study)?;
+        warn(&notices_of_cells(study, &places));
+    }
     let report = study.run(slice, options).map_err(Failure::Study)?;
     let mut ended = Vec::new();
     for place in &report.ended {

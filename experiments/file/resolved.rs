@@ -188,10 +188,7 @@ impl Display for Delay {
                     milliseconds(*high)
                 )
             }
-            Self::Choice(delays) => {
-                let delays: Vec<_> = delays.iter().copied().map(milliseconds).collect();
-                write!(formatter, "{{ choice = [{}] }}", delays.join(", "))
-            }
+            Self::Choice(delays) => formatter.write_str(delays.text(milliseconds)),
         }
     }
 }
