@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use kadsim_engine::random::Probability;
 
-use crate::file::{Delay, Experiment, Kind, Layout, Policy, Procedure, Stop, Work};
+use crate::file::{Delay, Experiment, Kind, Layout, Policy, Work};
 use crate::inputs::Inputs;
 
 /// Estimated peak memory by part, bytes.
@@ -104,32 +104,6 @@ fn table_entries(nodes: u64, k: f64) -> f64 {
     (0..64)
         .map(|bucket| (nodes as f64 / 2f64.powi(bucket + 1)).min(k))
         .sum()
-}
-
-/// About how many contacts an operation of this kind makes, stores included, in a network of so many nodes.
-///
-/// A hop gains 2 bits of the key over buckets of the closest, log2 k + 1.3 over random ones, until k nodes are left;
-/// alpha contacts are in flight in each hop, and `steps_to_stop` answers bring nothing more.
-pub(crate) fn contacts(experiment: &Experiment, kind: Kind, nodes: u32) -> f64 {
-    let lookup = &experiment.lookup;
-    let (alpha, beta) = (f64::from(lookup.alpha), f64::from(lookup.beta));
-    let others = f64::from(nodes.saturating_sub(1));
-    let k = f64::from(experiment.network.bucket_size);
-    let gained = match experiment.network.bootstrap {
-        Policy::Closest => 2.0,
-        Policy::Random => k.log2() + 1.3,
-    };
-    let hops = (f64::from(nodes) / k).max(1.0).log2() / gained + 1.0;
-    let contacted = match (lookup.procedure, lookup.stop) {
-        (Procedure::Rfm19, _) => alpha + beta * (hops - 1.0),
-        (_, Stop::ClosestAnswered) => alpha * hops + beta,
-        (_, Stop::NoProgress) => alpha * hops + f64::from(lookup.steps_to_stop),
-    };
-    let stores = match kind {
-        Kind::Provide => beta.min(f64::from(nodes)),
-        Kind::Lookup | Kind::Retrieve => 0.0,
-    };
-    contacted.min(others) + stores
 }
 
 /// How many operations of a phase are in flight at once: all that start within the time that one takes.

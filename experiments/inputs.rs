@@ -394,9 +394,10 @@ impl Reader<'_> {
             }
             let title = format!("summary.json has no metric \"{}\"", shown(metric));
             // Errors past those that are shown need none.
-            let label = match names.nearest(metric) {
-                Some(nearest) if wrong.len() < SHOWN_MAX => format!("did you mean \"{nearest}\"?"),
-                _ => "allowed: a key of summary.json".to_owned(),
+            let wants_one = wrong.len() < SHOWN_MAX;
+            let label = match wants_one.then(|| names.nearest(metric)).flatten() {
+                Some(nearest) => format!("did you mean \"{nearest}\"?"),
+                None => "allowed: a key of summary.json".to_owned(),
             };
             wrong.push(self.sources.error(&expect.span, title, label));
         }

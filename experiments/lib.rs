@@ -12,6 +12,7 @@ pub mod run;
 mod spent;
 mod summary;
 pub mod sweep;
+pub mod threads;
 pub mod warnings;
 pub mod watch;
 pub mod workload;

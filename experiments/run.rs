@@ -19,6 +19,7 @@ use crate::file::{Expect, Experiment};
 use crate::inputs::Inputs;
 use crate::output::{Folder, RESOLVED, Writers};
 use crate::summary::WARNINGS;
+use crate::threads;
 use crate::warnings::{Warning, warnings};
 use crate::watch::{Stopped, Watch};
 
@@ -170,10 +171,7 @@ pub(crate) fn run_in(
             partial: partial.clone(),
         },
     };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(options.threads.unwrap_or(0))
-        .build()
-        .map_err(|error| failed(error.into()))?;
+    let pool = threads::pool(options.threads).map_err(|error| failed(error.into()))?;
     pool.install(|| record(experiment, inputs, options, folder))
         .map_err(failed)
 }

@@ -19,6 +19,7 @@ use std::thread;
 
 use anyhow::Context;
 use indicatif::MultiProgress;
+use kadsim_engine::hardware::STACK_BYTES;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -35,6 +36,7 @@ use crate::inspect::hex;
 use crate::output::FolderError;
 use crate::run::{self, CutOff, Options, RunError, Verdict};
 use crate::summary::CUT_OFF;
+use crate::threads;
 use crate::warnings::{Warning, warnings};
 use crate::watch::Watch;
 
@@ -377,7 +379,7 @@ impl Study {
     ///
     /// [`StudyError::Memory`]: one of them is too large for this machine.
     pub fn plan(&self, places: &[usize], threads: Option<usize>) -> Result<Plan, StudyError> {
-        let threads = threads.unwrap_or_else(plan::all_threads);
+        let threads = threads.unwrap_or_else(threads::all);
         let has = estimate::machine_memory();
         let need = |place: &usize| self.cells[*place].need.total();
         let needs = places.iter().map(need).collect();
@@ -472,7 +474,12 @@ impl Study {
         thread::scope(|scope| {
             for slot in 0..plan.at_once {
                 let work = &work;
-                scope.spawn(move || work(plan.threads(slot)));
+                let thread = thread::Builder::new().stack_size(STACK_BYTES);
+                let begun = thread.spawn_scoped(scope, move || work(plan.threads(slot)));
+                // Without a thread more, those that run do its share; without any, this one does.
+                if begun.is_err() && slot == 0 {
+                    work(plan.threads);
+                }
             }
         });
         let mut failed = failed.into_inner().unwrap_or_default();

@@ -5,10 +5,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::estimate::contacts;
 use crate::file::{
-    Experiment, Kind, Loaded, Notices, Phase, Population, Procedure, Sources, Span, Stop, Work,
-    milliseconds,
+    Experiment, Kind, Loaded, Notices, Origin, Phase, Policy, Population, Procedure, Sources, Span,
+    Stop, Work, milliseconds,
 };
 use crate::inputs::Inputs;
 use crate::sweep::{Study, StudyCell};
@@ -316,7 +315,7 @@ fn nothing(phase: &Phase) -> Stored<'static> {
         Work::Drawn { withheld: 0, .. } => {
             let key = match phase.work {
                 Work::Drawn {
-                    origin: crate::file::Origin::Random,
+                    origin: Origin::Random,
                     ..
                 } => "count",
                 _ => "count_each",
@@ -329,5 +328,91 @@ fn nothing(phase: &Phase) -> Stored<'static> {
             "better: fewer",
             phase.spans.withheld,
         ),
+    }
+}
+
+/// About how many contacts an operation of this kind makes, stores included, in a network of so many nodes.
+///
+/// A hop gains 2 bits of the key over buckets of the closest, log2 k + 1.3 over random ones, until k nodes are left;
+/// alpha contacts are in flight in each hop, and `steps_to_stop` answers bring nothing more.
+fn contacts(experiment: &Experiment, kind: Kind, nodes: u32) -> f64 {
+    let lookup = &experiment.lookup;
+    let (alpha, beta) = (f64::from(lookup.alpha), f64::from(lookup.beta));
+    let others = f64::from(nodes.saturating_sub(1));
+    let k = f64::from(experiment.network.bucket_size);
+    let gained = match experiment.network.bootstrap {
+        Policy::Closest => 2.0,
+        Policy::Random => k.log2() + 1.3,
+    };
+    let hops = (f64::from(nodes) / k).max(1.0).log2() / gained + 1.0;
+    let contacted = match (lookup.procedure, lookup.stop) {
+        (Procedure::Rfm19, _) => alpha + beta * (hops - 1.0),
+        (_, Stop::ClosestAnswered) => alpha * hops + beta,
+        (_, Stop::NoProgress) => alpha * hops + f64::from(lookup.steps_to_stop),
+    };
+    let stores = match kind {
+        Kind::Provide => beta.min(f64::from(nodes)),
+        Kind::Lookup | Kind::Retrieve => 0.0,
+    };
+    contacted.min(others) + stores
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::run::{self, Options};
+    use crate::watch::Watch;
+    use crate::{file, inputs};
+
+    const SMALL: &str = "schema = 1\nname = \"small\"\nseed = 7\nnetwork.nodes = 2000\nlink.delay_ms = 10\n\
+                         output.tables = [\"connections\"]\n\
+                         [[phase]]\nname = \"p\"\nkind = \"lookup\"\ncount = 200\n";
+
+    /// Rows of an experiment's connections table, by the estimate and in fact.
+    fn connections(settings: &[&str]) -> (f64, u64) {
+        let settings: Vec<_> = settings.iter().map(|text| (*text).to_owned()).collect();
+        let loaded = file::parse("small.toml", SMALL, &settings).unwrap();
+        let inputs = inputs::read(&loaded, Watch::NOBODY).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            out: Some(folder.path().to_owned()),
+            threads: Some(1),
+            force: false,
+            watch: Watch::NOBODY,
+            begun: Instant::now(),
+            shares_process: false,
+        };
+        let report = run::run(&loaded.experiment, &inputs, &options).unwrap();
+        let rows = report
+            .rows
+            .iter()
+            .find(|(table, _)| *table == "connections");
+        let kind = loaded.experiment.phases[0].kind;
+        let each = contacts(&loaded.experiment, kind, inputs.nodes);
+        (each * inputs.operations[0] as f64, rows.unwrap().1)
+    }
+
+    #[test]
+    fn the_connections_are_estimated_within_a_factor_of_2() {
+        let cases: [&[&str]; 8] = [
+            &[],
+            &["phase.p.kind=provide"],
+            &["lookup.stop=closest-answered"],
+            &["network.bootstrap=random", "network.bucket_size=8"],
+            &["lookup.procedure=py-dht"],
+            &["lookup.procedure=rfm19", "network.nodes=20_000"],
+            &["lookup.alpha=1"],
+            &["network.nodes=5"],
+        ];
+        for settings in cases {
+            let (estimated, rows) = connections(settings);
+            let ratio = estimated / rows as f64;
+            assert!(
+                (0.5..=2.0).contains(&ratio),
+                "{settings:?}: {estimated} for {rows}"
+            );
+        }
     }
 }

@@ -174,7 +174,8 @@ impl<'a> Section<'a> {
                 format!("allowed: {}", allowed.join(", ")),
             );
             report.push(
-                suggestion(&entry.key, allowed.iter().copied())
+                report
+                    .suggestion(&entry.key, allowed.iter().copied())
                     .into_iter()
                     .fold(error, Diagnostic::help),
             );

@@ -63,6 +63,12 @@ impl LookupSection {
         writeln!(out, "alpha = {}", self.alpha)?;
         writeln!(out, "beta = {}", self.beta)?;
         writeln!(out, "steps_to_stop = {}", self.steps_to_stop)?;
+        if self.stop == Stop::NoProgress {
+            writeln!(
+                out,
+                "# progress: an answer names a node not heard of before, closer than the farthest heard of"
+            )?;
+        }
         writeln!(out, "stop = \"{}\"", self.stop)?;
         writeln!(out, "procedure = \"{}\"", self.procedure)
     }
@@ -84,6 +90,12 @@ impl LinkSection {
                 )?,
                 None => writeln!(out, "# {key}: none")?,
             }
+        }
+        if self.slow_error.is_some() {
+            writeln!(
+                out,
+                "# slow_error.rate: of the contacts that have not failed fast"
+            )?;
         }
         match &self.timeout {
             Delay::Constant(timeout) => writeln!(out, "timeout_ms = {}", milliseconds(*timeout))?,

@@ -539,6 +539,14 @@ impl<'a> Reader<'a> {
     fn list(&self, name: String, key: Span, value: &'a Value) -> Option<Axis> {
         let path = self.path(&name, &key)?;
         let field = self.field(format!("sweep.{name}"), key, value);
+        if let Node::Array(all) = &value.node
+            && all.len() > CELLS_MAX
+        {
+            let title = format!("`{}` has {} values, a cell each", field.path, all.len());
+            let label = format!("allowed: up to {CELLS_MAX} cells");
+            self.report.error(&key, title, label);
+            return None;
+        }
         let all = field.list(VALUES)?;
         if all.is_empty() {
             field.cannot_be("an empty list", VALUES);

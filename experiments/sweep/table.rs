@@ -133,7 +133,10 @@ fn schema(swept: &[Swept]) -> Schema {
     let notes = [
         ("1", "Network of the cell, from 0"),
         ("1", "Key of summary.json"),
-        ("of the metric", "Its value in this network alone"),
+        (
+            "of the metric",
+            "Its value in this network alone; percentiles are nearest-rank, at most 1/1024 off",
+        ),
     ];
     for ((name, column), (unit, description)) in COLUMNS.into_iter().zip(types).zip(notes) {
         let field = Field::new(name, column, name == "value");

@@ -1,11 +1,14 @@
 //! The command line as a user meets it: whole runs of the program, each in a folder of its own.
 
 mod bad_input;
+mod checks;
+mod fuzz;
 mod interruption;
 mod layouts;
 mod small_networks;
 mod support;
 mod sweep;
+mod warnings;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;

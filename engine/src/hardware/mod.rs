@@ -14,6 +14,8 @@ use crate::node::Row;
 
 /// Bytes of a cache line.
 pub const LINE: usize = 64;
+/// Bytes of the stack of a thread, said wherever one is started: what the environment says may be too little.
+pub const STACK_BYTES: usize = 4 << 20;
 
 /// What is done about memory that will soon be read: it is fetched ahead, or, in an instrumented run, its
 /// cache lines are counted. So the lines counted are those that the engine says it reads.
