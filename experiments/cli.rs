@@ -16,12 +16,13 @@ use std::time::Instant;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use kadsim::estimate::{self, Estimate, human};
-use kadsim::file::{Invalid, Loaded};
+use kadsim::file::{Invalid, Loaded, Notices};
 use kadsim::inputs::{self, InputError, Inputs};
 use kadsim::inspect::{self, View};
 use kadsim::layouts::LayoutsError;
 use kadsim::run::{self, FolderError, Options, RunError};
 use kadsim::sweep::{Slice, StudyError, Task};
+use kadsim::warnings::{notices, warnings};
 use kadsim::watch::Watch;
 
 /// Exit status of a run that was asked to stop.
@@ -93,7 +94,7 @@ struct OutputArgs {
     out: Option<PathBuf>,
     #[command(flatten)]
     machine: MachineArgs,
-    /// Show no progress and no closing table
+    /// Show no progress, no warnings and no closing table
     #[arg(long)]
     quiet: bool,
     /// Show no progress; everything else as without
@@ -174,6 +175,19 @@ fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
+/// Whether diagnostics have colors.
+fn is_colored() -> bool {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !plain && !is_dumb()
+}
+
+/// Shows warnings on stderr.
+fn warn(notices: &Notices) {
+    if !notices.is_empty() {
+        let _ = writeln!(io::stderr(), "{}\n", notices.render(is_colored()));
+    }
+}
+
 /// Why a command has no result.
 enum Failure {
     Invalid(Invalid),
@@ -188,10 +202,8 @@ enum Failure {
 
 impl Failure {
     fn describe(&self) -> (String, u8) {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let color = io::stderr().is_terminal() && !plain && !is_dumb();
         match self {
-            Failure::Invalid(invalid) => (invalid.render(color), 2),
+            Failure::Invalid(invalid) => (invalid.render(is_colored()), 2),
             Failure::Stopped => (
                 "error: interrupted before the run began".to_owned(),
                 INTERRUPTED,
@@ -298,6 +310,7 @@ fn check(args: &ExperimentArgs, threads: Option<usize>) -> Result<ExitCode, Fail
         Task::One(loaded, inputs) => (loaded, inputs),
         Task::Study(study) => return sweep::check(&study, threads),
     };
+    warn(&notices(&loaded, &warnings(&loaded.experiment, &inputs)));
     let need = estimate::estimate(&loaded.experiment, &inputs);
     let has = estimate::machine_memory();
     let mut text = loaded.experiment.to_toml();
@@ -368,6 +381,9 @@ fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         Task::One(loaded, inputs) => (loaded, inputs),
         Task::Study(study) => return sweep::run(&study, Slice::All, output, &options),
     };
+    if !output.quiet {
+        warn(&notices(&loaded, &warnings(&loaded.experiment, &inputs)));
+    }
     let report = run::run(&loaded.experiment, &inputs, &options).map_err(Failure::Run)?;
     let networks = loaded.experiment.networks;
     let complaints = results::complaints(networks, &report.cut_off, &report.verdicts);

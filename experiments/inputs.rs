@@ -1,5 +1,7 @@
 //! What an experiment reads beside its own file, read and checked before anything is run.
 
+mod metrics;
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,12 +16,12 @@ use kadsim_engine::routing;
 use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::step;
 
+use self::metrics::{Metrics, Names};
 use crate::file::{
     self, Delay, Draft, Draw, ErrorRate, Experiment, Hash, Invalid, Known, Loaded, OPERATIONS_MAX,
-    Origin, Phase, Policy, Population, Procedure, Sources, Span, Stop, Work,
+    Origin, Phase, Policy, Population, Procedure, SHOWN_MAX, Sources, Span, Stop, Work, shown,
 };
 use crate::import::{self, ImportError, TraceRow};
-use crate::summary;
 use crate::watch::{Stopped, Watch};
 
 /// The nodes and traces of an experiment.
@@ -109,6 +111,7 @@ fn read_known(
         watch,
         sources: &loaded.sources,
         errors,
+        keys: HashMap::new(),
     };
     let nodes = reader.nodes(known);
     reader.timeout(&nodes);
@@ -151,6 +154,7 @@ pub(crate) struct Files {
     ids: HashMap<(PathBuf, Option<Hash>), Arc<Imported>>,
     /// By their path and the nodes that they may name.
     traces: HashMap<(PathBuf, Named), Arc<[TraceRow]>>,
+    metrics: Metrics,
 }
 
 /// Nodes from a file.
@@ -263,6 +267,8 @@ struct Reader<'a> {
     files: &'a mut Files,
     watch: Watch<'a>,
     errors: Vec<Invalid>,
+    /// How many different keys the trace of a phase has, where that was asked for.
+    keys: HashMap<usize, u64>,
 }
 
 impl Reader<'_> {
@@ -480,7 +486,10 @@ impl Reader<'_> {
         };
         let provided = match &traces[*provide] {
             // A key that is provided twice is one segment.
-            Some(rows) => rows.iter().map(|row| row.key).collect::<HashSet<_>>().len() as u64,
+            Some(rows) => *self.keys.entry(*provide).or_insert_with(|| {
+                let keys: HashSet<_> = rows.iter().map(|row| row.key).collect();
+                keys.len() as u64
+            }),
             None => match self.experiment.phases[*provide].work {
                 Work::Drawn {
                     withheld, parts, ..
@@ -516,18 +525,26 @@ impl Reader<'_> {
 
     /// What is expected must be a key of the summary.
     fn metrics(&mut self) {
-        let keys = summary::keys(self.experiment);
+        if self.experiment.expects.is_empty() {
+            return;
+        }
+        let mut names = Names::of(self.experiment, &mut self.files.metrics);
+        let mut wrong = Vec::new();
         for expect in &self.experiment.expects {
             let metric = expect.metric.as_str();
-            if keys.iter().any(|key| key == metric) {
+            if names.has(metric) {
                 continue;
             }
-            let alike = |key: &String| strsim::jaro_winkler(key, metric);
-            let nearest = keys.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
-            let title = format!("summary.json has no metric \"{metric}\"");
-            let label = format!("did you mean \"{}\"?", nearest.map_or("", String::as_str));
-            self.error(&expect.span, title, label);
+            let title = format!("summary.json has no metric \"{}\"", shown(metric));
+            // Errors past those that are shown need none.
+            let wants_one = wrong.len() < SHOWN_MAX;
+            let label = match wants_one.then(|| names.nearest(metric)).flatten() {
+                Some(nearest) => format!("did you mean \"{nearest}\"?"),
+                None => "allowed: a key of summary.json".to_owned(),
+            };
+            wrong.push(self.sources.error(&expect.span, title, label));
         }
+        self.errors.append(&mut wrong);
     }
 }
 
@@ -584,7 +601,7 @@ fn delay(delay: &Delay) -> kadsim_engine::link::Delay {
             low: *low,
             high: *high,
         },
-        Delay::Choice(delays) => kadsim_engine::link::Delay::Choice(delays.clone()),
+        Delay::Choice(delays) => kadsim_engine::link::Delay::Choice(delays.to_vec()),
     }
 }
 

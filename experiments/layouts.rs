@@ -161,9 +161,7 @@ pub fn compare(
     }
     // Before the threads, which are counted along.
     let mut misses = Misses::open();
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.unwrap_or(0))
-        .build()?;
+    let pool = crate::threads::pool(threads)?;
     let operations = inputs.operations.iter().sum();
     let trials = fitting.iter().map(|experiment| Trial {
         experiment,

@@ -15,6 +15,8 @@ mod spent;
 mod summary;
 pub mod sweep;
 pub mod table;
+pub mod threads;
+pub mod warnings;
 pub mod watch;
 pub mod workload;
 

@@ -18,6 +18,9 @@ use crate::estimate::{self, estimate, human};
 use crate::file::{Expect, Experiment, Setting};
 use crate::inputs::Inputs;
 use crate::output::{self, CELL, Folder, METRICS, Names, RESOLVED, Writers};
+use crate::summary::WARNINGS;
+use crate::threads;
+use crate::warnings::{Warning, warnings};
 use crate::watch::{Stopped, Watch};
 
 /// How to run, beside the experiment itself.
@@ -172,10 +175,7 @@ pub(crate) fn run_in(
             partial: partial.clone(),
         },
     };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(options.threads.unwrap_or(0))
-        .build()
-        .map_err(|error| failed(error.into()))?;
+    let pool = threads::pool(options.threads).map_err(|error| failed(error.into()))?;
     let recorded = pool.install(|| record(cell, experiment, inputs, options, folder));
     recorded.map_err(|error| {
         output::revoke_tables(&partial);
@@ -201,7 +201,10 @@ fn record(
     let mut simulation = Simulation::new(experiment, inputs, options.watch, writers, clock);
     let simulated = simulation.networks();
     let (writers, summary, cut_networks) = simulation.into_parts();
-    let summary = summary.to_json();
+    let mut summary = summary.to_json();
+    let warnings = warnings(experiment, inputs);
+    let warnings: Vec<String> = warnings.iter().map(Warning::to_string).collect();
+    summary.insert(WARNINGS.to_owned(), warnings.into());
     let written = simulated.and_then(|()| {
         let text = serde_json::to_string_pretty(&summary).context("summary.json")? + "\n";
         folder.write(METRICS, &text)

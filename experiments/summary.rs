@@ -50,6 +50,8 @@ pub const IN_DEGREE: &str = "in_degree";
 pub const STATISTICS: [&str; 6] = ["count", "mean", "p50", "p90", "p99", "max"];
 /// Share of networks in which a phase was cut off, behind the phase.
 pub const CUT_OFF: &str = "cut_off";
+/// The key of the warnings, a list: the only one that is no metric.
+pub const WARNINGS: &str = "warnings";
 /// What a metric's mean over networks is called, behind the metric.
 pub const NETWORKS_MEAN: &str = "networks.mean";
 /// What half the width of its 95 % confidence interval is called.

@@ -18,6 +18,7 @@ use std::thread;
 
 use anyhow::Context;
 use indicatif::MultiProgress;
+use kadsim_engine::hardware::STACK_BYTES;
 use serde_json::{Map, Value};
 
 pub use self::basis::Difference;
@@ -26,11 +27,13 @@ use self::root::Root;
 pub(crate) use self::root::SUMMARY;
 pub(crate) use self::table::MEANS;
 use crate::estimate::{self, Estimate, estimate, human};
-use crate::file::{self, Cell, Drafts, Grid, Invalid, Loaded};
+use crate::file::{self, CELL_ERRORS_MAX, Cell, Drafts, Grid, Invalid, Loaded};
 use crate::inputs::{self, Files, InputError, Inputs};
 use crate::output::{FolderError, METRICS, pause};
 use crate::run::{self, CutOff, Options, RunError, Verdict};
 use crate::summary::CUT_OFF;
+use crate::threads;
+use crate::warnings::{Warning, warnings};
 use crate::watch::Watch;
 
 /// What an experiment file asks for.
@@ -61,6 +64,8 @@ pub struct StudyCell {
     pub loaded: Loaded,
     /// The memory it will need.
     pub need: Estimate,
+    /// What it may not mean.
+    pub warnings: Vec<Warning>,
     /// How long it takes, beside others: nodes made and operations planned, over all networks.
     work: u64,
 }
@@ -233,19 +238,26 @@ pub fn load(path: &Path, overrides: &[String], watch: Watch<'_>) -> Result<Task,
         }
         Drafts::Cells(grid, drafts) => (grid, drafts),
     };
-    let total = drafts.len();
-    let (mut cells, mut wrong) = (Vec::with_capacity(total), Vec::new());
+    let (mut cells, mut wrong) = (Vec::with_capacity(drafts.len()), Vec::new());
+    let (mut seen, mut errors) = (0, 0);
     for (cell, draft) in drafts {
         let read = draft
             .map_err(InputError::from)
             .and_then(|draft| inputs::of_draft(draft, &mut files, watch));
         match read {
             Ok((loaded, inputs)) => cells.push(StudyCell::new(cell, loaded, &inputs)),
-            Err(InputError::Invalid(invalid)) => wrong.push((cell, invalid)),
+            Err(InputError::Invalid(invalid)) => {
+                errors += invalid.len();
+                wrong.push((cell, invalid));
+            }
             Err(stopped) => return Err(stopped),
         }
+        seen += 1;
+        if errors > CELL_ERRORS_MAX {
+            break;
+        }
     }
-    Invalid::merge_cells(wrong, total)?;
+    Invalid::merge_cells(wrong, seen, grid.len())?;
     let first = &cells[0].loaded.experiment;
     Ok(Task::Study(Study {
         name: first.name.clone(),
@@ -261,6 +273,7 @@ impl StudyCell {
         let once = operations.fold(u64::from(inputs.nodes), u64::saturating_add);
         Self {
             need: estimate(&loaded.experiment, inputs),
+            warnings: warnings(&loaded.experiment, inputs),
             work: once.saturating_mul(u64::from(loaded.experiment.networks)),
             cell,
             loaded,
@@ -328,7 +341,7 @@ impl Study {
     ///
     /// [`StudyError::Memory`]: one of them is too large for this machine.
     pub fn plan(&self, places: &[usize], threads: Option<usize>) -> Result<Plan, StudyError> {
-        let threads = threads.unwrap_or_else(plan::all_threads);
+        let threads = threads.unwrap_or_else(threads::all);
         let has = estimate::machine_memory();
         let need = |place: &usize| self.cells[*place].need.total();
         let needs = places.iter().map(need).collect();
@@ -453,7 +466,12 @@ impl Study {
         thread::scope(|scope| {
             for slot in 0..plan.at_once {
                 let work = &work;
-                scope.spawn(move || work(plan.threads(slot)));
+                let thread = thread::Builder::new().stack_size(STACK_BYTES);
+                let begun = thread.spawn_scoped(scope, move || work(plan.threads(slot)));
+                // Without a thread more, those that run do its share; without any, this one does.
+                if begun.is_err() && slot == 0 {
+                    work(plan.threads);
+                }
             }
         });
         let mut ran = ran.into_inner().unwrap_or_default();

@@ -1,8 +1,9 @@
 //! The resolved experiment: every value known, every unit in its name, nothing left to a default.
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use super::Span;
 
@@ -82,6 +83,8 @@ pub const STEPS_TO_STOP_MAX: u32 = 1_000_000;
 pub const PARTS_MAX: u32 = 1 << 24;
 /// Most operations of a network over all phases.
 pub const OPERATIONS_MAX: u64 = 1 << 62;
+/// Most deadlines of a phase.
+pub const DEADLINES_MAX: usize = 1000;
 /// Largest value of any `_ms` key, in microseconds (9e12 ms, 285 years): exact in a float64 of milliseconds.
 pub const TIME_MAX_US: u64 = 9_000_000_000_000_000;
 
@@ -251,6 +254,8 @@ pub struct NetworkSection {
     pub bucket_size: u8,
     /// Which candidates a bucket keeps.
     pub bootstrap: Policy,
+    /// Where the file says how many nodes there are, or names their file.
+    pub size_span: Span,
     /// Share of generated nodes that are offline, from 0 up to but below 1; 0 of imported ones.
     pub offline: f64,
     /// Where the file says it, if it does.
@@ -301,6 +306,19 @@ pub struct LookupSection {
     pub stop: Stop,
     /// The schedule of contacts. [`Stop::ClosestAnswered`] only with [`Procedure::Iterative`].
     pub procedure: Procedure,
+    /// Where in the text it is.
+    pub spans: LookupSpans,
+}
+
+/// Where what `[lookup]` says stands in the text; nowhere for what it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LookupSpans {
+    /// Its `alpha`.
+    pub alpha: Span,
+    /// Its `beta`.
+    pub beta: Span,
+    /// Its `steps_to_stop`.
+    pub steps_to_stop: Span,
 }
 
 /// `[link]`.
@@ -350,7 +368,68 @@ pub enum Delay {
         high: u64,
     },
     /// Any of the list, which is not empty.
-    Choice(Vec<u64>),
+    Choice(Choice),
+}
+
+/// A list of delays to draw from, shared between clones.
+#[derive(Clone)]
+pub struct Choice(Arc<Listed>);
+
+/// The list, and what is asked of it more than once.
+struct Listed {
+    delays_us: Vec<u64>,
+    shortest_us: u64,
+    /// As the file spells it, once that was asked for.
+    text: OnceLock<String>,
+}
+
+impl Choice {
+    /// As the file spells it, `spell` each delay.
+    pub(super) fn text(&self, spell: impl Fn(u64) -> String) -> &str {
+        self.0.text.get_or_init(|| {
+            let delays: Vec<_> = self.iter().copied().map(spell).collect();
+            format!("{{ choice = [{}] }}", delays.join(", "))
+        })
+    }
+}
+
+impl From<Vec<u64>> for Choice {
+    fn from(delays_us: Vec<u64>) -> Self {
+        Self(Arc::new(Listed {
+            shortest_us: delays_us.iter().copied().min().unwrap_or(0),
+            delays_us,
+            text: OnceLock::new(),
+        }))
+    }
+}
+
+/// The delays, in microseconds.
+impl Deref for Choice {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        &self.0.delays_us
+    }
+}
+
+impl fmt::Debug for Choice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.delays_us.fmt(formatter)
+    }
+}
+
+impl PartialEq for Choice {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || **self == **other
+    }
+}
+
+impl Eq for Choice {}
+
+impl std::hash::Hash for Choice {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.delays_us.hash(state);
+    }
 }
 
 impl Delay {
@@ -359,7 +438,7 @@ impl Delay {
         match self {
             Self::Constant(delay) => *delay,
             Self::Uniform { low, .. } => *low,
-            Self::Choice(delays) => delays.iter().copied().min().unwrap_or(0),
+            Self::Choice(delays) => delays.0.shortest_us,
         }
     }
 }
@@ -413,6 +492,10 @@ pub struct PhaseSpans {
     pub start: Span,
     /// Its `withheld`.
     pub withheld: Span,
+    /// Its `deadline_ms`.
+    pub deadline: Span,
+    /// Its `max_ms`.
+    pub max: Span,
 }
 
 /// Where the operations of a phase come from.
@@ -475,7 +558,7 @@ impl Origin {
 }
 
 /// `[output]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OutputSection {
     /// Folder for the run's folder, relative to the working directory; not empty.
     pub dir: String,
@@ -485,6 +568,8 @@ pub struct OutputSection {
     pub results: bool,
     /// Whether nodes carry how many routing tables name them.
     pub in_degree: bool,
+    /// Where the file says which tables.
+    pub tables_span: Span,
 }
 
 /// Which tables are written: `output.tables`.

@@ -30,17 +30,22 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use self::reader::Choices;
 use crate::content;
 
-pub use self::diagnostic::{Invalid, Sources, Span};
+pub(crate) use self::diagnostic::SHOWN_MAX;
+pub use self::diagnostic::{Invalid, Notices, Sources, Span};
 pub use self::experiment::*;
-pub(crate) use self::reader::micros_rounded;
+pub(crate) use self::reader::{micros_rounded, shown};
 pub use self::resolved::milliseconds;
 pub(crate) use self::sweep::Grid;
 pub use self::sweep::{CELLS_MAX, Cell, Setting};
 
 /// Longest experiment file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Errors in the cells of a sweep after which no more cells are read.
+pub(crate) const CELL_ERRORS_MAX: usize = 10_000;
 
 /// A valid experiment and the texts it came from.
 #[derive(Clone, Debug)]
@@ -80,7 +85,8 @@ impl Known {
 pub(crate) enum Drafts {
     /// An experiment.
     One(Box<Draft>),
-    /// A sweep with its cells, in order; of one that cannot be read at all, what is wrong.
+    /// A sweep with its cells, in order; of one that cannot be read at all, what is wrong. Where much is wrong, only
+    /// the first ones.
     Cells(Grid, Vec<(Cell, Result<Draft, Invalid>)>),
 }
 
@@ -92,9 +98,9 @@ impl Drafts {
     pub(crate) fn single(self) -> Result<Draft, Invalid> {
         match self {
             Self::One(draft) => Ok(*draft),
-            Self::Cells(_, cells) => Err(Invalid::plain(format!(
+            Self::Cells(grid, _) => Err(Invalid::plain(format!(
                 "the file has a `[sweep]` with {} cells where one experiment is asked for",
-                cells.len()
+                grid.len()
             ))),
         }
     }
@@ -162,16 +168,27 @@ fn build(path: &Path, name: String, text: String, overrides: &[String]) -> Resul
     let sources = Sources::new(name, text, overrides);
     let mut root = document::read(&sources)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let Some(grid) = Grid::take(&mut root, &sources)? else {
-        return Ok(Drafts::One(Box::new(schema::read(&root, sources, folder))));
+    let choices = Choices::default();
+    let Some(grid) = Grid::take(&mut root, &sources, &choices)? else {
+        let draft = schema::read(&root, sources, &choices, folder);
+        return Ok(Drafts::One(Box::new(draft)));
     };
-    let cells = (0..grid.len()).map(|index| {
+    let mut cells = Vec::new();
+    let mut wrong = 0;
+    for index in 0..grid.len() {
         let cell = grid.cell(index);
         let tree = grid.tree(&cell, &sources);
-        let draft = tree.map(|tree| schema::read(&tree, sources.clone(), folder));
-        (cell, draft)
-    });
-    let cells = cells.collect();
+        let draft = tree.map(|tree| schema::read(&tree, sources.clone(), &choices, folder));
+        let errors = match &draft {
+            Ok(draft) => draft.wrong.as_ref(),
+            Err(invalid) => Some(invalid),
+        };
+        wrong += errors.map_or(0, Invalid::len);
+        cells.push((cell, draft));
+        if wrong > CELL_ERRORS_MAX {
+            break;
+        }
+    }
     Ok(Drafts::Cells(grid, cells))
 }
 

@@ -111,6 +111,12 @@ impl LookupSection {
         writeln!(out, "alpha = {}", self.alpha)?;
         writeln!(out, "beta = {}", self.beta)?;
         writeln!(out, "steps_to_stop = {}", self.steps_to_stop)?;
+        if self.stop == Stop::NoProgress {
+            writeln!(
+                out,
+                "# progress: an answer names a node not heard of before, closer than the farthest heard of"
+            )?;
+        }
         writeln!(out, "stop = \"{}\"", self.stop)?;
         writeln!(out, "procedure = \"{}\"", self.procedure)
     }
@@ -132,6 +138,12 @@ impl LinkSection {
                 )?,
                 None => writeln!(out, "# {key}: none")?,
             }
+        }
+        if self.slow_error.is_some() {
+            writeln!(
+                out,
+                "# slow_error.rate: of the contacts that have not failed fast"
+            )?;
         }
         match &self.timeout {
             Delay::Constant(timeout) => writeln!(out, "timeout_ms = {}", milliseconds(*timeout))?,
@@ -239,10 +251,7 @@ impl Display for Delay {
                     milliseconds(*high)
                 )
             }
-            Self::Choice(delays) => {
-                let delays: Vec<_> = delays.iter().copied().map(milliseconds).collect();
-                write!(formatter, "{{ choice = [{}] }}", delays.join(", "))
-            }
+            Self::Choice(delays) => formatter.write_str(delays.text(milliseconds)),
         }
     }
 }

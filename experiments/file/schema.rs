@@ -7,7 +7,7 @@ use super::diagnostic::{Diagnostic, Sources, Span};
 use super::document::Table;
 use super::experiment::*;
 use super::phases;
-use super::reader::{Field, Report, Section, shown};
+use super::reader::{Choices, Field, Report, Section, shown};
 use super::{Draft, Known, Loaded};
 
 /// The last one is taken out of the tree before it is read here.
@@ -17,9 +17,10 @@ const TOP: [&str; 13] = [
 ];
 const ERROR_RATE: &str = "a table { rate = .., delay_ms = .. }";
 
-/// What `root` says, and what is wrong with it. Relative paths in it start at `folder`.
-pub(super) fn read(root: &Table, sources: Sources, folder: &Path) -> Draft {
-    let report = Report::new(&sources);
+/// What `root` says, and what is wrong with it. Relative paths in it start at `folder`; `choices` are what trees that
+/// share lists with this one have had read.
+pub(super) fn read(root: &Table, sources: Sources, choices: &Choices, folder: &Path) -> Draft {
+    let report = Report::new(&sources, choices);
     let start = Span::new(0, 0..0);
     let section = Section::new(&report, Some(root), start, "", &TOP);
     let (experiment, known) = top(&section, folder);
@@ -140,6 +141,7 @@ fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
         known = !section.has("ids");
         size = Population::Generated(nodes);
     }
+    let size_span = section.place("nodes").or(section.place("ids"));
     let bucket_size = section.integer_or("bucket_size", 1..=u8::MAX, DEFAULT_BUCKET_SIZE);
     let bootstrap = section.word_or("bootstrap", DEFAULT_BOOTSTRAP);
     let (offline, offline_span) = offline(&section);
@@ -148,6 +150,7 @@ fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
             size,
             bucket_size,
             bootstrap,
+            size_span: size_span.unwrap_or_default(),
             offline,
             offline_span,
         },
@@ -235,6 +238,11 @@ fn lookup(top: &Section<'_>) -> LookupSection {
         ),
         stop,
         procedure,
+        spans: LookupSpans {
+            alpha: section.place("alpha").unwrap_or_default(),
+            beta: section.place("beta").unwrap_or_default(),
+            steps_to_stop: section.place("steps_to_stop").unwrap_or_default(),
+        },
     }
 }
 
@@ -355,19 +363,15 @@ fn output(top: &Section<'_>) -> OutputSection {
             .map_or(DEFAULT_TABLES, |field| tables(&field)),
         results: section.boolean_or("results", DEFAULT_RESULTS),
         in_degree: section.boolean_or("in_degree", DEFAULT_IN_DEGREE),
+        tables_span: section.place("tables").unwrap_or_default(),
     }
 }
 
 fn tables(field: &Field<'_>) -> Tables {
     let mut tables = Tables::NONE;
     let names = Tables::NAMES.join(", ");
-    for one in field
-        .list(&format!("a list of {names}"))
-        .unwrap_or_default()
-    {
-        let Some(name) = one.text(&names) else {
-            continue;
-        };
+    let read = |one: &Field<'_>| {
+        let name = one.text(&names)?;
         match tables.by_name(name) {
             None => one.unknown_word(name, &Tables::NAMES),
             Some(chosen) if *chosen => one.report.error(
@@ -375,9 +379,14 @@ fn tables(field: &Field<'_>) -> Tables {
                 format!("`{}` has \"{name}\" twice", one.path),
                 "allowed: each table once",
             ),
-            Some(chosen) => *chosen = true,
+            Some(chosen) => {
+                *chosen = true;
+                return Some(());
+            }
         }
-    }
+        None
+    };
+    field.elements(&format!("a list of {names}"), read);
     tables
 }
 
@@ -431,13 +440,13 @@ fn expect(field: &Field<'_>) -> Option<Expect> {
 
 fn within(field: &Field<'_>) -> Option<(f64, f64)> {
     const ALLOWED: &str = "[lo, hi], two finite numbers, lo not above hi";
-    let all = field.list(ALLOWED)?;
-    let bounds: Vec<_> = all.iter().map(|one| one.number("lo or hi")).collect();
-    let written = shown(field.report.sources.text(&field.value.span));
+    let bounds = field.elements(ALLOWED, |one| one.number("lo or hi"))?;
     match bounds.as_slice() {
-        [Some(low), Some(high)] if low <= high => return Some((*low, *high)),
-        [None, _] | [_, None] => {}
-        _ => field.cannot_be(&written, ALLOWED),
+        [low, high] if low <= high => return Some((*low, *high)),
+        _ => field.cannot_be(
+            &shown(field.report.sources.text(&field.value.span)),
+            ALLOWED,
+        ),
     }
     None
 }

@@ -169,7 +169,7 @@ fn what_is_not_there_has_its_default() {
         SMALL,
         &["link.slow_error={rate=0.5, delay_ms={choice=[1,2.5]}}"],
     );
-    assert_eq!(slow.link.timeout, Delay::Choice(vec![1000, 2500]));
+    assert_eq!(slow.link.timeout, Delay::Choice(vec![1000, 2500].into()));
 }
 
 #[test]

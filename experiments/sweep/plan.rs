@@ -14,13 +14,6 @@ pub struct Plan {
     pub need: u64,
 }
 
-/// As many threads as a run that is not told takes.
-pub(super) fn all_threads() -> usize {
-    rayon::ThreadPoolBuilder::new()
-        .build()
-        .map_or(1, |pool| pool.current_num_threads())
-}
-
 impl Plan {
     /// For cells that need so much memory each, on so many threads and in so much memory. None if a cell does not fit.
     pub(super) fn new(mut needs: Vec<u64>, threads: usize, has: u64) -> Option<Self> {

@@ -43,7 +43,7 @@ fn values() -> [Noted; 3] {
             DataType::Float64,
             true,
             "of the metric",
-            "Its value in this network alone",
+            "Its value in this network alone; percentiles are nearest-rank, at most 1/1024 off",
         ),
     ]
 }

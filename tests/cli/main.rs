@@ -1,10 +1,12 @@
 //! The command line as a user meets it: whole runs of the program, each in a folder of its own.
 
 mod bad_input;
+mod checks;
 mod closing;
 mod crash;
 mod digests;
 mod folders;
+mod fuzz;
 mod growth;
 mod imports;
 mod interruption;
@@ -14,6 +16,7 @@ mod small_networks;
 mod starts;
 mod support;
 mod sweep;
+mod warnings;
 
 use std::collections::HashMap;
 use std::ffi::OsStr;

@@ -21,3 +21,5 @@ pub use vectors::{Kernel, vectorised};
 
 /// Bytes of a cache line.
 pub const LINE: usize = 64;
+/// Bytes of the stack of a thread, said wherever one is started: what the environment says may be too little.
+pub const STACK_BYTES: usize = 4 << 20;

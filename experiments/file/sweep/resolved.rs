@@ -363,7 +363,7 @@ fn leaves(key: &str, text: &str) -> Vec<(Vec<String>, String)> {
     let mut found = Vec::new();
     let mut tables = vec![(vec![key.to_owned()], &table)];
     while let Some((before, table)) = tables.pop() {
-        for entry in &table.entries {
+        for entry in table.entries.iter() {
             let path = [&before[..], std::slice::from_ref(&entry.key)].concat();
             match &entry.value.node {
                 Node::Table(inner) => tables.push((path, inner)),
