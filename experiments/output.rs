@@ -18,7 +18,7 @@ use kadsim_engine::record::{
 use kadsim_systems::record::Recorded;
 use serde_json::{Map, Value};
 
-pub use self::folder::{Folder, FolderError, Names, publish, write_new};
+pub use self::folder::{Folder, FolderError, Names, publish, remove_stale_lock, write_new};
 pub use self::lock::{Kind, Lock, make_folder, pause};
 pub use self::owned::{
     CELL, LOCK, METRICS, RESOLVED, STUDY, Shape, is_empty, is_file, is_folder, is_there,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use super::lock::{Kind, Lock, is_held, make_folder};
-use super::owned::{LOCK, Shape, discard, is_empty, is_there};
+use super::owned::{LOCK, Shape, discard, gone, is_empty, is_there};
 use super::system::{Identity, identity, parent, rename_new, sync_folder};
 
 /// Why a run cannot begin to write.
@@ -216,6 +216,7 @@ impl Folder {
         } = &self.names;
         self.names.check()?;
         self.names.put_back()?;
+        remove_stale_lock(finished)?;
         if is_there(finished) && !is_empty(finished) && !self.force {
             return Err(FolderError::Finished(finished.clone()));
         }
@@ -337,15 +338,24 @@ impl Folder {
             }
             return Err(error).with_context(renaming);
         }
-        sync_folder(parent(finished)).with_context(renaming)?;
         // Until here the lock keeps others from taking the names.
-        let lock = finished.join(LOCK);
-        fs::remove_file(&lock).with_context(|| format!("cannot delete {}", lock.display()))?;
+        remove_stale_lock(finished)?;
+        sync_folder(parent(finished)).with_context(renaming)?;
         if replaces {
             self.names.discard(replaced)?;
         }
         Ok(self.names.finished)
     }
+}
+
+/// Removes the lock from the folder of a finished run. A process that is killed after the run has got its name leaves it.
+///
+/// # Errors
+///
+/// The file system refuses.
+pub fn remove_stale_lock(finished: &Path) -> Result<(), FolderError> {
+    let lock = finished.join(LOCK);
+    gone(fs::remove_file(&lock)).map_err(FolderError::io(&lock))
 }
 
 /// Writes the whole file `path`, which is not there.

@@ -216,7 +216,7 @@ fn length(entry: &DirEntry) -> u64 {
 }
 
 /// What is gone already need not be removed.
-fn gone(removed: io::Result<()>) -> io::Result<()> {
+pub fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,

@@ -7,7 +7,7 @@ use std::process::Child;
 use std::thread;
 use std::time::Duration;
 
-use super::interruption::signal;
+use super::interruption::{LONG, signal};
 use super::support::{Answer, Dir, SMALL, piped};
 
 /// Four cells of the small experiment.
@@ -20,14 +20,28 @@ pub fn grid(dir: &Dir) {
 
 /// Starts the small experiment with more to do, and stops the process in the middle.
 fn stopped(dir: &Dir) -> Child {
-    let more = "phase.getting.count=200_000";
-    let mut child = dir.spawn(&["run", "small.toml", "--set", more, "--quiet"]);
-    while !dir.path("out/small.partial/timings.parquet").exists() {
+    dir.write("long.toml", LONG);
+    let call = [
+        "run",
+        "long.toml",
+        "--quiet",
+        "--set",
+        "phase.looking.count=100_000",
+        "--set",
+        "phase.looking.spread_ms=0",
+    ];
+    let mut child = dir.spawn(&call);
+    wait_for(dir, "out/small.partial/timings.parquet", &mut child);
+    signal(&child, "-STOP");
+    child
+}
+
+/// Waits until a file or a folder is there.
+fn wait_for(dir: &Dir, path: &str, child: &mut Child) {
+    while !dir.path(path).exists() {
         assert!(child.try_wait().unwrap().is_none(), "it has ended");
         thread::sleep(Duration::from_millis(1));
     }
-    signal(&child, "-STOP");
-    child
 }
 
 fn go_on(child: Child) -> Answer {
@@ -348,11 +362,8 @@ fn a_cell_that_another_process_runs_is_waited_for() {
         "lookup.alpha=3/network.nodes=200",
         "lookup.alpha=3/network.nodes=300",
     ];
-    while !others
-        .iter()
-        .all(|cell| dir.path(&format!("out/grid/{cell}")).is_dir())
-    {
-        thread::sleep(Duration::from_millis(2));
+    for cell in others {
+        wait_for(&dir, &format!("out/grid/{cell}"), &mut child);
     }
     assert!(child.try_wait().unwrap().is_none(), "it has ended");
     let text = dir.kadsim(&["inspect", "out/grid"]).ends(0).stdout;
@@ -385,16 +396,12 @@ fn a_cell_that_another_process_runs_is_waited_for() {
 fn an_unfinished_cell_is_not_in_the_tree_of_the_study() {
     let dir = Dir::new();
     grid(&dir);
-    let text = dir
-        .read("grid.toml")
-        .replace("count = 20", "count = 200_000_000\nspread_ms = 9_000_000");
-    dir.write("long.toml", text);
-    let child = dir.spawn(&["run", "long.toml", "--quiet", "--threads", "1"]);
-    let cell = "lookup.alpha=3/network.nodes=300";
+    dir.write("long.toml", LONG.replace("\"small\"", "\"grid\"") + GRID);
+    let mut child = dir.spawn(&["run", "long.toml", "--quiet", "--threads", "1"]);
+    // The longest cells come first.
+    let cell = "lookup.alpha=1/network.nodes=300";
     let unfinished = format!("out/grid.partial/{cell}");
-    while !dir.path(&format!("{unfinished}/timings.parquet")).exists() {
-        thread::sleep(Duration::from_millis(2));
-    }
+    wait_for(&dir, &format!("{unfinished}/timings.parquet"), &mut child);
     signal(&child, "-INT");
     Answer::new(child.wait_with_output().unwrap()).ends(130);
     assert_eq!(dir.list("out"), ["grid", "grid.partial"]);

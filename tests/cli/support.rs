@@ -1,5 +1,6 @@
 //! A folder of its own for each test, the program in it, and its tables as plain columns.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::OwnedFd;
@@ -35,6 +36,11 @@ count = 20
 segments = "putting"
 "#;
 
+/// The program under test: the one built with the tests, or another build that `KADSIM` names.
+fn program() -> OsString {
+    std::env::var_os("KADSIM").unwrap_or_else(|| env!("CARGO_BIN_EXE_kadsim").into())
+}
+
 /// A folder that is deleted in the end; `small.toml` is in it.
 pub struct Dir(tempfile::TempDir);
 
@@ -66,7 +72,7 @@ impl Dir {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kadsim"));
+        let mut command = Command::new(program());
         // The width of the help is the default one.
         command
             .args(args)
@@ -102,7 +108,8 @@ impl Dir {
         let script = format!("{script} \"$0\" \"$@\"");
         let mut command = Command::new("bash");
         command
-            .args(["-c", &script, env!("CARGO_BIN_EXE_kadsim")])
+            .args(["-c", &script])
+            .arg(program())
             .args(args)
             .current_dir(self.0.path());
         command
