@@ -206,7 +206,7 @@ fn the_crawl_runs_as_it_expects() {
     let dir = Dir::new();
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/crawl/crawl.toml");
     dir.kadsim(&["run", file.to_str().unwrap()]).ends(0);
-    let nodes = dir.table("out/crawl/nodes.parquet");
+    let nodes = dir.table("out/crawl/link.timeout_ms=5000/nodes.parquet");
     assert_eq!(nodes.rows(), 1000);
     assert_eq!(nodes.sum("online"), 748.0);
     assert!(
