@@ -18,7 +18,6 @@ use std::sync::Mutex;
 use std::thread;
 
 use anyhow::Context;
-use indicatif::MultiProgress;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -449,8 +448,7 @@ impl Study {
         order.sort_by_key(|place| std::cmp::Reverse(self.cells[*place].work));
         let queue = Mutex::new(order.into_iter());
         let failed = Mutex::new(Vec::new());
-        let bars = MultiProgress::new();
-        let whole = options.watch.cells(&bars, places.len() as u64);
+        let whole = options.watch.cells(places.len() as u64);
         let work = |threads: usize| {
             // A poisoned lock is another thread's panic, which is met when the threads are joined.
             let next = || queue.lock().ok()?.next();
@@ -461,7 +459,7 @@ impl Study {
                         out: None,
                         threads: Some(threads),
                         force: false,
-                        watch: options.watch.among(&bars, place),
+                        watch: options.watch.of_cell(place),
                         begun: std::time::Instant::now(),
                         shares_process: plan.at_once > 1,
                     },
