@@ -367,7 +367,7 @@ fn watch(hidden: bool) -> Result<Watch<'static>, Failure> {
     Ok(Watch {
         progress: !hidden && io::stderr().is_terminal() && !is_dumb(),
         interrupted: signals::watch().map_err(Failure::Other)?,
-        among: None,
+        cell: None,
     })
 }
 

@@ -17,7 +17,6 @@ use std::sync::Mutex;
 use std::thread;
 
 use anyhow::Context;
-use indicatif::MultiProgress;
 use kadsim_engine::hardware::STACK_BYTES;
 use serde_json::{Map, Value};
 
@@ -427,8 +426,7 @@ impl Study {
         order.sort_by_key(|place| std::cmp::Reverse(self.cells[*place].work));
         let queue = Mutex::new(VecDeque::from(order));
         let ran = Mutex::new(Ran::default());
-        let bars = MultiProgress::new();
-        let whole = options.watch.cells(&bars, places.len() as u64);
+        let whole = options.watch.cells(places.len() as u64);
         let work = |threads: usize| {
             // A poisoned lock is another thread's panic, which is met when the threads are joined.
             let next = || queue.lock().ok()?.pop_front();
@@ -439,7 +437,7 @@ impl Study {
                     threads: Some(threads),
                     // What is there, if anything, has fewer networks.
                     force: true,
-                    watch: options.watch.among(&bars, place),
+                    watch: options.watch.of_cell(place),
                     begun: std::time::Instant::now(),
                     shares_process: plan.at_once > 1,
                 };

@@ -1,9 +1,11 @@
 //! Who watches a run: sees on a terminal how far it is, and may ask it to stop.
 //!
 //! What is shown is one line of stderr that fits into 60 columns, says less in a narrower terminal, and is gone when its
-//! part is done.
+//! part is done. All lines of the process are drawn by one [`MultiProgress`], which knows how many there are: whatever
+//! else is written to stderr meanwhile goes through [`beside_lines`].
 
 use std::fmt::Write;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -20,8 +22,19 @@ const SETTLED: Duration = Duration::from_secs(1);
 const NAME_CHARS_MAX: usize = 11;
 /// Largest total beside which the number of operations done is shown, and not the share.
 const COUNTED_MAX: u64 = 999_999;
+/// Columns that a line leaves free: a terminal echoes `^C` where the cursor is, and a line that is full would go on in
+/// the next one, where it is not cleared.
+const MARGIN: usize = 3;
 /// Largest total that is shown.
 const SHOWN_MAX: u64 = 99_999_999;
+
+/// All lines that are shown.
+static LINES: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Writes to stderr while lines are shown: they are cleared before, and drawn again behind.
+pub fn beside_lines(write: impl FnOnce()) {
+    LINES.suspend(write);
+}
 
 /// Says that a run was asked to stop.
 #[derive(Debug, thiserror::Error)]
@@ -35,8 +48,8 @@ pub struct Watch<'a> {
     pub progress: bool,
     /// Set from outside to stop the run.
     pub interrupted: &'a AtomicBool,
-    /// The lines of all cells of a sweep, of which the run is the one of this index.
-    pub among: Option<(&'a MultiProgress, usize)>,
+    /// Index of the cell of a sweep that the run is, which its lines begin with.
+    pub cell: Option<usize>,
 }
 
 impl Watch<'static> {
@@ -46,19 +59,16 @@ impl Watch<'static> {
         Self {
             progress: false,
             interrupted: &NEVER,
-            among: None,
+            cell: None,
         }
     };
 }
 
 impl<'a> Watch<'a> {
-    /// Watches the cell of this index, whose line is one of several.
-    pub(crate) fn among<'b>(self, lines: &'b MultiProgress, cell: usize) -> Watch<'b>
-    where
-        'a: 'b,
-    {
-        Watch {
-            among: Some((lines, cell)),
+    /// Watches the cell of this index.
+    pub(crate) fn of_cell(self, index: usize) -> Self {
+        Self {
+            cell: Some(index),
             ..self
         }
     }
@@ -77,43 +87,36 @@ impl<'a> Watch<'a> {
 
     /// Shows what takes a while, nobody knows how long, until the line is dropped.
     pub(crate) fn busy(self, what: String) -> ProgressBar {
-        let style = template("{spinner} {wide_msg}");
-        let line = self.line(ProgressBar::new_spinner(), style);
-        line.set_message(self.named(&what));
-        line
+        let line = ProgressBar::new_spinner().with_message(self.named(&what));
+        self.line(line, template("{spinner} {wide_msg}"))
     }
 
     /// Shows how many operations of a phase are done, until the bar is dropped.
     pub(crate) fn bar(self, name: &str, total: u64) -> ProgressBar {
         let name = shortened(&self.named(name));
-        let style = style(name.chars().count(), |state| {
+        let style = style(name, |state| {
             let speed = (state.elapsed() >= SETTLED).then(|| (state.per_sec(), state.eta()));
             status(state.pos(), state.len().unwrap_or(state.pos()), speed)
         });
-        let line = self.line(ProgressBar::new(total), style);
-        line.set_prefix(name);
-        line
+        self.line(ProgressBar::new(total), style)
     }
 
     /// Shows how many cells of a sweep are done, above their own lines, until the bar is dropped.
-    pub(crate) fn cells(self, lines: &MultiProgress, total: u64) -> ProgressBar {
-        const NAME: &str = "cells";
-        let style = style(NAME.len(), |state| {
+    pub(crate) fn cells(self, total: u64) -> ProgressBar {
+        let style = style("cells".to_owned(), |state| {
             let total = state.len().unwrap_or(state.pos());
             let count = format!("{} of {total}", state.pos());
             let time = format!("{count}, {} so far", duration(state.elapsed()));
             [time, count, percent(state.pos(), total)]
         });
-        let line = self.among(lines, 0).line(ProgressBar::new(total), style);
-        line.set_prefix(NAME);
-        line
+        self.line(ProgressBar::new(total), style)
     }
 
     /// What the line of a cell shows, with its index.
     fn named(self, what: &str) -> String {
-        match self.among {
+        match self.cell {
             None => what.to_owned(),
-            Some((_, cell)) => format!("{cell}: {what}"),
+            Some(cell) => format!("{cell}: {what}"),
         }
     }
 
@@ -121,11 +124,7 @@ impl<'a> Watch<'a> {
         if !self.progress {
             return ProgressBar::hidden();
         }
-        let line = match self.among {
-            None => line,
-            Some((lines, _)) => lines.add(line),
-        };
-        let line = line.with_style(style).with_finish(ProgressFinish::AndClear);
+        let line = LINES.add(line.with_style(style).with_finish(ProgressFinish::AndClear));
         line.enable_steady_tick(TICK);
         line
     }
@@ -135,18 +134,29 @@ fn template(text: &str) -> ProgressStyle {
     ProgressStyle::with_template(text).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-/// A bar behind a name of so many letters; of the texts, the longest first, the one that the terminal has room for.
+/// A bar behind a name, with one of the texts.
 fn style(
-    name: usize,
+    name: String,
     texts: impl Fn(&ProgressState) -> [String; 3] + Clone + Send + Sync + 'static,
 ) -> ProgressStyle {
     let write = move |state: &ProgressState, out: &mut dyn Write| {
-        let width = terminal_size_of(std::io::stderr());
-        let width = width.map_or(usize::MAX, |(Width(width), _)| width.into());
+        let width = terminal_size_of(std::io::stderr()).map_or(60, |(Width(width), _)| width);
+        let share = f64::from(state.fraction());
         // Writing to a string does not fail.
-        let _ = out.write_str(fitting(&texts(state), width.saturating_sub(name + 2)));
+        let _ = out.write_str(&drawn(&name, share, &texts(state), width.into()));
     };
-    template("{prefix} {wide_bar} {status}").with_key("status", write)
+    template("{line}").with_key("line", write)
+}
+
+/// A line for a terminal of so many columns: name, a bar that is full to this share, and of the texts, the longest
+/// first, the one that there is room for.
+fn drawn(name: &str, share: f64, texts: &[String; 3], width: usize) -> String {
+    let room = width.saturating_sub(MARGIN + name.chars().count() + 2);
+    let text = fitting(texts, room);
+    let length = room.saturating_sub(text.chars().count());
+    let full = ((length as f64 * share) as usize).min(length);
+    let (full, empty) = ("█".repeat(full), "░".repeat(length - full));
+    format!("{name} {full}{empty} {text}")
 }
 
 /// The first of the texts that has room, or else the last.
@@ -210,14 +220,10 @@ mod tests {
                 let speed = Some((1_234_567.8, Duration::from_secs(left)));
                 for done in [0, 1, total / 2, total] {
                     let texts = status(done, total, speed);
-                    let lengths = texts.each_ref().map(|text| text.chars().count());
-                    assert!(lengths[0] >= lengths[1], "{texts:?}");
-                    // The bar takes what the rest and two spaces leave.
-                    let room = |width: usize| width - name.chars().count() - 2;
-                    assert_eq!(fitting(&texts, room(60)), texts[0]);
-                    for width in 20..60 {
-                        let shown = fitting(&texts, room(width));
-                        assert!(shown.chars().count() <= room(width), "{width}: {shown}");
+                    for width in 20..100 {
+                        let line = drawn(&name, 0.3, &texts, width);
+                        assert_eq!(line.chars().count(), width - MARGIN, "{width}: {line}");
+                        assert!(width < 60 || line.ends_with(&texts[0]), "{width}: {line}");
                     }
                 }
             }

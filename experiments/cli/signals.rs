@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
+use kadsim::watch::beside_lines;
 
 use super::{INTERRUPTED, is_dumb};
 
@@ -27,11 +28,13 @@ fn on_signal() {
     if STOPPING.swap(true, Ordering::Relaxed) {
         std::process::exit(i32::from(INTERRUPTED));
     }
-    let mut stderr = io::stderr();
-    // A terminal may show a progress bar in the line that the cursor is in.
-    let is_drawn = stderr.is_terminal() && !is_dumb();
-    let start = if is_drawn { "\r\x1b[K" } else { "" };
-    let _ = writeln!(stderr, "{start}stopping… (again to end at once)");
+    beside_lines(|| {
+        let mut stderr = io::stderr();
+        // A terminal echoes the key where the cursor is.
+        let is_drawn = stderr.is_terminal() && !is_dumb();
+        let start = if is_drawn { "\r\x1b[K" } else { "" };
+        let _ = writeln!(stderr, "{start}stopping… (again to end at once)");
+    });
 }
 
 /// Ignores SIGXFSZ: a file that passes the limit of the shell (`ulimit -f`) is then an error of the write, as a full

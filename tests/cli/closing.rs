@@ -7,7 +7,7 @@ use kadsim::sweep::{Study, Task};
 use kadsim::watch::Watch;
 use serde_json::Value;
 
-use super::support::{Dir, SMALL};
+use super::support::{Dir, SMALL, on_terminal};
 
 /// The longest line, in letters.
 fn width(text: &str) -> usize {
@@ -289,6 +289,49 @@ fn no_progress_hides_the_bars_and_nothing_else() {
         .ends(0);
     assert!(shown.stderr.contains('\u{1b}'), "{:?}", shown.stderr);
     assert_plain(&shown.stdout);
+}
+
+/// A terminal echoes `^C` where the cursor is: behind a full line that would be the next one, which nobody clears.
+#[test]
+fn a_bar_leaves_room_for_an_echo() {
+    let dir = Dir::new();
+    for columns in [80, 20] {
+        let more = ["--set", "phase.putting.count=20_000"];
+        let call = [&["run", "small.toml", "--force"], &more[..]].concat();
+        let shown = dir.on_terminal(columns, &call).ends(0).stderr;
+        // Each escape sequence ends with a letter.
+        let mut parts = shown.split('\u{1b}');
+        let mut text = parts.next().unwrap().to_owned();
+        for part in parts {
+            text += part
+                .split_once(|letter: char| letter.is_ascii_alphabetic())
+                .unwrap()
+                .1;
+        }
+        let lines = text
+            .split(['\r', '\n'])
+            .filter(|line| line.contains(['█', '░']));
+        let widths: Vec<usize> = lines.map(|line| line.chars().count()).collect();
+        let room = usize::from(columns) - 2;
+        assert!(
+            !widths.is_empty() && widths.iter().all(|width| *width <= room),
+            "{widths:?} {text}"
+        );
+    }
+}
+
+/// Where a terminal takes text and nothing else there are no bars.
+#[test]
+fn a_dumb_terminal_shows_no_bars() {
+    let dir = Dir::new();
+    let mut command = dir.command(&["run", "small.toml"]);
+    let answer = on_terminal(80, command.env("TERM", "dumb")).ends(0);
+    assert_eq!(answer.stderr, "");
+    assert!(
+        answer.stdout.contains("duration_ms.p50"),
+        "{}",
+        answer.stdout
+    );
 }
 
 #[track_caller]

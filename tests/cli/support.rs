@@ -85,22 +85,9 @@ impl Dir {
         Answer::new(self.command(args).output().unwrap())
     }
 
-    /// As [`Self::kadsim`], with stdout on a terminal of so many columns, and stderr on one of its own.
+    /// As [`Self::kadsim`], on terminals of so many columns.
     pub fn on_terminal(&self, columns: u16, args: &[&str]) -> Answer {
-        let (stdout, out) = terminal(columns);
-        let (stderr, err) = terminal(columns);
-        let mut command = self.command(args);
-        command.env("TERM", "xterm").stdout(out).stderr(err);
-        let mut child = command.spawn().unwrap();
-        // The last ones at the terminals' other ends, so that reading comes to an end.
-        drop(command);
-        let [stdout, stderr] = [stdout, stderr].map(|end| thread::spawn(|| read_terminal(end)));
-        let status = child.wait().unwrap().code();
-        Answer {
-            status,
-            stdout: stdout.join().unwrap(),
-            stderr: stderr.join().unwrap(),
-        }
+        on_terminal(columns, self.command(args).env("TERM", "xterm"))
     }
 
     /// As [`Self::command`], after what the shell does by `script`.
@@ -137,6 +124,21 @@ impl Dir {
 
     pub fn table(&self, name: &str) -> Table {
         Table::read(&self.path(name))
+    }
+}
+
+/// What a call says with stdout on a terminal of so many columns, and stderr on another one.
+pub fn on_terminal(columns: u16, command: &mut Command) -> Answer {
+    let (stdout, out) = terminal(columns);
+    let (stderr, err) = terminal(columns);
+    let mut child = command.stdout(out).stderr(err).spawn().unwrap();
+    // The last ones at the terminals' other ends, so that reading comes to an end.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let [stdout, stderr] = [stdout, stderr].map(|end| thread::spawn(|| read_terminal(end)));
+    Answer {
+        status: child.wait().unwrap().code(),
+        stdout: stdout.join().unwrap(),
+        stderr: stderr.join().unwrap(),
     }
 }
 
