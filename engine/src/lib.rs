@@ -17,3 +17,4 @@ pub mod routing;
 pub mod segments;
 pub mod shortlist;
 pub mod sizes;
+pub mod time;

@@ -4,6 +4,8 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
+use kadsim_engine::time::LAST_US;
+
 use super::Span;
 
 /// The only version of the file's format so far: `schema`.
@@ -77,7 +79,7 @@ pub const PARTS_MAX: u32 = 1 << 24;
 /// Most operations of a network over all phases.
 pub const OPERATIONS_MAX: u64 = 1 << 62;
 /// Largest value of any `_ms` key, in microseconds (9e12 ms, 285 years): exact in a float64 of milliseconds.
-pub const TIME_MAX_US: u64 = 9_000_000_000_000_000;
+pub const TIME_MAX_US: u64 = LAST_US;
 
 /// A fixed set of words of the file.
 pub(super) trait Word: Copy + 'static {

@@ -1,6 +1,7 @@
 //! The command line as a user meets it: whole runs of the program, each in a folder of its own.
 
 mod bad_input;
+mod contacts;
 mod interruption;
 mod layouts;
 mod small_networks;
