@@ -222,7 +222,9 @@ impl Failure {
                 let status = match error {
                     LayoutsError::Stopped(_) => INTERRUPTED,
                     LayoutsError::Memory { .. } => 2,
-                    LayoutsError::Network(_) | LayoutsError::Threads(_) => 1,
+                    LayoutsError::Network(_)
+                    | LayoutsError::OutOfTime(_)
+                    | LayoutsError::Threads(_) => 1,
                 };
                 (format!("error: {error}"), status)
             }

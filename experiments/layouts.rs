@@ -22,6 +22,7 @@ use kadsim_systems::Network;
 use kadsim_systems::connection::Reads;
 use kadsim_systems::drive::Progress;
 use kadsim_systems::network::{BytesUsed, NetworkError};
+use kadsim_systems::out_of_time::OutOfTime;
 use rayon::prelude::*;
 
 use self::digest::Digest;
@@ -62,6 +63,9 @@ pub enum LayoutsError {
     /// The network cannot be made.
     #[error(transparent)]
     Network(#[from] NetworkError),
+    /// An operation goes on beyond the end of the clock.
+    #[error(transparent)]
+    OutOfTime(#[from] OutOfTime),
     /// The system gives no threads.
     #[error("cannot start threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
@@ -286,7 +290,7 @@ impl Trial<'_> {
         network: &mut Network,
         count: &mut Count,
         bar: &ProgressBar,
-    ) -> Result<Pool, Stopped> {
+    ) -> Result<Pool, LayoutsError> {
         let mut pool = Pool::new(network);
         for places in self.experiment.overlapping() {
             for place in places {
@@ -304,7 +308,7 @@ impl Trial<'_> {
         network: &mut Network,
         count: &mut Count,
         pool: &Pool,
-    ) -> Result<Reads, Stopped> {
+    ) -> Result<Reads, LayoutsError> {
         network.activity().instrumented = true;
         network.recorded().results = true;
         network.recorded().reads = Reads::default();
@@ -346,7 +350,7 @@ impl Trial<'_> {
         network: &mut Network,
         count: &mut Count,
         bar: &ProgressBar,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), LayoutsError> {
         let mut progress = Progress::Going;
         while progress == Progress::Going {
             self.watch.go_on()?;
@@ -354,6 +358,9 @@ impl Trial<'_> {
             progress = network.step();
             count.spent += begun.elapsed();
             count.take(network, bar);
+            if let Progress::OutOfTime(out_of_time) = progress {
+                return Err(out_of_time.into());
+            }
             // Cut off or not, a phase is over: all layouts are cut off at the same time.
             while network.end_phase().is_some() {
                 count.take(network, bar);

@@ -18,3 +18,4 @@ pub mod record;
 pub mod routing;
 pub mod segments;
 pub mod shortlist;
+pub mod time;

@@ -73,8 +73,8 @@ pub struct Fate {
 }
 
 impl Fate {
-    /// Time from sending to completion, without overhead, µs: a successful request pays one delay to
-    /// establish the connection and one for the interaction.
+    /// Time from sending to completion, without overhead, µs: a successful request pays one delay there and the
+    /// same back.
     #[inline]
     pub fn cost_us(self) -> u64 {
         match self.outcome {
@@ -98,6 +98,12 @@ pub trait Link: Send + Sync {
 
     /// The least that any contact can cost, µs, overhead not counted; `absences`: nodes may be offline.
     fn shortest_us(&self, absences: bool) -> u64;
+
+    /// The shortest delay of one way, µs: no request reaches a node sooner, and no answer comes back sooner.
+    fn shortest_delay_us(&self) -> u64 {
+        // A contact that succeeds costs two of them.
+        self.shortest_us(false) / 2
+    }
 }
 
 /// The network's links, and what using a node costs.
@@ -116,12 +122,16 @@ impl Links {
         self.overhead_us > 0
     }
 
-    /// One use more of a node: what it costs, µs: the n-th use costs n gamma.
+    /// One use more of a node: what it costs, µs: the n-th use costs n gamma. More than the clock has, where that
+    /// is beyond [`LAST_US`](crate::time::LAST_US) or the node has been used more often than its counter counts.
     #[inline]
     pub fn charge(&self, node: &Activity) -> u64 {
         match self.overhead_us {
             0 => 0,
-            gamma_us => gamma_us.saturating_mul(u64::from(node.charge())),
+            gamma_us => match node.charge() {
+                u32::MAX => u64::MAX,
+                uses => gamma_us.saturating_mul(u64::from(uses)),
+            },
         }
     }
 }
@@ -207,6 +217,10 @@ impl Link for UniformLink {
         errors
             .min(absence)
             .min(self.delay.shortest().saturating_mul(2))
+    }
+
+    fn shortest_delay_us(&self) -> u64 {
+        self.delay.shortest()
     }
 }
 
@@ -302,5 +316,6 @@ mod tests {
             3
         );
         assert_eq!(UniformLink::default().shortest_us(false), 0);
+        assert_eq!(link().shortest_delay_us(), 50);
     }
 }

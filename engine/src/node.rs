@@ -83,10 +83,10 @@ impl Activity {
     }
 
     /// One use more of the node's overhead counter; returns its new value. Called in one defined order
-    /// (time, operation, sequence), never from two threads at once.
+    /// (time, operation, sequence), never from two threads at once. The counter stops at its largest value.
     #[inline]
     pub fn charge(&self) -> u32 {
-        let uses = self.uses.load(Ordering::Relaxed) + 1;
+        let uses = self.uses.load(Ordering::Relaxed).saturating_add(1);
         self.uses.store(uses, Ordering::Relaxed);
         uses
     }

@@ -9,7 +9,7 @@ use crate::hardware::Touch;
 use crate::key::{Distance, Key};
 use crate::link::Fate;
 use crate::node::Row;
-use crate::record::Kind;
+use crate::record::{Kind, Outcome};
 use crate::shortlist::Shortlist;
 
 /// An operation before it starts.
@@ -64,6 +64,13 @@ impl Contact {
     #[inline]
     pub fn completion_us(now_us: u64, fate: Fate, overhead_us: (u64, u64)) -> u64 {
         Self::later_us(now_us, fate.total_us(overhead_us))
+    }
+
+    /// When the request has reached the remote, which acts at that moment, if the contact succeeds, µs: one delay
+    /// before it completes.
+    #[inline]
+    pub fn arrival_us(fate: Fate, completes_us: u64) -> u64 {
+        completes_us - fate.base_delay_us
     }
 
     /// This much after `now_us`; at the end of time at the latest.
@@ -142,6 +149,8 @@ pub struct Operation {
     pub in_flight: Vec<Contact>,
     /// When each of the lanes of py-dht's procedure is free, µs from the start.
     pub lanes_us: Vec<u64>,
+    /// Nodes that the answers of this round have named, in a walk in rounds; some more than once.
+    pub named: Vec<(Distance, Row)>,
     /// What the operation gives back, nearest to the key first.
     pub result: Vec<Row>,
 }
@@ -157,9 +166,11 @@ impl Operation {
         let shortlist = std::mem::take(&mut self.shortlist);
         let mut in_flight = std::mem::take(&mut self.in_flight);
         let mut lanes_us = std::mem::take(&mut self.lanes_us);
+        let mut named = std::mem::take(&mut self.named);
         let mut result = std::mem::take(&mut self.result);
         in_flight.clear();
         lanes_us.clear();
+        named.clear();
         result.clear();
         *self = Self {
             number: planned.number,
@@ -174,6 +185,7 @@ impl Operation {
             shortlist,
             in_flight,
             lanes_us,
+            named,
             result,
             ..Self::default()
         };
@@ -193,6 +205,7 @@ impl Operation {
             + self.shortlist.bytes_used()
             + self.in_flight.capacity() * size_of::<Contact>()
             + self.lanes_us.capacity() * size_of::<u64>()
+            + self.named.capacity() * size_of::<(Distance, Row)>()
             + self.result.capacity() * size_of::<Row>()
     }
 
@@ -202,6 +215,16 @@ impl Operation {
     pub fn touch(&self, touch: &mut Touch) {
         touch.range(&self.in_flight, 0..self.in_flight.len());
         self.shortlist.touch(touch);
+    }
+
+    /// When something that happens at `event_us` is to be handled, µs: never, where the operation is cut off first.
+    #[inline]
+    pub fn before_cut(&self, event_us: u64) -> u64 {
+        if event_us < self.until_us {
+            event_us
+        } else {
+            Operations::NEVER
+        }
     }
 
     /// Contacts handled.
@@ -252,6 +275,27 @@ impl Operations {
     pub fn next_event_us(&self) -> Option<u64> {
         let events_us = self.next_event_us[..self.active].iter().copied();
         events_us.min().filter(|&event_us| event_us < Self::NEVER)
+    }
+
+    /// Of those that have something to do after `last_us`, before they are cut off, the first one: its time, number
+    /// and phase.
+    pub fn first_after(&self, last_us: u64) -> Option<(u64, u64, u32)> {
+        let events_us = self.next_event_us.iter().zip(self.slots());
+        let later = events_us.filter(|&(&us, _)| last_us < us && us < Self::NEVER);
+        later
+            .map(|(&us, operation)| (us, operation.number, operation.phase))
+            .min()
+    }
+
+    /// When the first of the requests of retrieves that are under way has reached its remote, or does, µs: what was
+    /// held before that, nobody asks any more.
+    pub fn first_arrival_us(&self) -> Option<u64> {
+        let retrieves = self.slots().iter().filter(|one| one.kind == Kind::Retrieve);
+        let contacts = retrieves.flat_map(|retrieve| &retrieve.in_flight);
+        let answered = contacts.filter(|contact| contact.fate.outcome == Outcome::Ok);
+        answered
+            .map(|contact| Contact::arrival_us(contact.fate, contact.completes_us))
+            .min()
     }
 
     /// Puts an operation in a slot.

@@ -14,7 +14,7 @@ use crate::hardware::Touch;
 use crate::key::Key;
 use crate::node::{Row, Store};
 
-/// The segments held in a network. A key is held from its time of visibility (µs) on.
+/// The segments held in a network. A key is held from its time of visibility (µs) on: a store's arrival.
 #[derive(Resource, Debug, Default)]
 pub struct Segments {
     arena: Vec<Key>,

@@ -129,7 +129,7 @@ impl<'a> Client<'a> {
             .dht
             .network
             .view(|_, columns, _| columns.activity[row.index()].uses());
-        ms(gamma_us * u64::from(uses))
+        (u128::from(gamma_us) * u128::from(uses)) as f64 / 1000.0
     }
 
     /// Fills the node's routing table from full knowledge of the network and returns it; nobody else's
@@ -171,19 +171,19 @@ impl<'a> Client<'a> {
         let key = self.dht.keep(payload);
         let result = self.dht.network.provide(self.row, key);
         let (operation, connections) = self.dht.log.take(&mut self.dht.network);
-        let stores_that = |is_ok: bool| {
-            let stores = connections
+        let has_failed = |id: &i64| {
+            let mut stores = connections
                 .iter()
-                .filter(|row| row.request == Request::Store);
-            stores
-                .filter(|row| (row.outcome == Outcome::Ok) == is_ok)
-                .map(|row| row.to)
-                .collect()
+                .filter(|row| row.request == Request::Store && row.to == *id);
+            stores.any(|row| row.outcome != Outcome::Ok)
         };
+        // No connection stores at the client itself.
+        let nodes = self.dht.ids_of(&result);
+        let (store_failed, stored) = nodes.into_iter().partition(has_failed);
         Provided {
             key,
-            stored: stores_that(true),
-            store_failed: stores_that(false),
+            stored,
+            store_failed,
             store_ms: ms(operation.store_us.unwrap_or(0)),
             duration_ms: ms(duration_us(&operation)),
             lookup: self.summed_up(&operation, &result),

@@ -116,7 +116,6 @@ pub(super) fn connect(
     };
     let remote = dht.network.row(to);
     let single = dht.network.contact(origin, remote);
-    let overhead_us = single.origin_overhead_us + single.remote_overhead_us;
     dht.log.push(ConnectionRow {
         network: dht.network.recorded().network,
         phase: 0,
@@ -130,7 +129,7 @@ pub(super) fn connect(
         base_delay_us: single.fate.base_delay_us,
         origin_overhead_us: single.origin_overhead_us,
         remote_overhead_us: single.remote_overhead_us,
-        total_delay_us: single.fate.cost_us() + overhead_us,
+        total_delay_us: single.total_us(),
     });
     let kind = match (single.fate.outcome, remote) {
         (Outcome::Ok, Some(row)) => {
@@ -147,7 +146,7 @@ pub(super) fn connect(
         (Outcome::SlowError, _) => ConnectionErrorKind::Slow,
         (Outcome::NotFound | Outcome::Ok, _) => ConnectionErrorKind::NotFound,
     };
-    let cost_us = single.fate.base_delay_us + overhead_us;
+    let cost_us = single.total_us();
     dht.network.wait(cost_us);
     Err(ConnectionError {
         from,
@@ -221,9 +220,7 @@ impl Connection<'_> {
     }
 
     fn request_us(&self) -> u64 {
-        self.single.fate.base_delay_us
-            + self.single.origin_overhead_us
-            + self.single.remote_overhead_us
+        self.single.total_us() - self.single.fate.base_delay_us
     }
 
     /// Lets the time of a request pass and returns it, ms.

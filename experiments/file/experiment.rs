@@ -5,6 +5,8 @@ use std::ops::{Deref, Range};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use kadsim_engine::time::LAST_US;
+
 use super::Span;
 
 /// The only version of the file's format so far: `schema`.
@@ -86,7 +88,7 @@ pub const OPERATIONS_MAX: u64 = 1 << 62;
 /// Most deadlines of a phase.
 pub const DEADLINES_MAX: usize = 1000;
 /// Largest value of any `_ms` key, in microseconds (9e12 ms, 285 years): exact in a float64 of milliseconds.
-pub const TIME_MAX_US: u64 = 9_000_000_000_000_000;
+pub const TIME_MAX_US: u64 = LAST_US;
 
 /// A fixed set of words of the file.
 pub(super) trait Word: Copy + 'static {

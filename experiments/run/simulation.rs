@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use anyhow::bail;
 use indicatif::{HumanCount, ProgressBar};
 use kadsim_engine::in_degree::InDegrees;
 use kadsim_engine::node::Row;
@@ -9,6 +10,7 @@ use kadsim_engine::operation::Source;
 use kadsim_engine::random::network_seed;
 use kadsim_engine::record::{NodeRow, RoutingRow, TimingRow};
 use kadsim_engine::routing::Sizes;
+use kadsim_engine::time::LAST_US;
 use kadsim_systems::Network;
 use kadsim_systems::drive::{NodeState, NodesAtEnd, PhaseEnd, Progress};
 use kadsim_systems::step::Timings;
@@ -142,6 +144,13 @@ impl<'a> Simulation<'a> {
             self.watch.go_on()?;
             progress = network.step();
             self.take(network, &bar)?;
+            if let Progress::OutOfTime(out_of_time) = progress {
+                let phase = &self.experiment.phases[out_of_time.phase as usize].name;
+                bail!(
+                    "{out_of_time} (network {number}, phase \"{phase}\"): shorten the delays in [link], \
+                     `link.overhead_ms` or `start_ms` and `spread_ms`, or cut the phase off by `max_ms`"
+                );
+            }
             while let Some(end) = network.end_phase() {
                 self.take(network, &bar)?;
                 let place = end.phase as usize;
@@ -368,7 +377,7 @@ impl<'a> Simulation<'a> {
                 buckets,
                 contacts: u64::from(contacts),
                 segments: u64::from(segments),
-                overhead_us: overhead_us * u64::from(uses),
+                overhead_us: overhead_us.saturating_mul(u64::from(uses)),
                 started: u64::from(started),
                 in_degree: in_degrees.map(|degrees| degrees.of(owner)),
             }
@@ -381,6 +390,15 @@ impl<'a> Simulation<'a> {
                 .into_par_iter()
                 .map_init(|| tables.sizes(population), row)
                 .collect_into_vec(&mut rows);
+            if let Some(row) = rows.iter().find(|row| row.overhead_us > LAST_US) {
+                let phase = &self.experiment.phases[phase as usize].name;
+                bail!(
+                    "the overhead of node {} at the end of phase \"{phase}\" (network {number}) is beyond {} ms, \
+                     where times end: make `link.overhead_ms` smaller",
+                    row.node,
+                    LAST_US / 1000
+                );
+            }
             self.summary.nodes(phase as usize, &rows);
             rows.iter().try_for_each(|row| self.writers.node(row))?;
         }

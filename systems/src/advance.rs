@@ -18,7 +18,7 @@ use kadsim_engine::routing::Tables;
 use kadsim_engine::routing::layout::TOUCH_STAGES;
 use kadsim_engine::segments::Segments;
 
-use crate::connection::{Field, Outbox};
+use crate::connection::{Field, Outbox, Stored};
 use crate::lookup::{self, Poll, Question};
 use crate::record::Recorded;
 use crate::step::{Activity, Window};
@@ -42,6 +42,19 @@ impl Outboxes {
     /// Those in use.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Outbox> {
         self.boxes[..self.used].iter_mut()
+    }
+
+    /// Enters the stores whose time of visibility is known.
+    pub fn enter_stores(&mut self, segments: &mut Segments) {
+        let stores = self.iter_mut().flat_map(|out| out.stores.drain(..));
+        for Stored {
+            row,
+            key,
+            visible_us,
+        } in stores
+        {
+            segments.insert(row, key, visible_us);
+        }
     }
 
     /// Empties them for the next window.
@@ -194,12 +207,7 @@ impl Chunk<'_> {
                         true
                     }
                     Poll::Until(next_us) => {
-                        let is_cut_off = next_us >= self.slots[place].until_us;
-                        let next_us = if is_cut_off {
-                            Operations::NEVER
-                        } else {
-                            next_us
-                        };
+                        let next_us = self.slots[place].before_cut(next_us);
                         polled.push((place, next_us));
                         false
                     }

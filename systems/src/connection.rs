@@ -129,12 +129,18 @@ impl Field<'_> {
         farthest.is_some_and(|&(farthest, _)| distance <= farthest)
     }
 
-    /// Share of the network's beta closest online nodes that are in the result; `None` if nobody is online.
+    /// Whether no other node is online: there is nobody to find.
+    pub fn is_alone(&self, origin: Row) -> bool {
+        self.activity.online == u64::from(self.is_online(origin))
+    }
+
+    /// Share of the network's beta closest online nodes that are in the result; `None` if nobody is online but the
+    /// origin.
     pub fn recall(&self, operation: &Operation, scratch: &mut Scratch) -> Option<f32> {
-        let truth = self.closest_online(operation.key, scratch);
-        if truth.is_empty() {
+        if self.is_alone(operation.origin) {
             return None;
         }
+        let truth = self.closest_online(operation.key, scratch);
         // Both are sorted by distance, so one pass finds what they share.
         let mut result = operation.result.iter().peekable();
         let mut hits = 0u32;
@@ -228,6 +234,8 @@ pub struct TickCounts {
     pub found: u64,
     /// Retrieves that ended without.
     pub missed: u64,
+    /// Operations that were cut off.
+    pub cut_off: u64,
     /// Durations of the operations that finished, µs, in no order.
     pub durations_us: Vec<u64>,
 }
@@ -253,6 +261,7 @@ impl TickCounts {
         self.stored += other.stored;
         self.found += other.found;
         self.missed += other.missed;
+        self.cut_off += other.cut_off;
         self.durations_us.append(&mut other.durations_us);
     }
 }
@@ -309,7 +318,7 @@ impl Ticks {
     }
 }
 
-/// An operation that has ended.
+/// An operation that has ended or was cut off.
 #[derive(Debug, Clone)]
 pub struct Ended {
     /// Its row of the operations table.
@@ -320,7 +329,7 @@ pub struct Ended {
     pub place: u32,
     /// The node that asked.
     pub origin: Row,
-    /// When it ended, µs.
+    /// When it ended, or was cut off, µs.
     pub end_us: u64,
 }
 

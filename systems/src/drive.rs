@@ -19,8 +19,10 @@ use kadsim_engine::population::Population;
 use kadsim_engine::record::Kind;
 use kadsim_engine::routing::Tables;
 use kadsim_engine::segments::Segments;
+use kadsim_engine::time::LAST_US;
 
 use crate::network::Network;
+use crate::out_of_time::OutOfTime;
 use crate::phases::{CutOff, Phase, Phases};
 use crate::record::{self, Recorded};
 use crate::settle::Sends;
@@ -37,6 +39,8 @@ pub enum Progress {
     Going,
     /// Every operation has ended or is cut off.
     Done,
+    /// An operation goes on beyond the end of the clock, and the network cannot.
+    OutOfTime(OutOfTime),
 }
 
 /// A phase that has ended, and what is known of the nodes at that moment. Valid until the next step.
@@ -148,6 +152,9 @@ impl Network {
             self.world.resource_mut::<Window>().settled_us = u64::MAX;
             return Progress::Done;
         };
+        if from_us > LAST_US {
+            return self.out_of_time();
+        }
         let (until_us, starts_us) = self.bounds(from_us);
         let mut window = self.world.resource_mut::<Window>();
         window.from_us = from_us;
@@ -161,7 +168,20 @@ impl Network {
             }
         }
         self.adapt_length();
-        Progress::Going
+        match self.world.resource::<Recorded>().out_of_time {
+            Some(out_of_time) => Progress::OutOfTime(out_of_time),
+            None => Progress::Going,
+        }
+    }
+
+    /// Nothing is left but what happens after the end of the clock: says whose turn would be first.
+    fn out_of_time(&self) -> Progress {
+        let event = self.world.resource::<Operations>().first_after(LAST_US);
+        let start = self.world.resource::<Phases>().first_after(LAST_US);
+        let Some((_, operation, phase)) = event.into_iter().chain(start).min() else {
+            unreachable!("something was to happen after the end of the clock");
+        };
+        Progress::OutOfTime(OutOfTime { phase, operation })
     }
 
     /// Ends the phase that is over first, if one is: every operation has ended or is cut off, and whatever
@@ -181,7 +201,7 @@ impl Network {
         let cut_off = self.world.resource_mut::<Phases>().remove(place);
         let received = self.world.resource_mut::<Received>().take(place);
         let started = self.world.resource_mut::<Recorded>().take_started(place);
-        self.merge_segments(end_us);
+        self.merge_segments(self.first_arrival_us(end_us));
         self.now_us = self.now_us.max(end_us);
         Some(PhaseEnd {
             phase,
@@ -207,39 +227,56 @@ impl Network {
 
     /// Rebuilds the arena of segments if many have been stored since and are retrieved at the same time.
     fn merge_shared(&mut self, from_us: u64) {
-        let whole = self.world.resource::<Window>().course == Course::Whole;
+        let course = self.world.resource::<Window>().course;
         let mut phases = self.world.resource_mut::<Phases>();
-        let are_held = phases.hold_readers(whole);
-        let is_readable = phases.share_segments() && !are_held;
+        phases.hold_readers(course);
+        let is_read = match course {
+            Course::Whole => phases.share_segments() && !phases.are_readers_held(),
+            Course::Windows | Course::InOrder => phases.share_segments(),
+        };
         // A phase that has been cut off may still be to end: it asks what was held then.
         let now_us = phases
             .first_cut_us()
             .map_or(from_us, |cut_us| cut_us.min(from_us));
-        if is_readable && self.world.resource::<Segments>().wants_merge() {
-            self.merge_segments(now_us);
+        if is_read && self.world.resource::<Segments>().wants_merge() {
+            self.merge_segments(self.first_arrival_us(now_us));
         }
+    }
+
+    /// The earliest time, up to `now_us`, for which anybody may still ask what a node holds: answers under way are
+    /// those of the moment when the request reached the node.
+    fn first_arrival_us(&self, now_us: u64) -> u64 {
+        let arrival_us = self.world.resource::<Operations>().first_arrival_us();
+        arrival_us.map_or(now_us, |arrival_us| arrival_us.min(now_us))
     }
 
     /// The end of a window that begins at `from_us`, and when what starts in it starts at the latest.
     ///
-    /// What one operation sends another must not meet within the window, where they share counters or stores.
+    /// What one operation sends another must not meet within the window, where they share counters or stores. A
+    /// contact is charged at the window's end, so it must not complete before. A store must not reach its node before
+    /// the window's end either: an operation that starts may look there. Nor may an answer of the window be one of a
+    /// moment within it, for the origin of a provide may store at itself at any moment; and an answer comes back one
+    /// delay after that moment.
     fn bounds(&self, from_us: u64) -> (u64, u64) {
+        const END_US: u64 = LAST_US + 1;
         let links = self.world.resource::<Links>();
         let is_shared = self.world.resource::<Phases>().share_segments();
-        let lookahead_us = if is_shared || links.is_charged() {
-            // A node that is offline neither stores nor answers: only its use is shared.
-            links.link.shortest_us(self.absences && links.is_charged())
-        } else {
-            u64::MAX
+        let completion_us = match links.is_charged() {
+            true => links.link.shortest_us(self.absences),
+            false => u64::MAX,
         };
-        let after_us = |us: u64| from_us.saturating_add(us.max(1));
+        let arrival_us = match is_shared {
+            true => links.link.shortest_delay_us(),
+            false => u64::MAX,
+        };
+        let after_us = |us: u64| from_us.saturating_add(us.max(1)).min(END_US);
         match self.world.resource::<Window>().course {
             Course::Windows => {
-                let until_us = after_us(self.length_us.min(lookahead_us));
+                let until_us = after_us(self.length_us.min(completion_us).min(arrival_us));
                 (until_us, until_us)
             }
-            Course::InOrder if is_shared => (u64::MAX, after_us(lookahead_us)),
-            Course::InOrder | Course::Whole => (u64::MAX, u64::MAX),
+            Course::InOrder => (END_US, after_us(arrival_us)),
+            Course::Whole => (END_US, END_US),
         }
     }
 
@@ -277,7 +314,14 @@ impl Network {
         self.world
             .resource_mut::<Recorded>()
             .begin_phase(place, 0, Counts::default());
-        while self.step() == Progress::Going {}
+        loop {
+            match self.step() {
+                Progress::Going => {}
+                Progress::Done => break,
+                // As the sum of an `Instant` and a `Duration` that no clock reaches.
+                Progress::OutOfTime(out_of_time) => panic!("{out_of_time}"),
+            }
+        }
         let mut phases = self.world.resource_mut::<Phases>();
         if let Some((.., end_us)) = phases.over(u64::MAX) {
             self.now_us = end_us;
@@ -294,16 +338,28 @@ impl Network {
     }
 
     /// Looks up the nodes closest to a key, from now to the end; returns them nearest first.
+    ///
+    /// # Panics
+    ///
+    /// If it goes beyond the last moment of the clock, 9e12 ms.
     pub fn lookup(&mut self, origin: Row, key: Key) -> Vec<Row> {
         self.run_one(Kind::Lookup, origin, key)
     }
 
     /// Looks up the nodes closest to a key and stores the key there; returns them nearest first.
+    ///
+    /// # Panics
+    ///
+    /// If it goes beyond the last moment of the clock, 9e12 ms.
     pub fn provide(&mut self, origin: Row, key: Key) -> Vec<Row> {
         self.run_one(Kind::Provide, origin, key)
     }
 
     /// Looks for a node that holds the key; returns the closest nodes known at the end.
+    ///
+    /// # Panics
+    ///
+    /// If it goes beyond the last moment of the clock, 9e12 ms.
     pub fn retrieve(&mut self, origin: Row, key: Key) -> Vec<Row> {
         self.run_one(Kind::Retrieve, origin, key)
     }

@@ -10,6 +10,7 @@ pub mod connection;
 pub mod drive;
 pub mod lookup;
 pub mod network;
+pub mod out_of_time;
 pub mod phases;
 pub mod provide;
 pub mod py_dht;

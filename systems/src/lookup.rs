@@ -144,12 +144,13 @@ pub fn answered(
     } else {
         operation.idle_steps + 1
     };
-    let now_us = if by_clock {
-        contact.completes_us
+    let now_us = contact.completes_us;
+    let asked_us = if by_clock {
+        Contact::arrival_us(contact.fate, now_us)
     } else {
         operation.start_us
     };
-    let is_found = retrieve::finds_at(field, operation, contact.row, contact.depth, now_us);
+    let is_found = retrieve::finds_at(field, operation, contact.row, contact.depth, asked_us);
     if by_clock {
         go_on(field, operation, slot, (now_us, is_found), out);
     }
@@ -242,7 +243,7 @@ fn nearest<'a>(
 
 /// Contacts the nearest candidates until `most` contacts are in flight.
 #[inline]
-pub fn send_contacts(
+fn send_contacts(
     field: &Field,
     operation: &mut Operation,
     slot: u32,
@@ -250,28 +251,41 @@ pub fn send_contacts(
     out: &mut Outbox,
 ) {
     while operation.in_flight.len() < most as usize
-        && let Some(place) = contact_nearest(field, operation, slot, (now_us, now_us), out)
+        && let Some(nearest) = operation
+            .shortlist
+            .take_nearest(&field.population, operation.key)
     {
-        // The barrier adds what the contact is charged.
-        if field.is_charged() {
-            operation.in_flight[place].completes_us = Contact::UNCHARGED;
-        }
+        send_contact(field, operation, slot, (now_us, nearest), out);
     }
 }
 
-/// Contacts the nearest candidate, if there is one; what it costs counts from `base_us`. Returns its place
-/// among those in flight.
+/// Contacts a node, by the clock.
 #[inline]
-pub fn contact_nearest(
+pub fn send_contact(
     field: &Field,
     operation: &mut Operation,
     slot: u32,
-    (now_us, base_us): (u64, u64),
+    (now_us, remote): (u64, Known),
     out: &mut Outbox,
-) -> Option<usize> {
-    let nearest = operation
-        .shortlist
-        .take_nearest(&field.population, operation.key)?;
+) {
+    contact(field, operation, slot, (now_us, now_us, remote), out);
+    // The barrier adds what the contact is charged.
+    if field.is_charged()
+        && let Some(contact) = operation.in_flight.last_mut()
+    {
+        contact.completes_us = Contact::UNCHARGED;
+    }
+}
+
+/// Contacts a node; what it costs counts from `base_us`. The contact is the last of those in flight.
+#[inline]
+pub fn contact(
+    field: &Field,
+    operation: &mut Operation,
+    slot: u32,
+    (now_us, base_us, nearest): (u64, u64, Known),
+    out: &mut Outbox,
+) {
     let sequence = operation.attempts;
     operation.attempts += 1;
     let fate = field.contact(operation, sequence, nearest.row, out);
@@ -302,7 +316,6 @@ pub fn contact_nearest(
         },
     };
     out.sent(field, operation, send);
-    Some(operation.in_flight.len() - 1)
 }
 
 /// The lookup has stopped, with what it knows as its result.

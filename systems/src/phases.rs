@@ -12,8 +12,10 @@ use bevy_ecs::prelude::*;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Source, Task};
 use kadsim_engine::record::Kind;
+use kadsim_engine::time::LAST_US;
 
 use crate::queue::{Queue, Ready};
+use crate::step::Course;
 
 /// A phase before it begins.
 pub struct Phase {
@@ -85,7 +87,7 @@ impl Running {
 #[derive(Resource, Default)]
 pub struct Phases {
     places: Vec<Option<Running>>,
-    /// Whether retrieves wait until all that provides do is known.
+    /// Whether retrieves wait until what provides do is known.
     are_readers_held: bool,
 }
 
@@ -105,9 +107,11 @@ impl Phases {
         if free.is_none() {
             self.places.push(None);
         }
+        // The clock ends before a later cut.
         let cut_us = phase
             .max_us
-            .map(|max_us| phase.start_us.saturating_add(max_us));
+            .map(|max_us| phase.start_us.saturating_add(max_us))
+            .filter(|&cut_us| cut_us <= LAST_US);
         self.places[place] = Some(Running {
             task: Task {
                 phase: phase.number,
@@ -173,25 +177,58 @@ impl Phases {
         self.all().filter_map(Running::next_start_us).min()
     }
 
-    /// Whether an operation whose start is known starts before `until_us`.
-    pub fn has_ready(&self, until_us: u64) -> bool {
-        let mut limited = self.all().filter(|running| running.queue.is_limited());
-        limited.any(|running| {
-            running
-                .first()
-                .is_some_and(|first| first.start_us < until_us)
-        })
+    /// Of the operations that start after `last_us`, before they are cut off, the first one: its start, number and
+    /// phase.
+    pub fn first_after(&self, last_us: u64) -> Option<(u64, u64, u32)> {
+        let starts = self.all().filter_map(|running| {
+            let next = running.queue.next()?;
+            let is_later = last_us < next.start_us && next.start_us < running.task.until_us;
+            is_later.then_some((next.start_us, next.planned.number, running.task.phase))
+        });
+        starts.min()
     }
 
-    /// Where operations go through time whole, provides and retrieves at the same time: retrieves start when
-    /// all provides have been evaluated, so that every store is known with its time. (A provide asks nobody
-    /// what a retrieve does.) Returns whether they wait.
-    pub fn hold_readers(&mut self, are_whole: bool) -> bool {
-        let provides = |running: &Running| {
+    /// Whether an operation that does not wait starts before `until_us`.
+    pub fn has_ready(&self, until_us: u64) -> bool {
+        let mut firsts = self.unheld().filter_map(Running::first);
+        firsts.any(|first| first.start_us < until_us)
+    }
+
+    /// Those whose operations need not wait.
+    fn unheld(&self) -> impl Iterator<Item = &Running> {
+        let are_held = self.are_readers_held;
+        self.all()
+            .filter(move |running| !(are_held && running.task.kind == Kind::Retrieve))
+    }
+
+    /// Retrieves that start look into their origin's store: where others provide at the same time, they wait for
+    /// what may be stored there by then. A provide asks nobody what a retrieve does, so it never waits.
+    ///
+    /// - Where operations go through time whole, until all provides have been evaluated: then every store is known,
+    ///   with its time.
+    /// - In windows, until all provides have come to the window's end: no store reaches another node in the window
+    ///   that it was sent in, but an origin may be among its own result.
+    /// - In the order of starts they need not wait: py-dht's procedure stores by connections alone.
+    pub fn hold_readers(&mut self, course: Course) {
+        let starts = |running: &Running| {
             running.task.kind == Kind::Provide && running.next_start_us().is_some()
         };
-        self.are_readers_held = are_whole && self.share_segments() && self.all().any(provides);
+        self.are_readers_held = self.share_segments()
+            && match course {
+                Course::Whole => self.all().any(starts),
+                Course::Windows => true,
+                Course::InOrder => false,
+            };
+    }
+
+    /// Whether retrieves wait.
+    pub fn are_readers_held(&self) -> bool {
         self.are_readers_held
+    }
+
+    /// Lets the retrieves start that have waited.
+    pub fn release_readers(&mut self) {
+        self.are_readers_held = false;
     }
 
     /// Takes out the operation that starts first, in the order of (start, number), if it starts before

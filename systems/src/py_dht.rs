@@ -10,7 +10,7 @@ use kadsim_engine::operation::{Contact, Operation, Stage};
 use kadsim_engine::record::Outcome;
 
 use crate::connection::{Field, Outbox};
-use crate::lookup::{self, Poll, Question, contact_nearest, first_to_complete};
+use crate::lookup::{self, Poll, Question, first_to_complete};
 
 /// What the origin's own table has named is known: the origin is charged. With overhead on, operations must
 /// come in the order of (start, number).
@@ -32,8 +32,12 @@ pub fn poll(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbo
     {
         // Costs are kept as completion times from 0.
         while operation.in_flight.len() < rules.alpha as usize
-            && contact_nearest(field, operation, slot, (start_us, 0), out).is_some()
-        {}
+            && let Some(nearest) = operation
+                .shortlist
+                .take_nearest(&field.population, operation.key)
+        {
+            lookup::contact(field, operation, slot, (start_us, 0, nearest), out);
+        }
         if operation.in_flight.len() < rules.alpha as usize {
             break;
         }

@@ -89,6 +89,16 @@ impl Queue {
         [ready_us, self.next_due_us()].into_iter().flatten().min()
     }
 
+    /// The operation that starts next, with the earliest time that it may start at, µs.
+    pub fn next(&self) -> Option<Ready> {
+        let due = self.source.peek().map(|planned| Ready {
+            start_us: planned.due_us,
+            planned,
+        });
+        let ready = self.ready.peek().map(|ready| ready.0);
+        [ready, due].into_iter().flatten().min()
+    }
+
     /// Whether nothing is left to start.
     pub fn is_empty(&self) -> bool {
         self.waiting == 0 && self.next_start_us().is_none()

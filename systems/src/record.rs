@@ -14,9 +14,11 @@ use kadsim_engine::key::Key;
 use kadsim_engine::node::{Nodes, Row};
 use kadsim_engine::operation::{Operation, Operations, Stage};
 use kadsim_engine::record::{ConnectionRow, Kind, OperationRow, Request, TickRow};
+use kadsim_engine::time::LAST_US;
 
 use crate::advance::Outboxes;
 use crate::connection::{Ended, Reads, Sent, TickCounts};
+use crate::out_of_time::OutOfTime;
 use crate::phases::Phases;
 use crate::settle::Sends;
 use crate::step::{Activity, Window};
@@ -41,6 +43,8 @@ pub struct Recorded {
     pub reads: Reads,
     /// Connections sent in the last step.
     pub connections_sent: u64,
+    /// An operation whose connection takes longer than times go.
+    pub out_of_time: Option<OutOfTime>,
     /// Operations that have ended, while others may still end before them.
     ended: Vec<Ended>,
     /// How many of them waited already when rows were last written.
@@ -105,7 +109,7 @@ impl Recorded {
             }
             let (tick, mut counts) = tick.remove_entry();
             let finished = counts.durations_us.len() as u64;
-            *active = *active + counts.started - finished;
+            *active = *active + counts.started - finished - counts.cut_off;
             let [ok, fast_error, slow_error, not_found] = counts.outcomes;
             let row = TickRow {
                 network: self.network,
@@ -207,7 +211,7 @@ impl Recorded {
             result,
             place: operation.place,
             origin: operation.origin,
-            end_us: operation.end_us,
+            end_us: cut_us.unwrap_or(operation.end_us),
         }
     }
 }
@@ -318,10 +322,11 @@ pub fn record_step(
             }
         }
     }
-    // Those that are cut off come between those that end until then and those that end later.
-    let cut_us = phases.first_cut_us().map(|cut_us| cut_us.saturating_add(1));
-    recorded.close_most_operations(window.settled_us.min(cut_us.unwrap_or(u64::MAX)));
-    recorded.close_ticks(window.settled_us, window.tick_us, activity.online);
+    // Operations that are cut off stand among those that end at the same moment, and count in that tick.
+    let cut_us = phases.first_cut_us().unwrap_or(u64::MAX);
+    let settled_us = window.settled_us.min(cut_us);
+    recorded.close_most_operations(settled_us);
+    recorded.close_ticks(settled_us, window.tick_us, activity.online);
     if activity.connections {
         let network = recorded.network;
         for send in &sends.0 {
@@ -334,9 +339,17 @@ pub fn record_step(
             else {
                 continue;
             };
+            let phase = operations.slots()[send.slot as usize].phase;
+            let total_delay_us = fate.total_us(overhead_us);
+            if total_delay_us > LAST_US {
+                recorded.out_of_time.get_or_insert(OutOfTime {
+                    phase,
+                    operation: send.operation,
+                });
+            }
             recorded.connections.push(ConnectionRow {
                 network,
-                phase: operations.slots()[send.slot as usize].phase,
+                phase,
                 operation: send.operation,
                 sequence: send.sequence,
                 time_us: send.time_us,
@@ -347,14 +360,15 @@ pub fn record_step(
                 base_delay_us: fate.base_delay_us,
                 origin_overhead_us: overhead_us.0,
                 remote_overhead_us: overhead_us.1,
-                total_delay_us: fate.total_us(overhead_us),
+                total_delay_us,
             });
         }
     }
 }
 
-/// The system that ends the phase at a place, at `end_us`: what is open of it is written, what is in flight of
-/// it is cut off.
+/// The system that ends the phase at a place, at `end_us`: what is in flight of it is cut off, what is open of it is
+/// written. Another phase that is cut off at the same moment loses its operations too, for the rows of all stand in
+/// the order of their numbers.
 pub fn end_phase(
     In((place, end_us)): In<(u32, u64)>,
     nodes: Nodes,
@@ -365,29 +379,28 @@ pub fn end_phase(
     mut recorded: ResMut<Recorded>,
 ) {
     let recorded = &mut *recorded;
-    recorded.close_operations(end_us.saturating_add(1));
-    recorded.close_ticks_at(place as usize, u64::MAX, window.tick_us, activity.online);
-    recorded.closed.end(recorded.open[place as usize].phase);
-    recorded.closed.take(|_, row| recorded.ticks.push(row));
     let slots = operations.slots().iter().zip(0..);
-    let mut running: Vec<(&Operation, u32)> = slots
-        .filter(|(operation, _)| operation.place == place)
+    let cut: Vec<(&Operation, u32)> = slots
+        .filter(|(operation, _)| operation.until_us == end_us + 1)
         .collect();
-    running.sort_unstable_by_key(|(operation, _)| operation.number);
-    for (operation, _) in &running {
-        recorded.open[place as usize].started.add(operation.origin);
-        let cut = recorded.row(operation, Some(end_us), &ids, nodes.columns().keys);
-        recorded.operations.push(cut.row);
-        if recorded.results {
-            recorded.result_ids.push(cut.result);
-        }
+    for (operation, _) in &cut {
+        let row = recorded.row(operation, Some(end_us), &ids, nodes.columns().keys);
+        recorded.first_end_us = Some(recorded.first_end_us.map_or(end_us, |us| us.min(end_us)));
+        recorded.ended.push(row);
+        let open = &mut recorded.open[operation.place as usize];
+        let tick = open.ticks.entry(end_us / window.tick_us).or_default();
+        tick.cut_off += 1;
+        open.started.add(operation.origin);
     }
-    let mut free: Vec<u32> = running.into_iter().map(|(_, slot)| slot).collect();
+    let free: Vec<u32> = cut.into_iter().map(|(_, slot)| slot).collect();
     // From the last one on: the slot that takes a freed one's place is not to be freed itself.
-    free.sort_unstable();
     free.into_iter()
         .rev()
         .for_each(|slot| operations.free(slot));
+    recorded.close_operations(end_us + 1);
+    recorded.close_ticks_at(place as usize, u64::MAX, window.tick_us, activity.online);
+    recorded.closed.end(recorded.open[place as usize].phase);
+    recorded.closed.take(|_, row| recorded.ticks.push(row));
 }
 
 /// How often the overhead of each node was charged after `end_us`, in the last step.

@@ -1,25 +1,27 @@
 //! The walk by which ProbeLab's RFM 19.1 (of "DHT Routing Table Health", 2022) counts the hops of a lookup
 //! (`procedure = "rfm19"`), kept to compare with what was published.
 //!
-//! Round by round: everybody of a set is asked at once, and answers with one bucket of its table. The first
-//! set are the alpha closest nodes of the origin's own answer; every other one the beta closest of what the
+//! Round by round: everybody of a set is asked at once, and answers with one bucket of its table, all of it. The
+//! first set are the alpha closest nodes of the origin's own answer; every other one the beta closest of what the
 //! round before has named together, whoever has been asked already among them. The walk ends with the first
 //! answer of a node that is among the network's beta closest, which only a simulator knows. That node is the
-//! result, its `depth` the number of rounds: 0 where it is the origin. A retrieve ends with the value too. A
-//! walk that is left with nobody to ask, because all have failed, has no result.
+//! result, and `depth` the number of rounds: 0 where it is the origin. A retrieve ends with the value too. A
+//! walk that is left with nobody to ask, because all have failed, has no result, and a recall of 0; a walk that
+//! has reached one of the beta closest has none: it looks no further.
 //!
 //! 1. Completion times order the answers of a round, and a round starts when all of the one before are
 //!    handled; they do not change the number of rounds.
-//! 2. What is `known` are the nodes named in the last round.
+//! 2. What is `known` are the nodes named in all rounds.
 //! 3. Under full knowledge each round gains a bit at least. Where tables are something else a walk could go
 //!    round in circles: it ends after as many rounds as a key has bits.
 
 use kadsim_engine::answer::Answer;
 use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
-use kadsim_engine::operation::{Operation, Stage};
+use kadsim_engine::operation::{Contact, Operation, Stage};
 use kadsim_engine::population::Owner;
 use kadsim_engine::record::Outcome;
+use kadsim_engine::shortlist::{Known, Note, Status};
 
 use crate::connection::{Field, Outbox, Scratch};
 use crate::lookup::{self, Poll, Question, first_to_complete};
@@ -58,30 +60,38 @@ pub fn answered(
     out.reads.answers += 1;
     let asked = question.owner.row;
     let is_there = field.is_among_closest(asked, operation.key, &mut out.scratch);
-    let (depth, now_us) = match &question.contact {
-        Some(contact) => (contact.depth, contact.completes_us),
-        None => (0, operation.start_us),
+    let (depth, asked_us, now_us) = match question.contact {
+        Some(Contact {
+            depth,
+            fate,
+            completes_us,
+            ..
+        }) => (depth, Contact::arrival_us(fate, completes_us), completes_us),
+        None => (0, operation.start_us, operation.start_us),
     };
-    if retrieve::finds_at(field, operation, asked, depth, now_us) || is_there {
+    if retrieve::finds_at(field, operation, asked, depth, asked_us) || is_there {
         operation.result.push(asked);
         operation.depth = depth;
         return lookup::close(field, operation, slot, now_us, out);
     }
+    let key = operation.key;
     read_bucket(
         field,
         question.owner,
-        operation.key,
+        key,
         &mut out.answer,
         &mut out.scratch,
     );
     let origin = Some(operation.origin);
+    operation.shortlist.join(&out.answer, depth, origin);
+    let named = out.answer.distances.iter().zip(&out.answer.rows);
     operation
-        .shortlist
-        .join(&out.answer, depth.saturating_add(1), origin);
+        .named
+        .extend(named.map(|(&distance, &row)| (distance, row)));
     if question.contact.is_none() {
         lookup::charge_origin(field, operation, slot, out);
         let first = field.activity.rules.alpha;
-        return ask(field, operation, slot, (now_us, first), out);
+        return ask(field, operation, slot, (now_us, first, depth), out);
     }
     go_on(field, operation, slot, (now_us, depth), out);
 }
@@ -97,34 +107,47 @@ fn go_on(
     if !operation.in_flight.is_empty() {
         return;
     }
-    if u32::from(depth) == Key::BITS {
-        return lookup::close(field, operation, slot, now_us, out);
-    }
     let next = field.activity.rules.beta;
-    ask(field, operation, slot, (now_us, next), out);
+    ask(field, operation, slot, (now_us, next, depth), out);
 }
 
-/// Asks the `most` closest nodes that are known, and forgets them all: a round's set comes of its answers
-/// alone. With nobody to ask, the walk has ended without a result.
+/// Round number `depth` is over: asks the `most` closest of the nodes that it has named, and forgets them, for the
+/// next round's set comes of its own answers alone. With nobody to ask, or after as many rounds as may be, the
+/// walk has ended without a result.
 fn ask(
     field: &Field,
     operation: &mut Operation,
     slot: u32,
-    (now_us, most): (u64, u32),
+    (now_us, most, depth): (u64, u32, u16),
     out: &mut Outbox,
 ) {
-    lookup::send_contacts(field, operation, slot, (now_us, most), out);
-    if operation.in_flight.is_empty() {
-        return lookup::close(field, operation, slot, now_us, out);
+    let mut named = std::mem::take(&mut operation.named);
+    if u32::from(depth) < Key::BITS {
+        named.sort_unstable();
+        named.dedup();
+        named.retain(|&(_, row)| row != operation.origin);
+        for &(distance, row) in named.iter().take(most as usize) {
+            let remote = Known {
+                row,
+                distance,
+                note: Note::new(depth + 1, Status::Contacted),
+            };
+            lookup::send_contact(field, operation, slot, (now_us, remote), out);
+        }
     }
-    operation
-        .shortlist
-        .reset(field.activity.rules.beta as usize);
+    named.clear();
+    operation.named = named;
+    if operation.in_flight.is_empty() {
+        operation.depth = depth;
+        if field.activity.recall && !field.is_alone(operation.origin) {
+            operation.recall = Some(0.0);
+        }
+        lookup::close(field, operation, slot, now_us, out);
+    }
 }
 
 /// Replaces `out` by the bucket of the owner's table that `key` belongs to or, if that is empty, all deeper
-/// ones together or, if those are, the nearest shallower one that is not. Of more than beta nodes, the beta
-/// closest.
+/// ones together or, if those are, the nearest shallower one that is not.
 fn read_bucket(field: &Field, owner: Owner, key: Key, out: &mut Answer, scratch: &mut Scratch) {
     let column = field.columns.tables;
     let table = field.tables.table(&field.population, column, owner.row);
@@ -148,5 +171,4 @@ fn read_bucket(field: &Field, owner: Owner, key: Key, out: &mut Answer, scratch:
     }
     out.read += out.rows.len() as u64;
     out.measure(population, key);
-    out.keep_nearest(0, field.activity.rules.beta as usize);
 }

@@ -34,11 +34,10 @@ pub fn settle_contacts(
 ) {
     let sends = &mut sends.0;
     sends.clear();
-    let mut stores = Vec::new();
     for out in outboxes.iter_mut() {
         sends.append(&mut out.sends);
-        stores.append(&mut out.stores);
     }
+    outboxes.enter_stores(&mut segments);
     if sends.len() > 4096 {
         sends.par_sort_unstable_by_key(Send::order);
     } else {
@@ -46,6 +45,7 @@ pub fn settle_contacts(
     }
     if links.is_charged() && activity.rules.procedure.is_by_clock() {
         let (slots, next_events_us) = operations.slots_mut();
+        let mut stores = Vec::new();
         charge(
             nodes.columns(),
             &links,
@@ -54,14 +54,14 @@ pub fn settle_contacts(
             next_events_us,
             &mut stores,
         );
-    }
-    for Stored {
-        row,
-        key,
-        visible_us,
-    } in stores
-    {
-        segments.insert(row, key, visible_us);
+        for Stored {
+            row,
+            key,
+            visible_us,
+        } in stores
+        {
+            segments.insert(row, key, visible_us);
+        }
     }
 }
 
@@ -109,16 +109,16 @@ fn charge(
         *overhead_us = (origin_us, use_of(*to));
         let completes_us = Contact::completion_us(send.time_us, *fate, *overhead_us);
         if *request == Request::Store {
-            provide::complete_store(operation, *to, fate.outcome, completes_us, stores);
+            provide::complete_store(operation, *to, *fate, completes_us, stores);
             debug_assert_eq!(operation.stage, Stage::Closing);
-            *next_event_us = operation.end_us;
+            *next_event_us = operation.before_cut(operation.end_us);
             continue;
         }
         // An operation that stopped in the meantime has abandoned it.
         let mut in_flight = operation.in_flight.iter_mut();
         if let Some(contact) = in_flight.find(|contact| contact.sequence == send.sequence) {
             contact.completes_us = completes_us;
-            *next_event_us = completes_us.min(*next_event_us);
+            *next_event_us = operation.before_cut(completes_us).min(*next_event_us);
         }
     }
 }

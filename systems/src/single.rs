@@ -7,6 +7,7 @@
 
 use kadsim_engine::link::{ContactId, Fate, Links};
 use kadsim_engine::node::Row;
+use kadsim_engine::time::LAST_US;
 
 use crate::network::Network;
 
@@ -24,6 +25,14 @@ pub struct Single {
     pub origin_overhead_us: u64,
     /// What the remote was charged, µs; 0 if there is no such node.
     pub remote_overhead_us: u64,
+}
+
+impl Single {
+    /// Time from sending to the answer of one request, or to the failure, overhead included, µs.
+    pub fn total_us(&self) -> u64 {
+        let overhead_us = (self.origin_overhead_us, self.remote_overhead_us);
+        self.fate.total_us(overhead_us)
+    }
 }
 
 impl Network {
@@ -58,7 +67,17 @@ impl Network {
     }
 
     /// Lets time pass in which nothing happens, µs.
+    ///
+    /// # Panics
+    ///
+    /// If the clock would go beyond its last moment, 9e12 ms.
     pub fn wait(&mut self, us: u64) {
-        self.now_us = self.now_us.saturating_add(us);
+        let now_us = self.now_us.saturating_add(us);
+        assert!(
+            now_us <= LAST_US,
+            "{us} µs from now are beyond {} ms, where times end",
+            LAST_US / 1000
+        );
+        self.now_us = now_us;
     }
 }

@@ -3,6 +3,7 @@
 use bevy_ecs::prelude::*;
 
 use kadsim_engine::operation::Operations;
+use kadsim_engine::segments::Segments;
 
 use crate::advance::Outboxes;
 use crate::phases::Phases;
@@ -69,6 +70,7 @@ pub fn admit_successors(
     mut phases: ResMut<Phases>,
     mut outboxes: ResMut<Outboxes>,
     mut window: ResMut<Window>,
+    mut segments: ResMut<Segments>,
 ) {
     if phases.are_limited() {
         phases.limited().for_each(|(_, queue)| queue.end_round());
@@ -83,7 +85,16 @@ pub fn admit_successors(
             .for_each(|(_, queue)| queue.admit_successors());
     }
     match window.course {
-        Course::Windows => window.again = phases.has_ready(window.until_us),
+        Course::Windows => {
+            window.again = phases.has_ready(window.until_us);
+            if !window.again && phases.are_readers_held() {
+                phases.release_readers();
+                window.again = phases.has_ready(window.until_us);
+                if window.again {
+                    outboxes.enter_stores(&mut segments);
+                }
+            }
+        }
         Course::Whole | Course::InOrder => {
             window.settled_us = phases.next_start_us().unwrap_or(u64::MAX);
         }

@@ -3,10 +3,13 @@
 //! `start operations -> advance -> settle -> record`, as a single-threaded bevy schedule whose systems use
 //! all threads inside. What happens in a window depends on the [`Course`]:
 //!
-//! - Where overhead is charged or connections are recorded, the window is no longer than the lookahead, the
-//!   shortest time any contact can take: what is sent in a window cannot complete in it. An operation that
-//!   ends may let a waiting one of the same origin start within the window; the schedule then runs over the
-//!   same window again, settling and recording only when nothing is left to start.
+//! - Where overhead is charged or connections are recorded, the window is no longer than the lookahead. Where
+//!   overhead is charged, that is the shortest time any contact can take: what is sent in a window cannot complete
+//!   in it. Where some phases in flight provide and some retrieve, it is no longer than the shortest delay of one
+//!   way either: no store that is sent in a window reaches its node in it. An operation that ends may let a waiting
+//!   one of the same origin start within the window; the schedule then runs over the same window again, settling
+//!   and recording only when nothing is left to start. Retrieves start in the last of these rounds, for an origin
+//!   that is among its own result holds the segment at once.
 //! - Else operations share nothing but segments, and a step takes some thousands of them from start to end.
 //!   What they leave is recorded once no operation that starts later can come before it. Where some phases in
 //!   flight provide and some retrieve, retrieves wait for the step in which every store is known, with its

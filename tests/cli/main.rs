@@ -3,6 +3,7 @@
 mod bad_input;
 mod checks;
 mod closing;
+mod contacts;
 mod crash;
 mod digests;
 mod folders;

@@ -184,9 +184,17 @@ impl Ran {
         self.sent(Request::Lookup)
     }
 
-    /// Nodes that were asked to store, in order.
+    /// Nodes that keep what was provided, in the order of the result: those that were asked to store, and by the
+    /// clock the origin, which asks nobody.
     pub fn stored(&self) -> Vec<i64> {
-        self.sent(Request::Store)
+        let asked = self.sent(Request::Store);
+        let keeps = |id: &i64| self.stores_at_origin(*id) || asked.contains(id);
+        self.result.iter().copied().filter(keeps).collect()
+    }
+
+    /// Whether this is a provide by this node.
+    fn stores_at_origin(&self, id: i64) -> bool {
+        self.row.kind == Kind::Provide && id == self.row.origin
     }
 
     fn sent(&self, request: Request) -> Vec<i64> {

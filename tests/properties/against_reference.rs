@@ -18,9 +18,13 @@ use kadsim_systems::network::{Network, NodeSet, Spec};
 use kadsim_systems::phases::{self, CutOff};
 use kadsim_systems::step::{Procedure, Rules, Stop};
 
-use crate::reference::{Phase, Reference};
+use crate::reference::{self, Phase, Reference};
 
-const CASES: u64 = 800;
+/// Cases of most tests; more if the environment says so, in the variable that proptest reads too.
+fn cases() -> u64 {
+    let named = std::env::var("PROPTEST_CASES").ok();
+    named.map_or(800, |cases| cases.parse().unwrap())
+}
 
 /// Operations in the order of (due time, number).
 pub struct Listed(pub VecDeque<Planned>);
@@ -62,6 +66,10 @@ struct Case {
     segments: Vec<Key>,
     /// How many phases are in flight at the same time.
     beside: usize,
+    /// What due times are multiples of, µs.
+    grain_us: u64,
+    /// Whether all stores are emptied before phases begin.
+    forgets: bool,
 }
 
 fn pick<T: Clone>(stream: &mut Stream, choices: &[T]) -> T {
@@ -150,6 +158,53 @@ impl Case {
             connections: stream.below(2) > 0,
             segments: (0..6).map(|_| Key(stream.bits())).collect(),
             beside: 1,
+            grain_us: 1,
+            forgets: false,
+        }
+    }
+
+    /// Phases that overlap in a network of few nodes, with few origins that are mostly among their own results, and
+    /// delays of few and very different sizes, so that stores arrive before, after and together with requests.
+    fn meeting(seed: u64) -> Self {
+        let case = Self::new(seed).overlapping(2 + (seed % 2) as usize);
+        let stream = &mut Stream::from_state(!seed);
+        let delay = pick(
+            stream,
+            &[
+                Delay::Constant(1_000),
+                Delay::Choice(vec![1_000, 2_000]),
+                Delay::Choice(vec![1_000, 7_000, 60_000]),
+                Delay::Uniform {
+                    low: 1,
+                    high: 50_000,
+                },
+            ],
+        );
+        let fault = |fault: Option<Fault>| {
+            fault.map(|fault| Fault {
+                probability: Probability::new(0.1),
+                ..fault
+            })
+        };
+        Self {
+            nodes: 2 + stream.below(12) as u32,
+            offline: stream.below(2),
+            rules: Rules {
+                beta: pick(stream, &[1, 4, 20]),
+                ..case.rules
+            },
+            link: UniformLink {
+                delay,
+                fast_error: fault(case.link.fast_error),
+                slow_error: fault(case.link.slow_error),
+                ..case.link
+            },
+            overhead_us: pick(stream, &[0, 0, 500, 1_000]),
+            origins: pick(stream, &[1, 2, 4]),
+            segments: (0..3).map(|_| Key(stream.bits())).collect(),
+            grain_us: pick(stream, &[1, 1_000, 1_000]),
+            forgets: true,
+            ..case
         }
     }
 
@@ -273,7 +328,7 @@ fn plan(
         many => many + stream.below(25),
     };
     let mut dues_us: Vec<u64> = (0..operations)
-        .map(|_| start_us + stream.below(spread_us))
+        .map(|_| start_us + stream.below(spread_us) / case.grain_us * case.grain_us)
         .collect();
     dues_us.sort_unstable();
     let planned = (first..).zip(dues_us).map(|(number, due_us)| Planned {
@@ -286,7 +341,9 @@ fn plan(
 }
 
 /// Sums and single ticks against the rows of operations and connections.
-fn ticks_add_up(case: &Case, network: &mut Network, reference: &Reference, phase: u32) {
+fn ticks_add_up(case: &Case, network: &mut Network, reference: &Reference, phase: &Phase) {
+    let cut_tick = phase.cut_us.map(|cut_us| cut_us / case.tick_us);
+    let phase = phase.number;
     let recorded = network.recorded();
     let rows = recorded.operations.iter().filter(|row| row.phase == phase);
     let of_phase = reference
@@ -319,6 +376,9 @@ fn ticks_add_up(case: &Case, network: &mut Network, reference: &Reference, phase
             "{case:?}: {row:?}"
         );
     }
+    for (_, time_us) in reference.own_stores.iter().filter(|own| own.0 == phase) {
+        *stored.entry(time_us / case.tick_us).or_default() += 1;
+    }
     for row in of_phase.clone() {
         let is_stored = row.request == Request::Store && row.outcome == Outcome::Ok;
         *stored.entry(row.time_us / case.tick_us).or_default() += u64::from(is_stored);
@@ -327,6 +387,7 @@ fn ticks_add_up(case: &Case, network: &mut Network, reference: &Reference, phase
             .or_default() += 1;
     }
     let (mut started_sum, mut finished_sum, mut connections_sum) = (0, 0, 0);
+    let cut = rows.clone().filter(|row| row.end_us.is_none()).count() as u64;
     let mut last = None;
     for tick in recorded.ticks.iter().filter(|tick| tick.phase == phase) {
         let at = (&case, phase, tick);
@@ -359,7 +420,11 @@ fn ticks_add_up(case: &Case, network: &mut Network, reference: &Reference, phase
         started_sum += tick.started;
         finished_sum += tick.finished;
         connections_sum += tick.connections;
-        assert_eq!(started_sum, finished_sum + tick.active, "{at:?}");
+        let cut = if Some(tick.tick) == cut_tick { cut } else { 0 };
+        assert_eq!(started_sum, finished_sum + tick.active + cut, "{at:?}");
+    }
+    if cut > 0 {
+        assert_eq!(last, cut_tick, "{case:?}, phase {phase}: a tick of the cut");
     }
     assert_eq!(
         started_sum,
@@ -497,7 +562,7 @@ fn run_phases(
     assert_rows(&recorded.result_ids, &reference.results, &at);
     assert!(recorded.ticks.is_sorted_by_key(|tick| tick.phase), "{at}");
     for phase in &phases {
-        ticks_add_up(case, network, reference, phase.number);
+        ticks_add_up(case, network, reference, phase);
     }
     assert_eq!(network.now_us(), reference.now_us, "{at}");
 }
@@ -519,6 +584,8 @@ struct Seen {
     found: usize,
     cut: usize,
     store_failed: usize,
+    own_stores: usize,
+    stores: reference::Seen,
 }
 
 /// All phases of a case.
@@ -565,6 +632,10 @@ fn run_case(case: &Case, seen: &mut Seen) {
             reference.uses.clear();
             network.bootstrap();
         }
+        if case.forgets {
+            network.clear_segments();
+            reference.visible_us.clear();
+        }
         let beside = [
             kind,
             kinds[(phase as usize + 1) % kinds.len()],
@@ -580,28 +651,33 @@ fn run_case(case: &Case, seen: &mut Seen) {
         seen.cut += rows.iter().filter(|row| row.end_us.is_none()).count();
         let failed = rows.iter().filter_map(|row| row.store_failed);
         seen.store_failed += failed.sum::<u32>() as usize;
+        seen.own_stores += reference.own_stores.len();
     }
+    seen.stores.ties += reference.seen.ties;
+    seen.stores.early += reference.seen.early;
 }
 
 #[test]
 fn every_row_is_the_naive_simulators() {
     for procedure in [Procedure::Iterative, Procedure::PyDht, Procedure::Rfm19] {
         let mut seen = Seen::default();
-        let cases = (0..CASES).map(Case::new);
+        let cases = (0..cases()).map(Case::new);
         for case in cases.filter(|case| case.rules.procedure == procedure) {
             run_case(&case, &mut seen);
         }
-        // The cases are worth something. A walk in rounds is over sooner, and stores at one node.
-        let (connections, store_failed) = match procedure {
-            Procedure::Rfm19 => (15_000, 700),
-            Procedure::Iterative | Procedure::PyDht => (50_000, 2_000),
+        // The cases are worth something. A walk in rounds is over sooner, and stores at one node, mostly its
+        // origin.
+        let (connections, store_failed, own_stores) = match procedure {
+            Procedure::Rfm19 => (15_000, 100, 2_000),
+            Procedure::Iterative => (50_000, 2_000, 2_000),
+            Procedure::PyDht => (50_000, 2_000, 0),
         };
         assert!(
             seen.operations > 10_000 && seen.connections > connections && seen.found > 700,
             "{seen:?}"
         );
         assert!(
-            seen.cut > 500 && seen.store_failed > store_failed,
+            seen.cut > 500 && seen.store_failed > store_failed && seen.own_stores >= own_stores,
             "{seen:?}"
         );
     }
@@ -611,7 +687,7 @@ fn every_row_is_the_naive_simulators() {
 #[test]
 fn every_row_of_phases_that_overlap_is_the_naive_simulators() {
     let mut seen = Seen::default();
-    for seed in 0..CASES {
+    for seed in 0..cases() {
         let case = Case::new(5000 + seed).overlapping(2 + (seed % 2) as usize);
         run_case(&case, &mut seen);
     }
@@ -625,6 +701,23 @@ fn every_row_of_phases_that_overlap_is_the_naive_simulators() {
         run_case(&case, &mut seen);
     }
     assert!(seen.operations > 50_000 && seen.found > 5_000, "{seen:?}");
+}
+
+/// Provides and retrieves that meet: stores and requests reach a node before, after and together with each other.
+#[test]
+fn every_row_of_stores_and_requests_that_meet_is_the_naive_simulators() {
+    let mut seen = Seen::default();
+    for seed in 0..cases() {
+        run_case(&Case::meeting(9000 + seed), &mut seen);
+    }
+    assert!(
+        seen.operations > 50_000 && seen.found > 5_000 && seen.own_stores > 5_000,
+        "{seen:?}"
+    );
+    assert!(
+        seen.stores.early > 500 && seen.stores.ties > 500,
+        "{seen:?}"
+    );
 }
 
 /// More operations in flight than one thread takes at once.

@@ -1,13 +1,17 @@
 //! A naive simulator of the procedure by the clock: one operation event after the other from a heap, maps
 //! for everything, overhead charged at the moment of sending. Written from the description of the network's
 //! behaviour, not from the engine; only the draws of links and the routing tables are taken from it.
+//!
+//! A store is seen by an answer of the same microsecond, whichever of the two comes first in the heap. So phases
+//! that provide and retrieve at the same time run again, with answers from the stores that came of the run before,
+//! until the same stores come of it.
 
 mod py_dht;
 mod rfm19;
 mod rows;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 
 use kadsim_engine::link::{ContactId, Fate, Link, UniformLink};
 use kadsim_engine::operation::Planned;
@@ -70,6 +74,8 @@ struct Running {
     known: BTreeMap<u64, Known>,
     /// Of a walk in rounds: who was asked in this one, and where it led.
     round: BTreeMap<u64, Known>,
+    heard: BTreeSet<Node>,
+    rounds: u32,
     met: Option<Known>,
     in_flight: u32,
     idle_steps: u32,
@@ -88,7 +94,23 @@ struct Contacted {
     sequence: u32,
     distance: u64,
     is_ok: bool,
+    /// The delay of one way.
+    delay_us: u64,
     total_us: u64,
+}
+
+impl Contacted {
+    /// What happens when a contact that leaves now has completed, and when that is.
+    fn completes(&self, now_us: u64) -> (u64, What) {
+        let time_us = now_us + self.total_us;
+        let what = What::Contact {
+            sequence: self.sequence,
+            distance: self.distance,
+            is_ok: self.is_ok,
+            arrives_us: time_us - self.delay_us,
+        };
+        (time_us, what)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -100,6 +122,8 @@ enum What {
         sequence: u32,
         distance: u64,
         is_ok: bool,
+        /// When the request reaches the remote, if it does.
+        arrives_us: u64,
     },
     /// The operation has ended: its place is free.
     End,
@@ -111,6 +135,15 @@ struct Event {
     time_us: u64,
     operation: usize,
     what: What,
+}
+
+/// What the rules about stores have been worth.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    /// Requests that reached a node before a store that the node held when the answer was back.
+    pub early: usize,
+    /// Questions of the microsecond in which a store arrived.
+    pub ties: usize,
 }
 
 /// A network, and the rows of the phases that ran last.
@@ -126,7 +159,13 @@ pub struct Reference {
     pub online: Vec<bool>,
     pub tables: Vec<Vec<Node>>,
     pub uses: HashMap<Node, u64>,
+    /// From when each node holds which keys.
     pub visible_us: HashMap<(Node, u64), u64>,
+    /// The same, as it came of the run before.
+    known_stores: Option<HashMap<(Node, u64), u64>>,
+    pub seen: Seen,
+    /// Phase and time of each store of an origin at itself.
+    pub own_stores: Vec<(u32, u64)>,
     pub operations: Vec<OperationRow>,
     pub results: Vec<Vec<i64>>,
     pub connections: Vec<ConnectionRow>,
@@ -158,6 +197,9 @@ impl Reference {
             tables: Vec::new(),
             uses: HashMap::new(),
             visible_us: HashMap::new(),
+            known_stores: None,
+            seen: Seen::default(),
+            own_stores: Vec::new(),
             operations: Vec::new(),
             results: Vec::new(),
             connections: Vec::new(),
@@ -175,6 +217,27 @@ impl Reference {
     /// Runs phases beside each other, each to its end, or until it is cut off, what happens then included; their
     /// rows are in the order of the tables.
     pub fn run(&mut self, phases: &[Phase]) {
+        let before = self.clone();
+        self.run_once(phases);
+        let has = |kind| phases.iter().any(|phase| phase.kind == kind);
+        if !(has(Kind::Provide) && has(Kind::Retrieve)) {
+            return;
+        }
+        for _ in 0..1000 {
+            let mut again = before.clone();
+            again.known_stores = Some(self.visible_us.clone());
+            again.run_once(phases);
+            let is_settled = again.visible_us == self.visible_us;
+            *self = again;
+            self.known_stores = None;
+            if is_settled {
+                return;
+            }
+        }
+        panic!("every run comes to other stores: {phases:?}");
+    }
+
+    fn run_once(&mut self, phases: &[Phase]) {
         self.phases = phases.to_vec();
         self.taken.clear();
         self.waiting.clear();
@@ -183,6 +246,7 @@ impl Reference {
         self.connections.clear();
         self.charges.clear();
         self.contacts.clear();
+        self.own_stores.clear();
         let uses_before = self.uses.clone();
         let mut running: Vec<Running> = Vec::new();
         for (phase, described) in phases.iter().enumerate() {
@@ -201,11 +265,7 @@ impl Reference {
                 What::Start if self.must_wait(&mut running[event.operation], event) => {}
                 What::Start => self.start(&mut running[event.operation], event),
                 What::Contact { .. } if running[event.operation].is_over() => {}
-                What::Contact {
-                    distance, is_ok, ..
-                } => {
-                    self.handle(&mut running[event.operation], event, distance, is_ok);
-                }
+                What::Contact { .. } => self.handle(&mut running[event.operation], event),
                 What::End => self.admit_next(&mut running, event),
             }
         }
@@ -221,7 +281,7 @@ impl Reference {
             let phase = phases.iter().find(|phase| phase.number == row.phase);
             let cut_us = phase.unwrap().cut_us;
             let end_us = row.end_us.or(cut_us).unwrap();
-            (end_us, row.end_us.is_none(), row.operation)
+            (end_us, row.operation)
         });
         self.operations = order.iter().map(|&i| self.operations[i]).collect();
         self.results = order.iter().map(|&i| self.results[i].clone()).collect();
@@ -324,10 +384,21 @@ impl Reference {
         entries
     }
 
-    fn holds(&self, node: Node, key: u64, now_us: u64) -> bool {
-        self.visible_us
-            .get(&(node, key))
-            .is_some_and(|&visible_us| visible_us <= now_us)
+    /// Whether the node holds the key when a request reaches it, whose answer is back later.
+    fn holds(&mut self, node: Node, key: u64, arrives_us: u64, back_us: u64) -> bool {
+        let stores = self.known_stores.as_ref().unwrap_or(&self.visible_us);
+        let Some(&visible_us) = stores.get(&(node, key)) else {
+            return false;
+        };
+        self.seen.ties += usize::from(visible_us == arrives_us);
+        self.seen.early += usize::from(arrives_us < visible_us && visible_us <= back_us);
+        visible_us <= arrives_us
+    }
+
+    /// The node holds the key from then on.
+    fn store(&mut self, node: Node, key: u64, arrives_us: u64) {
+        let visible_us = self.visible_us.entry((node, key)).or_insert(arrives_us);
+        *visible_us = arrives_us.min(*visible_us);
     }
 
     fn charge(&mut self, node: Node, now_us: u64) -> u64 {
@@ -345,7 +416,8 @@ impl Reference {
         operation.is_started = true;
         let (origin, key) = (operation.origin, operation.planned.key.0);
         let by_clock = self.rules.procedure != Procedure::PyDht;
-        if by_clock && operation.kind == Kind::Retrieve && self.holds(origin, key, event.time_us) {
+        let now_us = event.time_us;
+        if by_clock && operation.kind == Kind::Retrieve && self.holds(origin, key, now_us, now_us) {
             operation.holder = Some((origin, 0));
             self.end(operation, event);
             return;
@@ -379,12 +451,8 @@ impl Reference {
             let Some(contacted) = self.contact_nearest(operation, event.time_us) else {
                 return;
             };
-            let what = What::Contact {
-                sequence: contacted.sequence,
-                distance: contacted.distance,
-                is_ok: contacted.is_ok,
-            };
-            self.push(event.time_us + contacted.total_us, event.operation, what);
+            let (time_us, what) = contacted.completes(event.time_us);
+            self.push(time_us, event.operation, what);
         }
     }
 
@@ -409,6 +477,7 @@ impl Reference {
             sequence,
             distance,
             is_ok: fate.outcome == Outcome::Ok,
+            delay_us: fate.base_delay_us,
             total_us,
         })
     }
@@ -452,8 +521,13 @@ impl Reference {
         (fate, total_delay_us)
     }
 
-    /// Takes in what became of a contact, at `now_us`.
-    fn take(&self, operation: &mut Running, distance: u64, is_ok: bool, now_us: u64) {
+    /// Takes in what became of a contact that reached its remote at `arrives_us`, if it did, and is back.
+    fn take(
+        &mut self,
+        operation: &mut Running,
+        (distance, is_ok): (u64, bool),
+        (arrives_us, back_us): (u64, u64),
+    ) {
         operation.in_flight -= 1;
         let contacted = operation.known[&distance];
         if is_ok {
@@ -461,7 +535,9 @@ impl Reference {
             operation.set_status(distance, Status::Answered);
             self.join(operation, contacted);
             let key = operation.planned.key.0;
-            if operation.kind == Kind::Retrieve && self.holds(contacted.node, key, now_us) {
+            if operation.kind == Kind::Retrieve
+                && self.holds(contacted.node, key, arrives_us, back_us)
+            {
                 operation.holder = Some((contacted.node, contacted.depth));
             }
         } else {
@@ -470,11 +546,20 @@ impl Reference {
         }
     }
 
-    fn handle(&mut self, operation: &mut Running, event: Event, distance: u64, is_ok: bool) {
+    fn handle(&mut self, operation: &mut Running, event: Event) {
+        let What::Contact {
+            distance,
+            is_ok,
+            arrives_us,
+            ..
+        } = event.what
+        else {
+            unreachable!("contacts are handled");
+        };
         if self.rules.procedure == Procedure::Rfm19 {
-            return self.handle_in_round(operation, event, distance, is_ok);
+            return self.handle_in_round(operation, event, (distance, is_ok), arrives_us);
         }
-        self.take(operation, distance, is_ok, event.time_us);
+        self.take(operation, (distance, is_ok), (arrives_us, event.time_us));
         let mut is_stopped = operation.holder.is_some();
         is_stopped |= match self.rules.stop {
             Stop::NoProgress => operation.idle_steps == self.rules.steps_to_stop,
@@ -547,8 +632,17 @@ impl Reference {
         };
         let mut end_us = lookup_end_us;
         if operation.kind == Kind::Provide {
-            for (sequence, known) in (operation.attempts..).zip(&result) {
-                let (origin_us, remote) = (self.charge(operation.origin, sent_us), known.node);
+            let by_clock = self.rules.procedure != Procedure::PyDht;
+            let (key, mut sequence) = (operation.planned.key.0, operation.attempts);
+            for known in &result {
+                let remote = known.node;
+                if by_clock && remote == operation.origin {
+                    operation.stored += 1;
+                    self.own_stores.push((operation.number, lookup_end_us));
+                    self.store(remote, key, lookup_end_us);
+                    continue;
+                }
+                let origin_us = self.charge(operation.origin, sent_us);
                 let (fate, total_us) = self.send(
                     operation,
                     sent_us,
@@ -557,13 +651,12 @@ impl Reference {
                     Request::Store,
                     origin_us,
                 );
+                sequence += 1;
                 let completes_us = lookup_end_us + total_us;
                 end_us = end_us.max(completes_us);
                 if fate.outcome == Outcome::Ok {
                     operation.stored += 1;
-                    let visible_us = self.visible_us.entry((remote, operation.planned.key.0));
-                    let earliest_us = visible_us.or_insert(completes_us);
-                    *earliest_us = completes_us.min(*earliest_us);
+                    self.store(remote, key, completes_us - fate.base_delay_us);
                 } else {
                     operation.store_failed += 1;
                 }
@@ -590,6 +683,8 @@ impl Running {
             is_started: false,
             known: BTreeMap::new(),
             round: BTreeMap::new(),
+            heard: BTreeSet::new(),
+            rounds: 0,
             met: None,
             in_flight: 0,
             idle_steps: 0,

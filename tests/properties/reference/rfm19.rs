@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{Event, Known, Node, Reference, Running, Status, What};
+use kadsim_engine::record::Kind;
+
+use super::{Event, Known, Node, Reference, Running, Status};
 
 impl Reference {
     /// Starts a walk: it is over at once where the origin is among the closest.
@@ -26,12 +28,8 @@ impl Reference {
         while operation.in_flight < most
             && let Some(contacted) = self.contact_nearest(operation, event.time_us)
         {
-            let what = What::Contact {
-                sequence: contacted.sequence,
-                distance: contacted.distance,
-                is_ok: contacted.is_ok,
-            };
-            self.push(event.time_us + contacted.total_us, event.operation, what);
+            let (time_us, what) = contacted.completes(event.time_us);
+            self.push(time_us, event.operation, what);
         }
         if operation.in_flight == 0 {
             return self.end(operation, event);
@@ -44,15 +42,16 @@ impl Reference {
         &mut self,
         operation: &mut Running,
         event: Event,
-        distance: u64,
-        is_ok: bool,
+        (distance, is_ok): (u64, bool),
+        arrives_us: u64,
     ) {
         operation.in_flight -= 1;
         let (asked, key) = (operation.round[&distance], operation.planned.key.0);
+        operation.rounds = asked.depth;
         if is_ok {
             operation.succeeded += 1;
-            let is_found = operation.kind == kadsim_engine::record::Kind::Retrieve
-                && self.holds(asked.node, key, event.time_us);
+            let is_found = operation.kind == Kind::Retrieve
+                && self.holds(asked.node, key, arrives_us, event.time_us);
             if is_found {
                 operation.holder = Some((asked.node, asked.depth));
             }
@@ -73,8 +72,7 @@ impl Reference {
         self.ask(operation, event, self.rules.beta);
     }
 
-    /// A node names the beta closest of its bucket for the key; of all deeper ones where that is empty; else
-    /// of the nearest shallower one.
+    /// A node names its bucket for the key; all deeper ones where that is empty; else the nearest shallower one.
     fn name(&self, operation: &mut Running, node: Node, depth: u32) {
         let key = operation.planned.key.0;
         let shared = |a: u64, b: u64| (a ^ b).leading_zeros();
@@ -92,8 +90,7 @@ impl Reference {
             let nearest = buckets.range(..own).next_back();
             named = nearest.map(|(_, b)| b.clone()).unwrap_or_default();
         }
-        named.sort_unstable_by_key(|&entry| self.keys[entry] ^ key);
-        named.truncate(self.rules.beta as usize);
+        operation.heard.extend(&named);
         for node in named {
             let status = if node == operation.origin {
                 Status::Origin

@@ -41,8 +41,11 @@ impl Reference {
     ) -> OperationRow {
         let provided = operation.kind == Kind::Provide && end_us.is_some();
         let retrieved = operation.kind == Kind::Retrieve && end_us.is_some();
-        let deepest = result.iter().map(|known| known.depth).max().unwrap_or(0);
         let lookup_end_us = operation.lookup_end_us;
+        // A walk that has met nobody is as deep as it has rounds.
+        let rounds = lookup_end_us.map_or(0, |_| operation.rounds);
+        let deepest = result.iter().map(|known| known.depth).max();
+        let deepest = deepest.unwrap_or(rounds);
         OperationRow {
             network: 0,
             phase: operation.number,
@@ -59,7 +62,10 @@ impl Reference {
             failed: operation.failed,
             abandoned: operation.in_flight,
             depth: operation.holder.map_or(deepest, |(_, depth)| depth),
-            known: operation.known.len() as u32,
+            known: match self.rules.procedure {
+                Procedure::Rfm19 => operation.heard.len() as u32,
+                Procedure::Iterative | Procedure::PyDht => operation.known.len() as u32,
+            },
             recall: lookup_end_us.and_then(|_| self.recall(operation, result)),
             found: retrieved.then_some(operation.holder.is_some()),
             holder: operation.holder.map(|(node, _)| self.ids[node]),
@@ -86,8 +92,11 @@ impl Reference {
     /// Share of the network's beta closest online nodes that are in the result.
     fn recall(&self, operation: &Running, result: &[Known]) -> Option<f32> {
         let truth = self.true_closest(operation.planned.key.0);
-        let stops_early = operation.holder.is_some() || self.rules.procedure == Procedure::Rfm19;
-        if truth.is_empty() || stops_early {
+        let mut online = (0..self.keys.len()).filter(|&node| self.online[node]);
+        let is_alone = online.all(|node| node == operation.origin);
+        // A walk is over once it has met one of them.
+        let stops_early = operation.holder.is_some() || operation.met.is_some();
+        if is_alone || stops_early {
             return None;
         }
         let hits = truth
