@@ -51,9 +51,7 @@ pub struct Recorded {
     waited: usize,
     /// When the first of them ended, µs.
     first_end_us: Option<u64>,
-    /// Those of them that become rows now; empty but then.
-    over: Vec<Ended>,
-    /// Their places by (end, operation); empty but then.
+    /// The places of those that become rows now, by (end, operation); empty but then.
     order: Vec<(u64, u64, u32)>,
     /// Ticks that are not over, by the place of the phase.
     open: Vec<OpenTicks>,
@@ -173,22 +171,22 @@ impl Recorded {
         if self.first_end_us.is_none_or(|end_us| end_us >= until_us) {
             return;
         }
-        let is_over = |ended: &mut Ended| ended.end_us < until_us;
-        self.over.extend(self.ended.extract_if(.., is_over));
-        self.first_end_us = self.ended.iter().map(|ended| ended.end_us).min();
-        // Places are sorted rather than rows, which are ten times as large.
-        let places = self.over.iter().zip(0..);
+        // Places are sorted rather than rows, which are ten times as large and are not copied twice.
+        let places = self.ended.iter().zip(0..);
+        let over = places.filter(|(ended, _)| ended.end_us < until_us);
         self.order
-            .extend(places.map(|(ended, place)| (ended.end_us, ended.row.operation, place)));
+            .extend(over.map(|(ended, place)| (ended.end_us, ended.row.operation, place)));
         self.order.sort_unstable();
+        self.operations.reserve(self.order.len());
         for (_, _, place) in self.order.drain(..) {
-            let ended = &mut self.over[place as usize];
+            let ended = &mut self.ended[place as usize];
             self.operations.push(ended.row);
             if self.results {
                 self.result_ids.push(std::mem::take(&mut ended.result));
             }
         }
-        self.over.clear();
+        self.ended.retain(|ended| ended.end_us >= until_us);
+        self.first_end_us = self.ended.iter().map(|ended| ended.end_us).min();
         self.waited = self.ended.len();
     }
 
