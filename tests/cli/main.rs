@@ -3,6 +3,7 @@
 mod bad_input;
 mod interruption;
 mod layouts;
+mod memory;
 mod small_networks;
 mod support;
 mod sweep;
