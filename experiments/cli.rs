@@ -331,19 +331,8 @@ fn check(args: &ExperimentArgs, threads: Option<usize>) -> Result<ExitCode, Fail
 
 /// An estimate by part, as comments.
 fn parts(need: &Estimate) -> String {
-    let parts = [
-        ("nodes", need.nodes),
-        ("routing tables", need.tables),
-        ("operations in flight", need.operations),
-        ("stored segments", need.segments),
-        ("imported files", need.imports),
-        ("recording", need.recording),
-        ("in all", need.total()),
-    ];
-    parts
-        .iter()
-        .map(|(name, bytes)| part(name, *bytes))
-        .collect()
+    let parts = need.parts().into_iter().chain([("in all", need.total())]);
+    parts.map(|(name, bytes)| part(name, bytes)).collect()
 }
 
 fn part(name: &str, bytes: u64) -> String {

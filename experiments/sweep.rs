@@ -343,8 +343,11 @@ impl Study {
         let threads = threads.unwrap_or_else(threads::all);
         let has = estimate::machine_memory();
         let need = |place: &usize| self.cells[*place].need.total();
-        let needs = places.iter().map(need).collect();
-        Plan::new(needs, threads, has).ok_or_else(|| {
+        let cells = places.iter().map(|place| self.cells[*place].need);
+        // The process is there once, whatever runs in it.
+        let shared = cells.clone().map(|need| need.process).max().unwrap_or(0);
+        let needs = cells.map(|need| need.beside_another()).collect();
+        Plan::new(needs, shared, threads, has).ok_or_else(|| {
             let too_large = places.iter().find(|place| need(place) > has);
             let too_large = &self.cells[*too_large.unwrap_or(&0)];
             StudyError::Memory {

@@ -12,6 +12,7 @@ mod growth;
 mod imports;
 mod interruption;
 mod layouts;
+mod memory;
 mod presence;
 mod small_networks;
 mod starts;

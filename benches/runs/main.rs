@@ -2,10 +2,17 @@
 //! much of its CPU time goes into recording: tables and summary.
 //!
 //! `cargo bench --bench runs`, or with the name of one: `cargo bench --bench runs -- million`
+//!
+//! `cargo bench --bench runs -- estimate`: what `kadsim check` says of the memory of many kinds of experiments, beside
+//! the peak of their runs. Exits with 1 if one of them is not between 1 and 2 times the other. With the name of one:
+//! `-- estimate quickstart`.
+
+mod estimate;
+mod peak;
 
 use std::fs::File;
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use arrow::array::{Array, AsArray};
@@ -32,10 +39,24 @@ const RUNS: [(&str, &str, &[&str]); 5] = [
 ];
 
 fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == peak::FLAG) {
+        return peak::child(arguments);
+    }
     let wanted: Vec<String> = std::env::args()
         .skip(1)
         .filter(|argument| !argument.starts_with("--"))
         .collect();
+    if let Some((first, names)) = wanted.split_first()
+        && first == "estimate"
+    {
+        return estimate::main(names);
+    }
+    whole_runs(&wanted)
+}
+
+/// Runs the experiment files of these names, or all.
+fn whole_runs(wanted: &[String]) -> ExitCode {
     let out = std::env::temp_dir().join(format!("kadsim-bench-{}", std::process::id()));
     println!(
         "{:<32}{:>10}{:>14}{:>14}",
@@ -75,30 +96,13 @@ fn measure(
     let begun = Instant::now();
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("experiments/{file}.toml"));
     let mut command = Command::new(env!("CARGO_BIN_EXE_kadsim"));
-    command
-        .arg("run")
-        .arg(path)
-        .arg("--force")
-        .arg("--quiet")
-        .arg("--out")
-        .arg(out)
-        .stdout(Stdio::null());
+    command.arg("run").arg(path);
+    command.arg("--force").arg("--quiet").arg("--out").arg(out);
     for value in overrides {
         command.arg("--set").arg(value);
     }
-    let mut child = command.spawn()?;
-    let mut peak_kib = None;
-    let status = loop {
-        peak_kib = high_water_kib(child.id()).max(peak_kib);
-        if let Some(status) = child.try_wait()? {
-            break status;
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    };
-    if !status.success() {
-        return Err(format!("kadsim run ended with {status}").into());
-    }
-    Ok((begun.elapsed(), peak_kib))
+    let peak = peak::of(&command)?;
+    Ok((begun.elapsed(), peak.map(|bytes| bytes >> 10)))
 }
 
 /// The share of a run's CPU time that went into recording, by its timings table.
@@ -131,13 +135,4 @@ fn recording(timings: &Path) -> Result<f64, Box<dyn std::error::Error>> {
         }
     }
     Ok(recording / whole)
-}
-
-/// The kernel's own high-water mark of a process's resident memory.
-fn high_water_kib(process: u32) -> Option<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches("kB").trim().parse().ok()
 }
