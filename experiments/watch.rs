@@ -1,35 +1,45 @@
 //! Who watches a run: sees on a terminal how far it is, and may ask it to stop.
 //!
-//! What is shown is one line of stderr that fits into 60 columns, says less in a narrower terminal, and is gone when its
-//! part is done. All lines of the process are drawn by one [`MultiProgress`], which knows how many there are: whatever
+//! What is shown is one line of stderr that says all in 63 columns, less in a narrower terminal, and is gone when its part
+//! is done. All lines of the process are drawn by one [`MultiProgress`], which knows how many there are: whatever
 //! else is written to stderr meanwhile goes through [`beside_lines`].
 
+mod screen;
+
 use std::fmt::Write;
+use std::io::{IsTerminal, stderr};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{
-    HumanCount, MultiProgress, ProgressBar, ProgressFinish, ProgressState, ProgressStyle,
+    HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState,
+    ProgressStyle,
 };
 use terminal_size::{Width, terminal_size_of};
 
+use self::screen::{MARGIN, Screen};
+
+/// Pictures in a second, at most.
+const DRAWN_HZ: u8 = 20;
 /// Time between two pictures of a line that nobody else moves on.
 const TICK: Duration = Duration::from_millis(100);
 /// How long a phase must be at work before its speed means anything.
 const SETTLED: Duration = Duration::from_secs(1);
-/// Longest name of a phase that is shown whole, in characters: so that the line fits into 60 columns.
+/// Longest name of a phase that is shown whole, in characters: so that the line says all in 63 columns.
 const NAME_CHARS_MAX: usize = 11;
 /// Largest total beside which the number of operations done is shown, and not the share.
 const COUNTED_MAX: u64 = 999_999;
-/// Columns that a line leaves free: a terminal echoes `^C` where the cursor is, and a line that is full would go on in
-/// the next one, where it is not cleared.
-const MARGIN: usize = 3;
 /// Largest total that is shown.
 const SHOWN_MAX: u64 = 99_999_999;
 
 /// All lines that are shown.
-static LINES: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+static LINES: LazyLock<MultiProgress> = LazyLock::new(|| {
+    MultiProgress::with_draw_target(match stderr().is_terminal() {
+        true => ProgressDrawTarget::term_like_with_hz(Box::new(Screen::new()), DRAWN_HZ),
+        false => ProgressDrawTarget::hidden(),
+    })
+});
 
 /// Writes to stderr while lines are shown: they are cleared before, and drawn again behind.
 pub fn beside_lines(write: impl FnOnce()) {
@@ -87,8 +97,16 @@ impl<'a> Watch<'a> {
 
     /// Shows what takes a while, nobody knows how long, until the line is dropped.
     pub(crate) fn busy(self, what: String) -> ProgressBar {
-        let line = ProgressBar::new_spinner().with_message(self.named(&what));
-        self.line(line, template("{spinner} {wide_msg}"))
+        let what = self.named(&what);
+        let write = move |_: &ProgressState, out: &mut dyn Write| {
+            // The spinner and a space.
+            let room = columns().saturating_sub(usize::from(MARGIN) + 2);
+            let shown: String = what.chars().take(room).collect();
+            // Writing to a string does not fail.
+            let _ = out.write_str(&shown);
+        };
+        let style = template("{spinner} {what}").with_key("what", write);
+        self.line(ProgressBar::new_spinner(), style)
     }
 
     /// Shows how many operations of a phase are done, until the bar is dropped.
@@ -130,6 +148,11 @@ impl<'a> Watch<'a> {
     }
 }
 
+/// Columns of the terminal.
+fn columns() -> usize {
+    terminal_size_of(stderr()).map_or(60, |(Width(width), _)| width.into())
+}
+
 fn template(text: &str) -> ProgressStyle {
     ProgressStyle::with_template(text).unwrap_or_else(|error| unreachable!("{error}"))
 }
@@ -140,10 +163,9 @@ fn style(
     texts: impl Fn(&ProgressState) -> [String; 3] + Clone + Send + Sync + 'static,
 ) -> ProgressStyle {
     let write = move |state: &ProgressState, out: &mut dyn Write| {
-        let width = terminal_size_of(std::io::stderr()).map_or(60, |(Width(width), _)| width);
         let share = f64::from(state.fraction());
         // Writing to a string does not fail.
-        let _ = out.write_str(&drawn(&name, share, &texts(state), width.into()));
+        let _ = out.write_str(&drawn(&name, share, &texts(state), columns()));
     };
     template("{line}").with_key("line", write)
 }
@@ -151,7 +173,7 @@ fn style(
 /// A line for a terminal of so many columns: name, a bar that is full to this share, and of the texts, the longest
 /// first, the one that there is room for.
 fn drawn(name: &str, share: f64, texts: &[String; 3], width: usize) -> String {
-    let room = width.saturating_sub(MARGIN + name.chars().count() + 2);
+    let room = width.saturating_sub(usize::from(MARGIN) + name.chars().count() + 2);
     let text = fitting(texts, room);
     let length = room.saturating_sub(text.chars().count());
     let full = ((length as f64 * share) as usize).min(length);
@@ -212,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_fits_into_60_columns() {
+    fn a_line_fits_and_says_all_from_63_columns_on() {
         let name = shortened("a-name-that-goes-on-and-on");
         assert_eq!(name.chars().count(), NAME_CHARS_MAX);
         for total in [0, 10_000, COUNTED_MAX, SHOWN_MAX, u64::MAX] {
@@ -220,10 +242,14 @@ mod tests {
                 let speed = Some((1_234_567.8, Duration::from_secs(left)));
                 for done in [0, 1, total / 2, total] {
                     let texts = status(done, total, speed);
-                    for width in 20..100 {
+                    for width in 21..100 {
                         let line = drawn(&name, 0.3, &texts, width);
-                        assert_eq!(line.chars().count(), width - MARGIN, "{width}: {line}");
-                        assert!(width < 60 || line.ends_with(&texts[0]), "{width}: {line}");
+                        assert_eq!(
+                            line.chars().count(),
+                            width - usize::from(MARGIN),
+                            "{width}: {line}"
+                        );
+                        assert!(width < 63 || line.ends_with(&texts[0]), "{width}: {line}");
                     }
                 }
             }

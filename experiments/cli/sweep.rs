@@ -143,13 +143,14 @@ pub(super) fn run(
     let concluded = conclude(&text, status);
     complain(&complaints);
     if report.interrupted {
-        let _ = writeln!(
-            io::stderr(),
+        let said = format!(
             "error: interrupted; {} of {} cells are done in {}, the same call goes on with the others",
             report.done,
             study.cells.len(),
             report.path.display()
         );
+        let mut stderr = io::stderr();
+        let _ = writeln!(stderr, "{}", wrapped(&said, width_of(&stderr)));
     }
     concluded
 }

@@ -295,9 +295,10 @@ fn no_progress_hides_the_bars_and_nothing_else() {
 #[test]
 fn a_bar_leaves_room_for_an_echo() {
     let dir = Dir::new();
-    for columns in [80, 20] {
+    study(&dir, "\"lookup.alpha\" = [1, 3]\n");
+    for (columns, file) in [(80, "small.toml"), (20, "small.toml"), (80, "grid.toml")] {
         let more = ["--set", "phase.putting.count=20_000"];
-        let call = [&["run", "small.toml", "--force"], &more[..]].concat();
+        let call = [&["run", file, "--force"], &more[..]].concat();
         let shown = dir.on_terminal(columns, &call).ends(0).stderr;
         // Each escape sequence ends with a letter.
         let mut parts = shown.split('\u{1b}');
