@@ -38,6 +38,11 @@ use crate::watch::Watch;
 
 /// Longest file that is read, and longest text that a compressed one unpacks to, in bytes: 4 GiB.
 pub const FILE_BYTES_MAX: u64 = 1 << 32;
+/// How many times its own length a compressed text unpacks to at most; [`UNPACKED_BYTES_FREE`] in any case. Lists
+/// and traces shrink to a tenth or so; what unpacks to more than this is made to fill the machine.
+pub const UNPACKED_TIMES_MAX: u64 = 100;
+/// Bytes that every compressed text may unpack to: 64 MiB.
+pub const UNPACKED_BYTES_FREE: u64 = 64 << 20;
 /// Most rows of a file: 2^26, 67 million.
 pub const ROWS_MAX: u64 = 1 << 26;
 /// Most columns of a file.

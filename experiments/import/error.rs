@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::{
     COLUMNS_MAX, FILE_BYTES_MAX, METADATA_BYTES_MAX, PEER_ID_BYTES_MAX, PEER_IDS_BYTES_MAX,
-    RECORD_BYTES_MAX, ROWS_MAX,
+    RECORD_BYTES_MAX, ROWS_MAX, UNPACKED_BYTES_FREE, UNPACKED_TIMES_MAX,
 };
 use crate::watch::Stopped;
 
@@ -72,6 +72,11 @@ pub enum Reason {
     /// The file, or what it unpacks to, is too long.
     #[error("{0} is longer than {FILE_BYTES_MAX} bytes, the most that is read")]
     TooLong(&'static str),
+    /// A compressed file unpacks to too much for its length.
+    #[error(
+        "it unpacks to more than {UNPACKED_TIMES_MAX} times its length, the most that is read beyond {UNPACKED_BYTES_FREE} bytes"
+    )]
+    Swells,
     /// A line, or a quoted field over several lines, is too long.
     #[error(
         "{0}: longer than {RECORD_BYTES_MAX} bytes, the most for a line; is there a quote that does not end?"

@@ -150,7 +150,7 @@ fn traces_are_sorted_by_start_and_keep_the_order_of_equals() {
 #[test]
 fn times_are_rounded_to_whole_microseconds() {
     let folder = Folder::new();
-    let starts = [0.0004, 0.0005, 1.0055, 1.2345, 2.71828];
+    let starts = [0.0004, 0.0005, 1.0055, 1.2345, 2.7184];
     let expected = [0, 1, 1006, 1235, 2718];
     let rows: String = starts.map(|start| format!("1,1,{start}\n")).concat();
     let text = folder.text("t.csv", format!("origin,key,start_ms\n{rows}"));

@@ -13,7 +13,10 @@ use csv_core::{ReadRecordResult, ReaderBuilder};
 
 use super::error::Place;
 use super::source::{Packing, unpack};
-use super::{COLUMNS_MAX, FILE_BYTES_MAX, ImportError, RECORD_BYTES_MAX, Reason};
+use super::{
+    COLUMNS_MAX, FILE_BYTES_MAX, ImportError, RECORD_BYTES_MAX, Reason, UNPACKED_BYTES_FREE,
+    UNPACKED_TIMES_MAX,
+};
 use crate::content;
 use crate::watch::Watch;
 
@@ -34,6 +37,8 @@ pub(super) struct Records<'a> {
     unused: std::ops::Range<usize>,
     /// Bytes read so far, unpacked.
     read: u64,
+    /// Bytes that it may unpack to for its length.
+    unpacked_max: u64,
     /// Line of the next byte, from 1.
     line: u64,
     /// Whether the last byte used was a CR, whose LF ends no line of its own.
@@ -84,6 +89,10 @@ impl<'a> Records<'a> {
             buffer: vec![0; BUFFER_BYTES],
             unused: 0..0,
             read: 0,
+            unpacked_max: match packing {
+                Packing::Plain => u64::MAX,
+                _ => (length * UNPACKED_TIMES_MAX).max(UNPACKED_BYTES_FREE),
+            },
             line: 1,
             after_cr: false,
             csv: csv_core::Reader::new(),
@@ -132,6 +141,9 @@ impl<'a> Records<'a> {
         self.read += read as u64;
         if self.read > FILE_BYTES_MAX {
             return Err(self.error(Reason::TooLong("the unpacked text")));
+        }
+        if self.read > self.unpacked_max {
+            return Err(self.error(Reason::Swells));
         }
         Ok(read > 0)
     }

@@ -184,6 +184,10 @@ fn readme_states_the_limits() {
             "bytes of a file, and of what a compressed one unpacks to",
             import::FILE_BYTES_MAX,
         ),
+        (
+            "times its length that a compressed text unpacks to, beyond 67108864 bytes",
+            import::UNPACKED_TIMES_MAX,
+        ),
         ("rows", import::ROWS_MAX),
         ("columns", import::COLUMNS_MAX as u64),
         ("bytes of a line", import::RECORD_BYTES_MAX as u64),

@@ -89,6 +89,23 @@ fn what_unpacks_without_end_is_refused_at_the_limit_of_a_line() {
     fails(read_ids(&path), &path, "line 1: longer than 1048576 bytes");
 }
 
+#[test]
+fn what_swells_beyond_measure_is_refused() {
+    let folder = Folder::new();
+    let header = packed(b"origin,key,start_ms\n", 1);
+    let said = "it unpacks to more than 100 times its length";
+    for rows in ["1,1,0\n", "\n"] {
+        let rows = rows.repeat((1 << 20) / rows.len());
+        let content = [&header[..], &packed(rows.as_bytes(), 80)].concat();
+        let path = folder.text("t.csv.gz", content);
+        fails(read_trace(&path), &path, said);
+    }
+    // What is not much is read, however small it is packed.
+    let rows = packed("1,1,0\n".repeat(1 << 16).as_bytes(), 4);
+    let path = folder.text("t.csv.gz", [header, rows].concat());
+    assert_eq!(read_trace(&path).unwrap().len(), 1 << 18);
+}
+
 /// Rows of one value take next to nothing: their number is known before any is read.
 #[test]
 fn a_small_parquet_file_of_many_rows_is_refused_by_its_metadata() {
