@@ -251,13 +251,12 @@ impl Nodes {
         if !self.has(id) {
             return Some("a node of the network");
         }
-        let offline = self.first_without(id).map(|_| match &self.generated {
+        self.first_without(id).map(|_| match &self.generated {
             Some(Generated {
                 draws: (_, 2..), ..
             }) => "a node that is online in every network",
             _ => "a node that is online",
-        });
-        offline
+        })
     }
 }
 

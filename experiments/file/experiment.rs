@@ -346,8 +346,8 @@ impl LinkSection {
             .map_or(DEFAULT_DELAY, |error| error.delay.clone())
     }
 
-    /// The shortest time that a contact can take, in microseconds: how far an engine may look ahead. A node that is
-    /// not there does not count, as all nodes are. An error of rate 0 does not count; one of rate 1 hides no other.
+    /// The shortest time that a contact to a node that is online can take, in microseconds: how far an engine may look
+    /// ahead where all are. An error of rate 0 does not count; one of rate 1 hides no other.
     pub fn lookahead_us(&self) -> u64 {
         let errors = [&self.fast_error, &self.slow_error].into_iter().flatten();
         let errors = errors
