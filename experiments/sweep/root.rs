@@ -350,9 +350,8 @@ impl Root {
             }
         }
         if is_file(&path.join(SUMMARY)) && self.running.change(Kind::Alone)? {
-            let done = self.folders.iter().filter(|folder| is_folder(folder));
-            done.map(|folder| output::remove_stale_lock(folder))
-                .collect::<Result<(), _>>()?;
+            let mut done = self.folders.iter().filter(|folder| is_folder(folder));
+            done.try_for_each(|folder| output::remove_stale_lock(folder))?;
             Shape::Unfinished
                 .remove(&self.names.partial)
                 .map_err(FolderError::io(&self.names.partial))?;
