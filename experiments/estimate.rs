@@ -184,8 +184,11 @@ segments = "provides"
         let loaded = file::parse("estimated.toml", TEXT, &overrides).unwrap();
         let inputs = Inputs {
             ids: None,
+            offline: std::sync::Arc::default(),
+            labels: None,
             traces: vec![None, None],
             nodes,
+            online: nodes,
             operations: vec![operations; 2],
         };
         estimate(&loaded.experiment, &inputs)
