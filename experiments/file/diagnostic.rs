@@ -131,9 +131,9 @@ impl Sources {
     ) -> Diagnostic {
         let marks = self.mark(at, label.into()).into_iter().collect();
         Diagnostic {
-            level: Level::ERROR,
+            is_warning: false,
             order: at.order(),
-            title: title.into(),
+            title: title.into().into_boxed_str(),
             marks,
             help: None,
             cells: None,
@@ -165,9 +165,9 @@ pub(super) struct Mark {
 /// One thing that is wrong. The first mark is where, the others are what it has to do with.
 #[derive(Clone, Debug)]
 pub(super) struct Diagnostic {
-    level: Level<'static>,
+    is_warning: bool,
     order: (usize, usize, usize),
-    title: String,
+    title: Box<str>,
     marks: Vec<Mark>,
     help: Option<String>,
     /// In which cells of a sweep, where not in all.
@@ -186,7 +186,11 @@ impl Diagnostic {
     }
 
     fn group(&self) -> Group<'_> {
-        let mut group = Group::with_title(self.level.clone().primary_title(&self.title));
+        let level = match self.is_warning {
+            true => Level::WARNING,
+            false => Level::ERROR,
+        };
+        let mut group = Group::with_title(level.primary_title(&*self.title));
         let mut rest: &[Mark] = &self.marks;
         let mut kind = AnnotationKind::Primary;
         while let Some(first) = rest.first() {
@@ -227,9 +231,9 @@ impl Invalid {
     /// An error that has no place in a text.
     pub fn plain(title: String) -> Self {
         Self::from_all(vec![Diagnostic {
-            level: Level::ERROR,
+            is_warning: false,
             order: (0, 0, 0),
-            title,
+            title: title.into_boxed_str(),
             marks: Vec::new(),
             help: None,
             cells: None,
@@ -334,7 +338,7 @@ impl Notices {
     ) {
         let diagnostic = sources.diagnostic(at, title, label);
         self.0.push(Diagnostic {
-            level: Level::WARNING,
+            is_warning: true,
             cells,
             ..diagnostic
         });

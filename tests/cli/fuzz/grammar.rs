@@ -155,7 +155,7 @@ impl Grammar {
             1..=3 if !is_small && !edges.is_empty() => edges,
             _ => usual,
         };
-        *pick(chosen, stream)
+        pick::<&'static str>(chosen, stream)
     }
 
     /// An experiment; a small one is cheap to run and most often valid.
