@@ -13,7 +13,7 @@
 //!    answers in another way than bucket by bucket implements [`Layout`] itself, as `implicit.rs` does.
 //! 2. Name it in [`LayoutKind`]: the variant, `ALL`, `as_str`, `build`. Experiment files then know it as
 //!    `engine.layout`.
-//! 3. Say in `experiments/estimate.rs` how many bytes of a node it takes: the compiler asks. `run` and
+//! 3. Say in `experiments/estimate/nodes.rs` how many bytes of a node it takes: the compiler asks. `run` and
 //!    `layouts` refuse what does not fit into memory.
 //!
 //! What a layout has to keep to:
