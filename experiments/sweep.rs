@@ -346,8 +346,20 @@ impl Study {
         let cells = places.iter().map(|place| self.cells[*place].need);
         // The process is there once, whatever runs in it.
         let shared = cells.clone().map(|need| need.process).max().unwrap_or(0);
-        let needs = cells.map(|need| need.beside_another()).collect();
-        Plan::new(needs, shared, threads, has).ok_or_else(|| {
+        let alone = cells.clone().map(|need| need.beside_another());
+        let needs = match places.len() > threads {
+            true => cells
+                .map(|need| need.beside_another_after_others())
+                .collect(),
+            false => alone.clone().collect(),
+        };
+        // A cell that fits by itself is run, one at a time.
+        let one_by_one = || {
+            let plan = Plan::new(alone.collect(), shared, 1, has)?;
+            Some(Plan { threads, ..plan })
+        };
+        let plan = Plan::new(needs, shared, threads, has).or_else(one_by_one);
+        plan.ok_or_else(|| {
             let too_large = places.iter().find(|place| need(place) > has);
             let too_large = &self.cells[*too_large.unwrap_or(&0)];
             StudyError::Memory {

@@ -16,7 +16,7 @@ pub(super) struct Lookup {
     pub(super) attempts: f64,
     /// Most contacts in flight.
     pub(super) in_flight: f64,
-    /// Nodes in a result.
+    /// Nodes in a result, on average.
     pub(super) result: f64,
     /// Share of contacts that succeed.
     pub(super) success: f64,
@@ -70,7 +70,7 @@ impl Lookup {
             most_known,
             attempts: attempts.min(most_known.max(in_flight * hops)),
             in_flight,
-            result: beta.min(most_known),
+            result: beta.min(known),
             success,
             rounds,
             contact_us,
