@@ -298,7 +298,7 @@ impl PeerTexts {
 /// Anything that is wrong with the file, or its first row that is wrong.
 pub fn read_trace(
     path: &Path,
-    wanted_instead: impl Fn(i64) -> Option<&'static str>,
+    mut wanted_instead: impl FnMut(i64) -> Option<&'static str>,
     watch: Watch<'_>,
 ) -> Result<Vec<TraceRow>, ImportError> {
     let mut trace = Vec::new();

@@ -381,7 +381,10 @@ impl Reader<'_> {
             return Some(Arc::clone(rows));
         }
         let _line = self.reading(path);
-        match import::read_trace(path, |id| nodes.wanted_instead(id), self.watch) {
+        // Whether a node is online in every network takes a look at each.
+        let mut known = HashMap::new();
+        let wanted = |id| *known.entry(id).or_insert_with(|| nodes.wanted_instead(id));
+        match import::read_trace(path, wanted, self.watch) {
             Ok(rows) => {
                 let rows: Arc<[TraceRow]> = rows.into();
                 self.files.traces.insert(file, Arc::clone(&rows));

@@ -377,7 +377,8 @@ impl Count {
         let mut results = recorded.result_ids.iter();
         for row in &recorded.operations {
             self.contacts += u64::from(row.attempts);
-            self.digest.add(row, results.next().map(Vec::as_slice));
+            self.digest
+                .add(row, results.next().and_then(Option::as_deref));
         }
         bar.inc(recorded.operations.len() as u64);
         recorded.clear();

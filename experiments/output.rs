@@ -29,7 +29,7 @@ use crate::summary;
 
 /// Marks the closed tables in the folder of a run incomplete: the run has failed after all. A table that cannot be
 /// marked is left as it is.
-pub fn revoke_tables(partial: &Path) {
+fn revoke_tables(partial: &Path) {
     for entry in partial.read_dir().into_iter().flatten().flatten() {
         let path = entry.path();
         if is_file(&path) && path.extension().is_some_and(|end| end == "parquet") {
@@ -48,8 +48,8 @@ pub struct Writers {
     routing: Option<RoutingTable>,
     summary: SummaryTable,
     timings: TimingTable,
-    /// How much of what encoding has taken has been told.
-    told: Duration,
+    /// Encoding time already written to the timings table.
+    written: Duration,
 }
 
 /// In the timings table, all that records: ending steps, filling, encoding and closing tables, the summary.
@@ -104,7 +104,7 @@ impl Writers {
                 .transpose()?,
             summary: SummaryTable::create(&path("summary"), &info, &summary::metrics(experiment))?,
             timings: TimingTable::create(&path("timings"), &info)?,
-            told: Duration::ZERO,
+            written: Duration::ZERO,
         })
     }
 
@@ -124,7 +124,7 @@ impl Writers {
             let mut results = recorded.result_ids.iter();
             for row in &recorded.operations {
                 let row: &OperationRow = row;
-                table.push(row, results.next().map(Vec::as_slice))?;
+                table.push(row, results.next().and_then(Option::as_deref))?;
             }
         }
         if let Some(table) = &mut self.connections {
@@ -173,10 +173,10 @@ impl Writers {
         spent.into_iter().flatten().sum()
     }
 
-    /// What of [`Writers::encoding`] has come since this was last asked.
+    /// Returns the encoding time since the last call.
     pub fn take_encoding(&mut self) -> Duration {
         let encoding = self.encoding();
-        encoding - std::mem::replace(&mut self.told, encoding)
+        encoding - std::mem::replace(&mut self.written, encoding)
     }
 
     /// Writes the metrics of a network, in the order of their names.

@@ -17,7 +17,7 @@ use self::simulation::Simulation;
 use crate::estimate::{self, estimate, human};
 use crate::file::{Expect, Experiment, Setting};
 use crate::inputs::Inputs;
-use crate::output::{self, CELL, Folder, METRICS, Names, RESOLVED, Writers};
+use crate::output::{CELL, Folder, METRICS, Names, RESOLVED, Writers};
 use crate::summary::WARNINGS;
 use crate::threads;
 use crate::warnings::{Warning, warnings};
@@ -166,7 +166,7 @@ pub(crate) fn run_in(
     inputs: &Inputs,
     options: &Options,
 ) -> Result<Report, RunError> {
-    let folder = Folder::create(names, options.force)?;
+    let mut folder = Folder::create(names, options.force)?;
     let partial = folder.partial().to_path_buf();
     let failed = |error: anyhow::Error| match error.downcast_ref::<Stopped>() {
         Some(Stopped) => RunError::Interrupted(partial.clone()),
@@ -176,9 +176,9 @@ pub(crate) fn run_in(
         },
     };
     let pool = threads::pool(options.threads).map_err(|error| failed(error.into()))?;
-    let recorded = pool.install(|| record(cell, experiment, inputs, options, folder));
+    let recorded = pool.install(|| record(cell, experiment, inputs, options, &mut folder));
     recorded.map_err(|error| {
-        output::revoke_tables(&partial);
+        folder.revoke_tables();
         failed(error)
     })
 }
@@ -189,13 +189,13 @@ fn record(
     experiment: &Experiment,
     inputs: &Inputs,
     options: &Options,
-    mut folder: Folder,
+    folder: &mut Folder,
 ) -> anyhow::Result<Report> {
     folder.write(RESOLVED, &experiment.to_toml())?;
     if let Some(cell) = cell {
         folder.write(CELL, cell)?;
     }
-    let writers = Writers::create(&folder, experiment, inputs.labels.clone())?;
+    let writers = Writers::create(folder, experiment, inputs.labels.clone())?;
     folder.take_note()?;
     let clock = Clock::new(options.shares_process);
     let mut simulation = Simulation::new(experiment, inputs, options.watch, writers, clock);

@@ -171,9 +171,15 @@ pub enum CellError {
     /// It failed or was interrupted.
     #[error("{0}")]
     Run(#[from] RunError),
-    /// What it reads has changed since it was checked.
+    /// What it reads is wrong now, though it was right when the study was checked.
     #[error("{0}")]
     Inputs(#[from] InputError),
+    /// A file that it reads has another content than when the study began.
+    #[error("a file that the cell reads was changed after the study began: run the study again")]
+    Changed,
+    /// A file that it reads cannot be read any more.
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
 }
 
 impl CellError {
@@ -361,7 +367,8 @@ impl Study {
         let plan = Plan::new(needs, shared, threads, has).or_else(one_by_one);
         plan.ok_or_else(|| {
             let too_large = places.iter().find(|place| need(place) > has);
-            let too_large = &self.cells[*too_large.unwrap_or(&0)];
+            let largest = places.iter().max_by_key(|place| need(place));
+            let too_large = &self.cells[*too_large.or(largest).unwrap_or(&0)];
             StudyError::Memory {
                 index: too_large.cell.index,
                 cell: too_large.cell.to_string(),
@@ -508,6 +515,9 @@ impl Study {
         names.check_free().map_err(RunError::from)?;
         let loaded = &self.cells[place].loaded;
         let inputs = inputs::read(loaded, options.watch)?;
+        if !root.has_same_basis(self, place)? {
+            return Err(CellError::Changed);
+        }
         run::run_in(names, Some(&cell), &loaded.experiment, &inputs, options)?;
         Ok(true)
     }

@@ -6,8 +6,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::file::{
-    Experiment, Kind, Loaded, Notices, Origin, Phase, Policy, Population, Procedure, Sources, Span,
-    Stop, Work, milliseconds,
+    DeadlineFrom, Experiment, Kind, Loaded, Notices, Origin, Phase, Policy, Population, Procedure,
+    Sources, Span, Stop, Work, milliseconds,
 };
 use crate::inputs::Inputs;
 use crate::sweep::{Study, StudyCell};
@@ -172,15 +172,27 @@ impl Finding<'_> {
         let phase = &self.experiment.phases[place];
         let deadline = *phase.deadlines_us.first()?;
         let round_trip = self.experiment.link.delay.shortest_us().saturating_mul(2);
-        let (name, takes) = (&phase.name, milliseconds(round_trip));
-        (deadline < round_trip).then(|| Warning {
+        let start = match phase.deadline_from {
+            DeadlineFrom::Due => 0,
+            DeadlineFrom::Run => phase.start_us.unwrap_or(0),
+        };
+        let first = start.saturating_add(round_trip);
+        let (name, takes, earliest) = (&phase.name, milliseconds(round_trip), milliseconds(first));
+        let after = match start {
+            0 => String::new(),
+            _ => format!(
+                " after the start of the phase at {} ms",
+                milliseconds(start)
+            ),
+        };
+        (deadline < first).then(|| Warning {
             key: format!("phase.{name}.deadline_ms"),
             title: format!(
-                "`phase.{name}.deadline_ms` is {}, less than a round trip, which takes at least {takes} ms: no answer \
-                 comes in time",
+                "`phase.{name}.deadline_ms` is {}, less than a round trip, which takes at least {takes} ms{after}: no \
+                 answer comes in time",
                 milliseconds(deadline)
             ),
-            advice: format!("better: from {takes}, or a shorter `link.delay_ms`"),
+            advice: format!("better: from {earliest}, or a shorter `link.delay_ms`"),
             span: phase.spans.deadline,
         })
     }
@@ -218,7 +230,7 @@ impl Finding<'_> {
                     key: format!("phase.{name}.start_ms"),
                     title: format!(
                         "`phase.{name}.start_ms` is {}, before anything of phase \"{provides}\" can be stored, which is \
-                         from {first} ms on: retrieves due before find nothing",
+                         from {first} ms on: requests that arrive before find nothing",
                         milliseconds(start)
                     ),
                     advice: format!("better: from {first}"),
@@ -281,9 +293,14 @@ impl Finding<'_> {
             Procedure::PyDht => others < lookup.alpha,
             Procedure::Rfm19 => true,
         };
-        match takes_none {
-            true => 0,
-            false => self.experiment.link.lookahead_us(),
+        if takes_none {
+            return 0;
+        }
+        let link = &self.experiment.link;
+        let shortest_us = link.lookahead_us();
+        match self.inputs.offline_count() {
+            0 => shortest_us,
+            _ => shortest_us.min(link.timeout.shortest_us()),
         }
     }
 

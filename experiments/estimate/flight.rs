@@ -152,8 +152,8 @@ impl<'a> Flight<'a> {
         let slots = self.slots();
         let each = self.slot_bytes() + size_of::<Ended>() as f64;
         let queued = self.sum(Operations::queued_bytes);
-        // Contacts are counted by node apart for each phase but the first.
-        let counters = (self.phases.len() as f64 - 1.0) * self.lookup.nodes * 4.0;
+        // Contacts received and operations started are counted by node, for each phase but the first.
+        let counters = (self.phases.len() as f64 - 1.0) * self.lookup.nodes * 8.0;
         slots * each + self.entered_bytes() + self.sent_bytes() + queued + counters
     }
 

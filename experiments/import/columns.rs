@@ -159,7 +159,7 @@ impl<const N: usize> Reader<'_, N> {
         }
         if !start.starts_with(MAGIC) {
             return Err(match content::not_text(&start[..read]) {
-                Some(cause) => Reason::OtherContent(cause, ", not Parquet"),
+                Some(cause) => Reason::NotParquet(cause.to_owned()),
                 None => Reason::NotParquet("it does not begin with PAR1".to_owned()),
             });
         }

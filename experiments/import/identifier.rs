@@ -16,6 +16,8 @@ use crate::file::Hash;
 
 /// Most hexadecimal digits of an integer of 64 bits.
 const WORD_DIGITS: usize = 16;
+/// Most decimal digits of an integer of 64 bits.
+const DECIMAL_DIGITS: usize = 20;
 /// Hexadecimal digits of a key of 128 bits, and of one of 256.
 const LONG_DIGITS: std::ops::RangeInclusive<usize> = 32..=64;
 /// Hexadecimal digits of an uncompressed public key without and with the byte 04 before it.
@@ -54,7 +56,8 @@ impl KeyTexts {
                 u64::from_str_radix(digits, 16).ok()
             }
             Some(_) => None,
-            None => text.parse().ok(),
+            None if digits.len() <= DECIMAL_DIGITS && !text.starts_with('+') => text.parse().ok(),
+            None => None,
         };
         key.ok_or_else(|| match is_hex && digits.len() >= WORD_DIGITS {
             true if prefixed.is_none() && digits.len() <= WORD_DIGITS => {

@@ -47,6 +47,9 @@ fn read(path: &Path) -> Result<Study> {
     };
     let cells = known["cells"].as_array();
     let cells = cells.ok_or_else(|| anyhow!("{} names no cells", file.display()))?;
+    if cells.is_empty() || !cells.iter().all(Value::is_string) {
+        bail!("{} names no cells", file.display());
+    }
     let folder = |cell: &Value| cell.as_str().map(str::to_owned);
     Ok(Study {
         experiment: text("experiment"),
@@ -102,7 +105,9 @@ pub(super) fn describe(path: &Path, view: &View) -> Result<String> {
     };
     // The whole path: what was typed may end in a slash, or be a dot.
     let whole = fs::canonicalize(path).with_context(|| path.display().to_string())?;
-    let partial = whole.with_extension("partial");
+    let mut partial = whole.into_os_string();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
     let mut states = Vec::new();
     for (folder, cell) in folders.iter().zip(&study.cells).take(most) {
         let unfinished = partial.join(cell).join(RESOLVED);

@@ -19,7 +19,9 @@ use super::system::{Identity, identity, parent, rename_new, sync_folder};
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// The output folder holds a finished run.
-    #[error("{0} holds a finished run: name another folder with --out, or replace it with --force")]
+    #[error(
+        "{0} holds a finished run or a study: name another folder with --out, or replace it with --force"
+    )]
     Finished(PathBuf),
     /// Something is there that no run has written.
     #[error(
@@ -121,7 +123,9 @@ impl Names {
     ///
     /// The file system refuses.
     pub fn put_back(&self) -> Result<(), FolderError> {
-        if is_there(&self.replaced) && !is_there(&self.finished) {
+        // A process that was killed, or met a full disk, may have left an empty folder under the name.
+        let is_free = || !is_there(&self.finished) || fs::remove_dir(&self.finished).is_ok();
+        if is_there(&self.replaced) && is_free() {
             rename_new(&self.replaced, &self.finished).map_err(FolderError::io(&self.finished))?;
         }
         Ok(())
@@ -300,7 +304,7 @@ impl Folder {
     ///
     /// Something that was written has gone; something else has the name; the file system refuses. Then the run stays
     /// `.partial`.
-    pub fn finish(self) -> anyhow::Result<PathBuf> {
+    pub fn finish(&self) -> anyhow::Result<PathBuf> {
         self.is_whole()?;
         let Names {
             finished,
@@ -338,13 +342,20 @@ impl Folder {
             }
             return Err(error).with_context(renaming);
         }
-        // Until here the lock keeps others from taking the names.
-        remove_stale_lock(finished)?;
-        sync_folder(parent(finished)).with_context(renaming)?;
+        // The run has its name. What cannot be removed now, the next run of this name clears away.
+        let _ = remove_stale_lock(finished);
+        let _ = sync_folder(parent(finished));
         if replaces {
-            self.names.discard(replaced)?;
+            let _ = self.names.discard(replaced);
         }
-        Ok(self.names.finished)
+        Ok(finished.clone())
+    }
+
+    /// Marks the closed tables incomplete, because the run has failed. Does nothing if the folder was moved or renamed.
+    pub fn revoke_tables(&self) {
+        if self.lock.is_in_place() {
+            super::revoke_tables(self.partial());
+        }
     }
 }
 

@@ -85,8 +85,11 @@ impl Lock {
     ///
     /// As of [`Lock::try_take`]; somebody has asked to stop.
     pub fn wait(path: &Path, watch: Watch<'_>) -> Result<Self, FolderError> {
+        let folder = parent(path);
+        // A folder that was deleted or moved meanwhile ends the wait.
+        let is_there = || folder.metadata().map(drop).map_err(FolderError::io(folder));
         loop {
-            if let Some(lock) = Self::try_take(path, Kind::Alone, || Ok(()))? {
+            if let Some(lock) = Self::try_take(path, Kind::Alone, is_there)? {
                 return Ok(lock);
             }
             pause(watch)?;

@@ -224,10 +224,15 @@ fn flatten(prefix: &str, table: &Table, keys: &mut BTreeMap<String, String>) {
         match value {
             toml::Value::Table(below) => flatten(&format!("{path}."), below, keys),
             toml::Value::Array(all) if all.iter().any(toml::Value::is_table) => {
+                let mut names = Vec::new();
                 for below in all.iter().filter_map(toml::Value::as_table) {
                     let name = below.get("name").and_then(toml::Value::as_str);
-                    flatten(&format!("{path}.{}.", name.unwrap_or("?")), below, keys);
+                    let name = name.unwrap_or("?");
+                    names.push(name);
+                    flatten(&format!("{path}.{name}."), below, keys);
                 }
+                // Their order has a meaning too.
+                keys.insert(path, names.join(", "));
             }
             value => {
                 keys.insert(path, value.to_string());
@@ -265,6 +270,7 @@ mod tests {
         let expected = [
             ("link.fast_error.rate", "0.1"),
             ("output.results", "true"),
+            ("phase", "a"),
             ("phase.a.count", "3"),
             ("phase.a.name", "\"a\""),
             ("seed", "1"),

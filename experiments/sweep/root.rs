@@ -273,9 +273,8 @@ impl Root {
         let cells: Vec<String> = study.cells.iter().map(|cell| name(&cell.cell)).collect();
         let meant: HashSet<&String> = cells.iter().collect();
         let others = known.into_iter().flat_map(|known| &known.all);
-        let others: Vec<&String> = others
-            .filter(|cell| !meant.contains(cell) && is_folder(&self.names.finished.join(cell)))
-            .collect();
+        // Another process may still finish a cell of an earlier state, so it is named before its folder is there.
+        let others: Vec<&String> = others.filter(|cell| !meant.contains(cell)).collect();
         let digests = self.bases.iter().map(|basis| &basis.digest);
         let document = json!({
             "experiment": study.name,
@@ -301,6 +300,12 @@ impl Root {
     pub(super) fn cell(&self, study: &Study, place: usize) -> (Names, String) {
         let folder = study.cells[place].cell.folder();
         (self.names.of_cell(&folder), self.bases[place].document())
+    }
+
+    /// Whether the files that a cell reads are what they were when the study was opened.
+    pub(super) fn has_same_basis(&self, study: &Study, place: usize) -> Result<bool> {
+        let now = Basis::of(&study.cells[place], &mut FileDigests::default())?;
+        Ok(now.digest == self.bases[place].digest)
     }
 
     /// Whether a cell is done.

@@ -78,7 +78,7 @@ impl Outboxes {
     }
 }
 
-/// The system.
+/// Advances every operation with an event in the window.
 #[expect(
     clippy::too_many_arguments,
     reason = "a system's parameters are what it reads and writes"

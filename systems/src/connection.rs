@@ -22,7 +22,7 @@ use crate::advance::Lanes;
 use crate::record::Recorded;
 use crate::step::{Activity, Window};
 
-/// All that the operations of a step read, and nothing that they write but relaxed counters.
+/// Read-only view of the network, shared by all operations of a step. Only relaxed counters are written through it.
 #[derive(Clone, Copy)]
 pub struct Field<'a> {
     /// Full knowledge of the network.
@@ -323,8 +323,8 @@ impl Ticks {
 pub struct Ended {
     /// Its row of the operations table.
     pub row: OperationRow,
-    /// Ids of its result, nearest to the key first, if wanted.
-    pub result: Vec<i64>,
+    /// Ids of its result, nearest to the key first, if wanted and if its lookup has ended.
+    pub result: Option<Vec<i64>>,
     /// Place of its phase among those in flight.
     pub place: u32,
     /// The node that asked.
@@ -360,7 +360,7 @@ pub struct Outbox {
     pub free: Vec<u32>,
     /// How many of them have let others of their origin start.
     pub succeeded: usize,
-    /// What becomes of memory that will be read.
+    /// Prefetcher; counts cache lines instead in an instrumented run.
     pub touch: Touch,
     /// What was read, if that is counted.
     pub reads: Reads,

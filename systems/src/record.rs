@@ -34,7 +34,7 @@ pub struct Recorded {
     /// Rows of the operations table.
     pub operations: Vec<OperationRow>,
     /// Result lists of the operations, one after the other, if wanted.
-    pub result_ids: Vec<Vec<i64>>,
+    pub result_ids: Vec<Option<Vec<i64>>>,
     /// Rows of the ticks table.
     pub ticks: Vec<TickRow>,
     /// Rows of the connections table.
@@ -198,12 +198,9 @@ impl Recorded {
         ids: &Ids,
         keys: &[Key],
     ) -> Ended {
-        let result = if self.results {
-            let result = operation.result.iter();
-            result.map(|&row| ids.id(row, keys)).collect()
-        } else {
-            Vec::new()
-        };
+        let is_kept = self.results && has_looked_up(operation, cut_us);
+        let result = operation.result.iter();
+        let result = is_kept.then(|| result.map(|&row| ids.id(row, keys)).collect());
         Ended {
             row: operation_row(self.network, operation, cut_us, ids, keys),
             result,
@@ -236,6 +233,15 @@ fn percentiles(durations_us: &mut [u64]) -> Option<[u64; 3]> {
     Some([50, 90, 99].map(|rank| durations_us[(n * rank).div_ceil(100).max(1) - 1]))
 }
 
+/// Whether the lookup of an operation had ended when the operation ended, or was cut off.
+fn has_looked_up(operation: &Operation, cut_us: Option<u64>) -> bool {
+    match operation.stage {
+        Stage::Planned | Stage::Lookup => false,
+        Stage::Closing => cut_us.is_none_or(|cut_us| operation.lookup_end_us <= cut_us),
+        Stage::Ended => true,
+    }
+}
+
 /// The operation as a row of its table; `cut_us`: it has not ended, but was cut off then.
 fn operation_row(
     network: u32,
@@ -245,11 +251,7 @@ fn operation_row(
     keys: &[Key],
 ) -> OperationRow {
     let ended = cut_us.is_none();
-    let has_looked_up = match operation.stage {
-        Stage::Planned | Stage::Lookup => false,
-        Stage::Closing => cut_us.is_none_or(|cut_us| operation.lookup_end_us <= cut_us),
-        Stage::Ended => true,
-    };
+    let has_looked_up = has_looked_up(operation, cut_us);
     let provided = operation.kind == Kind::Provide && ended;
     OperationRow {
         network,
@@ -281,7 +283,7 @@ fn operation_row(
     }
 }
 
-/// The system.
+/// Collects what the operations of the step did, and closes the rows and ticks that are complete.
 #[expect(
     clippy::too_many_arguments,
     reason = "a system's parameters are what it reads and writes"

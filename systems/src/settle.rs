@@ -22,7 +22,7 @@ use crate::step::Activity;
 #[derive(Resource, Default)]
 pub struct Sends(pub Vec<Send>);
 
-/// The system.
+/// Charges what was sent in the step, in order, and enters its stores.
 pub fn settle_contacts(
     nodes: Nodes,
     links: Res<Links>,

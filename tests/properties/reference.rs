@@ -167,7 +167,7 @@ pub struct Reference {
     /// Phase and time of each store of an origin at itself.
     pub own_stores: Vec<(u32, u64)>,
     pub operations: Vec<OperationRow>,
-    pub results: Vec<Vec<i64>>,
+    pub results: Vec<Option<Vec<i64>>>,
     pub connections: Vec<ConnectionRow>,
     pub now_us: u64,
     /// In the order of their ends.
@@ -665,8 +665,8 @@ impl Reference {
         self.push(end_us, event.operation, What::End);
         self.operations
             .push(self.row(operation, Some(end_us), &result));
-        self.results
-            .push(result.iter().map(|known| self.ids[known.node]).collect());
+        let result = result.iter().map(|known| self.ids[known.node]);
+        self.results.push(Some(result.collect()));
     }
 }
 

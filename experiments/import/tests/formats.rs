@@ -144,7 +144,7 @@ fn other_content_is_named_with_its_remedy() {
         (
             "t.parquet",
             gzip("node"),
-            "this file is compressed by gzip, not Parquet",
+            "not a readable Parquet file: this file is compressed by gzip",
         ),
         (
             "t.parquet",

@@ -14,13 +14,14 @@ impl Reference {
         (phase, number): (usize, u32),
         cut_us: u64,
     ) {
-        for row in self.operations.iter_mut().filter(|row| row.phase == number) {
+        let rows = self.operations.iter_mut().zip(&mut self.results);
+        for (row, result) in rows.filter(|(row, _)| row.phase == number) {
             if row.end_us > Some(cut_us) {
                 (row.end_us, row.store_us, row.found) = (None, None, None);
                 (row.holder, row.stored, row.store_failed) = (None, None, None);
             }
             if row.lookup_us > Some(cut_us - row.start_us) {
-                (row.lookup_us, row.recall) = (None, None);
+                (row.lookup_us, row.recall, *result) = (None, None, None);
             }
         }
         for operation in running
@@ -28,7 +29,7 @@ impl Reference {
             .filter(|o| o.phase == phase && o.is_started && !o.is_over())
         {
             self.operations.push(self.row(operation, None, &[]));
-            self.results.push(Vec::new());
+            self.results.push(None);
         }
     }
 
