@@ -284,7 +284,11 @@ fn without_overhead_with_phases_that_overlap() {
 fn without_overhead_with_phases_that_overlap_among_few_nodes() {
     let starts = ["phase.putting.start_ms=80", "phase.getting.start_ms=100"];
     for procedure in ["iterative", "rfm19"] {
-        let settings = [&starts[..], &["network.nodes=70", "phase.looking.count=500"]].concat();
+        let settings = [
+            &starts[..],
+            &["network.nodes=70", "phase.looking.count=500"],
+        ]
+        .concat();
         all_the_same_without_overhead_with(procedure, 700, &settings);
     }
 }
@@ -341,8 +345,8 @@ fn conserved(ticks: &Table, operations: &Table, nodes: &Table, connections: &Tab
     let mut running = HashMap::new();
     for i in 0..ticks.rows() {
         let phase = (networks[i] as u32, phases[i].clone());
-        let is_last = (i + 1..ticks.rows())
-            .all(|j| (networks[j] as u32, &phases[j]) != (phase.0, &phase.1));
+        let is_last =
+            (i + 1..ticks.rows()).all(|j| (networks[j] as u32, &phases[j]) != (phase.0, &phase.1));
         let sum: &mut f64 = running.entry(phase.clone()).or_default();
         *sum += started[i] - finished[i];
         // Those that are cut off are so in the last tick, and not in flight any more at its end.

@@ -262,7 +262,9 @@ impl Operations {
     pub fn first_after(&self, last_us: u64) -> Option<(u64, u64, u32)> {
         let events_us = self.next_event_us.iter().zip(self.slots());
         let later = events_us.filter(|&(&us, _)| last_us < us && us < Self::NEVER);
-        later.map(|(&us, operation)| (us, operation.number, operation.phase)).min()
+        later
+            .map(|(&us, operation)| (us, operation.number, operation.phase))
+            .min()
     }
 
     /// When the first of the requests of retrieves that are under way has reached its remote, or does, µs: what was

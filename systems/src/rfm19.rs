@@ -75,7 +75,13 @@ pub fn answered(
         return lookup::close(field, operation, slot, now_us, out);
     }
     let key = operation.key;
-    read_bucket(field, question.owner, key, &mut out.answer, &mut out.scratch);
+    read_bucket(
+        field,
+        question.owner,
+        key,
+        &mut out.answer,
+        &mut out.scratch,
+    );
     let origin = Some(operation.origin);
     operation.shortlist.join(&out.answer, depth, origin);
     let named = out.answer.distances.iter().zip(&out.answer.rows);

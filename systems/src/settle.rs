@@ -118,9 +118,7 @@ fn charge(
         let mut in_flight = operation.in_flight.iter_mut();
         if let Some(contact) = in_flight.find(|contact| contact.sequence == send.sequence) {
             contact.completes_us = completes_us;
-            *next_event_us = operation
-                .before_cut(completes_us)
-                .min(*next_event_us);
+            *next_event_us = operation.before_cut(completes_us).min(*next_event_us);
         }
     }
 }

@@ -164,7 +164,9 @@ fn a_request_is_answered_from_what_the_remote_holds_when_it_arrives() {
         let completes_us = us(sent[i]) + us(total[i]);
         let arrives_us = completes_us - us(base[i]);
         if requests[i] == "store" {
-            let first = held.entry((node, keys[&number])).or_insert((u64::MAX, u64::MAX));
+            let first = held
+                .entry((node, keys[&number]))
+                .or_insert((u64::MAX, u64::MAX));
             *first = (first.0.min(arrives_us), first.1.min(completes_us));
         } else {
             let contacts = asked.entry(number).or_default();
@@ -172,15 +174,20 @@ fn a_request_is_answered_from_what_the_remote_holds_when_it_arrives() {
         }
     }
     let (mut found_by_contact, mut differ) = (0, 0);
-    for i in (0..operations.rows()).filter(|&i| operations.words("kind")[i] == "retrieve") {
-        let number = operations.values("operation")[i] as u64;
-        let end_us = us(operations.values("end_ms")[i]);
-        let holder = operations.numbers("holder")[i].map(f64::to_bits);
-        if holder == Some(operations.values("origin")[i].to_bits()) {
+    let (kinds, holders) = (operations.words("kind"), operations.numbers("holder"));
+    let [numbers, ends, origins] =
+        ["operation", "end_ms", "origin"].map(|name| operations.values(name));
+    for i in (0..operations.rows()).filter(|&i| kinds[i] == "retrieve") {
+        let number = numbers[i] as u64;
+        let end_us = us(ends[i]);
+        let holder = holders[i].map(f64::to_bits);
+        if holders[i] == Some(origins[i]) {
             continue;
         }
         let mut contacts = asked.remove(&number).unwrap_or_default();
-        contacts.retain(|&(_, _, completes_us)| completes_us <= end_us);
+        // Of those that complete at the end, some may be abandoned.
+        let handled_us = end_us + u64::from(holder.is_some());
+        contacts.retain(|&(_, _, completes_us)| completes_us < handled_us);
         let key = keys[&number];
         let holds = |node: u64| held.get(&(node, key)).copied();
         let is_held = |&&(node, arrives_us, _): &&(u64, u64, u64)| {
@@ -194,7 +201,7 @@ fn a_request_is_answered_from_what_the_remote_holds_when_it_arrives() {
         differ += u32::from(by_arrival != by_completion);
         match holder {
             Some(holder) => assert!(by_arrival.contains(&holder), "operation {number}"),
-            None => assert_eq!(by_arrival, [], "operation {number}"),
+            None => assert!(by_arrival.is_empty(), "operation {number}"),
         }
         found_by_contact += u32::from(holder.is_some());
     }
@@ -271,11 +278,15 @@ fn operations_that_are_cut_off_stand_by_number_and_are_in_flight_no_more() {
     let at_cut = (0..operations.rows()).filter(|&i| ends[i].is_none_or(|end| end == cut_ms));
     let at_cut: Vec<usize> = at_cut.collect();
     let cut = at_cut.iter().filter(|&&i| ends[i].is_none()).count();
-    assert!(cut > 20 && at_cut.len() - cut > 20, "{cut} of {}", at_cut.len());
+    assert!(
+        cut > 20 && at_cut.len() - cut > 20,
+        "{cut} of {}",
+        at_cut.len()
+    );
     assert!(at_cut.is_sorted_by_key(|&i| numbers[i]), "{at_cut:?}");
     let ticks = dir.table("out/small/ticks.parquet");
     let of_getting = ticks.words("phase").into_iter().zip(ticks.values("active"));
-    let of_getting = of_getting.zip(ticks.values("tick"));
+    let mut of_getting = of_getting.zip(ticks.values("tick"));
     let last = of_getting.rfind(|((phase, _), _)| phase == "getting");
     let ((_, active), tick) = last.unwrap();
     assert_eq!((active, tick), (0.0, (cut_ms / 70.0).floor()));
@@ -324,7 +335,10 @@ fn overhead_beyond_the_end_of_time_is_an_error() {
     let said = leaves_the_clock("overhead", OVERHEAD, &sets);
     assert!(said.contains("operation 0 "), "{said}");
     // So would be the counter of a node.
-    let sets = ["phase.p.max_ms=10", "output.tables=[\"operations\", \"nodes\"]"];
+    let sets = [
+        "phase.p.max_ms=10",
+        "output.tables=[\"operations\", \"nodes\"]",
+    ];
     let said = leaves_the_clock("overhead", OVERHEAD, &sets);
     assert!(said.contains("overhead of node"), "{said}");
 }
@@ -332,15 +346,12 @@ fn overhead_beyond_the_end_of_time_is_an_error() {
 #[test]
 fn what_is_cut_off_before_the_end_of_time_does_not_go_beyond() {
     let dir = Dir::new();
-    dir.write("overhead.toml", OVERHEAD);
-    let sets = [
-        "phase.p.max_ms=10",
-        "output.tables=[\"ticks\", \"operations\"]",
-    ];
+    dir.write("end.toml", END);
+    let sets = ["phase.p.start_ms=5", "phase.p.max_ms=10"];
     let sets = sets.iter().flat_map(|set| ["--set", set]);
-    let args: Vec<&str> = ["run", "overhead.toml"].into_iter().chain(sets).collect();
+    let args: Vec<&str> = ["run", "end.toml"].into_iter().chain(sets).collect();
     dir.kadsim(&args).ends(1).says(&["max_ms"]);
-    assert_eq!(dir.list("out"), ["overhead"]);
+    assert_eq!(dir.list("out"), ["end"]);
 }
 
 const END: &str = r#"schema = 1
@@ -373,7 +384,11 @@ fn what_starts_or_ends_beyond_the_end_of_time_is_an_error() {
         &["phase.p.spread_ms=0"],
         &["phase.p.start_ms=0", "phase.p.spread_ms=0"],
         &["link.delay_ms=1", "link.fast_error.rate=0"],
-        &["link.delay_ms=1", "link.fast_error.rate=0", "phase.p.parallel=2"],
+        &[
+            "link.delay_ms=1",
+            "link.fast_error.rate=0",
+            "phase.p.parallel=2",
+        ],
         &["link.overhead_ms=1"],
         &["output.tables=[\"operations\", \"connections\"]"],
     ] {

@@ -656,7 +656,7 @@ fn every_row_is_the_naive_simulators() {
         // origin.
         let (connections, store_failed, own_stores) = match procedure {
             Procedure::Rfm19 => (15_000, 100, 2_000),
-            Procedure::Iterative => (50_000, 2_000, 2_000),
+            Procedure::Iterative => (50_000, 2_000, 1_500),
             Procedure::PyDht => (50_000, 2_000, 0),
         };
         assert!(
@@ -664,9 +664,7 @@ fn every_row_is_the_naive_simulators() {
             "{seen:?}"
         );
         assert!(
-            seen.cut > 500
-                && seen.store_failed > store_failed
-                && seen.own_stores >= own_stores,
+            seen.cut > 500 && seen.store_failed > store_failed && seen.own_stores >= own_stores,
             "{seen:?}"
         );
     }
@@ -704,7 +702,7 @@ fn every_row_of_stores_and_requests_that_meet_is_the_naive_simulators() {
         "{seen:?}"
     );
     assert!(
-        seen.stores.early > 500 && seen.stores.ties > 500,
+        seen.stores.early > 300 && seen.stores.ties > 100,
         "{seen:?}"
     );
 }
