@@ -9,9 +9,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::population::{Population, RadixIndex};
 use kadsim_engine::routing::Policy;
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::Network;
 use kadsim_systems::network::{NodeSet, Spec};
 

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
-use kadsim_engine::layout::LayoutKind;
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::step::Procedure;
 
 use common::{Links, POLICIES, Setup, is_wanted, look_up, pool, power_of_ten};

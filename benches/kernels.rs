@@ -13,12 +13,12 @@ use std::hint::black_box;
 use gungraun::prelude::*;
 use kadsim_engine::answer::Answer;
 use kadsim_engine::key::{Key, mix};
-use kadsim_engine::layout::{Layout, LayoutKind, Owner};
 use kadsim_engine::link::{ContactId, Delay, Fault, Link, UniformLink};
 use kadsim_engine::node::Row;
-use kadsim_engine::population::{Population, RadixIndex};
+use kadsim_engine::population::{Owner, Population, RadixIndex};
 use kadsim_engine::random::Probability;
-use kadsim_engine::routing::{Policy, Rule};
+use kadsim_engine::routing::layout::{Layout, LayoutKind};
+use kadsim_engine::routing::{Knowledge, Policy, Rule};
 use kadsim_engine::shortlist::Shortlist;
 
 use common::{Setup, keys, pool};
@@ -87,7 +87,7 @@ fn ask(
     answer: &mut Answer,
 ) {
     answer.clear();
-    layout.closest(population, rule, owner, key, answer);
+    layout.closest(Knowledge { population, rule }, owner, key, answer);
 }
 
 /// Answers as lookups get them, lookup after lookup, [`QUESTIONS`] each.

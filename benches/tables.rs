@@ -15,7 +15,6 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kadsim::import::{read_ids, read_trace};
 use kadsim::watch::Watch;
 use kadsim_engine::key::{Key, mix};
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::node::Row;
 use kadsim_engine::record::writer::BATCH_ROWS;
 use kadsim_engine::record::{
@@ -23,6 +22,7 @@ use kadsim_engine::record::{
     RecordError, RoutingRow, RoutingTable, RunInfo, TickRow, TickTable,
 };
 use kadsim_engine::routing::Policy;
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::drive::Progress;
 use kadsim_systems::phases::Phase;
 use parquet::arrow::ArrowWriter;
@@ -129,12 +129,15 @@ fn nodes() -> Vec<NodeRow> {
         phase: 0,
         node,
         key: key.0,
+        label: None,
         online: true,
         table_entries: 330 + (key.0 % 16) as u32,
         buckets: 17,
         contacts: mix(key.0) % 40,
         segments: mix(!key.0) % 4,
         overhead_us: 0,
+        started: mix(key.0) % 3,
+        in_degree: None,
     };
     (0..).zip(keys(ROWS as u32)).map(row).collect()
 }
@@ -225,7 +228,7 @@ fn write_operations(
 }
 
 fn write_nodes(folder: &Path, rows: &[NodeRow]) -> Result<u64, RecordError> {
-    let mut table = NodeTable::create(&folder.join("nodes.parquet"), &info(), &phases())?;
+    let mut table = NodeTable::create(&folder.join("nodes.parquet"), &info(), &phases(), None)?;
     rows.iter().try_for_each(|row| table.push(row))?;
     table.finish(true)
 }
@@ -263,11 +266,13 @@ fn import(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(ROWS as u64));
     for (name, path) in [("ids, Parquet", &parquet), ("ids, CSV", &csv)] {
         group.bench_function(name, |bencher| {
-            bencher.iter(|| black_box(read_ids(path, Watch::NOBODY)).map(|ids| ids.len()));
+            bencher.iter(|| {
+                black_box(read_ids(path, None, Watch::NOBODY)).map(|list| list.nodes.len())
+            });
         });
     }
     group.bench_function("trace, CSV", |bencher| {
-        bencher.iter(|| black_box(read_trace(&trace, |_| true, Watch::NOBODY)).map(|t| t.len()));
+        bencher.iter(|| black_box(read_trace(&trace, |_| None, Watch::NOBODY)).map(|t| t.len()));
     });
 }
 

@@ -9,18 +9,20 @@ mod signals;
 mod sweep;
 
 use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use kadsim::estimate::{self, Estimate, human};
-use kadsim::file::{Invalid, Loaded};
+use kadsim::file::{Invalid, Loaded, Notices};
 use kadsim::inputs::{self, InputError, Inputs};
-use kadsim::inspect;
+use kadsim::inspect::{self, View};
 use kadsim::layouts::LayoutsError;
-use kadsim::run::{self, Options, RunError};
+use kadsim::run::{self, FolderError, Options, RunError};
 use kadsim::sweep::{Slice, StudyError, Task};
+use kadsim::warnings::{notices, warnings};
 use kadsim::watch::Watch;
 
 /// Exit status of a run that was asked to stop.
@@ -54,6 +56,9 @@ enum Command {
     Inspect {
         /// A study's folder, a run folder or a .parquet table
         path: PathBuf,
+        /// Show all cells of a study, not the first ones only
+        #[arg(long)]
+        all: bool,
     },
     /// Print a completion script for a shell
     Completions {
@@ -89,9 +94,12 @@ struct OutputArgs {
     out: Option<PathBuf>,
     #[command(flatten)]
     machine: MachineArgs,
-    /// Show no progress and no closing table
+    /// Show no progress, no warnings and no closing table
     #[arg(long)]
     quiet: bool,
+    /// Show no progress; everything else as without
+    #[arg(long)]
+    no_progress: bool,
     /// Print the results as one JSON document
     #[arg(long)]
     json: bool,
@@ -128,6 +136,9 @@ struct LayoutsArgs {
     experiment: ExperimentArgs,
     #[command(flatten)]
     machine: MachineArgs,
+    /// Show no progress; everything else as without
+    #[arg(long)]
+    no_progress: bool,
     /// Print the raw numbers as one JSON document
     #[arg(long)]
     json: bool,
@@ -145,6 +156,7 @@ struct MachineArgs {
 
 /// Parses, runs, and says how it went.
 pub fn main() -> ExitCode {
+    signals::survive_large_files();
     let cli = Cli::parse();
     match execute(&cli.command) {
         Ok(status) => status,
@@ -163,6 +175,19 @@ fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
+/// Whether diagnostics have colors.
+fn is_colored() -> bool {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !plain && !is_dumb()
+}
+
+/// Shows warnings on stderr.
+fn warn(notices: &Notices) {
+    if !notices.is_empty() {
+        let _ = writeln!(io::stderr(), "{}\n", notices.render(is_colored()));
+    }
+}
+
 /// Why a command has no result.
 enum Failure {
     Invalid(Invalid),
@@ -177,17 +202,17 @@ enum Failure {
 
 impl Failure {
     fn describe(&self) -> (String, u8) {
-        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-        let color = io::stderr().is_terminal() && !plain && !is_dumb();
         match self {
-            Failure::Invalid(invalid) => (invalid.render(color), 2),
+            Failure::Invalid(invalid) => (invalid.render(is_colored()), 2),
             Failure::Stopped => (
                 "error: interrupted before the run began".to_owned(),
                 INTERRUPTED,
             ),
             Failure::Run(error) => {
                 let status = match error {
-                    RunError::Interrupted(_) => INTERRUPTED,
+                    RunError::Interrupted(_) | RunError::Folder(FolderError::Stopped(_)) => {
+                        INTERRUPTED
+                    }
                     RunError::Failed { .. } => 1,
                     _ => 2,
                 };
@@ -204,10 +229,10 @@ impl Failure {
                 (format!("error: {error}"), status)
             }
             Failure::Study(error) => {
-                let status = if matches!(error, StudyError::Other(_)) {
-                    1
-                } else {
-                    2
+                let status = match error {
+                    StudyError::Other(_) => 1,
+                    StudyError::Folder(FolderError::Stopped(_)) => INTERRUPTED,
+                    _ => 2,
                 };
                 (format!("error: {error}"), status)
             }
@@ -235,8 +260,12 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
         } => check(experiment, threads.map(usize::from)),
         Command::Sweep(args) => sweep::sweep(args),
         Command::Layouts(args) => layouts::layouts(args),
-        Command::Inspect { path } => {
-            let text = inspect::inspect(path).map_err(Failure::Other)?;
+        Command::Inspect { path, all } => {
+            let view = View {
+                width: width_of(&io::stdout()),
+                all: *all,
+            };
+            let text = inspect::describe(path, &view).map_err(Failure::Other)?;
             print(&text)
         }
         Command::Completions { shell } => {
@@ -249,7 +278,10 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
 
 fn print(text: &str) -> Result<ExitCode, Failure> {
     let mut stdout = io::stdout().lock();
-    let end = if text.ends_with('\n') { "" } else { "\n" };
+    let end = match text.is_empty() || text.ends_with('\n') {
+        true => "",
+        false => "\n",
+    };
     write!(stdout, "{text}{end}")
         .and_then(|()| stdout.flush())
         .map_err(Failure::Io)?;
@@ -280,6 +312,7 @@ fn check(args: &ExperimentArgs, threads: Option<usize>) -> Result<ExitCode, Fail
         Task::One(loaded, inputs) => (loaded, inputs),
         Task::Study(study) => return sweep::check(&study, threads),
     };
+    warn(&notices(&loaded, &warnings(&loaded.experiment, &inputs)));
     let need = estimate::estimate(&loaded.experiment, &inputs);
     let has = estimate::machine_memory();
     let mut text = loaded.experiment.to_toml();
@@ -298,55 +331,69 @@ fn check(args: &ExperimentArgs, threads: Option<usize>) -> Result<ExitCode, Fail
 
 /// An estimate by part, as comments.
 fn parts(need: &Estimate) -> String {
-    let parts = [
-        ("nodes", need.nodes),
-        ("routing tables", need.tables),
-        ("operations in flight", need.operations),
-        ("stored segments", need.segments),
-        ("imported files", need.imports),
-        ("recording", need.recording),
-        ("in all", need.total()),
-    ];
-    parts
-        .iter()
-        .map(|(name, bytes)| part(name, *bytes))
-        .collect()
+    let parts = need.parts().into_iter().chain([("in all", need.total())]);
+    parts.map(|(name, bytes)| part(name, bytes)).collect()
 }
 
 fn part(name: &str, bytes: u64) -> String {
     format!("# {name:<22}{:>15}\n", human(bytes))
 }
 
+/// Columns of a terminal that does not say how many it has.
+const USUAL_WIDTH: usize = 80;
+
+/// How wide tables on this stream may be: as the terminal, or else as the variable COLUMNS says. Where neither is
+/// there, each row of a table is one line, however long.
+fn width_of(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
+    if stream.is_terminal() {
+        let size = terminal_size::terminal_size_of(stream);
+        return Some(size.map_or(USUAL_WIDTH, |(width, _)| usize::from(width.0)));
+    }
+    let columns = std::env::var("COLUMNS").ok()?;
+    columns.parse().ok().filter(|columns| *columns > 0)
+}
+
 /// Whoever sits at the terminal.
-fn watch(quiet: bool) -> Result<Watch<'static>, Failure> {
+fn watch(hidden: bool) -> Result<Watch<'static>, Failure> {
     Ok(Watch {
-        progress: !quiet && io::stderr().is_terminal() && !is_dumb(),
+        progress: !hidden && io::stderr().is_terminal() && !is_dumb(),
         interrupted: signals::watch().map_err(Failure::Other)?,
-        among: None,
+        cell: None,
     })
 }
 
 fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     let output = &args.output;
-    let watch = watch(output.quiet)?;
+    let watch = output.watch()?;
     let task = args.experiment.task(output.machine.seed, watch)?;
     let options = output.options(args.force, watch, begun);
     let (loaded, inputs) = match task {
         Task::One(loaded, inputs) => (loaded, inputs),
         Task::Study(study) => return sweep::run(&study, Slice::All, output, &options),
     };
+    if !output.quiet {
+        warn(&notices(&loaded, &warnings(&loaded.experiment, &inputs)));
+    }
     let report = run::run(&loaded.experiment, &inputs, &options).map_err(Failure::Run)?;
-    let status = results::complain(loaded.experiment.networks, &report);
+    let networks = loaded.experiment.networks;
+    let complaints = results::complaints(networks, &report.cut_off, &report.verdicts);
     let text = match (output.json, output.quiet) {
         (true, _) => results::document(&loaded, &report),
-        (false, true) => return Ok(status),
-        (false, false) => results::closing_table(&loaded, &report),
+        (false, true) => String::new(),
+        (false, false) => results::closing_table(&loaded, &report, width_of(&io::stdout())),
     };
-    conclude(&text, status)
+    // What people read last is in what the run fell short.
+    let ended = conclude(&text, results::status(&complaints));
+    results::complain(&complaints);
+    ended
 }
 
 impl OutputArgs {
+    fn watch(&self) -> Result<Watch<'static>, Failure> {
+        watch(self.quiet || self.no_progress)
+    }
+
     fn options<'a>(&self, force: bool, watch: Watch<'a>, begun: Instant) -> Options<'a> {
         Options {
             out: self.out.clone(),

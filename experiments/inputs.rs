@@ -1,33 +1,43 @@
 //! What an experiment reads beside its own file, read and checked before anything is run.
 
+mod metrics;
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow::array::StringArray;
 use indicatif::ProgressBar;
 use kadsim_engine::key::Key;
 use kadsim_engine::link::{Fault, UniformLink};
-use kadsim_engine::random::Probability;
+use kadsim_engine::presence::{self, Offline};
+use kadsim_engine::random::{Probability, network_seed};
 use kadsim_engine::routing;
 use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::step;
 
+use self::metrics::{Metrics, Names};
 use crate::file::{
-    self, Delay, Draft, Draw, ErrorRate, Experiment, Invalid, Known, Loaded, OPERATIONS_MAX,
-    Origin, Phase, Policy, Population, Procedure, Sources, Span, Stop, Work,
+    self, Delay, Draft, Draw, ErrorRate, Experiment, Hash, Invalid, Known, Loaded, OPERATIONS_MAX,
+    Origin, Phase, Policy, Population, Procedure, SHOWN_MAX, Sources, Span, Stop, Work, shown,
 };
 use crate::import::{self, ImportError, TraceRow};
-use crate::summary;
 use crate::watch::{Stopped, Watch};
 
 /// The nodes and traces of an experiment.
 pub struct Inputs {
     /// Ids and keys, if they are imported.
     pub ids: Option<Arc<[(i64, Key)]>>,
+    /// Ids of the listed nodes that are offline.
+    pub offline: Arc<[i64]>,
+    /// Label of each node in the order of keys, if the imported nodes have labels.
+    pub labels: Option<Arc<StringArray>>,
     /// The trace of each phase that has one, in the order of start.
     pub traces: Vec<Option<Arc<[TraceRow]>>>,
     /// Number of nodes.
     pub nodes: u32,
+    /// Number of nodes that are online, the same in every network.
+    pub online: u32,
     /// Operations of each phase in one network; over all phases at most [`OPERATIONS_MAX`].
     pub operations: Vec<u64>,
 }
@@ -101,8 +111,10 @@ fn read_known(
         watch,
         sources: &loaded.sources,
         errors,
+        keys: HashMap::new(),
     };
     let nodes = reader.nodes(known);
+    reader.timeout(&nodes);
     let traces: Vec<_> = experiment
         .phases
         .iter()
@@ -117,17 +129,21 @@ fn read_known(
     watch.go_on()?;
     let mut operations = Vec::new();
     if known.phases {
-        operations = reader.operations(nodes.count, &traces);
+        operations = reader.operations(nodes.online(), &traces);
         for phase in &experiment.phases {
-            reader.segments(phase, nodes.count, &traces, &operations);
+            reader.segments(phase, nodes.online(), &traces, &operations);
         }
         reader.metrics();
     }
     Invalid::merge(reader.errors)?;
+    let imported = nodes.imported.as_deref();
     Ok(Inputs {
-        ids: nodes.imported.map(|imported| imported.rows.clone()),
+        ids: imported.map(|imported| Arc::clone(&imported.rows)),
+        offline: imported.map_or_else(Arc::default, |imported| Arc::clone(&imported.offline)),
+        labels: imported.and_then(|imported| imported.labels.clone()),
         traces,
         nodes: nodes.count.unwrap_or(0),
+        online: nodes.online().unwrap_or(0),
         operations,
     })
 }
@@ -135,27 +151,65 @@ fn read_known(
 /// Files that have been read, so that experiments that share them read each once.
 #[derive(Default)]
 pub(crate) struct Files {
-    ids: HashMap<PathBuf, Arc<Imported>>,
+    ids: HashMap<(PathBuf, Option<Hash>), Arc<Imported>>,
     /// By their path and the nodes that they may name.
     traces: HashMap<(PathBuf, Named), Arc<[TraceRow]>>,
+    metrics: Metrics,
 }
 
 /// Nodes from a file.
 struct Imported {
     rows: Arc<[(i64, Key)]>,
     ids: HashSet<i64>,
+    /// Ids of those that are offline.
+    offline: Arc<[i64]>,
+    /// The same.
+    are_offline: HashSet<i64>,
+    labels: Option<Arc<StringArray>>,
 }
 
-/// The nodes that a trace may name: how many there are, or the file that they are in.
+/// The nodes that a trace may name: the generated ones, or the file that they are in.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Named {
-    Generated(u32),
+    Generated(Generated),
     Imported(PathBuf),
 }
 
+/// The generated nodes of an experiment, and who of them is offline.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Generated {
+    nodes: u32,
+    offline: u32,
+    /// Seed of the experiment and number of its networks, on which it depends who is offline; 0 where nobody is.
+    draws: (u64, u32),
+}
+
+impl Generated {
+    fn of(experiment: &Experiment, nodes: u32) -> Self {
+        let offline = experiment.network.offline_of(nodes);
+        let draws = (experiment.seed, experiment.networks);
+        Self {
+            nodes,
+            offline,
+            draws: if offline > 0 { draws } else { (0, 0) },
+        }
+    }
+
+    /// The first network in which the node with this id is offline, if there is one.
+    fn first_without(&self, id: u64) -> Option<u32> {
+        let (seed, networks) = self.draws;
+        (0..networks).find(|&network| {
+            let seed = network_seed(seed, network);
+            presence::Draw::new(seed, self.nodes, self.offline).is_offline(id)
+        })
+    }
+}
+
 /// The nodes, as far as they are known: an error may keep them from being read.
+#[derive(Default)]
 struct Nodes {
     imported: Option<Arc<Imported>>,
+    generated: Option<Generated>,
     count: Option<u32>,
 }
 
@@ -168,6 +222,42 @@ impl Nodes {
             (None, None) => true,
         }
     }
+
+    /// How many of them are offline.
+    fn offline(&self) -> u32 {
+        match (&self.imported, &self.generated) {
+            (Some(imported), _) => imported.are_offline.len() as u32,
+            (None, Some(generated)) => generated.offline,
+            (None, None) => 0,
+        }
+    }
+
+    /// How many are online.
+    fn online(&self) -> Option<u32> {
+        Some(self.count? - self.offline())
+    }
+
+    /// The first network in which the node with this id is offline, if there is one.
+    fn first_without(&self, id: i64) -> Option<u32> {
+        match (&self.imported, &self.generated) {
+            (Some(imported), _) => imported.are_offline.contains(&id).then_some(0),
+            (None, Some(generated)) => generated.first_without(id as u64),
+            (None, None) => None,
+        }
+    }
+
+    /// What a trace must name instead of the node with this id, if it must not name that.
+    fn wanted_instead(&self, id: i64) -> Option<&'static str> {
+        if !self.has(id) {
+            return Some("a node of the network");
+        }
+        self.first_without(id).map(|_| match &self.generated {
+            Some(Generated {
+                draws: (_, 2..), ..
+            }) => "a node that is online in every network",
+            _ => "a node that is online",
+        })
+    }
 }
 
 struct Reader<'a> {
@@ -176,6 +266,8 @@ struct Reader<'a> {
     files: &'a mut Files,
     watch: Watch<'a>,
     errors: Vec<Invalid>,
+    /// How many different keys the trace of a phase has, where that was asked for.
+    keys: HashMap<usize, u64>,
 }
 
 impl Reader<'_> {
@@ -191,14 +283,14 @@ impl Reader<'_> {
     }
 
     fn nodes(&mut self, known: Known) -> Nodes {
-        let mut nodes = Nodes {
-            imported: None,
-            count: None,
-        };
+        let mut nodes = Nodes::default();
         match &self.experiment.network.size {
             _ if !known.nodes => {}
-            Population::Generated(count) => nodes.count = Some(*count),
-            Population::Imported { path, span } => match self.ids(path) {
+            Population::Generated(count) => {
+                nodes.count = Some(*count);
+                nodes.generated = Some(Generated::of(self.experiment, *count));
+            }
+            Population::Imported { path, hash, span } => match self.ids(path, *hash) {
                 Ok(imported) => {
                     nodes.count = u32::try_from(imported.rows.len()).ok();
                     nodes.imported = Some(imported);
@@ -206,22 +298,63 @@ impl Reader<'_> {
                 Err(error) => self.error(span, error.to_string(), "named here"),
             },
         }
+        if nodes.online() == Some(0) {
+            self.nobody(nodes.offline());
+            return Nodes::default();
+        }
         nodes
     }
 
-    fn ids(&mut self, path: &Path) -> Result<Arc<Imported>, ImportError> {
-        if let Some(imported) = self.files.ids.get(path) {
+    /// Says that all nodes, this many, are offline.
+    fn nobody(&mut self, nodes: u32) {
+        let network = &self.experiment.network;
+        let (what, label) = match &network.size {
+            Population::Generated(_) => (
+                format!("`network.offline` cannot be {}", network.offline),
+                "allowed: a share that leaves a node online",
+            ),
+            Population::Imported { path, .. } => (
+                format!("`network.ids` cannot be {}", path.display()),
+                "allowed: a file with a node that is online",
+            ),
+        };
+        let all = match nodes {
+            1 => "the only node is offline".to_owned(),
+            _ => format!("all {nodes} nodes are offline"),
+        };
+        self.error(network.absence(), format!("{what}: {all}"), label);
+    }
+
+    /// Reports overhead where a contact to a node that is offline may take no time: who pays for what then has no
+    /// order.
+    fn timeout(&mut self, nodes: &Nodes) {
+        let (link, procedure) = (&self.experiment.link, self.experiment.lookup.procedure);
+        let is_charged = link.overhead_us > 0 && procedure != Procedure::PyDht;
+        if nodes.offline() > 0 && is_charged && link.timeout.shortest_us() == 0 {
+            let title = "`link.timeout_ms` of 0 does not go with `link.overhead_ms` where nodes are offline";
+            let label = "allowed: nobody offline, `link.timeout_ms` above 0, no overhead, or \
+                         lookup.procedure = \"py-dht\"";
+            self.error(self.experiment.network.absence(), title.to_owned(), label);
+        }
+    }
+
+    fn ids(&mut self, path: &Path, hash: Option<Hash>) -> Result<Arc<Imported>, ImportError> {
+        let file = (path.to_owned(), hash);
+        if let Some(imported) = self.files.ids.get(&file) {
             return Ok(Arc::clone(imported));
         }
         let _line = self.reading(path);
-        let rows = import::read_ids(path, self.watch)?;
+        let list = import::read_ids(path, hash, self.watch)?;
+        let nodes = list.nodes.into_iter();
+        let rows: Arc<[_]> = nodes.map(|(id, key)| (id, Key(key))).collect();
         let imported = Arc::new(Imported {
             ids: rows.iter().map(|(id, _)| *id).collect(),
-            rows: rows.into_iter().map(|(id, key)| (id, Key(key))).collect(),
+            rows,
+            are_offline: list.offline.iter().copied().collect(),
+            offline: list.offline.into(),
+            labels: list.labels,
         });
-        self.files
-            .ids
-            .insert(path.to_owned(), Arc::clone(&imported));
+        self.files.ids.insert(file, Arc::clone(&imported));
         Ok(imported)
     }
 
@@ -231,7 +364,9 @@ impl Reader<'_> {
             return None;
         }
         let named = match &self.experiment.network.size {
-            Population::Generated(count) => Named::Generated(*count),
+            Population::Generated(count) => {
+                Named::Generated(Generated::of(self.experiment, *count))
+            }
             Population::Imported { path, .. } => Named::Imported(path.clone()),
         };
         let file = (path.to_owned(), named);
@@ -239,7 +374,7 @@ impl Reader<'_> {
             return Some(Arc::clone(rows));
         }
         let _line = self.reading(path);
-        match import::read_trace(path, |id| nodes.has(id), self.watch) {
+        match import::read_trace(path, |id| nodes.wanted_instead(id), self.watch) {
             Ok(rows) => {
                 let rows: Arc<[TraceRow]> = rows.into();
                 self.files.traces.insert(file, Arc::clone(&rows));
@@ -254,22 +389,35 @@ impl Reader<'_> {
 
     fn origin(&mut self, phase: &Phase, origin: Origin, nodes: &Nodes) {
         let path = format!("phase.{}.origin", phase.name);
-        let (title, label) = match (origin, nodes.count) {
+        let (title, label) = match (origin, nodes.online()) {
             (Origin::Node(id), _) if !nodes.has(id) => (
                 format!("`{path}.node` cannot be {id}: there is no node {id}"),
                 "allowed: the id of a node".to_owned(),
             ),
+            (Origin::Node(id), _) => match nodes.first_without(id) {
+                None => return,
+                Some(network) => {
+                    let place = match self.experiment.networks {
+                        1 => String::new(),
+                        _ => format!(" in network {network}"),
+                    };
+                    (
+                        format!("`{path}.node` cannot be {id}: node {id} is offline{place}"),
+                        "allowed: the id of a node that is online".to_owned(),
+                    )
+                }
+            },
             (Origin::Sample(size), Some(count)) if size > count => (
-                format!("`{path}.sample` cannot be {size}: there are {count} nodes"),
-                format!("allowed: 1 to {count} (the number of nodes)"),
+                format!("`{path}.sample` cannot be {size}: {count} nodes are online"),
+                format!("allowed: 1 to {count} (the nodes online)"),
             ),
             _ => return,
         };
         self.error(&phase.spans.origin, title, label);
     }
 
-    /// Operations of each phase, which are not too many.
-    fn operations(&mut self, nodes: Option<u32>, traces: &[Option<Arc<[TraceRow]>>]) -> Vec<u64> {
+    /// Operations of each phase, which are not too many, where this many nodes are online.
+    fn operations(&mut self, online: Option<u32>, traces: &[Option<Arc<[TraceRow]>>]) -> Vec<u64> {
         let mut operations = Vec::new();
         let mut left = OPERATIONS_MAX;
         for (phase, trace) in self.experiment.phases.iter().zip(traces) {
@@ -284,7 +432,7 @@ impl Reader<'_> {
                     },
                     _,
                 ) => {
-                    let origins = origin.nodes(nodes.unwrap_or(0)).unwrap_or(1);
+                    let origins = origin.nodes(online.unwrap_or(0)).unwrap_or(1);
                     let all = count.saturating_mul(origins);
                     if *withheld > all {
                         self.withheld(phase, *withheld, all);
@@ -314,11 +462,11 @@ impl Reader<'_> {
         self.error(&phase.spans.withheld, title, label);
     }
 
-    /// A retrieve phase must find as many segments as it asks for.
+    /// A retrieve phase must find as many segments as it asks for, where this many nodes are online.
     fn segments(
         &mut self,
         phase: &Phase,
-        nodes: Option<u32>,
+        online: Option<u32>,
         traces: &[Option<Arc<[TraceRow]>>],
         operations: &[u64],
     ) {
@@ -332,12 +480,15 @@ impl Reader<'_> {
         else {
             return;
         };
-        let Some(nodes) = nodes.map(u64::from) else {
+        let Some(online) = online.map(u64::from) else {
             return;
         };
         let provided = match &traces[*provide] {
             // A key that is provided twice is one segment.
-            Some(rows) => rows.iter().map(|row| row.key).collect::<HashSet<_>>().len() as u64,
+            Some(rows) => *self.keys.entry(*provide).or_insert_with(|| {
+                let keys: HashSet<_> = rows.iter().map(|row| row.key).collect();
+                keys.len() as u64
+            }),
             None => match self.experiment.phases[*provide].work {
                 Work::Drawn {
                     withheld, parts, ..
@@ -348,7 +499,7 @@ impl Reader<'_> {
             },
         };
         let pairs = (*draw == Draw::Distinct && *origin == Origin::Random)
-            .then(|| nodes.saturating_mul(provided));
+            .then(|| online.saturating_mul(provided));
         let most = match pairs {
             _ if provided == 0 => 0,
             Some(pairs) => pairs,
@@ -363,7 +514,7 @@ impl Reader<'_> {
             self.error(&phase.spans.count, title, label);
         } else if pairs.is_some_and(|pairs| pairs > 1 << 62) {
             let title =
-                format!("{nodes} nodes times {provided} segments are too many to draw from");
+                format!("{online} nodes times {provided} segments are too many to draw from");
             self.error(&phase.spans.count, title, "allowed: up to 2^62 pairs");
         } else if provided > 1 << 62 {
             let title = format!("{provided} parts of segments are too many to draw from");
@@ -373,18 +524,26 @@ impl Reader<'_> {
 
     /// What is expected must be a key of the summary.
     fn metrics(&mut self) {
-        let keys = summary::keys(self.experiment);
+        if self.experiment.expects.is_empty() {
+            return;
+        }
+        let mut names = Names::of(self.experiment, &mut self.files.metrics);
+        let mut wrong = Vec::new();
         for expect in &self.experiment.expects {
             let metric = expect.metric.as_str();
-            if keys.iter().any(|key| key == metric) {
+            if names.has(metric) {
                 continue;
             }
-            let alike = |key: &String| strsim::jaro_winkler(key, metric);
-            let nearest = keys.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
-            let title = format!("summary.json has no metric \"{metric}\"");
-            let label = format!("did you mean \"{}\"?", nearest.map_or("", String::as_str));
-            self.error(&expect.span, title, label);
+            let title = format!("summary.json has no metric \"{}\"", shown(metric));
+            // Errors past those that are shown need none.
+            let wants_one = wrong.len() < SHOWN_MAX;
+            let label = match wants_one.then(|| names.nearest(metric)).flatten() {
+                Some(nearest) => format!("did you mean \"{nearest}\"?"),
+                None => "allowed: a key of summary.json".to_owned(),
+            };
+            wrong.push(self.sources.error(&expect.span, title, label));
         }
+        self.errors.append(&mut wrong);
     }
 }
 
@@ -395,8 +554,13 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
         Some(ids) => NodeSet::Imported(ids.to_vec()),
         None => NodeSet::Generated(inputs.nodes),
     };
+    let offline = match &inputs.ids {
+        Some(_) => Offline::Listed(inputs.offline.clone()),
+        None => Offline::Drawn(inputs.nodes - inputs.online),
+    };
     Spec {
         nodes,
+        offline,
         seed,
         bucket_size: experiment.network.bucket_size,
         policy: match experiment.network.bootstrap {
@@ -436,7 +600,7 @@ fn delay(delay: &Delay) -> kadsim_engine::link::Delay {
             low: *low,
             high: *high,
         },
-        Delay::Choice(delays) => kadsim_engine::link::Delay::Choice(delays.clone()),
+        Delay::Choice(delays) => kadsim_engine::link::Delay::Choice(delays.to_vec()),
     }
 }
 

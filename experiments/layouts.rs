@@ -14,10 +14,10 @@ mod misses;
 use std::time::{Duration, Instant};
 
 use indicatif::{HumanCount, ProgressBar};
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Planned, Source};
 use kadsim_engine::random::network_seed;
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::Network;
 use kadsim_systems::connection::Reads;
 use kadsim_systems::drive::Progress;
@@ -30,7 +30,7 @@ use self::misses::Misses;
 use crate::estimate::{self, estimate, human};
 use crate::file::Experiment;
 use crate::inputs::{self, Inputs};
-use crate::run::workload::Workload;
+use crate::run::workload::{Pool, Workload};
 use crate::watch::{Stopped, Watch};
 use crate::workload::SegmentKeys;
 
@@ -165,9 +165,7 @@ pub fn compare(
     }
     // Before the threads, which are counted along.
     let mut misses = Misses::open();
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(threads.unwrap_or(0))
-        .build()?;
+    let pool = crate::threads::pool(threads)?;
     let operations = inputs.operations.iter().sum();
     let trials = fitting.iter().map(|experiment| Trial {
         experiment,
@@ -252,13 +250,13 @@ impl Trial<'_> {
         let mut count = Count::default();
         let bar = self.watch.bar(layout.as_str(), self.operations);
         let before = misses.read();
-        let provided = self.phases(&mut network, &mut count, &bar)?;
+        let pool = self.phases(&mut network, &mut count, &bar)?;
         let misses = misses.since(before);
         drop(bar);
         let (lookups, contacts) = (count.spent, count.contacts);
 
         let _line = self.watch.busy(format!("{layout}: counting cache lines"));
-        let reads = self.instrumented(&mut network, &mut count, &provided)?;
+        let reads = self.instrumented(&mut network, &mut count, &pool)?;
         Ok(Measured {
             layout,
             bootstrap,
@@ -286,22 +284,22 @@ impl Trial<'_> {
         Ok(times[BOOTSTRAPS / 2])
     }
 
-    /// All phases; returns what each provides.
+    /// All phases; returns what they were drawn from, with what each provides.
     fn phases(
         &self,
         network: &mut Network,
         count: &mut Count,
         bar: &ProgressBar,
-    ) -> Result<Vec<Option<SegmentKeys>>, LayoutsError> {
-        let mut provided = Vec::new();
+    ) -> Result<Pool, LayoutsError> {
+        let mut pool = Pool::new(network);
         for places in self.experiment.overlapping() {
             for place in places {
-                let keys = self.begin(network, place, &provided, u64::MAX);
-                provided.push(keys);
+                let keys = self.begin(network, place, &pool, u64::MAX);
+                pool.add(keys);
             }
             self.advance(network, count, bar)?;
         }
-        Ok(provided)
+        Ok(pool)
     }
 
     /// The start of every phase again, instrumented, in a network that holds what was provided.
@@ -309,7 +307,7 @@ impl Trial<'_> {
         &self,
         network: &mut Network,
         count: &mut Count,
-        provided: &[Option<SegmentKeys>],
+        pool: &Pool,
     ) -> Result<Reads, LayoutsError> {
         network.activity().instrumented = true;
         network.recorded().results = true;
@@ -317,7 +315,7 @@ impl Trial<'_> {
         let silent = ProgressBar::hidden();
         for place in 0..self.experiment.phases.len() {
             let most = share(&self.inputs.operations, place);
-            self.begin(network, place, provided, most);
+            self.begin(network, place, pool, most);
             self.advance(network, count, &silent)?;
         }
         Ok(network.recorded().reads)
@@ -328,14 +326,14 @@ impl Trial<'_> {
         &self,
         network: &mut Network,
         place: usize,
-        provided: &[Option<SegmentKeys>],
+        pool: &Pool,
         most: u64,
     ) -> Option<SegmentKeys> {
         let phase = &self.experiment.phases[place];
         if phase.reset_overhead {
             network.reset_overhead();
         }
-        let workload = Workload::new(self.experiment, self.inputs, place, network, provided);
+        let workload = Workload::new(self.experiment, self.inputs, place, network, pool);
         let workload = Workload {
             source: Box::new(AtMost {
                 source: workload.source,

@@ -1,7 +1,9 @@
 //! kadsim: a data-oriented simulator of Kademlia networks of millions of nodes.
 
+mod content;
 pub mod dht;
 pub mod estimate;
+pub mod figures;
 pub mod file;
 pub mod import;
 pub mod inputs;
@@ -12,6 +14,9 @@ pub mod run;
 mod spent;
 mod summary;
 pub mod sweep;
+pub mod table;
+pub mod threads;
+pub mod warnings;
 pub mod watch;
 pub mod workload;
 

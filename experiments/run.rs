@@ -4,7 +4,7 @@ mod clock;
 mod simulation;
 pub(crate) mod workload;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::Context;
@@ -15,9 +15,12 @@ pub use crate::output::FolderError;
 use self::clock::Clock;
 use self::simulation::Simulation;
 use crate::estimate::{self, estimate, human};
-use crate::file::{Expect, Experiment};
+use crate::file::{Expect, Experiment, Setting};
 use crate::inputs::Inputs;
-use crate::output::{Folder, RESOLVED, Writers};
+use crate::output::{self, CELL, Folder, METRICS, Names, RESOLVED, Writers};
+use crate::summary::WARNINGS;
+use crate::threads;
+use crate::warnings::{Warning, warnings};
 use crate::watch::{Stopped, Watch};
 
 /// How to run, beside the experiment itself.
@@ -90,6 +93,8 @@ pub struct Verdict {
     pub value: Option<f64>,
     /// Where the expectation comes from.
     pub source: Option<String>,
+    /// In a sweep, the settings of the cells that it is for: its `where`.
+    pub place: Vec<(String, Setting)>,
 }
 
 impl Verdict {
@@ -148,18 +153,20 @@ pub fn run(
         .out
         .clone()
         .unwrap_or_else(|| PathBuf::from(&experiment.output.dir));
-    run_in(&dir, &experiment.name, experiment, inputs, options)
+    let names = Names::new(&dir, &experiment.name);
+    run_in(names, None, experiment, inputs, options)
 }
 
-/// Runs the experiment in the folder `name` of `dir`, whatever memory it needs.
+/// Runs the experiment in a folder of these names, whatever memory it needs. Of a cell of a study, `cell` is what its
+/// results depend on.
 pub(crate) fn run_in(
-    dir: &Path,
-    name: &str,
+    names: Names,
+    cell: Option<&str>,
     experiment: &Experiment,
     inputs: &Inputs,
     options: &Options,
 ) -> Result<Report, RunError> {
-    let folder = Folder::create(dir, name, options.force)?;
+    let folder = Folder::create(names, options.force)?;
     let partial = folder.partial().to_path_buf();
     let failed = |error: anyhow::Error| match error.downcast_ref::<Stopped>() {
         Some(Stopped) => RunError::Interrupted(partial.clone()),
@@ -168,31 +175,39 @@ pub(crate) fn run_in(
             partial: partial.clone(),
         },
     };
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(options.threads.unwrap_or(0))
-        .build()
-        .map_err(|error| failed(error.into()))?;
-    pool.install(|| record(experiment, inputs, options, folder))
-        .map_err(failed)
+    let pool = threads::pool(options.threads).map_err(|error| failed(error.into()))?;
+    let recorded = pool.install(|| record(cell, experiment, inputs, options, folder));
+    recorded.map_err(|error| {
+        output::revoke_tables(&partial);
+        failed(error)
+    })
 }
 
 /// Simulates and writes everything, and gives the run its name.
 fn record(
+    cell: Option<&str>,
     experiment: &Experiment,
     inputs: &Inputs,
     options: &Options,
-    folder: Folder,
+    mut folder: Folder,
 ) -> anyhow::Result<Report> {
     folder.write(RESOLVED, &experiment.to_toml())?;
-    let writers = Writers::create(&folder, experiment)?;
+    if let Some(cell) = cell {
+        folder.write(CELL, cell)?;
+    }
+    let writers = Writers::create(&folder, experiment, inputs.labels.clone())?;
+    folder.take_note()?;
     let clock = Clock::new(options.shares_process);
     let mut simulation = Simulation::new(experiment, inputs, options.watch, writers, clock);
     let simulated = simulation.networks();
     let (writers, summary, cut_networks) = simulation.into_parts();
-    let summary = summary.to_json();
+    let mut summary = summary.to_json();
+    let warnings = warnings(experiment, inputs);
+    let warnings: Vec<String> = warnings.iter().map(Warning::to_string).collect();
+    summary.insert(WARNINGS.to_owned(), warnings.into());
     let written = simulated.and_then(|()| {
         let text = serde_json::to_string_pretty(&summary).context("summary.json")? + "\n";
-        folder.write("summary.json", &text)
+        folder.write(METRICS, &text)
     });
     // Whatever happened, what is written shall be readable.
     let closed = writers.finish(written.is_ok());
@@ -225,6 +240,7 @@ pub(crate) fn verdicts(experiment: &Experiment, summary: &Map<String, Value>) ->
         within: [expect.low, expect.high],
         value: summary.get(&expect.metric).and_then(Value::as_f64),
         source: expect.source.clone(),
+        place: Vec::new(),
     };
     experiment.expects.iter().map(verdict).collect()
 }

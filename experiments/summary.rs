@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use self::deadline::Deadline;
 use self::distribution::Distribution;
-use self::interval::OverNetworks;
+pub(crate) use self::interval::OverNetworks;
 use crate::file::{Experiment, Phase};
 
 /// Columns of operations with a statistic of numbers.
@@ -37,11 +37,21 @@ pub const OPERATION_COLUMNS: [&str; 13] = [
     "store_ms",
 ];
 /// Columns of nodes with a statistic.
-pub const NODE_COLUMNS: [&str; 4] = ["contacts", "segments", "overhead_ms", "table_entries"];
+pub const NODE_COLUMNS: [&str; 5] = [
+    "contacts",
+    "segments",
+    "overhead_ms",
+    "table_entries",
+    "started",
+];
+/// One more, where nodes carry it.
+pub const IN_DEGREE: &str = "in_degree";
 /// Statistics of a column of numbers.
 pub const STATISTICS: [&str; 6] = ["count", "mean", "p50", "p90", "p99", "max"];
 /// Share of networks in which a phase was cut off, behind the phase.
 pub const CUT_OFF: &str = "cut_off";
+/// The key of the warnings, a list: the only one that is no metric.
+pub const WARNINGS: &str = "warnings";
 /// What a metric's mean over networks is called, behind the metric.
 pub const NETWORKS_MEAN: &str = "networks.mean";
 /// What half the width of its 95 % confidence interval is called.
@@ -97,29 +107,28 @@ impl PhaseSummary {
 
 impl Summary {
     /// Of a run of so many networks with nothing done yet; results name at most `perfect` nodes.
-    pub fn new(phases: &[Phase], networks: u32, perfect: u32) -> Self {
+    pub fn new(experiment: &Experiment, networks: u32, perfect: u32) -> Self {
+        let phases = &experiment.phases;
         let perfect = f64::from(perfect.max(1));
         let scale = |column: &str| match column {
             "recall" => perfect,
             _ if column.ends_with("_ms") => 1000.0,
             _ => 1.0,
         };
-        let of = |columns: &[&'static str]| {
-            columns
-                .iter()
-                .map(|&c| (c, Distribution::new(scale(c))))
-                .collect()
-        };
+        let in_degree = experiment.output.in_degree.then_some(IN_DEGREE);
+        let node_columns = || NODE_COLUMNS.into_iter().chain(in_degree);
         let phases_of = |phase: &Phase| PhaseSummary {
             columns: OPERATION_COLUMNS.map(|column| Distribution::new(scale(column))),
             found: (0, 0),
-            nodes: of(&NODE_COLUMNS),
+            nodes: node_columns()
+                .map(|column| (column, Distribution::new(scale(column))))
+                .collect(),
             cut_off: phase.max_us.map(|_| (0, 0)),
             deadlines: phase
                 .deadlines_us
                 .iter()
                 .copied()
-                .map(Deadline::new)
+                .map(|deadline_us| Deadline::new(deadline_us, phase.deadline_from))
                 .collect(),
         };
         let none: Vec<_> = phases.iter().map(phases_of).collect();
@@ -191,12 +200,16 @@ impl Summary {
         let columns = &mut self.phases[phase].nodes;
         columns.par_iter_mut().for_each(|(column, distribution)| {
             let value = |row: &NodeRow| match *column {
-                "contacts" => row.contacts,
-                "segments" => row.segments,
-                "overhead_ms" => row.overhead_us,
-                _ => u64::from(row.table_entries),
+                "contacts" => Some(row.contacts),
+                "segments" => Some(row.segments),
+                "overhead_ms" => Some(row.overhead_us),
+                "started" => Some(row.started),
+                IN_DEGREE => row.in_degree.map(u64::from),
+                _ => Some(u64::from(row.table_entries)),
             };
-            rows.iter().for_each(|row| distribution.record(value(row)));
+            rows.iter()
+                .filter_map(value)
+                .for_each(|value| distribution.record(value));
         });
     }
 
@@ -268,12 +281,12 @@ fn share(part: u64, whole: u64) -> Value {
 
 /// Every key that the experiment's summary has.
 pub fn keys(experiment: &Experiment) -> Vec<String> {
-    let summary = Summary::new(&experiment.phases, experiment.networks, 1);
+    let summary = Summary::new(experiment, experiment.networks, 1);
     summary.to_json().into_iter().map(|(key, _)| key).collect()
 }
 
 /// The metrics of each network, in order.
 pub fn metrics(experiment: &Experiment) -> Vec<String> {
-    let summary = Summary::new(&experiment.phases, 1, 1);
+    let summary = Summary::new(experiment, 1, 1);
     summary.to_json().into_iter().map(|(key, _)| key).collect()
 }

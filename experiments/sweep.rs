@@ -6,34 +6,33 @@
 //!
 //! Before anything runs, all cells are read and checked, whichever of them are to be run.
 
+mod basis;
 mod plan;
 mod root;
 mod table;
 
-use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read};
+use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::thread;
 
 use anyhow::Context;
-use indicatif::MultiProgress;
+use kadsim_engine::hardware::STACK_BYTES;
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 
+pub use self::basis::Difference;
 pub use self::plan::Plan;
 use self::root::Root;
 pub(crate) use self::root::SUMMARY;
+pub(crate) use self::table::MEANS;
 use crate::estimate::{self, Estimate, estimate, human};
-use crate::file::{
-    self, Cell, DEFAULT_LAYOUT, Drafts, Experiment, Invalid, Loaded, Population, Work,
-};
+use crate::file::{self, CELL_ERRORS_MAX, Cell, Drafts, Grid, Invalid, Loaded};
 use crate::inputs::{self, Files, InputError, Inputs};
-use crate::inspect::hex;
-use crate::output::FolderError;
+use crate::output::{FolderError, METRICS, pause};
 use crate::run::{self, CutOff, Options, RunError, Verdict};
 use crate::summary::CUT_OFF;
+use crate::threads;
+use crate::warnings::{Warning, warnings};
 use crate::watch::Watch;
 
 /// What an experiment file asks for.
@@ -52,8 +51,8 @@ pub struct Study {
     pub dir: String,
     /// The cells, in order.
     pub cells: Vec<StudyCell>,
-    /// What tells it from any other study: SHA-256 over the version, the cells and the files that they read.
-    digest: String,
+    /// What the cells were made from.
+    grid: Grid,
 }
 
 /// A cell, ready to run.
@@ -64,6 +63,8 @@ pub struct StudyCell {
     pub loaded: Loaded,
     /// The memory it will need.
     pub need: Estimate,
+    /// What it may not mean.
+    pub warnings: Vec<Warning>,
     /// How long it takes, beside others: nodes made and operations planned, over all networks.
     work: u64,
 }
@@ -109,17 +110,59 @@ pub enum StudyError {
         /// What there is.
         has: String,
     },
-    /// The folder holds what another file, or this one before it was changed, has led to.
+    /// The folder holds a cell that this experiment would run otherwise.
     #[error(
-        "{0} holds a study of another experiment, or of this one before its file, a file it reads or kadsim changed: name another folder with --out, or replace it by `kadsim run` with --force"
+        "{path} holds cell {index} ({cell}) of another experiment: {}; {REMEDY}",
+        first_of(differences)
     )]
-    Changed(PathBuf),
+    Changed {
+        /// The study's folder.
+        path: PathBuf,
+        /// Its index.
+        index: usize,
+        /// Its settings.
+        cell: String,
+        /// In what it differs.
+        differences: Vec<Difference>,
+    },
+    /// The folder holds cells of other axes.
+    #[error("{path} holds cells of other axes: {old}, and not {new}; {REMEDY}")]
+    Axes {
+        /// The study's folder.
+        path: PathBuf,
+        /// Keys of the axes there.
+        old: String,
+        /// Keys of the axes now.
+        new: String,
+    },
+    /// The folder holds cells, and none of them is one of this experiment.
+    #[error("{0} holds cells, none of which is a cell of this experiment; {REMEDY}")]
+    Unrelated(PathBuf),
+    /// The folder is that of a run.
+    #[error("{0} holds a run, which is another experiment than a study; {REMEDY}")]
+    Run(PathBuf),
     /// The folder cannot be written to.
     #[error("{0}")]
     Folder(#[from] FolderError),
     /// What is there cannot be read, or the table over all cells not be written.
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
+}
+
+/// What can be done about a folder that is taken.
+const REMEDY: &str = "name another folder with --out, or replace it by `kadsim run` with --force";
+
+/// Most differences of a cell that a message names.
+const DIFFERENCES_MAX: usize = 5;
+
+fn first_of(differences: &[Difference]) -> String {
+    let shown = differences.iter().take(DIFFERENCES_MAX);
+    let mut shown: Vec<String> = shown.map(Difference::to_string).collect();
+    match differences.len().saturating_sub(DIFFERENCES_MAX) {
+        0 => {}
+        more => shown.push(format!("and {more} more")),
+    }
+    shown.join(", ")
 }
 
 /// Why a cell has no result.
@@ -134,6 +177,11 @@ pub enum CellError {
 }
 
 impl CellError {
+    /// Whether another process runs it.
+    fn is_busy(&self) -> bool {
+        matches!(self, Self::Run(RunError::Folder(FolderError::Busy(_))))
+    }
+
     /// Whether it was asked to stop.
     fn is_stop(&self) -> bool {
         matches!(
@@ -182,88 +230,40 @@ pub struct CellReport {
 /// As of [`inputs::load`], over all cells: what is wrong in some of them names the first.
 pub fn load(path: &Path, overrides: &[String], watch: Watch<'_>) -> Result<Task, InputError> {
     let mut files = Files::default();
-    let drafts = match file::drafts(path, overrides)? {
+    let (grid, drafts) = match file::drafts(path, overrides)? {
         Drafts::One(draft) => {
             let (loaded, inputs) = inputs::of_draft(*draft, &mut files, watch)?;
             return Ok(Task::One(Box::new(loaded), inputs));
         }
-        Drafts::Cells(drafts) => drafts,
+        Drafts::Cells(grid, drafts) => (grid, drafts),
     };
-    let total = drafts.len();
-    let (mut cells, mut wrong) = (Vec::with_capacity(total), Vec::new());
+    let (mut cells, mut wrong) = (Vec::with_capacity(drafts.len()), Vec::new());
+    let (mut seen, mut errors) = (0, 0);
     for (cell, draft) in drafts {
         let read = draft
             .map_err(InputError::from)
             .and_then(|draft| inputs::of_draft(draft, &mut files, watch));
         match read {
             Ok((loaded, inputs)) => cells.push(StudyCell::new(cell, loaded, &inputs)),
-            Err(InputError::Invalid(invalid)) => wrong.push((cell, invalid)),
+            Err(InputError::Invalid(invalid)) => {
+                errors += invalid.len();
+                wrong.push((cell, invalid));
+            }
             Err(stopped) => return Err(stopped),
         }
+        seen += 1;
+        if errors > CELL_ERRORS_MAX {
+            break;
+        }
     }
-    Invalid::merge_cells(wrong, total)?;
+    Invalid::merge_cells(wrong, seen, grid.len())?;
     let first = &cells[0].loaded.experiment;
     Ok(Task::Study(Study {
         name: first.name.clone(),
         dir: first.output.dir.clone(),
-        digest: digest(&cells)?,
         cells,
+        grid,
     }))
-}
-
-/// What tells a study from any other one.
-fn digest(cells: &[StudyCell]) -> Result<String, Invalid> {
-    let mut hasher = Sha256::new();
-    let mut add = |bytes: &[u8]| {
-        hasher.update((bytes.len() as u64).to_le_bytes());
-        hasher.update(bytes);
-    };
-    add(env!("CARGO_PKG_VERSION").as_bytes());
-    let mut files = BTreeSet::new();
-    for StudyCell { cell, loaded, .. } in cells {
-        // How tables lie in memory changes no result.
-        let results = Experiment {
-            layout: DEFAULT_LAYOUT,
-            ..loaded.experiment.clone()
-        };
-        add(cell.folder().as_os_str().as_encoded_bytes());
-        add(results.to_toml().as_bytes());
-        files.extend(read_by(&loaded.experiment));
-    }
-    for path in files {
-        let content = digest_of_file(path)
-            .map_err(|error| Invalid::plain(format!("cannot read {}: {error}", path.display())))?;
-        add(content.as_bytes());
-    }
-    Ok(hex(hasher))
-}
-
-/// The files that an experiment reads beside its own.
-fn read_by(experiment: &Experiment) -> impl Iterator<Item = &Path> {
-    let ids = match &experiment.network.size {
-        Population::Imported { path, .. } => Some(path.as_path()),
-        Population::Generated(_) => None,
-    };
-    let traces = experiment
-        .phases
-        .iter()
-        .filter_map(|phase| match &phase.work {
-            Work::Trace { path, .. } => Some(path.as_path()),
-            Work::Drawn { .. } => None,
-        });
-    ids.into_iter().chain(traces)
-}
-
-fn digest_of_file(path: &Path) -> io::Result<String> {
-    let mut file = File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex(hasher)),
-            read => hasher.update(&buffer[..read]),
-        }
-    }
 }
 
 impl StudyCell {
@@ -272,42 +272,11 @@ impl StudyCell {
         let once = operations.fold(u64::from(inputs.nodes), u64::saturating_add);
         Self {
             need: estimate(&loaded.experiment, inputs),
+            warnings: warnings(&loaded.experiment, inputs),
             work: once.saturating_mul(u64::from(loaded.experiment.networks)),
             cell,
             loaded,
         }
-    }
-
-    /// Runs it in the study's folder.
-    fn run(&self, root: &Path, options: &Options<'_>) -> Result<(), CellError> {
-        let inputs = inputs::read(&self.loaded, options.watch)?;
-        let path = root.join(self.cell.folder());
-        let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
-            unreachable!("a cell has a folder")
-        };
-        let experiment = &self.loaded.experiment;
-        run::run_in(dir, &name.to_string_lossy(), experiment, &inputs, options)?;
-        Ok(())
-    }
-
-    /// What it tells, done, in the study's folder `root`.
-    ///
-    /// # Errors
-    ///
-    /// Its summary cannot be read; the path is in the message.
-    pub fn report(&self, root: &Path) -> anyhow::Result<CellReport> {
-        let path = root.join(self.cell.folder());
-        let summary = path.join("summary.json");
-        let read = || -> anyhow::Result<Map<String, Value>> {
-            Ok(serde_json::from_slice(&std::fs::read(&summary)?)?)
-        };
-        let summary = read().with_context(|| format!("cannot read {}", summary.display()))?;
-        Ok(CellReport {
-            verdicts: run::verdicts(&self.loaded.experiment, &summary),
-            cut_off: self.cut_off(&path)?,
-            summary,
-            path,
-        })
     }
 
     /// The phases that were cut off, by the metrics of each network.
@@ -339,6 +308,12 @@ impl StudyCell {
 }
 
 impl Study {
+    /// The sweep with every key and its value, as an experiment file that reads as the same sweep.
+    pub fn to_toml(&self) -> String {
+        let cells = self.cells.iter();
+        self.grid.to_toml(cells.map(|cell| &cell.loaded.experiment))
+    }
+
     /// The cells of a slice, in order.
     ///
     /// # Errors
@@ -365,11 +340,26 @@ impl Study {
     ///
     /// [`StudyError::Memory`]: one of them is too large for this machine.
     pub fn plan(&self, places: &[usize], threads: Option<usize>) -> Result<Plan, StudyError> {
-        let threads = threads.unwrap_or_else(plan::all_threads);
+        let threads = threads.unwrap_or_else(threads::all);
         let has = estimate::machine_memory();
         let need = |place: &usize| self.cells[*place].need.total();
-        let needs = places.iter().map(need).collect();
-        Plan::new(needs, threads, has).ok_or_else(|| {
+        let cells = places.iter().map(|place| self.cells[*place].need);
+        // The process is there once, whatever runs in it.
+        let shared = cells.clone().map(|need| need.process).max().unwrap_or(0);
+        let alone = cells.clone().map(|need| need.beside_another());
+        let needs = match places.len() > threads {
+            true => cells
+                .map(|need| need.beside_another_after_others())
+                .collect(),
+            false => alone.clone().collect(),
+        };
+        // A cell that fits by itself is run, one at a time.
+        let one_by_one = || {
+            let plan = Plan::new(alone.collect(), shared, 1, has)?;
+            Some(Plan { threads, ..plan })
+        };
+        let plan = Plan::new(needs, shared, threads, has).or_else(one_by_one);
+        plan.ok_or_else(|| {
             let too_large = places.iter().find(|place| need(place) > has);
             let too_large = &self.cells[*too_large.unwrap_or(&0)];
             StudyError::Memory {
@@ -378,6 +368,31 @@ impl Study {
                 need: human(too_large.need.total()),
                 has: human(has),
             }
+        })
+    }
+
+    /// What the cell in `place` tells, done, in the study's folder `root`.
+    ///
+    /// # Errors
+    ///
+    /// Its summary cannot be read; the path is in the message.
+    pub fn report(&self, place: usize, root: &Path) -> anyhow::Result<CellReport> {
+        let cell = &self.cells[place];
+        let path = root.join(cell.cell.folder());
+        let summary = path.join(METRICS);
+        let read = || -> anyhow::Result<Map<String, Value>> {
+            Ok(serde_json::from_slice(&std::fs::read(&summary)?)?)
+        };
+        let summary = read().with_context(|| format!("cannot read {}", summary.display()))?;
+        let mut verdicts = run::verdicts(&cell.loaded.experiment, &summary);
+        for (verdict, settings) in verdicts.iter_mut().zip(self.grid.wheres(&cell.cell)) {
+            verdict.place = settings.to_vec();
+        }
+        Ok(CellReport {
+            verdicts,
+            cut_off: cell.cut_off(&path)?,
+            summary,
+            path,
         })
     }
 
@@ -392,23 +407,21 @@ impl Study {
         // Known before the folder is touched: all of them may have to be run.
         self.plan(&cells, options.threads)?;
         let path = self.path(options.out.as_deref());
-        let root = Root::open(&path, self, options.force)?;
-        let mut ran = cells.clone();
-        ran.retain(|place| !root.is_done(&self.cells[*place].cell));
-        let plan = self.plan(&ran, options.threads)?;
-        if !ran.is_empty() {
-            root.begin()?;
-        }
-        let failed = self.run_cells(&ran, &root, plan, options);
+        let root = Root::open(&path, self, options.force, options.watch)?;
+        let mut left = cells.clone();
+        left.retain(|place| !root.is_done(*place));
+        let plan = self.plan(&left, options.threads)?;
+        let Ran { begun: ran, failed } = self.run_cells(&left, &root, plan, options);
         let (stopped, failed): (Vec<_>, Vec<_>) =
             failed.into_iter().partition(|(_, error)| error.is_stop());
-        let is_done = |place: &usize| root.is_done(&self.cells[*place].cell);
-        let done = (0..self.cells.len()).filter(is_done).count();
-        if done == self.cells.len() {
-            root.conclude(self)?;
-        }
+        let done = root.done();
         let mut ended = cells.clone();
-        ended.retain(is_done);
+        ended.retain(|place| root.is_done(*place));
+        match root.conclude(self, options.watch) {
+            // Another process is at it, or the next call will be.
+            Err(StudyError::Folder(FolderError::Stopped(_))) => {}
+            concluded => concluded?,
+        }
         let asked = options.watch.go_on().is_err() || !stopped.is_empty();
         Ok(StudyReport {
             path,
@@ -422,37 +435,43 @@ impl Study {
         })
     }
 
-    /// Runs cells, as many at once as planned, the longest first; returns those that have no result.
-    fn run_cells(
-        &self,
-        places: &[usize],
-        root: &Root,
-        plan: Plan,
-        options: &Options<'_>,
-    ) -> Vec<(usize, CellError)> {
+    /// Runs cells, as many at once as planned, the longest first.
+    fn run_cells(&self, places: &[usize], root: &Root, plan: Plan, options: &Options<'_>) -> Ran {
         let mut order = places.to_vec();
         order.sort_by_key(|place| std::cmp::Reverse(self.cells[*place].work));
-        let queue = Mutex::new(order.into_iter());
-        let failed = Mutex::new(Vec::new());
-        let bars = MultiProgress::new();
-        let whole = options.watch.cells(&bars, places.len() as u64);
+        let queue = Mutex::new(VecDeque::from(order));
+        let ran = Mutex::new(Ran::default());
+        let whole = options.watch.cells(places.len() as u64);
         let work = |threads: usize| {
             // A poisoned lock is another thread's panic, which is met when the threads are joined.
-            let next = || queue.lock().ok()?.next();
+            let next = || queue.lock().ok()?.pop_front();
+            let mut busy = HashSet::new();
             while let Some(place) = next().filter(|_| options.watch.go_on().is_ok()) {
-                let ended = self.cells[place].run(
-                    root.path(),
-                    &Options {
-                        out: None,
-                        threads: Some(threads),
-                        force: false,
-                        watch: options.watch.among(&bars, place),
-                        begun: std::time::Instant::now(),
-                        shares_process: plan.at_once > 1,
-                    },
-                );
-                if let (Err(error), Ok(mut failed)) = (ended, failed.lock()) {
-                    failed.push((place, error));
+                let options = Options {
+                    out: None,
+                    threads: Some(threads),
+                    // What is there, if anything, has fewer networks.
+                    force: true,
+                    watch: options.watch.of_cell(place),
+                    begun: std::time::Instant::now(),
+                    shares_process: plan.at_once > 1,
+                };
+                if busy.contains(&place) && pause(options.watch).is_err() {
+                    break;
+                }
+                let ended = self.run_cell(place, root, &options);
+                if matches!(&ended, Err(error) if error.is_busy()) {
+                    // Another process runs it. When its turn comes again it is done, or left behind by a process that
+                    // has failed. A thread that has met nothing else since then waits a moment.
+                    busy.insert(place);
+                    if let Ok(mut queue) = queue.lock() {
+                        queue.push_back(place);
+                    }
+                    continue;
+                }
+                busy.clear();
+                if let Ok(mut ran) = ran.lock() {
+                    ran.note(place, ended);
                 }
                 whole.inc(1);
             }
@@ -460,11 +479,56 @@ impl Study {
         thread::scope(|scope| {
             for slot in 0..plan.at_once {
                 let work = &work;
-                scope.spawn(move || work(plan.threads(slot)));
+                let thread = thread::Builder::new().stack_size(STACK_BYTES);
+                let begun = thread.spawn_scoped(scope, move || work(plan.threads(slot)));
+                // Without a thread more, those that run do its share; without any, this one does.
+                if begun.is_err() && slot == 0 {
+                    work(plan.threads);
+                }
             }
         });
-        let mut failed = failed.into_inner().unwrap_or_default();
-        failed.sort_by_key(|(place, _)| *place);
-        failed
+        let mut ran = ran.into_inner().unwrap_or_default();
+        ran.begun.sort_unstable();
+        ran.failed.sort_by_key(|(place, _)| *place);
+        ran
+    }
+
+    /// Runs a cell, unless another process has done so meanwhile; whether it has begun.
+    fn run_cell(
+        &self,
+        place: usize,
+        root: &Root,
+        options: &Options<'_>,
+    ) -> Result<bool, CellError> {
+        if root.is_done(place) {
+            return Ok(false);
+        }
+        let (names, cell) = root.cell(self, place);
+        // Known before the inputs are read, which may take long.
+        names.check_free().map_err(RunError::from)?;
+        let loaded = &self.cells[place].loaded;
+        let inputs = inputs::read(loaded, options.watch)?;
+        run::run_in(names, Some(&cell), &loaded.experiment, &inputs, options)?;
+        Ok(true)
+    }
+}
+
+/// What came of running cells.
+#[derive(Default)]
+struct Ran {
+    /// Those that this process has run, or begun.
+    begun: Vec<usize>,
+    /// Those that failed, and why.
+    failed: Vec<(usize, CellError)>,
+}
+
+impl Ran {
+    fn note(&mut self, place: usize, ended: Result<bool, CellError>) {
+        if !matches!(ended, Ok(false)) {
+            self.begun.push(place);
+        }
+        if let Err(error) = ended {
+            self.failed.push((place, error));
+        }
     }
 }

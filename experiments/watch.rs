@@ -1,25 +1,50 @@
 //! Who watches a run: sees on a terminal how far it is, and may ask it to stop.
 //!
-//! What is shown is one line of stderr that fits into 60 columns and is gone when its part is done.
+//! What is shown is one line of stderr that says all in 63 columns, less in a narrower terminal, and is gone when its part
+//! is done. All lines of the process are drawn by one [`MultiProgress`], which knows how many there are: whatever
+//! else is written to stderr meanwhile goes through [`beside_lines`].
+
+mod screen;
 
 use std::fmt::Write;
+use std::io::{IsTerminal, stderr};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{
-    HumanCount, MultiProgress, ProgressBar, ProgressFinish, ProgressState, ProgressStyle,
+    HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressFinish, ProgressState,
+    ProgressStyle,
 };
+use terminal_size::{Width, terminal_size_of};
 
+use self::screen::{MARGIN, Screen};
+
+/// Pictures in a second, at most.
+const DRAWN_HZ: u8 = 20;
 /// Time between two pictures of a line that nobody else moves on.
 const TICK: Duration = Duration::from_millis(100);
 /// How long a phase must be at work before its speed means anything.
 const SETTLED: Duration = Duration::from_secs(1);
-/// Longest name of a phase that is shown whole, in characters: so that the line fits into 60 columns.
+/// Longest name of a phase that is shown whole, in characters: so that the line says all in 63 columns.
 const NAME_CHARS_MAX: usize = 11;
 /// Largest total beside which the number of operations done is shown, and not the share.
 const COUNTED_MAX: u64 = 999_999;
 /// Largest total that is shown.
 const SHOWN_MAX: u64 = 99_999_999;
+
+/// All lines that are shown.
+static LINES: LazyLock<MultiProgress> = LazyLock::new(|| {
+    MultiProgress::with_draw_target(match stderr().is_terminal() {
+        true => ProgressDrawTarget::term_like_with_hz(Box::new(Screen::new()), DRAWN_HZ),
+        false => ProgressDrawTarget::hidden(),
+    })
+});
+
+/// Writes to stderr while lines are shown: they are cleared before, and drawn again behind.
+pub fn beside_lines(write: impl FnOnce()) {
+    LINES.suspend(write);
+}
 
 /// Says that a run was asked to stop.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +58,8 @@ pub struct Watch<'a> {
     pub progress: bool,
     /// Set from outside to stop the run.
     pub interrupted: &'a AtomicBool,
-    /// The lines of all cells of a sweep, of which the run is the one of this index.
-    pub among: Option<(&'a MultiProgress, usize)>,
+    /// Index of the cell of a sweep that the run is, which its lines begin with.
+    pub cell: Option<usize>,
 }
 
 impl Watch<'static> {
@@ -44,19 +69,16 @@ impl Watch<'static> {
         Self {
             progress: false,
             interrupted: &NEVER,
-            among: None,
+            cell: None,
         }
     };
 }
 
 impl<'a> Watch<'a> {
-    /// Watches the cell of this index, whose line is one of several.
-    pub(crate) fn among<'b>(self, lines: &'b MultiProgress, cell: usize) -> Watch<'b>
-    where
-        'a: 'b,
-    {
-        Watch {
-            among: Some((lines, cell)),
+    /// Watches the cell of this index.
+    pub(crate) fn of_cell(self, index: usize) -> Self {
+        Self {
+            cell: Some(index),
             ..self
         }
     }
@@ -75,71 +97,116 @@ impl<'a> Watch<'a> {
 
     /// Shows what takes a while, nobody knows how long, until the line is dropped.
     pub(crate) fn busy(self, what: String) -> ProgressBar {
-        let line = self.line(ProgressBar::new_spinner(), "{spinner} {wide_msg}");
-        line.set_message(self.named(&what));
-        line
+        let what = self.named(&what);
+        let write = move |_: &ProgressState, out: &mut dyn Write| {
+            // The spinner and a space.
+            let room = columns().saturating_sub(usize::from(MARGIN) + 2);
+            let shown: String = what.chars().take(room).collect();
+            // Writing to a string does not fail.
+            let _ = out.write_str(&shown);
+        };
+        let style = template("{spinner} {what}").with_key("what", write);
+        self.line(ProgressBar::new_spinner(), style)
     }
 
     /// Shows how many operations of a phase are done, until the bar is dropped.
     pub(crate) fn bar(self, name: &str, total: u64) -> ProgressBar {
-        let line = self.line(ProgressBar::new(total), "{prefix} {wide_bar} {status}");
-        line.set_prefix(shortened(&self.named(name)));
-        line
+        let name = shortened(&self.named(name));
+        let style = style(name, |state| {
+            let speed = (state.elapsed() >= SETTLED).then(|| (state.per_sec(), state.eta()));
+            status(state.pos(), state.len().unwrap_or(state.pos()), speed)
+        });
+        self.line(ProgressBar::new(total), style)
     }
 
     /// Shows how many cells of a sweep are done, above their own lines, until the bar is dropped.
-    pub(crate) fn cells(self, lines: &MultiProgress, total: u64) -> ProgressBar {
-        let template = "{prefix} {wide_bar} {pos} of {len}, {elapsed} so far";
-        let line = self.among(lines, 0).line(ProgressBar::new(total), template);
-        line.set_prefix("cells");
-        line
+    pub(crate) fn cells(self, total: u64) -> ProgressBar {
+        let style = style("cells".to_owned(), |state| {
+            let total = state.len().unwrap_or(state.pos());
+            let count = format!("{} of {total}", state.pos());
+            let time = format!("{count}, {} so far", duration(state.elapsed()));
+            [time, count, percent(state.pos(), total)]
+        });
+        self.line(ProgressBar::new(total), style)
     }
 
     /// What the line of a cell shows, with its index.
     fn named(self, what: &str) -> String {
-        match self.among {
+        match self.cell {
             None => what.to_owned(),
-            Some((_, cell)) => format!("{cell}: {what}"),
+            Some(cell) => format!("{cell}: {what}"),
         }
     }
 
-    fn line(self, line: ProgressBar, template: &str) -> ProgressBar {
+    fn line(self, line: ProgressBar, style: ProgressStyle) -> ProgressBar {
         if !self.progress {
             return ProgressBar::hidden();
         }
-        let line = match self.among {
-            None => line,
-            Some((lines, _)) => lines.add(line),
-        };
-        let style = ProgressStyle::with_template(template)
-            .unwrap_or_else(|error| unreachable!("{error}"))
-            .with_key("status", |state: &ProgressState, out: &mut dyn Write| {
-                let speed = (state.elapsed() >= SETTLED).then(|| (state.per_sec(), state.eta()));
-                let total = state.len().unwrap_or(state.pos());
-                // Writing to a string does not fail.
-                let _ = out.write_str(&status(state.pos(), total, speed));
-            });
-        let line = line.with_style(style).with_finish(ProgressFinish::AndClear);
+        let line = LINES.add(line.with_style(style).with_finish(ProgressFinish::AndClear));
         line.enable_steady_tick(TICK);
         line
     }
 }
 
-/// How far a phase is; `speed` is operations a second, and how long it will still take.
-fn status(done: u64, total: u64, speed: Option<(f64, Duration)>) -> String {
+/// Columns of the terminal.
+fn columns() -> usize {
+    terminal_size_of(stderr()).map_or(60, |(Width(width), _)| width.into())
+}
+
+fn template(text: &str) -> ProgressStyle {
+    ProgressStyle::with_template(text).unwrap_or_else(|error| unreachable!("{error}"))
+}
+
+/// A bar behind a name, with one of the texts.
+fn style(
+    name: String,
+    texts: impl Fn(&ProgressState) -> [String; 3] + Clone + Send + Sync + 'static,
+) -> ProgressStyle {
+    let write = move |state: &ProgressState, out: &mut dyn Write| {
+        let share = f64::from(state.fraction());
+        // Writing to a string does not fail.
+        let _ = out.write_str(&drawn(&name, share, &texts(state), columns()));
+    };
+    template("{line}").with_key("line", write)
+}
+
+/// A line for a terminal of so many columns: name, a bar that is full to this share, and of the texts, the longest
+/// first, the one that there is room for.
+fn drawn(name: &str, share: f64, texts: &[String; 3], width: usize) -> String {
+    let room = width.saturating_sub(usize::from(MARGIN) + name.chars().count() + 2);
+    let text = fitting(texts, room);
+    let length = room.saturating_sub(text.chars().count());
+    let full = ((length as f64 * share) as usize).min(length);
+    let (full, empty) = ("█".repeat(full), "░".repeat(length - full));
+    format!("{name} {full}{empty} {text}")
+}
+
+/// The first of the texts that has room, or else the last.
+fn fitting(texts: &[String; 3], room: usize) -> &str {
+    let mut fitting = texts.iter().filter(|text| text.chars().count() <= room);
+    fitting.next().unwrap_or(&texts[2])
+}
+
+fn percent(done: u64, total: u64) -> String {
+    format!("{:.0} %", 100.0 * done as f64 / total.max(1) as f64)
+}
+
+/// How far a phase is, at length and shorter; `speed` is operations a second, and how long it will still take.
+fn status(done: u64, total: u64, speed: Option<(f64, Duration)>) -> [String; 3] {
     let share = 100.0 * done as f64 / total as f64;
-    let mut text = if total <= COUNTED_MAX {
+    let count = if total <= COUNTED_MAX {
         format!("{} of {}", HumanCount(done), HumanCount(total))
     } else if total <= SHOWN_MAX {
         format!("{share:.1} % of {}", HumanCount(total))
     } else {
         format!("{share:.3} %")
     };
+    let mut text = count.clone();
     if let Some((per_second, left)) = speed.filter(|_| done > 0) {
         let rate = HumanCount(per_second.round() as u64);
         text += &format!(", {rate}/s, {} left", duration(left));
     }
-    text
+    [text, count, percent(done, total)]
 }
 
 /// A time in its largest unit that makes it a number of two digits or so.
@@ -167,17 +234,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_fits_into_60_columns() {
+    fn a_line_fits_and_says_all_from_63_columns_on() {
         let name = shortened("a-name-that-goes-on-and-on");
         assert_eq!(name.chars().count(), NAME_CHARS_MAX);
         for total in [0, 10_000, COUNTED_MAX, SHOWN_MAX, u64::MAX] {
             for left in [99, 5_999, 359_999, 8_639_999, u64::MAX] {
                 let speed = Some((1_234_567.8, Duration::from_secs(left)));
                 for done in [0, 1, total / 2, total] {
-                    let status = status(done, total, speed);
-                    // The bar takes what the rest and two spaces leave.
-                    let width = name.chars().count() + status.chars().count() + 2;
-                    assert!(width <= 60, "{width}: {status}");
+                    let texts = status(done, total, speed);
+                    for width in 21..100 {
+                        let line = drawn(&name, 0.3, &texts, width);
+                        assert_eq!(
+                            line.chars().count(),
+                            width - usize::from(MARGIN),
+                            "{width}: {line}"
+                        );
+                        assert!(width < 63 || line.ends_with(&texts[0]), "{width}: {line}");
+                    }
                 }
             }
         }
@@ -187,8 +260,13 @@ mod tests {
     fn a_speed_is_a_whole_number_and_not_shown_before_there_is_one() {
         let speed = Some((96_219.64, Duration::from_millis(6_400)));
         let shown = status(4811, 10_000, speed);
-        assert_eq!(shown, "4,811 of 10,000, 96,220/s, 6 s left");
-        assert_eq!(status(0, 10_000, speed), "0 of 10,000");
-        assert_eq!(status(4811, 10_000, None), "4,811 of 10,000");
+        let texts = [
+            "4,811 of 10,000, 96,220/s, 6 s left",
+            "4,811 of 10,000",
+            "48 %",
+        ];
+        assert_eq!(shown, texts);
+        assert_eq!(status(0, 10_000, speed)[0], "0 of 10,000");
+        assert_eq!(status(4811, 10_000, None)[0], "4,811 of 10,000");
     }
 }

@@ -12,6 +12,7 @@ use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Planned, Source};
 use kadsim_engine::random::{Permutation, Purpose, Stream};
+use kadsim_systems::Network;
 
 use crate::file::Draw;
 
@@ -80,31 +81,66 @@ fn random_key(network_seed: u64, operation: u64) -> Key {
     Key(Stream::new(network_seed, Purpose::OperationKey, operation, 0).bits())
 }
 
+/// The nodes of a network that are online, in the order of keys: those that operations may start at.
+#[derive(Clone, Debug)]
+pub enum Online {
+    /// All of this many nodes.
+    All(u32),
+    /// Those in these rows.
+    Rows(Arc<[Row]>),
+}
+
+impl Online {
+    /// Of a network as it is now.
+    pub fn of(network: &mut Network) -> Self {
+        match network.online_rows() {
+            None => Online::All(network.len() as u32),
+            Some(rows) => Online::Rows(rows),
+        }
+    }
+
+    /// How many they are.
+    fn len(&self) -> u64 {
+        match self {
+            Online::All(nodes) => u64::from(*nodes),
+            Online::Rows(rows) => rows.len() as u64,
+        }
+    }
+
+    /// The one at a place, which is below their number.
+    fn row(&self, place: u64) -> Row {
+        match self {
+            Online::All(_) => Row(place as u32),
+            Online::Rows(rows) => rows[place as usize],
+        }
+    }
+}
+
 /// The nodes that operations start at, by place.
 #[derive(Clone, Debug)]
 pub enum Origins {
-    /// Any node, anew for each operation.
+    /// Any node that is online, anew for each operation.
     Random,
-    /// Every node, in the order of keys.
+    /// Every node that is online, in the order of keys.
     Each,
     /// These.
     Listed(Vec<Row>),
 }
 
 impl Origins {
-    /// One uniform node of `nodes`, the same in every phase.
-    pub fn one(network_seed: u64, nodes: u32) -> Self {
-        let node = Stream::new(network_seed, Purpose::Sample, 0, 0).below(u64::from(nodes));
-        Origins::Listed(vec![Row(node as u32)])
+    /// One uniform node that is online, the same in every phase.
+    pub fn one(network_seed: u64, online: &Online) -> Self {
+        let place = Stream::new(network_seed, Purpose::Sample, 0, 0).below(online.len());
+        Origins::Listed(vec![online.row(place)])
     }
 
-    /// A uniform sample of `size` of `nodes` nodes, the same in every phase.
-    pub fn sample(network_seed: u64, size: u32, nodes: u32) -> Self {
+    /// A uniform sample of `size` nodes that are online, the same in every phase.
+    pub fn sample(network_seed: u64, size: u32, online: &Online) -> Self {
         let stream = Stream::new(network_seed, Purpose::Sample, u64::from(size), 0);
-        let permutation = Permutation::new(u64::from(nodes), stream);
+        let permutation = Permutation::new(online.len(), stream);
         Origins::Listed(
             (0..u64::from(size))
-                .map(|place| Row(permutation.apply(place) as u32))
+                .map(|place| online.row(permutation.apply(place)))
                 .collect(),
         )
     }
@@ -115,7 +151,7 @@ impl Origins {
 pub enum Targets {
     /// Uniform keys.
     Random,
-    /// Keys of generated nodes, whose keys come of this seed.
+    /// Keys of generated nodes, offline ones too, whose keys come of this seed.
     GeneratedNodes(u64),
     /// Keys of these nodes.
     ListedNodes(Arc<[Key]>),
@@ -134,6 +170,8 @@ pub struct Plan {
     pub first: u64,
     /// Number of nodes in the network, at least 1.
     pub nodes: u32,
+    /// Those that are online, at least 1.
+    pub online: Online,
     /// Where operations start.
     pub origins: Origins,
     /// Operations in all for [`Origins::Random`], else per origin.
@@ -158,7 +196,7 @@ impl Plan {
     fn all(&self) -> u64 {
         match &self.origins {
             Origins::Random => self.count,
-            Origins::Each => self.count * u64::from(self.nodes),
+            Origins::Each => self.count * self.online.len(),
             Origins::Listed(rows) => self.count * rows.len() as u64,
         }
     }
@@ -184,7 +222,7 @@ impl Drawn {
         let stream = |entity| Stream::new(plan.network_seed, Purpose::Origin, entity, phase);
         let pairs = match (&plan.origins, &plan.targets) {
             (Origins::Random, Targets::Segments(segments, Draw::Distinct)) => Some(
-                Permutation::new(u64::from(plan.nodes) * segments.len(), stream(u64::MAX)),
+                Permutation::new(plan.online.len() * segments.len(), stream(u64::MAX)),
             ),
             _ => None,
         };
@@ -228,7 +266,7 @@ impl Drawn {
         if let (Some(pairs), Targets::Segments(segments, _)) = (&self.pairs, &plan.targets) {
             let pair = pairs.apply(self.place);
             return (
-                Row((pair / segments.len()) as u32),
+                plan.online.row(pair / segments.len()),
                 segments.key(pair % segments.len()),
             );
         }
@@ -240,9 +278,10 @@ impl Drawn {
         let (origin, turn) = match &plan.origins {
             Origins::Random => {
                 let mut stream = Stream::new(plan.network_seed, Purpose::Origin, number, 0);
-                (Row(stream.below(u64::from(plan.nodes)) as u32), self.place)
+                let place = stream.below(plan.online.len());
+                (plan.online.row(place), self.place)
             }
-            Origins::Each => (Row((ordered / plan.count) as u32), ordered % plan.count),
+            Origins::Each => (plan.online.row(ordered / plan.count), ordered % plan.count),
             Origins::Listed(rows) => (rows[(ordered / plan.count) as usize], ordered % plan.count),
         };
         (origin, self.key(number, origin, turn))
@@ -364,6 +403,7 @@ mod tests {
             phase: 1,
             first: 100,
             nodes: 50,
+            online: Online::All(50),
             origins: Origins::Each,
             count: 7,
             withheld: 0,
@@ -513,9 +553,54 @@ mod tests {
 
     #[test]
     fn a_sample_is_distinct_nodes() {
-        let Origins::Listed(rows) = Origins::sample(3, 40, 50) else {
+        let Origins::Listed(rows) = Origins::sample(3, 40, &Online::All(50)) else {
             unreachable!()
         };
         assert_eq!(rows.iter().collect::<BTreeSet<_>>().len(), 40);
+    }
+
+    /// Every second node of 100.
+    fn half() -> Online {
+        Online::Rows((0..50).map(|place| Row(2 * place + 1)).collect())
+    }
+
+    #[test]
+    fn operations_start_at_all_nodes_that_are_online_and_at_no_other() {
+        let online: BTreeSet<Row> = (0..50).map(|place| half().row(place)).collect();
+        let origins_of = |origins: Origins, count: u64, targets: Targets| -> BTreeSet<Row> {
+            let planned = all(Plan {
+                online: half(),
+                nodes: 100,
+                origins,
+                count,
+                targets,
+                ..plan()
+            });
+            planned.iter().map(|operation| operation.origin).collect()
+        };
+        let segments = || Targets::Segments(segments(), Draw::Distinct);
+        for (origins, count) in [(Origins::Random, 2000), (Origins::Each, 7)] {
+            let found = origins_of(origins, count, Targets::Random);
+            assert_eq!(found, online);
+        }
+        assert_eq!(origins_of(Origins::Random, 450, segments()), online);
+        assert_eq!(origins_of(Origins::Each, 9, segments()), online);
+        let sample = origins_of(Origins::sample(3, 40, &half()), 7, segments());
+        assert_eq!(sample.len(), 40);
+        assert!(sample.is_subset(&online));
+        let one = origins_of(Origins::one(3, &half()), 7, segments());
+        assert_eq!(one.len(), 1);
+        assert!(one.is_subset(&online));
+    }
+
+    #[test]
+    fn each_of_the_nodes_that_are_online_has_its_operations() {
+        let planned = Plan {
+            online: half(),
+            nodes: 100,
+            ..plan()
+        };
+        assert_eq!(planned.total(), 50 * 7);
+        assert_eq!(all(planned).len(), 50 * 7);
     }
 }

@@ -5,7 +5,8 @@
 //! their number. Once operations have their slots, 200 contacts allocate less than once, which leaves room for
 //! lists of a step and for a slot that gets a longer list than it ever had: without overhead, where an
 //! operation is worked on from its first contact to its last, and with overhead and every connection recorded,
-//! where each step ends in a barrier.
+//! where each step ends in a barrier. The lists of an operation are as long as what it knows, whatever beta is,
+//! and those of an unusually long one are given back.
 
 use std::alloc::System;
 
@@ -18,6 +19,7 @@ use kadsim::systems::Network;
 use kadsim::systems::drive::Progress;
 use kadsim::systems::network::{NodeSet, Spec};
 use kadsim::systems::phases::Phase;
+use kadsim::systems::step::{Rules, Stop};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -90,7 +92,45 @@ fn a_node_takes_116_bytes_and_a_contact_allocates_nothing() {
         nodes_take_116_bytes();
         contacts_allocate_nothing(0, false);
         contacts_allocate_nothing(20, true);
+        lists_follow_what_is_known();
     });
+}
+
+/// Results of up to 65 536 nodes: as many would take 2 MB an operation. Overhead, so that all are in flight at the
+/// same time.
+fn lists_follow_what_is_known() {
+    const LOOKUPS: u64 = 300;
+    let mut network = Network::new(Spec {
+        nodes: NodeSet::Generated(NODES),
+        overhead_us: 20,
+        rules: Rules {
+            beta: 65_536,
+            ..Rules::default()
+        },
+        link: Box::new(UniformLink {
+            delay: Delay::Constant(50_000),
+            ..UniformLink::default()
+        }),
+        ..Spec::default()
+    })
+    .unwrap();
+    network.bootstrap();
+    let region = Region::new(HEAP);
+    look_up(&mut network, LOOKUPS);
+    let change = region.change();
+    let held = change.bytes_allocated - change.bytes_deallocated;
+    println!("{held} bytes held after {LOOKUPS} lookups");
+    // Each knows some hundred nodes, of 16 bytes each, and has contacts in flight and a result.
+    assert!(held < LOOKUPS as usize * (32 << 10), "{held} bytes held");
+    // Each comes to know every node.
+    network.activity().rules.stop = Stop::ClosestAnswered;
+    look_up(&mut network, 20);
+    let (bytes, slots) = network.operation_bytes();
+    println!("{bytes} bytes in {slots} slots");
+    assert!(slots >= 20);
+    // The result of the last one is still there.
+    let most = slots * (32 << 10) + 2 * 4 * NODES as usize;
+    assert!(bytes < most, "{bytes} bytes in {slots} slots");
 }
 
 fn nodes_take_116_bytes() {

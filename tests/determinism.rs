@@ -107,7 +107,7 @@ fn all_the_same(settings: &[&str]) {
     );
     assert_eq!(
         first,
-        run(&["--threads", "1", "--set", "engine.layout=dense"])
+        run(&["--threads", "1", "--set", "engine.layout=spans"])
     );
     let first = without(first, &["ticks"]);
     for tick in ["clock.tick_ms=1", "clock.tick_ms=10000"] {
@@ -140,6 +140,23 @@ fn py_dht_with_random_buckets() {
 #[test]
 fn rfm19_with_random_buckets() {
     all_the_same(&["lookup.procedure=rfm19", "network.bootstrap=random"]);
+}
+
+/// Some of a node's neighbours do not answer, and every table has the column of in-degrees.
+const ABSENT: [&str; 3] = [
+    "network.offline=0.3",
+    "link.timeout_ms=250",
+    "output.in_degree=true",
+];
+
+#[test]
+fn iterative_with_nodes_that_are_offline() {
+    all_the_same(&ABSENT);
+}
+
+#[test]
+fn py_dht_with_nodes_that_are_offline() {
+    all_the_same(&[&ABSENT[..], &["lookup.procedure=py-dht"]].concat());
 }
 
 /// The three phases of the mixed experiment at the same time.
@@ -231,7 +248,7 @@ fn all_the_same_without_overhead_with(procedure: &str, spread_ms: u32, settings:
         };
         let first = run("1", "packed", "50");
         assert_eq!(first.contains_key("connections"), is_recorded);
-        for (threads, layout) in [("2", "dense"), ("8", "packed"), ("8", "implicit")] {
+        for (threads, layout) in [("2", "dense"), ("8", "spans"), ("8", "implicit")] {
             assert_eq!(
                 first,
                 run(threads, layout, "50"),
@@ -291,6 +308,11 @@ fn without_overhead_with_phases_that_overlap_among_few_nodes() {
         .concat();
         all_the_same_without_overhead_with(procedure, 700, &settings);
     }
+}
+
+#[test]
+fn without_overhead_with_nodes_that_are_offline() {
+    all_the_same_without_overhead_with("iterative", 700, &ABSENT);
 }
 
 #[test]

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use support::Dir;
 
-/// Every experiment file of the folder `experiments` and of what is published.
+/// Every experiment file of the folder `experiments`, of what is published and of the crawl.
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
-    let folders = [folder.join("published"), folder];
+    let folders = [folder.join("published"), folder.join("crawl"), folder];
     let entries = folders
         .iter()
         .flat_map(|folder| fs::read_dir(folder).unwrap());

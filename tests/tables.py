@@ -19,8 +19,8 @@ TABLES = {
         end_ms f64?, duration_ms f64?, attempts u32, completed u32, succeeded u32, failed u32, abandoned u32,
         depth u32, known u32, recall f32?, found bool?, holder i64?, stored u32?, store_failed u32?, lookup_ms f64?,
         store_ms f64?, result list?""",
-    "nodes": """network u32, phase str, node i64, key u64, online bool, table_entries u32, buckets u8, contacts u64,
-        segments u64, overhead_ms f64""",
+    "nodes": """network u32, phase str, node i64, key u64, label str?, online bool, table_entries u32, buckets u8, contacts u64,
+        segments u64, overhead_ms f64, started u64, in_degree u32?""",
     "connections": """network u32, phase str, operation u64, sequence u32, time_ms f64, from i64, to i64, request str,
         outcome str, base_delay_ms f64, origin_overhead_ms f64, remote_overhead_ms f64, total_delay_ms f64""",
     "routing": "network u32, node i64, bucket u8, position u8, peer i64",
@@ -34,7 +34,7 @@ OPERATION_COLUMNS = [
     "duration_ms", "attempts", "completed", "succeeded", "failed", "abandoned", "depth", "known", "recall", "stored",
     "store_failed", "lookup_ms", "store_ms",
 ]
-NODE_COLUMNS = ["contacts", "segments", "overhead_ms", "table_entries"]
+NODE_COLUMNS = ["contacts", "segments", "overhead_ms", "table_entries", "started", "in_degree"]
 
 passed = failed = 0
 
@@ -182,10 +182,16 @@ def main(run):
         check(f"{phase}: table_entries is the number of rows of routing", of_nodes["table_entries"].sum() == len(routing))
         sent = (connections["phase"] == phase).sum()
         check(f"{phase}: contacts are the rows of connections", of_nodes["contacts"].sum() == sent)
+        own = operations[operations["phase"] == phase].groupby("origin").size()
+        started = of_nodes.set_index("node")["started"]
+        check(f"{phase}: started are the operations by origin", (own.reindex(started.index, fill_value=0) == started).all())
         check(f"{phase}: ticks count them all", ticks[ticks["phase"] == phase]["connections"].sum() == sent)
     sizes = routing.groupby("node").size().reindex(keys.index, fill_value=0)
     own = nodes[nodes["phase"] == "seeding"].set_index("node")["table_entries"]
     check("table_entries of each node", (sizes == own).all())
+    named = routing.groupby("peer").size().reindex(keys.index, fill_value=0)
+    own = nodes[nodes["phase"] == "sampling"].set_index("node")["in_degree"]
+    check("in_degree of each node", (named == own).all())
     query = f"""SELECT count(*) FROM '{paths["operations"]}' o JOIN '{paths["nodes"]}' n
         ON o.origin = n.node AND o.phase = n.phase AND o.network = n.network"""
     check("DuckDB joins operations with nodes", database.sql(query).fetchone()[0] == len(operations))

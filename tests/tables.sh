@@ -13,5 +13,5 @@ out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 ${KADSIM:-cargo run --locked --quiet --} run experiments/quickstart.toml --quiet --out "$out" \
     --set 'output.tables=["ticks","operations","nodes","connections","routing"]' \
-    --set output.results=true
+    --set output.results=true --set output.in_degree=true
 "$venv/bin/python" tests/tables.py "$out/quickstart"

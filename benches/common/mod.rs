@@ -6,12 +6,12 @@
 pub mod gather;
 
 use kadsim_engine::key::{Key, mix};
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::link::{Delay, Fault, UniformLink};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Planned, Source};
 use kadsim_engine::random::Probability;
 use kadsim_engine::record::{Kind, OperationRow};
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_engine::routing::{Policy, Rule};
 use kadsim_systems::Network;
 use kadsim_systems::drive::Progress;

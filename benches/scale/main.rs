@@ -15,9 +15,9 @@ mod svg;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::population::RadixIndex;
 use kadsim_engine::routing::Policy;
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::Network;
 
 use common::gather::{self, Reads, gather};

@@ -3,18 +3,19 @@
 //! No protocol decision is made here: what happens in a step is the business of `kadsim-systems`.
 
 pub mod answer;
+pub mod counts;
 pub mod hardware;
 pub mod ids;
+pub mod in_degree;
 pub mod key;
-pub mod layout;
 pub mod link;
 pub mod node;
 pub mod operation;
 pub mod population;
+pub mod presence;
 pub mod random;
 pub mod record;
 pub mod routing;
 pub mod segments;
 pub mod shortlist;
-pub mod sizes;
 pub mod time;

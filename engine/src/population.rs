@@ -8,7 +8,6 @@ use bevy_ecs::resource::Resource;
 
 use crate::hardware::{Touch, with_huge_pages};
 use crate::key::{Distance, Key};
-use crate::layout::Owner;
 use crate::node::Row;
 
 /// Row offsets by leading bits of the key: rows of prefix `p` are `offsets[p]..offsets[p + 1]`.
@@ -87,6 +86,15 @@ impl Rows {
     pub fn iter(self) -> impl DoubleEndedIterator<Item = Row> {
         (self.start..self.end).map(Row)
     }
+}
+
+/// A node whose table is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The node.
+    pub row: Row,
+    /// Its key.
+    pub key: Key,
 }
 
 /// All nodes of a network as full knowledge sees them.

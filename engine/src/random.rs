@@ -32,6 +32,8 @@ pub enum Purpose {
     Due,
     /// Segments that an origin takes.
     Segment,
+    /// Which nodes are offline.
+    Presence,
 }
 
 const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -8,13 +8,13 @@ use indicatif::HumanCount;
 use kadsim::estimate::human;
 use kadsim::file::Experiment;
 use kadsim::layouts::{Comparison, Measured, compare};
+use kadsim::table::{Side, TextTable, wrapped};
 use serde_json::{Value, json};
 
-use super::results::aligned;
-use super::{Failure, LayoutsArgs, conclude, watch};
+use super::{Failure, LayoutsArgs, conclude, watch, width_of};
 
 pub(super) fn layouts(args: &LayoutsArgs) -> Result<ExitCode, Failure> {
-    let watch = watch(false)?;
+    let watch = watch(args.no_progress)?;
     let (loaded, inputs) = args.experiment.load(args.machine.seed, watch)?;
     let experiment = &loaded.experiment;
     let threads = args.machine.threads.map(usize::from);
@@ -23,7 +23,7 @@ pub(super) fn layouts(args: &LayoutsArgs) -> Result<ExitCode, Failure> {
     let text = if args.json {
         document(experiment, &comparison)
     } else {
-        table(&comparison)
+        table(&comparison, width_of(&io::stdout()))
     };
     conclude(&text, status)
 }
@@ -118,31 +118,30 @@ fn document(experiment: &Experiment, comparison: &Comparison) -> String {
 }
 
 /// A line for each layout.
-fn table(comparison: &Comparison) -> String {
+fn table(comparison: &Comparison, width: Option<usize>) -> String {
     let nodes = u64::from(comparison.nodes);
-    let mut lines = vec![
-        [
-            "layout",
-            "bootstrap",
-            "lookups",
-            "contacts/s",
-            "components",
-            "index",
-            "tables",
-            "entries",
-            "read",
-            "lines",
-            "misses",
-        ]
-        .map(str::to_owned),
+    let numbers = [
+        "bootstrap",
+        "lookups",
+        "contacts/s",
+        "components",
+        "index",
+        "tables",
+        "entries",
+        "read",
+        "lines",
+        "misses",
     ];
+    let numbers = numbers.map(|name| (name, Side::Right));
+    let columns = [("layout", Side::Left)].into_iter().chain(numbers);
+    let mut table = TextTable::new(1, columns);
     for measured in &comparison.measured {
         let bytes = |bytes: usize| {
             mean(bytes as u64, nodes).map_or("-".to_owned(), |bytes| format!("{bytes:.1} B"))
         };
         let reads = measured.reads;
         let misses = measured.misses;
-        lines.push([
+        table.push([
             measured.layout.to_string(),
             time(measured.bootstrap),
             time(measured.lookups),
@@ -161,10 +160,10 @@ fn table(comparison: &Comparison) -> String {
     } else {
         "the results are the same"
     };
-    format!(
-        "{}\nBytes and entries of a node; entries read and cache lines touched for an answer; cache misses of \
-         a contact.\n{} nodes, {} operations ({} instrumented), {}; {results}.\n",
-        aligned(&lines, 1),
+    let meaning = "Bytes and entries of a node; entries read and cache lines touched for an answer; cache misses of a \
+                   contact.";
+    let done = format!(
+        "{} nodes, {} operations ({} instrumented), {}; {results}.",
         HumanCount(nodes),
         HumanCount(comparison.operations),
         HumanCount(comparison.instrumented_operations),
@@ -172,6 +171,12 @@ fn table(comparison: &Comparison) -> String {
             1 => "1 thread".to_owned(),
             threads => format!("{threads} threads"),
         },
+    );
+    format!(
+        "{}\n{}\n{}\n",
+        table.render(width),
+        wrapped(meaning, width),
+        wrapped(&done, width)
     )
 }
 
@@ -208,7 +213,7 @@ fn three_digits(number: f64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kadsim::engine::layout::LayoutKind;
+    use kadsim::engine::routing::layout::LayoutKind;
     use kadsim::systems::connection::Reads;
     use kadsim::systems::network::BytesUsed;
 
@@ -248,7 +253,7 @@ mod tests {
     fn layouts_that_differ_are_named_and_fail() {
         let same = comparison(["ab", "ab"]);
         assert_eq!(complain(&same), ExitCode::SUCCESS);
-        assert!(table(&same).contains("are the same"));
+        assert!(table(&same, None).contains("are the same"));
         let differ = comparison(["ab", "cd"]);
         assert_eq!(
             disagreement(&differ).as_deref(),
@@ -258,13 +263,13 @@ mod tests {
             )
         );
         assert_eq!(complain(&differ), ExitCode::FAILURE);
-        assert!(table(&differ).contains("DIFFER"));
+        assert!(table(&differ, None).contains("DIFFER"));
     }
 
     /// Nothing happened: no number, and no division by nothing.
     #[test]
     fn what_there_is_none_of_is_a_dash() {
-        let nothing = table(&comparison(["ab", "ab"]));
+        let nothing = table(&comparison(["ab", "ab"]), None);
         let line = nothing.lines().nth(1).unwrap();
         let cells: Vec<&str> = line.split_whitespace().collect();
         let dashes = ["-"; 8];

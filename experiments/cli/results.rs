@@ -1,23 +1,40 @@
 //! What a finished run says: complaints on stderr; a table or a JSON document of results for stdout.
 
 use std::io::{self, Write};
+use std::iter;
 use std::path::Path;
 use std::process::ExitCode;
 
-use kadsim::file::{Kind, Loaded, Phase};
+use kadsim::figures::{NO_VALUE, OF_A_RUN, OPERATIONS};
+use kadsim::file::{Loaded, Setting};
 use kadsim::run::{CutOff, Report, Verdict};
+use kadsim::table::{Side, TextTable, wrapped};
 use serde_json::{Map, Value, json};
 
-/// Says on stderr in what a finished run of `count` networks fell short; the exit status for that.
-pub(super) fn complain(count: u32, report: &Report) -> ExitCode {
-    let complaints = complaints(count, &report.cut_off, &report.verdicts);
-    for complaint in &complaints {
-        let _ = writeln!(io::stderr(), "error: {complaint}");
+use super::width_of;
+
+/// Most complaints that are printed.
+const COMPLAINTS_MAX: usize = 20;
+/// Most phases that a closing table has a column for.
+const PHASES_MAX: usize = 20;
+
+/// Says complaints on stderr.
+pub(super) fn complain(complaints: &[String]) {
+    let mut stderr = io::stderr();
+    let width = width_of(&stderr);
+    for complaint in complaints.iter().take(COMPLAINTS_MAX) {
+        let _ = writeln!(stderr, "{}", wrapped(&format!("error: {complaint}"), width));
     }
-    if complaints.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    if let Some(more @ 1..) = complaints.len().checked_sub(COMPLAINTS_MAX) {
+        let _ = writeln!(stderr, "error: and {more} more, which --json tells");
+    }
+}
+
+/// The exit status of what has these complaints.
+pub(super) fn status(complaints: &[String]) -> ExitCode {
+    match complaints {
+        [] => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
     }
 }
 
@@ -32,15 +49,40 @@ pub(super) fn complaints(count: u32, cut_off: &[CutOff], verdicts: &[Verdict]) -
         ),
     };
     let failing = verdicts.iter().filter(|verdict| !verdict.holds());
-    let failing = failing.map(|verdict| {
-        let [low, high] = verdict.within;
-        let value = shown(verdict.value);
-        format!(
-            "expected {} within [{low}, {high}], got {value}",
-            verdict.metric
-        )
-    });
-    cut_off.iter().map(cut).chain(failing).collect()
+    cut_off
+        .iter()
+        .map(cut)
+        .chain(failing.map(failing_line))
+        .collect()
+}
+
+/// An expectation that does not hold.
+fn failing_line(verdict: &Verdict) -> String {
+    let [low, high] = verdict.within;
+    let said = match verdict.value {
+        Some(value) => format!("{value} is not within [{low}, {high}]"),
+        None => format!("no value, where one within [{low}, {high}] is expected"),
+    };
+    let place = verdict.place.iter();
+    let place: Vec<_> = place.map(|(key, value)| format!("{key}={value}")).collect();
+    let place = match place.is_empty() {
+        true => String::new(),
+        false => format!(", where {}", place.join(", ")),
+    };
+    let source = verdict.source.as_ref();
+    let source = source.map_or(String::new(), |source| format!(" ({source})"));
+    format!("{}: {said}{place}{source}", verdict.metric)
+}
+
+/// How many expectations hold, if there are any.
+pub(super) fn holding<'v>(verdicts: impl Iterator<Item = &'v Verdict> + Clone) -> Option<String> {
+    let holding = verdicts.clone().filter(|verdict| verdict.holds()).count();
+    match (holding, verdicts.count()) {
+        (_, 0) => None,
+        (1, 1) => Some("the expectation holds".to_owned()),
+        (0, 1) => Some("the expectation does not hold".to_owned()),
+        (_, all) => Some(format!("{holding} of {all} expectations hold")),
+    }
 }
 
 /// Some numbers, so many that they stay on a line.
@@ -51,20 +93,33 @@ fn some(numbers: &[u32]) -> String {
     shown.chain(more).collect::<Vec<_>>().join(", ")
 }
 
-/// A metric's value.
-fn shown(value: Option<f64>) -> String {
-    value.map_or("no value".to_owned(), |value| value.to_string())
-}
-
 /// What became of each expectation.
 pub(super) fn expects(verdicts: &[Verdict]) -> Value {
     let verdict = |verdict: &Verdict| {
         json!({
             "metric": verdict.metric, "within": verdict.within, "value": verdict.value,
             "holds": verdict.holds(), "source": verdict.source,
+            "where": settings(&verdict.place),
         })
     };
     verdicts.iter().map(verdict).collect()
+}
+
+/// Keys with their values.
+pub(super) fn settings(settings: &[(String, Setting)]) -> Value {
+    let value = |setting: &Setting| match setting {
+        Setting::Integer(number) => i64::try_from(*number)
+            .map(Value::from)
+            .or_else(|_| u64::try_from(*number).map(Value::from))
+            .unwrap_or(Value::Null),
+        Setting::Float(number) => Value::from(*number),
+        Setting::Boolean(value) => Value::from(*value),
+        Setting::Text(text) => Value::from(text.as_str()),
+    };
+    let all = settings.iter();
+    all.map(|(key, setting)| (key.clone(), value(setting)))
+        .collect::<Map<_, _>>()
+        .into()
 }
 
 /// The phases that were cut off.
@@ -93,129 +148,71 @@ pub(super) fn pretty(document: &Value) -> String {
     serde_json::to_string_pretty(document).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-/// What stands above the columns of the closing table.
-pub(super) const COLUMNS: [&str; 11] = [
-    "phase",
-    "kind",
-    "operations",
-    "p50 ms",
-    "p90 ms",
-    "p99 ms",
-    "contacts",
-    "depth",
-    "recall",
-    "found",
-    "stored",
-];
-/// How many of them are words.
-pub(super) const WORDS: usize = 2;
-
-/// The lines of a phase in the closing table: its own, and of several networks the mean over them with its 95 %
-/// confidence interval.
-pub(super) fn phase_lines(
-    phase: &Phase,
-    networks: u32,
-    summary: &Map<String, Value>,
-) -> Vec<[String; COLUMNS.len()]> {
-    let numbers = |behind: &str| {
-        let get = |metric: &str, decimals: usize| {
-            let value = summary.get(&format!("{}.{metric}{behind}", phase.name));
-            let value = value.and_then(Value::as_f64);
-            value.map_or("-".to_owned(), |value| format!("{value:.decimals$}"))
-        };
-        // A retrieve has a recall only if it missed: no figure for the phase.
-        let recall = match phase.kind {
-            Kind::Retrieve => "-".to_owned(),
-            _ => get("recall.mean", 4),
-        };
-        [
-            get("attempts.count", 0),
-            get("duration_ms.p50", 1),
-            get("duration_ms.p90", 1),
-            get("duration_ms.p99", 1),
-            get("attempts.mean", 2),
-            get("depth.mean", 2),
-            recall,
-            get("found.mean", 4),
-            get("stored.mean", 2),
-        ]
-    };
-    let line = |name: &str, kind: String, behind: &str| {
-        let [a, b, c, d, e, f, g, h, i] = numbers(behind);
-        [name.to_owned(), kind, a, b, c, d, e, f, g, h, i]
-    };
-    let mut lines = vec![line(&phase.name, phase.kind.to_string(), "")];
-    if networks > 1 {
-        lines.push(line("", format!("mean of {networks}"), ".networks.mean"));
-        lines.push(line("", "± 95 %".to_owned(), ".networks.ci95"));
-    }
-    lines
-}
-
-/// An expectation and what became of it.
-pub(super) fn verdict_line(verdict: &Verdict) -> String {
-    let [low, high] = verdict.within;
-    let holds = if verdict.holds() { "holds" } else { "FAILS" };
-    let value = shown(verdict.value);
-    let source = verdict.source.as_ref();
-    let source = source.map_or(String::new(), |source| format!("  ({source})"));
-    format!(
-        "{holds}: {} = {value} within [{low}, {high}]{source}",
-        verdict.metric
-    )
-}
-
-/// The closing table: a line for each phase.
-pub(super) fn closing_table(loaded: &Loaded, report: &Report) -> String {
+/// The closing table: a column for each phase, of several networks also the mean over them and its 95 % confidence
+/// interval; a row for each figure that some phase has.
+pub(super) fn closing_table(loaded: &Loaded, report: &Report, width: Option<usize>) -> String {
     let experiment = &loaded.experiment;
-    let mut lines = vec![COLUMNS.map(str::to_owned)];
-    for phase in &experiment.phases {
-        lines.extend(phase_lines(phase, experiment.networks, &report.summary));
+    let behind: &[&str] = match experiment.networks {
+        1 => &[""],
+        _ => &["", ".networks.mean", ".networks.ci95"],
+    };
+    let phases = experiment.phases.iter().take(PHASES_MAX);
+    let columns = phases.flat_map(|phase| behind.iter().map(move |behind| (phase, *behind)));
+    let header = columns.clone().map(|(phase, behind)| match behind {
+        "" => phase.name.clone(),
+        behind => format!("{} {}", phase.name, behind.trim_start_matches('.')),
+    });
+    let header = header.map(|name| (name, Side::Right));
+    let mut table = TextTable::new(
+        1,
+        iter::once(("phase".to_owned(), Side::Left)).chain(header),
+    );
+    let row = |name: &str, cells: Vec<String>| iter::once(name.to_owned()).chain(cells);
+    let kinds = columns.clone().map(|(phase, behind)| match behind {
+        "" => phase.kind.to_string(),
+        _ => String::new(),
+    });
+    table.push(row("kind", kinds.collect()));
+    for (name, figure) in [("operations", OPERATIONS)]
+        .into_iter()
+        .chain(OF_A_RUN.map(|figure| (figure.metric, figure)))
+    {
+        let cells = columns.clone();
+        let cells = cells.map(|(phase, behind)| figure.of(&report.summary, &phase.name, behind));
+        let cells: Vec<String> = cells.collect();
+        if cells.iter().any(|cell| cell != NO_VALUE) {
+            table.push(row(name, cells));
+        }
     }
-    let mut text = aligned(&lines, WORDS);
-    for verdict in &report.verdicts {
-        text.push_str(&format!("\n{}", verdict_line(verdict)));
+    let mut text = table.render(width);
+    if let Some(more @ 1..) = experiment.phases.len().checked_sub(PHASES_MAX) {
+        text.push_str(&format!("… and {more} phases more, in summary.json\n"));
+    }
+    if let Some(holding) = holding(report.verdicts.iter()) {
+        text.push_str(&format!("\n{holding}\n"));
     }
     let asked_for = |(table, _): &&(&str, u64)| !matches!(*table, "timings" | "summary");
     let tables = report.rows.iter().filter(asked_for);
     let tables: Vec<String> = tables
         .map(|(table, rows)| format!("{table} {rows}"))
         .collect();
-    text.push_str(&format!(
-        "\n{} in {:.1} s; rows: {}\n",
-        display(&report.path),
-        report.seconds,
-        tables.join(", ")
-    ));
+    let place = format!("{} in {:.1} s", display(&report.path), report.seconds);
+    let rows = format!("rows: {}", tables.join(", "));
+    text.push_str(&format!("\n{}\n", side_by_side([&place, &rows], width)));
     text
+}
+
+/// Parts of a line with a semicolon between them, each on a line of its own where one is too long.
+pub(super) fn side_by_side<const N: usize>(parts: [&str; N], width: Option<usize>) -> String {
+    let line = parts.join("; ");
+    match width {
+        Some(width) if line.chars().count() > width => {
+            parts.map(|part| wrapped(part, Some(width))).join("\n")
+        }
+        _ => line,
+    }
 }
 
 pub(super) fn display(path: &Path) -> String {
     path.display().to_string()
-}
-
-/// Columns next to each other, the first `left` to the left, the others to the right.
-pub(super) fn aligned<L: AsRef<[String]>>(lines: &[L], left: usize) -> String {
-    let width = |column: usize| {
-        let cells = lines.iter().filter_map(|line| line.as_ref().get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
-    };
-    let columns = lines.first().map_or(0, |line| line.as_ref().len());
-    let widths: Vec<usize> = (0..columns).map(width).collect();
-    let mut text = String::new();
-    for line in lines {
-        let cells = line.as_ref().iter().zip(&widths).enumerate();
-        let cells: Vec<String> = cells
-            .map(|(column, (cell, &width))| {
-                if column < left {
-                    format!("{cell:<width$}")
-                } else {
-                    format!("{cell:>width$}")
-                }
-            })
-            .collect();
-        text.push_str(cells.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
 }

@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
+use kadsim::watch::beside_lines;
 
 use super::{INTERRUPTED, is_dumb};
 
@@ -27,12 +28,29 @@ fn on_signal() {
     if STOPPING.swap(true, Ordering::Relaxed) {
         std::process::exit(i32::from(INTERRUPTED));
     }
-    let mut stderr = io::stderr();
-    // A terminal may show a progress bar in the line that the cursor is in.
-    let is_drawn = stderr.is_terminal() && !is_dumb();
-    let start = if is_drawn { "\r\x1b[K" } else { "" };
-    let _ = writeln!(stderr, "{start}stopping… (again to end at once)");
+    beside_lines(|| {
+        let mut stderr = io::stderr();
+        // A terminal echoes the key where the cursor is.
+        let is_drawn = stderr.is_terminal() && !is_dumb();
+        let start = if is_drawn { "\r\x1b[K" } else { "" };
+        let _ = writeln!(stderr, "{start}stopping… (again to end at once)");
+    });
 }
+
+/// Ignores SIGXFSZ: a file that passes the limit of the shell (`ulimit -f`) is then an error of the write, as a full
+/// disk is, and the tables are closed.
+#[cfg(unix)]
+pub(super) fn survive_large_files() {
+    use nix::sys::signal::{SigHandler, Signal, signal};
+
+    // SAFETY: to ignore a signal runs no code of this process.
+    #[expect(unsafe_code, reason = "no safe call ignores a signal")]
+    // Where the system refuses, the signal ends the process as it did before.
+    let _ = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
+}
+
+#[cfg(not(unix))]
+pub(super) fn survive_large_files() {}
 
 /// Lets `set` set handlers, but not for SIGHUP where whoever started the process had it ignored: that is
 /// what `nohup` is for.

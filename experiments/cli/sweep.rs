@@ -5,19 +5,20 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use kadsim::estimate::human;
-use kadsim::file::Setting;
+use kadsim::figures::{CELLS_SHOWN_MAX, CellRow, OF_A_CELL, cells};
 use kadsim::run::Options;
 use kadsim::sweep::{CellReport, Slice, Study, StudyCell, StudyReport, Task};
-use serde_json::{Map, Value, json};
+use kadsim::table::{Side, TextTable, wrapped};
+use kadsim::warnings::notices_of_cells;
+use serde_json::{Value, json};
 
 use super::results::{
-    COLUMNS, WORDS, aligned, complaints, cut_offs, display, expects, phase_lines, pretty,
-    verdict_line,
+    complain, complaints, cut_offs, display, expects, holding, pretty, settings, side_by_side,
+    status,
 };
-use super::{Failure, INTERRUPTED, OutputArgs, SweepArgs, conclude, part, parts, print, watch};
-
-/// Most cells that the closing table has lines for.
-const SHOWN_MAX: usize = 50;
+use super::{
+    Failure, INTERRUPTED, OutputArgs, SweepArgs, conclude, part, parts, print, warn, width_of,
+};
 
 /// `I/N`, as `--shard` takes it.
 pub(super) fn shard(text: &str) -> Result<Slice, String> {
@@ -34,7 +35,7 @@ pub(super) fn shard(text: &str) -> Result<Slice, String> {
 pub(super) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
     let begun = Instant::now();
     let output = &args.output;
-    let watch = watch(output.quiet)?;
+    let watch = output.watch()?;
     let task = args.experiment.task(output.machine.seed, watch)?;
     let Task::Study(study) = task else {
         let file = args.experiment.file.display();
@@ -50,29 +51,12 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
     run(&study, slice, output, &output.options(false, watch, begun))
 }
 
-/// The settings of a cell.
-fn settings(cell: &StudyCell) -> Value {
-    let value = |setting: &Setting| match setting {
-        Setting::Integer(number) => i64::try_from(*number)
-            .map(Value::from)
-            .or_else(|_| u64::try_from(*number).map(Value::from))
-            .unwrap_or(Value::Null),
-        Setting::Float(number) => Value::from(*number),
-        Setting::Boolean(value) => Value::from(*value),
-        Setting::Text(text) => Value::from(text.as_str()),
-    };
-    let all = cell.cell.settings.iter();
-    all.map(|(key, setting)| (key.clone(), value(setting)))
-        .collect::<Map<_, _>>()
-        .into()
-}
-
 /// The cells, one a line or as one JSON document.
 fn list(study: &Study, output: &OutputArgs) -> Result<ExitCode, Failure> {
     let root = study.path(output.out.as_deref());
     let folder = |cell: &StudyCell| display(&root.join(cell.cell.folder()));
     if output.json {
-        let cell = |cell: &StudyCell| json!({ "index": cell.cell.index, "path": folder(cell), "settings": settings(cell) });
+        let cell = |cell: &StudyCell| json!({ "index": cell.cell.index, "path": folder(cell), "settings": settings(&cell.cell.settings) });
         let cells: Value = study.cells.iter().map(cell).collect();
         return print(&pretty(&cells));
     }
@@ -80,32 +64,32 @@ fn list(study: &Study, output: &OutputArgs) -> Result<ExitCode, Failure> {
     print(&study.cells.iter().map(line).collect::<String>())
 }
 
-/// What a sweep would run and what memory that needs.
+/// The sweep with every default, and as comments what it would run and what memory that needs.
 pub(super) fn check(study: &Study, threads: Option<usize>) -> Result<ExitCode, Failure> {
     let all: Vec<usize> = (0..study.cells.len()).collect();
+    warn(&notices_of_cells(study, &all));
     let plan = study.plan(&all, threads);
     let largest = study.cells.iter().max_by_key(|cell| cell.need.total());
-    let (first, largest) = (&study.cells[0], largest.unwrap_or(&study.cells[0]));
-    let mut text = format!(
-        "# Cell {} of {}: {}\n",
-        first.cell.index,
-        study.cells.len(),
-        first.cell
+    let largest = largest.unwrap_or(&study.cells[0]);
+    let mut cells = TextTable::new(
+        1,
+        [
+            ("# cell", Side::Left),
+            ("settings", Side::Left),
+            ("memory", Side::Left),
+        ],
     );
-    text.push_str(&first.loaded.experiment.to_toml());
+    for cell in &study.cells {
+        cells.push([
+            format!("# {}", cell.cell.index),
+            cell.cell.to_string(),
+            human(cell.need.total()),
+        ]);
+    }
+    let mut text = study.to_toml();
     text.push_str("\n# Cells and their estimated memory\n");
-    let lines: Vec<[String; 3]> = study
-        .cells
-        .iter()
-        .map(|cell| {
-            [
-                format!("# {}", cell.cell.index),
-                cell.cell.to_string(),
-                human(cell.need.total()),
-            ]
-        })
-        .collect();
-    text.push_str(&aligned(&lines, 2));
+    // A comment ends with its line.
+    text.push_str(&cells.render(None));
     text.push_str(&format!(
         "\n# Estimated memory of the largest, cell {}\n",
         largest.cell.index
@@ -134,24 +118,49 @@ pub(super) fn run(
     output: &OutputArgs,
     options: &Options<'_>,
 ) -> Result<ExitCode, Failure> {
+    if !output.quiet {
+        let places = study.places(slice).map_err(Failure::Study)?;
+        warn(&notices_of_cells(study, &places));
+    }
     let report = study.run(slice, options).map_err(Failure::Study)?;
     let mut ended = Vec::new();
     for place in &report.ended {
-        let cell = &study.cells[*place];
-        let told = cell.report(&report.path);
-        ended.push((cell, told.map_err(|error| Failure::Study(error.into()))?));
+        let told = study.report(*place, &report.path);
+        let told = told.map_err(|error| Failure::Study(error.into()))?;
+        ended.push((&study.cells[*place], told));
     }
-    let status = complain(study, &report, &ended);
+    let complaints = all_complaints(study, &report, &ended);
+    let status = match report.interrupted {
+        true => ExitCode::from(INTERRUPTED),
+        false => status(&complaints),
+    };
     let text = match (output.json, output.quiet) {
         (true, _) => document(study, &report, &ended),
-        (false, true) => return Ok(status),
-        (false, false) => closing_table(study, &report, &ended),
+        (false, true) => String::new(),
+        (false, false) => closing(study, &report, &ended, width_of(&io::stdout())),
     };
-    conclude(&text, status)
+    // What people read last is what failed or fell short.
+    let concluded = conclude(&text, status);
+    complain(&complaints);
+    if report.interrupted {
+        let said = format!(
+            "error: interrupted; {} of {} cells are done in {}, the same call goes on with the others",
+            report.done,
+            study.cells.len(),
+            report.path.display()
+        );
+        let mut stderr = io::stderr();
+        let _ = writeln!(stderr, "{}", wrapped(&said, width_of(&stderr)));
+    }
+    concluded
 }
 
-/// Says on stderr what failed or fell short; the exit status for that.
-fn complain(study: &Study, report: &StudyReport, ended: &[(&StudyCell, CellReport)]) -> ExitCode {
+/// What failed or fell short, by cell.
+fn all_complaints(
+    study: &Study,
+    report: &StudyReport,
+    ended: &[(&StudyCell, CellReport)],
+) -> Vec<String> {
     let failed = report.failed.iter().map(|(place, error)| {
         let cell = &study.cells[*place].cell;
         format!("cell {} ({cell}): {error}", cell.index)
@@ -163,26 +172,7 @@ fn complain(study: &Study, report: &StudyReport, ended: &[(&StudyCell, CellRepor
         let named = move |complaint| format!("cell {} ({cell}): {complaint}", cell.index);
         complaints.into_iter().map(named)
     });
-    let complaints: Vec<String> = failed.chain(short).collect();
-    let mut stderr = io::stderr();
-    for complaint in &complaints {
-        let _ = writeln!(stderr, "error: {complaint}");
-    }
-    if report.interrupted {
-        let _ = writeln!(
-            stderr,
-            "error: interrupted; {} of {} cells are done in {}, the same call goes on with the others",
-            report.done,
-            study.cells.len(),
-            report.path.display()
-        );
-        return ExitCode::from(INTERRUPTED);
-    }
-    if complaints.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
+    failed.chain(short).collect()
 }
 
 /// The results as one JSON document.
@@ -191,7 +181,7 @@ fn document(study: &Study, report: &StudyReport, ended: &[(&StudyCell, CellRepor
         json!({
             "index": cell.cell.index,
             "path": display(&told.path),
-            "settings": settings(cell),
+            "settings": settings(&cell.cell.settings),
             "cut_off": cut_offs(&told.cut_off),
             "expects": expects(&told.verdicts),
             "summary": told.summary,
@@ -213,63 +203,62 @@ fn document(study: &Study, report: &StudyReport, ended: &[(&StudyCell, CellRepor
     pretty(&document)
 }
 
-/// The closing table: the lines of each cell's phases.
-fn closing_table(
+/// What a study ends with: a table of its cells where they are few, and in any case how many of them came how far.
+fn closing(
     study: &Study,
     report: &StudyReport,
     ended: &[(&StudyCell, CellReport)],
+    width: Option<usize>,
 ) -> String {
     let mut text = String::new();
-    if !ended.is_empty() {
-        text = table(study, ended);
+    if (1..=CELLS_SHOWN_MAX).contains(&ended.len()) && report.cells.len() <= CELLS_SHOWN_MAX {
+        text = table(ended, width) + "\n";
     }
-    let verdicts = ended.iter().flat_map(|(_, told)| &told.verdicts);
-    let holding = verdicts.clone().filter(|verdict| verdict.holds()).count();
-    match verdicts.count() {
-        0 => {}
-        all => text.push_str(&format!("\nholds: {holding} of {all} expectations")),
-    }
-    for (cell, told) in ended {
-        let failing = told.verdicts.iter().filter(|verdict| !verdict.holds());
-        for verdict in failing {
-            text.push_str(&format!(
-                "\ncell {}: {}",
-                cell.cell.index,
-                verdict_line(verdict)
-            ));
-        }
+    if let Some(holding) = holding(ended.iter().flat_map(|(_, told)| &told.verdicts)) {
+        text.push_str(&format!("{holding}\n"));
     }
     let is_done = |place: &&usize| report.ended.binary_search(place).is_ok();
     let now = report.ran.iter().filter(is_done).count();
-    text.push_str(&format!(
-        "\n{} in {:.1} s; {} of {} cells done, {} now\n",
-        display(&report.path),
-        report.seconds,
+    let count = |is: fn(&CellReport) -> bool| ended.iter().filter(|(_, told)| is(told)).count();
+    let counts = format!(
+        "{} of {} cells done, {now} run now, {} failed, {} cut off, {} not as expected",
         report.done,
         study.cells.len(),
-        now
-    ));
-    text
+        report.failed.len(),
+        count(|told| !told.cut_off.is_empty()),
+        count(|told| told.verdicts.iter().any(|verdict| !verdict.holds())),
+    );
+    let path = display(&report.path);
+    let place = format!("{path} in {:.1} s", report.seconds);
+    let inspect = format!("`kadsim inspect {path}` shows the cells");
+    let place = side_by_side([&place, &inspect], width);
+    text + &wrapped(&counts, width) + "\n" + &place + "\n"
 }
 
-fn table(study: &Study, ended: &[(&StudyCell, CellReport)]) -> String {
-    let axes = &study.cells[0].cell.axes;
-    let names = axes.iter().map(|(name, _)| name.as_str());
-    let header = ["cell"].into_iter().chain(names).chain(COLUMNS);
-    let mut lines: Vec<Vec<String>> = vec![header.map(str::to_owned).collect()];
-    for (cell, told) in ended.iter().take(SHOWN_MAX) {
-        let experiment = &cell.loaded.experiment;
-        for phase in &experiment.phases {
-            for line in phase_lines(phase, experiment.networks, &told.summary) {
-                let values = cell.cell.axes.iter().map(|(_, value)| value.to_string());
-                let index = cell.cell.index.to_string();
-                lines.push([index].into_iter().chain(values).chain(line).collect());
-            }
+/// A row for each phase of each cell.
+fn table(ended: &[(&StudyCell, CellReport)], width: Option<usize>) -> String {
+    let mut rows = Vec::new();
+    for (cell, told) in ended {
+        for phase in &cell.loaded.experiment.phases {
+            let figures = OF_A_CELL.map(|figure| figure.of(&told.summary, &phase.name, ""));
+            rows.push(CellRow {
+                cell: cell.cell.index.to_string(),
+                phase: phase.name.clone(),
+                settings: cell
+                    .cell
+                    .axes
+                    .iter()
+                    .map(|(_, value)| value.to_string())
+                    .collect(),
+                figures: figures.to_vec(),
+            });
         }
     }
-    let mut text = aligned(&lines, 1 + axes.len() + WORDS);
-    if let Some(more) = ended.len().checked_sub(SHOWN_MAX + 1) {
-        text.push_str(&format!("… and {} cells more\n", more + 1));
-    }
-    text
+    let axes = ended.iter().flat_map(|(cell, _)| &cell.cell.axes);
+    let axes: Vec<&str> = axes
+        .take(ended[0].0.cell.axes.len())
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let table = cells(&axes, &rows);
+    table.render(width)
 }

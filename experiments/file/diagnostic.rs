@@ -10,7 +10,7 @@ use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use super::sweep::Cell;
 
 /// Errors shown at most; of the rest only their number is.
-const SHOWN_MAX: usize = 50;
+pub(crate) const SHOWN_MAX: usize = 20;
 /// What stands before an override's text, as it was typed.
 const OVERRIDE: &str = "--set ";
 
@@ -45,6 +45,17 @@ impl Default for Span {
             end: 0,
         }
     }
+}
+
+impl Span {
+    /// Whether it is a place in a text.
+    pub(crate) fn is_somewhere(&self) -> bool {
+        self.source != usize::MAX
+    }
+}
+
+impl std::hash::Hash for Span {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
 }
 
 impl PartialEq for Span {
@@ -120,8 +131,9 @@ impl Sources {
     ) -> Diagnostic {
         let marks = self.mark(at, label.into()).into_iter().collect();
         Diagnostic {
+            is_warning: false,
             order: at.order(),
-            title: title.into(),
+            title: title.into().into_boxed_str(),
             marks,
             help: None,
             cells: None,
@@ -153,8 +165,9 @@ pub(super) struct Mark {
 /// One thing that is wrong. The first mark is where, the others are what it has to do with.
 #[derive(Clone, Debug)]
 pub(super) struct Diagnostic {
+    is_warning: bool,
     order: (usize, usize, usize),
-    title: String,
+    title: Box<str>,
     marks: Vec<Mark>,
     help: Option<String>,
     /// In which cells of a sweep, where not in all.
@@ -173,7 +186,11 @@ impl Diagnostic {
     }
 
     fn group(&self) -> Group<'_> {
-        let mut group = Group::with_title(Level::ERROR.primary_title(&self.title));
+        let level = match self.is_warning {
+            true => Level::WARNING,
+            false => Level::ERROR,
+        };
+        let mut group = Group::with_title(level.primary_title(&*self.title));
         let mut rest: &[Mark] = &self.marks;
         let mut kind = AnnotationKind::Primary;
         while let Some(first) = rest.first() {
@@ -214,8 +231,9 @@ impl Invalid {
     /// An error that has no place in a text.
     pub fn plain(title: String) -> Self {
         Self::from_all(vec![Diagnostic {
+            is_warning: false,
             order: (0, 0, 0),
-            title,
+            title: title.into_boxed_str(),
             marks: Vec::new(),
             help: None,
             cells: None,
@@ -244,15 +262,20 @@ impl Invalid {
         }
     }
 
-    /// What is wrong in the cells of a sweep that has so many, as one: an error that is in all cells is one of the
-    /// experiment, any other names the first cell that has it.
+    /// What is wrong in the first `read` of the `cells` cells of a sweep, as one: an error that is in all of them is
+    /// one of the experiment, any other names the first cell that has it.
     ///
     /// # Errors
     /// There was at least one.
     pub(crate) fn merge_cells(
         errors: impl IntoIterator<Item = (Cell, Invalid)>,
+        read: usize,
         cells: usize,
     ) -> Result<(), Invalid> {
+        let cells = match read {
+            _ if read == cells => format!("{cells} cells"),
+            _ => format!("first {read} of {cells} cells"),
+        };
         let mut found: Vec<(Diagnostic, Cell, usize)> = Vec::new();
         let mut places = HashMap::new();
         for (cell, invalid) in errors {
@@ -267,10 +290,10 @@ impl Invalid {
         let named = found.into_iter().map(|(mut diagnostic, cell, times)| {
             let more = match times {
                 1 => String::new(),
-                _ => format!(" and {} more of the {cells} cells", times - 1),
+                _ => format!(" and {} more of the {cells}", times - 1),
             };
             let named = || format!("in cell {} ({cell}){more}", cell.index);
-            diagnostic.cells = (times < cells).then(named);
+            diagnostic.cells = (times < read).then(named);
             diagnostic
         });
         let all: Vec<_> = named.collect();
@@ -293,23 +316,62 @@ impl Invalid {
 
     /// The errors as a terminal shows them, with a blank line between two and no line feed at the end.
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
-        let shown = self.diagnostics.iter().take(SHOWN_MAX);
-        let mut parts: Vec<_> = shown
-            .map(|diagnostic| renderer.render(&[diagnostic.group()]))
-            .collect();
-        if self.diagnostics.len() > SHOWN_MAX {
-            parts.push(format!(
-                "and {} errors more",
-                self.diagnostics.len() - SHOWN_MAX
-            ));
-        }
-        parts.join("\n\n")
+        let all: Vec<_> = self.diagnostics.iter().collect();
+        render(&all, "errors", color)
     }
+}
+
+/// What may not mean what was meant, with file, line and caret where there is one. Empty where there is nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Notices(Vec<Diagnostic>);
+
+impl Notices {
+    /// Adds one at `at`: `title` says what it is, `label` stands at the caret and says what to do, `cells` in which
+    /// cells of a sweep, where not in all.
+    pub(crate) fn add(
+        &mut self,
+        sources: &Sources,
+        at: &Span,
+        title: &str,
+        label: &str,
+        cells: Option<String>,
+    ) {
+        let diagnostic = sources.diagnostic(at, title, label);
+        self.0.push(Diagnostic {
+            is_warning: true,
+            cells,
+            ..diagnostic
+        });
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// As [`Invalid::render`].
+    pub fn render(&self, color: bool) -> String {
+        let mut sorted: Vec<_> = self.0.iter().collect();
+        sorted.sort_by_key(|diagnostic| diagnostic.order);
+        render(&sorted, "warnings", color)
+    }
+}
+
+/// Diagnostics as a terminal shows them, as many as are shown.
+fn render(diagnostics: &[&Diagnostic], what: &str, color: bool) -> String {
+    let renderer = if color {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    let shown = diagnostics.iter().take(SHOWN_MAX);
+    let mut parts: Vec<_> = shown
+        .map(|diagnostic| renderer.render(&[diagnostic.group()]))
+        .collect();
+    if let Some(more) = diagnostics.len().checked_sub(SHOWN_MAX + 1) {
+        parts.push(format!("and {} {what} more", more + 1));
+    }
+    parts.join("\n\n")
 }
 
 impl fmt::Display for Invalid {

@@ -1,12 +1,13 @@
 //! TOML text as a tree in which every value keeps its place, and overrides applied onto it.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Invalid, Sources, Span};
-use super::reader::{shown, suggestion};
+use super::reader::{shown, some, suggestion};
 
 /// Most parts of a key in an override: more than any key has.
 const PATH_PARTS_MAX: usize = 8;
@@ -18,7 +19,8 @@ pub(super) struct Value {
     pub(super) span: Span,
 }
 
-/// Numbers keep their text, so that what it says can be checked exactly.
+/// Numbers keep their text, so that what it says can be checked exactly. Lists and tables are shared between clones and
+/// copied when they are changed, so that the cells of a sweep cost what they change.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     String(String),
@@ -27,14 +29,14 @@ pub(super) enum Node {
     Float(String),
     Boolean(bool),
     Datetime,
-    Array(Vec<Value>),
+    Array(Arc<Vec<Value>>),
     Table(Table),
 }
 
 /// Keys and values.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Table {
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Arc<Vec<Entry>>,
 }
 
 /// A key, its place, and its value.
@@ -53,12 +55,13 @@ impl Table {
     /// Takes out the entry of a key, if it is there.
     pub(super) fn remove(&mut self, key: &str) -> Option<Entry> {
         let index = self.entries.iter().position(|entry| entry.key == key)?;
-        Some(self.entries.remove(index))
+        Some(Arc::make_mut(&mut self.entries).remove(index))
     }
 
     /// As [`Self::get`], to change it.
     pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
-        self.entries.iter_mut().find(|entry| entry.key == key)
+        let index = self.entries.iter().position(|entry| entry.key == key)?;
+        Arc::make_mut(&mut self.entries).get_mut(index)
     }
 
     fn set(&mut self, key: &str, span: Span, value: Value) -> &mut Value {
@@ -72,12 +75,13 @@ impl Table {
             span,
             value,
         };
-        if index < self.entries.len() {
-            self.entries[index] = entry;
+        let entries = Arc::make_mut(&mut self.entries);
+        if index < entries.len() {
+            entries[index] = entry;
         } else {
-            self.entries.push(entry);
+            entries.push(entry);
         }
-        &mut self.entries[index].value
+        &mut entries[index].value
     }
 }
 
@@ -93,6 +97,21 @@ impl Value {
             Node::Array(_) => "a list",
             Node::Table(_) => "a table",
         }
+    }
+
+    /// How many values it holds, itself included. A list without tables and lists in it counts as one: what is read of
+    /// it is read once, whatever shares it.
+    pub(super) fn weight(&self) -> usize {
+        let inside: usize = match &self.node {
+            Node::Array(all) => {
+                let is_plain = |one: &Value| !matches!(one.node, Node::Array(_) | Node::Table(_));
+                let inside = all.iter().filter(|one| !is_plain(one));
+                inside.map(Value::weight).sum()
+            }
+            Node::Table(table) => table.entries.iter().map(|entry| entry.value.weight()).sum(),
+            _ => 0,
+        };
+        1 + inside
     }
 }
 
@@ -126,6 +145,12 @@ pub(super) fn read(sources: &Sources) -> Result<Table, Invalid> {
     }
 }
 
+/// A value that stands by itself.
+pub(super) fn parse(text: &str) -> Option<Value> {
+    let parsed = DeValue::parse(text).ok()?;
+    Some(value(&parsed, 0, 0))
+}
+
 fn table(parsed: &DeTable<'_>, source: usize, start: usize) -> Table {
     let entry = |(key, parsed): (&Spanned<_>, &Spanned<DeValue<'_>>)| Entry {
         key: AsRef::<str>::as_ref(key.get_ref()).to_owned(),
@@ -133,7 +158,7 @@ fn table(parsed: &DeTable<'_>, source: usize, start: usize) -> Table {
         value: value(parsed, source, start),
     };
     Table {
-        entries: parsed.iter().map(entry).collect(),
+        entries: Arc::new(parsed.iter().map(entry).collect()),
     }
 }
 
@@ -145,7 +170,8 @@ fn value(parsed: &Spanned<DeValue<'_>>, source: usize, start: usize) -> Value {
         DeValue::Boolean(value) => Node::Boolean(*value),
         DeValue::Datetime(_) => Node::Datetime,
         DeValue::Array(all) => {
-            Node::Array(all.iter().map(|one| value(one, source, start)).collect())
+            let all = all.iter().map(|one| value(one, source, start));
+            Node::Array(Arc::new(all.collect()))
         }
         DeValue::Table(inner) => Node::Table(table(inner, source, start)),
     };
@@ -306,7 +332,7 @@ fn step<'v>(
     let (kind, place) = (at.kind(), at.span);
     match &mut at.node {
         Node::Table(table) => match table.entries.iter().position(|entry| entry.key == part) {
-            Some(index) => Ok(&mut table.entries[index].value),
+            Some(index) => Ok(&mut Arc::make_mut(&mut table.entries)[index].value),
             None => Ok(table.set(
                 part,
                 *span,
@@ -317,14 +343,14 @@ fn step<'v>(
             )),
         },
         Node::Array(all) => match all.iter().position(|one| name(one) == Some(part)) {
-            Some(index) => Ok(&mut all[index]),
+            Some(index) => Ok(&mut Arc::make_mut(all)[index]),
             None => {
                 let names: Vec<_> = all.iter().filter_map(name).collect();
                 let title = format!("no `{before}` has the name `{}`", shown(part));
                 let allowed = if names.is_empty() {
                     "none has a name".to_owned()
                 } else {
-                    names.join(", ")
+                    some(&names)
                 };
                 let error = sources.diagnostic(span, title, format!("allowed: {allowed}"));
                 Err(suggestion(part, names)
@@ -373,7 +399,7 @@ fn not_a_table(
 }
 
 /// The name that an element of a list has.
-fn name(value: &Value) -> Option<&str> {
+pub(super) fn name(value: &Value) -> Option<&str> {
     let Node::Table(table) = &value.node else {
         return None;
     };

@@ -1,8 +1,9 @@
 //! The resolved experiment: every value known, every unit in its name, nothing left to a default.
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Deref, Range};
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use kadsim_engine::time::LAST_US;
 
@@ -16,6 +17,8 @@ pub const DEFAULT_NETWORKS: u32 = 1;
 pub const DEFAULT_BUCKET_SIZE: u8 = 20;
 /// Default of `network.bootstrap`.
 pub const DEFAULT_BOOTSTRAP: Policy = Policy::Closest;
+/// Default of `network.offline`.
+pub const DEFAULT_OFFLINE: f64 = 0.0;
 /// Default of `lookup.alpha`.
 pub const DEFAULT_ALPHA: u32 = 3;
 /// Default of `lookup.beta`.
@@ -51,6 +54,8 @@ pub const DEFAULT_WITHHELD: u64 = 0;
 pub const DEFAULT_PARTS: u32 = 1;
 /// Default of a phase's `draw`.
 pub const DEFAULT_DRAW: Draw = Draw::Distinct;
+/// Default of a phase's `deadline_from`.
+pub const DEFAULT_DEADLINE_FROM: DeadlineFrom = DeadlineFrom::Due;
 /// Default of `output.dir`.
 pub const DEFAULT_DIR: &str = "out";
 /// Default of `output.tables`.
@@ -63,6 +68,8 @@ pub const DEFAULT_TABLES: Tables = Tables {
 };
 /// Default of `output.results`.
 pub const DEFAULT_RESULTS: bool = false;
+/// Default of `output.in_degree`.
+pub const DEFAULT_IN_DEGREE: bool = false;
 
 /// Largest `network.nodes`: a node is a row of 32 bits.
 pub const NODES_MAX: u32 = 1 << 31;
@@ -78,6 +85,8 @@ pub const STEPS_TO_STOP_MAX: u32 = 1_000_000;
 pub const PARTS_MAX: u32 = 1 << 24;
 /// Most operations of a network over all phases.
 pub const OPERATIONS_MAX: u64 = 1 << 62;
+/// Most deadlines of a phase.
+pub const DEADLINES_MAX: usize = 1000;
 /// Largest value of any `_ms` key, in microseconds (9e12 ms, 285 years): exact in a float64 of milliseconds.
 pub const TIME_MAX_US: u64 = LAST_US;
 
@@ -125,6 +134,16 @@ words! {
 }
 
 words! {
+    /// What makes a key from a peer id: `network.hash`.
+    Hash {
+        /// SHA-256, as of libp2p.
+        Sha256 = "sha256",
+        /// Keccak-256, as of Ethereum.
+        Keccak256 = "keccak256",
+    }
+}
+
+words! {
     /// When a lookup ends: `lookup.stop`.
     Stop {
         /// After `steps_to_stop` answers in a row without progress (py-dht).
@@ -147,7 +166,7 @@ words! {
 }
 
 /// How routing tables lie in memory: `engine.layout`. Never changes a result.
-pub use kadsim_engine::layout::LayoutKind as Layout;
+pub use kadsim_engine::routing::layout::LayoutKind as Layout;
 
 impl Word for Layout {
     const ALL: &'static [Self] = &Self::ALL;
@@ -174,8 +193,18 @@ words! {
     Keys {
         /// Uniform keys.
         Random = "random",
-        /// Keys of existing nodes.
+        /// Keys of existing nodes, offline ones too.
         Nodes = "nodes",
+    }
+}
+
+words! {
+    /// When the time that a deadline allows begins: `deadline_from`.
+    DeadlineFrom {
+        /// When the operation is due.
+        Due = "due",
+        /// At the run's start: the clock of a slot.
+        Run = "run",
     }
 }
 
@@ -227,6 +256,27 @@ pub struct NetworkSection {
     pub bucket_size: u8,
     /// Which candidates a bucket keeps.
     pub bootstrap: Policy,
+    /// Where the file says how many nodes there are, or names their file.
+    pub size_span: Span,
+    /// Share of generated nodes that are offline, from 0 up to but below 1; 0 of imported ones.
+    pub offline: f64,
+    /// Where the file says it, if it does.
+    pub offline_span: Span,
+}
+
+impl NetworkSection {
+    /// How many of this many generated nodes are offline: the share of them, rounded, half away from 0.
+    pub fn offline_of(&self, nodes: u32) -> u32 {
+        (self.offline * f64::from(nodes)).round() as u32
+    }
+
+    /// Where the file says which nodes are offline.
+    pub fn absence(&self) -> &Span {
+        match &self.size {
+            Population::Generated(_) => &self.offline_span,
+            Population::Imported { span, .. } => span,
+        }
+    }
 }
 
 /// Where the nodes come from.
@@ -238,6 +288,8 @@ pub enum Population {
     Imported {
         /// Where it is; absolute.
         path: PathBuf,
+        /// What makes keys from its peer ids, if its keys are not there.
+        hash: Option<Hash>,
         /// Where the file says it.
         span: Span,
     },
@@ -256,6 +308,19 @@ pub struct LookupSection {
     pub stop: Stop,
     /// The schedule of contacts. [`Stop::ClosestAnswered`] only with [`Procedure::Iterative`].
     pub procedure: Procedure,
+    /// Where in the text it is.
+    pub spans: LookupSpans,
+}
+
+/// Where what `[lookup]` says stands in the text; nowhere for what it does not say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LookupSpans {
+    /// Its `alpha`.
+    pub alpha: Span,
+    /// Its `beta`.
+    pub beta: Span,
+    /// Its `steps_to_stop`.
+    pub steps_to_stop: Span,
 }
 
 /// `[link]`.
@@ -281,8 +346,8 @@ impl LinkSection {
             .map_or(DEFAULT_DELAY, |error| error.delay.clone())
     }
 
-    /// The shortest time that a contact can take, in microseconds: how far an engine may look ahead. A node that is
-    /// not there does not count, as all nodes are. An error of rate 0 does not count; one of rate 1 hides no other.
+    /// The shortest time that a contact to a node that is online can take, in microseconds: how far an engine may look
+    /// ahead where all are. An error of rate 0 does not count; one of rate 1 hides no other.
     pub fn lookahead_us(&self) -> u64 {
         let errors = [&self.fast_error, &self.slow_error].into_iter().flatten();
         let errors = errors
@@ -305,7 +370,68 @@ pub enum Delay {
         high: u64,
     },
     /// Any of the list, which is not empty.
-    Choice(Vec<u64>),
+    Choice(Choice),
+}
+
+/// A list of delays to draw from, shared between clones.
+#[derive(Clone)]
+pub struct Choice(Arc<Listed>);
+
+/// The list, and what is asked of it more than once.
+struct Listed {
+    delays_us: Vec<u64>,
+    shortest_us: u64,
+    /// As the file spells it, once that was asked for.
+    text: OnceLock<String>,
+}
+
+impl Choice {
+    /// As the file spells it, `spell` each delay.
+    pub(super) fn text(&self, spell: impl Fn(u64) -> String) -> &str {
+        self.0.text.get_or_init(|| {
+            let delays: Vec<_> = self.iter().copied().map(spell).collect();
+            format!("{{ choice = [{}] }}", delays.join(", "))
+        })
+    }
+}
+
+impl From<Vec<u64>> for Choice {
+    fn from(delays_us: Vec<u64>) -> Self {
+        Self(Arc::new(Listed {
+            shortest_us: delays_us.iter().copied().min().unwrap_or(0),
+            delays_us,
+            text: OnceLock::new(),
+        }))
+    }
+}
+
+/// The delays, in microseconds.
+impl Deref for Choice {
+    type Target = [u64];
+
+    fn deref(&self) -> &[u64] {
+        &self.0.delays_us
+    }
+}
+
+impl fmt::Debug for Choice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.delays_us.fmt(formatter)
+    }
+}
+
+impl PartialEq for Choice {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || **self == **other
+    }
+}
+
+impl Eq for Choice {}
+
+impl std::hash::Hash for Choice {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.0.delays_us.hash(state);
+    }
 }
 
 impl Delay {
@@ -314,7 +440,7 @@ impl Delay {
         match self {
             Self::Constant(delay) => *delay,
             Self::Uniform { low, .. } => *low,
-            Self::Choice(delays) => delays.iter().copied().min().unwrap_or(0),
+            Self::Choice(delays) => delays.0.shortest_us,
         }
     }
 }
@@ -346,9 +472,11 @@ pub struct Phase {
     pub reset_overhead: bool,
     /// When it is cut off, from its start, in microseconds.
     pub max_us: Option<u64>,
-    /// In what times an operation should be done, from when it was due, in microseconds, in ascending order. The
-    /// first is the deadline; the others are counted too.
+    /// In what times an operation should be done, in microseconds, in ascending order. The first is the deadline;
+    /// the others are counted too.
     pub deadlines_us: Vec<u64>,
+    /// From when these times count.
+    pub deadline_from: DeadlineFrom,
     /// Where in the text it is.
     pub spans: PhaseSpans,
 }
@@ -366,6 +494,10 @@ pub struct PhaseSpans {
     pub start: Span,
     /// Its `withheld`.
     pub withheld: Span,
+    /// Its `deadline_ms`.
+    pub deadline: Span,
+    /// Its `max_ms`.
+    pub max: Span,
 }
 
 /// Where the operations of a phase come from.
@@ -400,35 +532,35 @@ pub enum Work {
     },
 }
 
-/// The nodes that the operations of a phase start at: `origin`.
+/// The nodes that the operations of a phase start at, all of them online: `origin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// Drawn anew for each operation.
     Random,
     /// One node, the same in every phase.
     One,
-    /// Every node.
+    /// Every node that is online.
     Each,
-    /// So many nodes, the same in every phase; 1 to the network's size.
+    /// So many nodes, the same in every phase; 1 to how many are online.
     Sample(u32),
     /// The node of this id.
     Node(i64),
 }
 
 impl Origin {
-    /// At how many of `nodes` nodes operations start; `None` where they are drawn anew.
-    pub fn nodes(self, nodes: u32) -> Option<u64> {
+    /// At how many nodes operations start where `online` nodes are online; `None` where they are drawn anew.
+    pub fn nodes(self, online: u32) -> Option<u64> {
         match self {
             Self::Random => None,
             Self::One | Self::Node(_) => Some(1),
-            Self::Each => Some(nodes.into()),
+            Self::Each => Some(online.into()),
             Self::Sample(size) => Some(size.into()),
         }
     }
 }
 
 /// `[output]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OutputSection {
     /// Folder for the run's folder, relative to the working directory; not empty.
     pub dir: String,
@@ -436,6 +568,10 @@ pub struct OutputSection {
     pub tables: Tables,
     /// Whether operations carry the result list.
     pub results: bool,
+    /// Whether nodes carry how many routing tables name them.
+    pub in_degree: bool,
+    /// Where the file says which tables.
+    pub tables_span: Span,
 }
 
 /// Which tables are written: `output.tables`.

@@ -30,15 +30,22 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use self::sweep::Grid;
+use self::reader::Choices;
+use crate::content;
 
-pub use self::diagnostic::{Invalid, Sources, Span};
+pub(crate) use self::diagnostic::SHOWN_MAX;
+pub use self::diagnostic::{Invalid, Notices, Sources, Span};
 pub use self::experiment::*;
+pub(crate) use self::reader::{micros_rounded, shown};
 pub use self::resolved::milliseconds;
+pub(crate) use self::sweep::Grid;
 pub use self::sweep::{CELLS_MAX, Cell, Setting};
 
 /// Longest experiment file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// Errors in the cells of a sweep after which no more cells are read.
+pub(crate) const CELL_ERRORS_MAX: usize = 10_000;
 
 /// A valid experiment and the texts it came from.
 #[derive(Clone, Debug)]
@@ -78,8 +85,9 @@ impl Known {
 pub(crate) enum Drafts {
     /// An experiment.
     One(Box<Draft>),
-    /// The cells of a sweep, in order; of one that cannot be read at all, what is wrong.
-    Cells(Vec<(Cell, Result<Draft, Invalid>)>),
+    /// A sweep with its cells, in order; of one that cannot be read at all, what is wrong. Where much is wrong, only
+    /// the first ones.
+    Cells(Grid, Vec<(Cell, Result<Draft, Invalid>)>),
 }
 
 impl Drafts {
@@ -90,9 +98,9 @@ impl Drafts {
     pub(crate) fn single(self) -> Result<Draft, Invalid> {
         match self {
             Self::One(draft) => Ok(*draft),
-            Self::Cells(cells) => Err(Invalid::plain(format!(
+            Self::Cells(grid, _) => Err(Invalid::plain(format!(
                 "the file has a `[sweep]` with {} cells where one experiment is asked for",
-                cells.len()
+                grid.len()
             ))),
         }
     }
@@ -127,7 +135,7 @@ pub(crate) fn drafts(path: &Path, overrides: &[String]) -> Result<Drafts, Invali
 }
 
 /// As [`load`], of a `text` already at hand. `name` stands for the file in messages; relative paths in the text are
-/// taken from its folder.
+/// taken from its folder, those in `overrides` from the working directory.
 ///
 /// # Errors
 /// The text is not a valid experiment.
@@ -160,28 +168,50 @@ fn build(path: &Path, name: String, text: String, overrides: &[String]) -> Resul
     let sources = Sources::new(name, text, overrides);
     let mut root = document::read(&sources)?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    let Some(grid) = Grid::take(&mut root, &sources)? else {
-        return Ok(Drafts::One(Box::new(schema::read(&root, sources, folder))));
+    let choices = Choices::default();
+    let Some(grid) = Grid::take(&mut root, &sources, &choices)? else {
+        let draft = schema::read(&root, sources, &choices, folder);
+        return Ok(Drafts::One(Box::new(draft)));
     };
-    let cells = (0..grid.len()).map(|index| {
+    let mut cells = Vec::new();
+    let mut wrong = 0;
+    for index in 0..grid.len() {
         let cell = grid.cell(index);
         let tree = grid.tree(&cell, &sources);
-        let draft = tree.map(|tree| schema::read(&tree, sources.clone(), folder));
-        (cell, draft)
-    });
-    Ok(Drafts::Cells(cells.collect()))
+        let draft = tree.map(|tree| schema::read(&tree, sources.clone(), &choices, folder));
+        let errors = match &draft {
+            Ok(draft) => draft.wrong.as_ref(),
+            Err(invalid) => Some(invalid),
+        };
+        wrong += errors.map_or(0, Invalid::len);
+        cells.push((cell, draft));
+        if wrong > CELL_ERRORS_MAX {
+            break;
+        }
+    }
+    Ok(Drafts::Cells(grid, cells))
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
+    use std::io::Error;
+    let mut bytes = Vec::new();
     // One byte more than allowed tells too long from just right, also of a device without an end.
     File::open(path)?
         .take(FILE_BYTES_MAX + 1)
-        .read_to_string(&mut text)?;
-    if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(std::io::Error::other(format!(
-            "longer than {FILE_BYTES_MAX} bytes"
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > FILE_BYTES_MAX {
+        return Err(Error::other(format!(
+            "longer than {FILE_BYTES_MAX} bytes, the most that is read"
         )));
     }
-    Ok(text)
+    if let Some(cause) = content::not_text(&bytes) {
+        return Err(Error::other(format!(
+            "{cause}; an experiment file is TOML in UTF-8"
+        )));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = valid.iter().filter(|byte| **byte == b'\n').count() + 1;
+        Error::other(format!("line {line} is not UTF-8: save the file as UTF-8"))
+    })
 }

@@ -1,14 +1,15 @@
 //! The `[[phase]]`s: which operations each has, and what must be true across them.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use super::diagnostic::{Diagnostic, Span};
 use super::document::Node;
 use super::experiment::*;
-use super::reader::{Field, Section, shown, suggestion};
+use super::reader::{Field, Section, shown, some, suggestion};
 use super::schema::{file, related};
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "name",
     "kind",
     "origin",
@@ -25,6 +26,7 @@ const KEYS: [&str; 17] = [
     "segments",
     "draw",
     "deadline_ms",
+    "deadline_from",
     "trace",
 ];
 /// What a trace says itself.
@@ -42,11 +44,30 @@ const NOT_WITH_TRACE: [&str; 9] = [
 const ORIGINS: &str = "\"random\", \"one\", \"each\", { sample = SIZE } or { node = ID }";
 const ORIGIN_WORDS: [&str; 3] = ["random", "one", "each"];
 const OPERATIONS: &str = "an integer from 0";
+/// Names that a phase cannot have, and what has them: two rows or metrics could not be told apart.
+const RESERVED: [(&str, &str); 4] = [
+    (
+        "bootstrap",
+        "`timings` calls the filling of the routing tables so",
+    ),
+    ("end", "`timings` calls the closing of the tables so"),
+    (
+        "nodes",
+        "metrics of the nodes table begin so in summary.json",
+    ),
+    ("warnings", "summary.json has its warnings there"),
+];
 
-/// Reads all phases. `nodes` is the network's size where it is known; `takes_time`: whether every contact does.
+/// A name that no phase can have, if this is one.
+fn reserved(name: &str) -> Option<(&'static str, &'static str)> {
+    RESERVED.into_iter().find(|(reserved, _)| *reserved == name)
+}
+
+/// Reads all phases. `nodes` is the number of nodes, and that of those online, where it is known; `takes_time`: whether
+/// every contact does.
 pub(super) fn read(
     top: &Section<'_>,
-    nodes: Option<u32>,
+    (nodes, online): (Option<u32>, Option<u32>),
     takes_time: bool,
     folder: &Path,
 ) -> Vec<Phase> {
@@ -66,8 +87,12 @@ pub(super) fn read(
     }
     let mut reader = Reader {
         nodes,
+        online,
         folder,
         seen: Vec::new(),
+        places: HashMap::new(),
+        provides: Vec::new(),
+        waiting: None,
         total: 0,
     };
     let phases: Vec<Phase> = all
@@ -123,8 +148,15 @@ struct Seen<'a> {
 
 struct Reader<'a> {
     nodes: Option<u32>,
+    online: Option<u32>,
     folder: &'a Path,
     seen: Vec<Seen<'a>>,
+    /// The first phase of each name, as an index in `seen`.
+    places: HashMap<&'a str, usize>,
+    /// The names of the phases that provide.
+    provides: Vec<&'a str>,
+    /// The first phase that waits for those before it.
+    waiting: Option<usize>,
     /// Operations so far, as far as they are known.
     total: u64,
 }
@@ -175,6 +207,8 @@ impl<'a> Reader<'a> {
         }
         let (name, span) = seen.name.unwrap_or_default();
         spans.name = span;
+        spans.deadline = section.place("deadline_ms").unwrap_or_default();
+        spans.max = section.place("max_ms").unwrap_or_default();
         let start_us = self.start(&section, &mut spans);
         let phase = Phase {
             name: name.to_owned(),
@@ -189,20 +223,42 @@ impl<'a> Reader<'a> {
             deadlines_us: section
                 .get("deadline_ms")
                 .map_or_else(Vec::new, |field| deadlines(&field)),
+            deadline_from: deadline_from(&section),
             spans,
         };
-        self.seen.push(seen);
+        self.see(seen);
         phase
+    }
+
+    /// Keeps what later phases ask of one.
+    fn see(&mut self, seen: Seen<'a>) {
+        let place = self.seen.len();
+        if let Some((name, _)) = seen.name {
+            self.places.entry(name).or_insert(place);
+            if seen.kind == Some(Kind::Provide) {
+                self.provides.push(name);
+            }
+        }
+        if seen.waits {
+            self.waiting.get_or_insert(place);
+        }
+        self.seen.push(seen);
+    }
+
+    /// The first phase of a name, and its place.
+    fn named(&self, name: &str) -> Option<(usize, &Seen<'a>)> {
+        let place = *self.places.get(name)?;
+        Some((place, self.seen.get(place)?))
     }
 
     fn name(&self, section: &Section<'a>) -> Option<(&'a str, Span)> {
         let (name, span) = section.name()?;
-        let earlier = self
-            .seen
-            .iter()
-            .filter_map(|seen| seen.name)
-            .find(|(other, _)| *other == name);
-        if let (Some((_, other)), Some(field)) = (earlier, section.get("name")) {
+        let field = section.get("name");
+        if let (Some((_, what)), Some(field)) = (reserved(name), &field) {
+            field.cannot_be(&format!("\"{name}\": {what}"), "any other name");
+        }
+        let earlier = self.named(name).and_then(|(_, seen)| seen.name);
+        if let (Some((_, other)), Some(field)) = (earlier, field) {
             let title = format!("two phases have the name \"{name}\"");
             let label = "allowed: a name that no other phase has".to_owned();
             section
@@ -216,7 +272,7 @@ impl<'a> Reader<'a> {
     fn start(&self, section: &Section<'a>, spans: &mut PhaseSpans) -> Option<u64> {
         let field = section.get("start_ms")?;
         spans.start = field.value.span;
-        if let Some(waiting) = self.seen.iter().find(|seen| seen.waits) {
+        if let Some(waiting) = self.waiting.and_then(|index| self.seen.get(index)) {
             let (name, span) = waiting.name.unwrap_or_default();
             let title = format!(
                 "`{}` cannot follow phase \"{name}\", which waits for those before it",
@@ -345,9 +401,9 @@ impl<'a> Reader<'a> {
 
     /// By how many origins a count is multiplied, where that is known.
     fn origins(&self, origin: Origin) -> Option<u64> {
-        match (origin, self.nodes) {
+        match (origin, self.online) {
             (Origin::Each, None) => None,
-            (_, nodes) => Some(origin.nodes(nodes.unwrap_or(0)).unwrap_or(1)),
+            (_, online) => Some(origin.nodes(online.unwrap_or(0)).unwrap_or(1)),
         }
     }
 
@@ -386,13 +442,13 @@ impl<'a> Reader<'a> {
         );
         match (inner.get("sample"), inner.get("node")) {
             (Some(sample), None) => {
-                let remark = if self.nodes.is_some() {
-                    " (the number of nodes)"
-                } else {
-                    " (2^31)"
+                let remark = match self.online {
+                    None => " (2^31)",
+                    Some(_) if self.online == self.nodes => " (the number of nodes)",
+                    Some(_) => " (the number of nodes online)",
                 };
                 sample
-                    .integer(1..=self.nodes.unwrap_or(NODES_MAX), remark)
+                    .integer(1..=self.online.unwrap_or(NODES_MAX), remark)
                     .map(|size| (Origin::Sample(size), sample.value.span))
             }
             (None, Some(node)) => match self.nodes {
@@ -415,18 +471,9 @@ impl<'a> Reader<'a> {
 
     /// The index of the phase that provides what is retrieved.
     fn segments(&self, section: &Section<'a>) -> Option<usize> {
-        let provides = || {
-            self.seen
-                .iter()
-                .filter(|seen| seen.kind == Some(Kind::Provide))
-        };
-        let names: Vec<_> = provides()
-            .filter_map(|seen| seen.name)
-            .map(|(name, _)| name)
-            .collect();
-        let allowed = match names.as_slice() {
+        let allowed = match self.provides.as_slice() {
             [] => "an earlier phase of kind provide; there is none".to_owned(),
-            names => format!("an earlier phase of kind provide: {}", names.join(", ")),
+            names => format!("an earlier phase of kind provide: {}", some(names)),
         };
         let Some(field) = section.get("segments") else {
             let name = section
@@ -439,11 +486,7 @@ impl<'a> Reader<'a> {
             return None;
         };
         let text = field.text(&allowed)?;
-        let found = self
-            .seen
-            .iter()
-            .position(|seen| seen.name.is_some_and(|(name, _)| name == text));
-        match found.map(|index| (index, self.seen[index].kind)) {
+        match self.named(text).map(|(index, seen)| (index, seen.kind)) {
             Some((index, Some(Kind::Provide))) => return Some(index),
             // Its kind is wrong, which is reported where it stands.
             Some((_, None)) => return None,
@@ -456,7 +499,9 @@ impl<'a> Reader<'a> {
             format!("allowed: {allowed}"),
         );
         section.report.push(
-            suggestion(text, names)
+            section
+                .report
+                .suggestion(text, self.provides.iter().copied())
                 .into_iter()
                 .fold(error, Diagnostic::help),
         );
@@ -482,8 +527,8 @@ impl<'a> Reader<'a> {
             (_, _) if segments == 0 => (Some(0), "no more, as there are no segments".to_owned()),
             (Draw::Distinct, Origin::Random) => {
                 let pairs = self
-                    .nodes
-                    .map(|nodes| segments.saturating_mul(nodes.into()));
+                    .online
+                    .map(|online| segments.saturating_mul(online.into()));
                 (
                     pairs,
                     format!("the pairs of a node and one of {segments} segments"),
@@ -536,16 +581,31 @@ fn deadlines(field: &Field<'_>) -> Vec<u64> {
     if !matches!(field.value.node, Node::Array(_)) {
         return field.micros().into_iter().collect();
     }
-    let all = field.list(ALLOWED).unwrap_or_default();
-    let read: Vec<_> = all.iter().map(Field::micros).collect();
-    let Some(deadlines) = read.into_iter().collect::<Option<Vec<u64>>>() else {
+    let Some(deadlines) = field.elements(ALLOWED, Field::micros) else {
         return Vec::new();
     };
+    if deadlines.len() > DEADLINES_MAX {
+        let many = format!("a list of {} deadlines", deadlines.len());
+        field.cannot_be(&many, format_args!("up to {DEADLINES_MAX} of them"));
+        return Vec::new();
+    }
     if deadlines.is_empty() || !deadlines.is_sorted_by(|a, b| a < b) {
         let written = shown(field.report.sources.text(&field.value.span));
         field.cannot_be(&written, ALLOWED);
     }
     deadlines
+}
+
+/// From when deadlines count.
+fn deadline_from(section: &Section<'_>) -> DeadlineFrom {
+    if !section.has("deadline_ms") {
+        section.refuse(
+            "deadline_from",
+            "needs `deadline_ms`",
+            "a `deadline_ms`, or no `deadline_from`",
+        );
+    }
+    section.word_or("deadline_from", DEFAULT_DEADLINE_FROM)
 }
 
 fn origin_word(field: &Field<'_>, text: &str) -> Option<Origin> {

@@ -1,26 +1,33 @@
 //! Reading typed values out of the tree: each reader returns what is there, or reports what is wrong and goes on.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
-use super::diagnostic::{Diagnostic, Invalid, Sources, Span};
+use super::diagnostic::{Diagnostic, Invalid, SHOWN_MAX, Sources, Span};
 use super::document::{Node, Table, Value};
-use super::experiment::{Delay, TIME_MAX_US, Word};
+use super::experiment::{Choice, Delay, TIME_MAX_US, Word};
+use super::resolved::milliseconds;
 
 /// Longest excerpt of input in a message, in characters.
 const SHOWN_CHARS_MAX: usize = 60;
+/// Names listed in a message.
+const NAMES_LISTED_MAX: usize = 10;
 /// How alike two words must be, from 0 to 1, for one to be suggested for the other.
 const ALIKE_MIN: f64 = 0.8;
 /// Longest word that a suggestion is sought for, in bytes.
 const SUGGESTED_BYTES_MAX: usize = 64;
+/// Wrong elements of a list of words or numbers after which the rest of it is not read.
+const WRONG_ELEMENTS_MAX: usize = SHOWN_MAX;
 /// What a `_ms` value may be.
 const MILLISECONDS: &str = "a number from 0 to 9e12 with at most three decimals";
 /// What a delay may be.
 const DELAYS: &str = "a number of milliseconds, { uniform = [lo, hi] } or { choice = [..] }";
 
 /// Input as it stands in a message: on one line and not too long.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text
         .chars()
         .take(SHOWN_CHARS_MAX)
@@ -31,6 +38,15 @@ pub(super) fn shown(text: &str) -> String {
         shown.push('…');
     }
     shown
+}
+
+/// Names, as many as fit a message.
+pub(super) fn some(names: &[&str]) -> String {
+    let shown = &names[..names.len().min(NAMES_LISTED_MAX)];
+    match names.len() - shown.len() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
 }
 
 /// The word of `allowed` that `word` was likely meant to be, as a question.
@@ -51,22 +67,48 @@ pub(super) fn suggestion<'a>(
     best.map(|(_, one)| format!("did you mean `{one}`?"))
 }
 
+/// Lists of delays that have been read: a list that the cells of a sweep share is read once.
+#[derive(Default)]
+pub(super) struct Choices(RefCell<HashMap<usize, Read>>);
+
+/// A list of delays, and what came of reading it.
+#[derive(Clone)]
+struct Read {
+    /// Keeps the list where it is: its address is the key.
+    _list: Arc<Vec<Value>>,
+    choice: Option<Choice>,
+    wrong: Vec<Diagnostic>,
+}
+
 /// All that was found wrong so far.
 pub(super) struct Report<'a> {
     pub(super) sources: &'a Sources,
+    choices: &'a Choices,
     found: RefCell<Vec<Diagnostic>>,
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(sources: &'a Sources) -> Self {
+    pub(super) fn new(sources: &'a Sources, choices: &'a Choices) -> Self {
         Self {
             sources,
+            choices,
             found: RefCell::default(),
         }
     }
 
     pub(super) fn push(&self, diagnostic: Diagnostic) {
         self.found.borrow_mut().push(diagnostic);
+    }
+
+    /// As [`suggestion`], of words without an end: nothing once there are more errors than are shown.
+    pub(super) fn suggestion<'w>(
+        &self,
+        word: &str,
+        allowed: impl IntoIterator<Item = &'w str>,
+    ) -> Option<String> {
+        (self.len() <= 2 * SHOWN_MAX)
+            .then(|| suggestion(word, allowed))
+            .flatten()
     }
 
     pub(super) fn error(&self, at: &Span, title: impl Into<String>, label: impl Into<String>) {
@@ -121,7 +163,7 @@ impl<'a> Section<'a> {
         } else {
             format!("{path}.")
         };
-        for entry in table.into_iter().flat_map(|table| &table.entries) {
+        for entry in table.into_iter().flat_map(|table| table.entries.iter()) {
             let key = entry.key.as_str();
             if allowed.contains(&key) || refused.contains(&key) {
                 continue;
@@ -133,7 +175,8 @@ impl<'a> Section<'a> {
                 format!("allowed: {}", allowed.join(", ")),
             );
             report.push(
-                suggestion(&entry.key, allowed.iter().copied())
+                report
+                    .suggestion(&entry.key, allowed.iter().copied())
                     .into_iter()
                     .fold(error, Diagnostic::help),
             );
@@ -143,6 +186,16 @@ impl<'a> Section<'a> {
             table,
             span,
             path,
+        }
+    }
+
+    /// A table in which any key is known.
+    pub(super) fn open(report: &'a Report<'a>, table: &'a Table, span: Span, path: &str) -> Self {
+        Self {
+            report,
+            table: Some(table),
+            span,
+            path: format!("{path}."),
         }
     }
 
@@ -171,6 +224,11 @@ impl<'a> Section<'a> {
             key: entry.span,
             value: &entry.value,
         })
+    }
+
+    /// Where the value of a key stands.
+    pub(super) fn place(&self, key: &str) -> Option<Span> {
+        Some(self.get(key)?.value.span)
     }
 
     /// As [`Self::get`]; reports its absence.
@@ -296,6 +354,27 @@ impl<'a> Field<'a> {
         Some(all.iter().map(field).collect())
     }
 
+    /// Reads the elements of a list of words or numbers, the rest of it not once [`WRONG_ELEMENTS_MAX`] are wrong.
+    pub(super) fn elements<T>(
+        &self,
+        allowed: &str,
+        mut read: impl FnMut(&Field<'a>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let all = self.list(allowed)?;
+        let mut elements = Vec::with_capacity(all.len());
+        let mut wrong = 0;
+        for one in &all {
+            match read(one) {
+                Some(element) => elements.push(element),
+                None => wrong += 1,
+            }
+            if wrong == WRONG_ELEMENTS_MAX {
+                break;
+            }
+        }
+        (wrong == 0).then_some(elements)
+    }
+
     pub(super) fn table(&self, allowed: &str) -> Option<&'a Table> {
         match &self.value.node {
             Node::Table(table) => Some(table),
@@ -405,8 +484,19 @@ impl<'a> Field<'a> {
         };
         read.map_err(|why| {
             let title = format!("`{}` cannot be {}: {why}", self.path, self.written());
+            let sources = self.report.sources;
+            let label = format!("allowed: {MILLISECONDS}");
+            let error = sources.diagnostic(&self.value.span, title, label);
+            let rounded = match &self.value.node {
+                Node::Float(text) if why == TOO_FINE => micros_rounded(text),
+                _ => None,
+            };
+            let remedy = rounded.map(|micros| {
+                let ms = milliseconds(micros);
+                format!("times are whole microseconds: write {ms}")
+            });
             self.report
-                .error(&self.value.span, title, format!("allowed: {MILLISECONDS}"));
+                .push(remedy.into_iter().fold(error, Diagnostic::help));
         })
         .ok()
     }
@@ -454,21 +544,67 @@ impl<'a> Field<'a> {
 
     fn choice(&self) -> Option<Delay> {
         const ALLOWED: &str = "a list of at least one number of milliseconds";
-        let all = self.list(ALLOWED)?;
-        if all.is_empty() {
+        let Node::Array(list) = &self.value.node else {
+            self.mistyped(ALLOWED);
+            return None;
+        };
+        if list.is_empty() {
             self.cannot_be("an empty list", ALLOWED);
             return None;
         }
-        let read: Vec<_> = all.iter().map(Field::micros).collect();
-        read.into_iter().collect::<Option<_>>().map(Delay::Choice)
+        let read = self.read_choice(list, ALLOWED);
+        read.wrong.into_iter().for_each(|one| self.report.push(one));
+        read.choice.map(Delay::Choice)
+    }
+
+    /// Reads a list of delays, or remembers what came of it.
+    fn read_choice(&self, list: &Arc<Vec<Value>>, allowed: &str) -> Read {
+        let address = Arc::as_ptr(list).addr();
+        if let Some(read) = self.report.choices.0.borrow().get(&address) {
+            return read.clone();
+        }
+        let report = Report::new(self.report.sources, self.report.choices);
+        let field = Field {
+            report: &report,
+            path: self.path.clone(),
+            key: self.key,
+            value: self.value,
+        };
+        let delays = field.elements(allowed, |one| one.micros());
+        let read = Read {
+            _list: Arc::clone(list),
+            choice: delays.map(Choice::from),
+            wrong: report.found.into_inner(),
+        };
+        self.report
+            .choices
+            .0
+            .borrow_mut()
+            .insert(address, read.clone());
+        read
     }
 }
+
+/// Why a number of milliseconds is no whole number of microseconds.
+const TOO_FINE: &str = "more than three decimals";
 
 /// The microseconds of a number of milliseconds, exactly as its text says. Zeros at the end of the decimals do not
 /// count as decimals: 1.5000 is 1.5.
 pub(super) fn micros(text: &str) -> Result<u64, &'static str> {
+    match decimal(text)? {
+        (_, true) => Err(TOO_FINE),
+        (micros, false) => Ok(micros),
+    }
+}
+
+/// The microseconds of a number of milliseconds, halves rounded away from zero; `None` if it is none from 0 to 9e12.
+pub(crate) fn micros_rounded(text: &str) -> Option<u64> {
+    Some(decimal(text).ok()?.0)
+}
+
+/// The microseconds of a number of milliseconds, and whether they are rounded.
+fn decimal(text: &str) -> Result<(u64, bool), &'static str> {
     const TOO_LARGE: &str = "above 9e12";
-    const TOO_FINE: &str = "more than three decimals";
     let text = text.to_ascii_lowercase();
     if text.contains("nan") || text.contains("inf") {
         return Err("not a finite number");
@@ -482,7 +618,7 @@ pub(super) fn micros(text: &str) -> Result<u64, &'static str> {
     let digits = format!("{whole}{decimals}");
     let significant = digits.trim_end_matches('0');
     if significant.is_empty() {
-        return Ok(0);
+        return Ok((0, false));
     }
     if negative {
         return Err("below zero");
@@ -499,10 +635,24 @@ pub(super) fn micros(text: &str) -> Result<u64, &'static str> {
         .clamp(i64::MIN / 4, i64::MAX / 4);
     let zeros = (digits.len() - significant.len()) as i64;
     let scale = exponent - decimals.len() as i64 + zeros + 3;
+    let significant = significant.trim_start_matches('0');
     if scale < 0 {
-        return Err(TOO_FINE);
+        let dropped = usize::try_from(-scale).unwrap_or(usize::MAX);
+        let Some(kept) = significant.len().checked_sub(dropped) else {
+            return Ok((0, true));
+        };
+        let rounds_up = significant.as_bytes()[kept] >= b'5';
+        let whole = match &significant[..kept] {
+            "" => 0,
+            kept => kept.parse::<u64>().map_err(|_| TOO_LARGE)?,
+        };
+        let micros = whole.saturating_add(rounds_up.into());
+        return match micros <= TIME_MAX_US {
+            true => Ok((micros, true)),
+            false => Err(TOO_LARGE),
+        };
     }
-    let value = significant.trim_start_matches('0').parse::<u64>().ok();
+    let value = significant.parse::<u64>().ok();
     let factor = u32::try_from(scale)
         .ok()
         .and_then(|scale| 10_u64.checked_pow(scale));
@@ -511,5 +661,6 @@ pub(super) fn micros(text: &str) -> Result<u64, &'static str> {
         .and_then(|(value, factor)| value.checked_mul(factor));
     micros
         .filter(|micros| *micros <= TIME_MAX_US)
+        .map(|micros| (micros, false))
         .ok_or(TOO_LARGE)
 }

@@ -28,20 +28,57 @@ impl Experiment {
     }
 
     fn write(&self, out: &mut String) -> fmt::Result {
+        out.extend(self.sections(None).into_iter().flatten());
+        self.expects.iter().try_for_each(|expect| expect.write(out))
+    }
+
+    /// The text of the keys at the top, of each section and of each phase, in order. `None` stands for a text that is
+    /// the same for `like`, so that what many cells of a sweep share is written once.
+    pub(super) fn sections(&self, like: Option<&Self>) -> Vec<Option<String>> {
+        let section = |same: bool, write: &dyn Fn(&mut String) -> fmt::Result| {
+            let mut text = String::new();
+            // Writing to a string does not fail.
+            (!same).then(|| write(&mut text).map_or(String::new(), |()| text))
+        };
+        let is_same = |same: &dyn Fn(&Self) -> bool| like.is_some_and(same);
+        let mut sections = vec![
+            section(false, &|out| self.write_top(out)),
+            section(is_same(&|like| like.network == self.network), &|out| {
+                self.network.write(out)
+            }),
+            section(is_same(&|like| like.lookup == self.lookup), &|out| {
+                self.lookup.write(out)
+            }),
+            section(is_same(&|like| like.link == self.link), &|out| {
+                self.link.write(out)
+            }),
+            section(false, &|out| {
+                writeln!(out, "\n[clock]\ntick_ms = {}", milliseconds(self.tick_us))
+            }),
+            section(false, &|out| {
+                writeln!(out, "\n[engine]\nlayout = \"{}\"", self.layout)
+            }),
+        ];
+        // A phase may name another one.
+        let is_named = |like: &Self| {
+            let (names, others) = (&self.phases, &like.phases);
+            let same = |(one, other): (&Phase, &Phase)| one.name == other.name;
+            names.len() == others.len() && names.iter().zip(others).all(same)
+        };
+        let like_phases = like.filter(|like| is_named(like)).map(|like| &like.phases);
+        sections.extend(self.phases.iter().enumerate().map(|(place, phase)| {
+            let same = like_phases.is_some_and(|like| like[place] == *phase);
+            section(same, &|out| phase.write(out, &self.phases))
+        }));
+        sections.push(section(false, &|out| self.output.write(out)));
+        sections
+    }
+
+    fn write_top(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "schema = {SCHEMA}")?;
         writeln!(out, "name = {}", quoted(&self.name))?;
         writeln!(out, "seed = {}", self.seed)?;
-        writeln!(out, "networks = {}", self.networks)?;
-        self.network.write(out)?;
-        self.lookup.write(out)?;
-        self.link.write(out)?;
-        writeln!(out, "\n[clock]\ntick_ms = {}", milliseconds(self.tick_us))?;
-        writeln!(out, "\n[engine]\nlayout = \"{}\"", self.layout)?;
-        for phase in &self.phases {
-            phase.write(out, &self.phases)?;
-        }
-        self.output.write(out)?;
-        self.expects.iter().try_for_each(|expect| expect.write(out))
+        writeln!(out, "networks = {}", self.networks)
     }
 }
 
@@ -49,8 +86,19 @@ impl NetworkSection {
     fn write(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "\n[network]")?;
         match &self.size {
-            Population::Generated(nodes) => writeln!(out, "nodes = {nodes}")?,
-            Population::Imported { path, .. } => writeln!(out, "ids = {}", quoted_path(path))?,
+            Population::Generated(nodes) => {
+                writeln!(out, "nodes = {nodes}")?;
+                writeln!(out, "offline = {}", self.offline)?;
+            }
+            Population::Imported { path, hash, .. } => {
+                writeln!(out, "ids = {}", quoted_path(path))?;
+                optional(
+                    out,
+                    "hash",
+                    hash.map(|hash| quoted(&hash.to_string())),
+                    "none",
+                )?;
+            }
         }
         writeln!(out, "bucket_size = {}", self.bucket_size)?;
         writeln!(out, "bootstrap = \"{}\"", self.bootstrap)
@@ -63,6 +111,12 @@ impl LookupSection {
         writeln!(out, "alpha = {}", self.alpha)?;
         writeln!(out, "beta = {}", self.beta)?;
         writeln!(out, "steps_to_stop = {}", self.steps_to_stop)?;
+        if self.stop == Stop::NoProgress {
+            writeln!(
+                out,
+                "# progress: an answer names a node not heard of before, closer than the farthest heard of"
+            )?;
+        }
         writeln!(out, "stop = \"{}\"", self.stop)?;
         writeln!(out, "procedure = \"{}\"", self.procedure)
     }
@@ -84,6 +138,12 @@ impl LinkSection {
                 )?,
                 None => writeln!(out, "# {key}: none")?,
             }
+        }
+        if self.slow_error.is_some() {
+            writeln!(
+                out,
+                "# slow_error.rate: of the contacts that have not failed fast"
+            )?;
         }
         match &self.timeout {
             Delay::Constant(timeout) => writeln!(out, "timeout_ms = {}", milliseconds(*timeout))?,
@@ -149,7 +209,9 @@ impl Phase {
             [deadline] => Some(deadline.clone()),
             several => Some(format!("[{}]", several.join(", "))),
         };
-        optional(out, "deadline_ms", deadline, "none")
+        let from = deadline.as_ref().map(|_| self.deadline_from);
+        optional(out, "deadline_ms", deadline, "none")?;
+        from.map_or(Ok(()), |from| writeln!(out, "deadline_from = \"{from}\""))
     }
 }
 
@@ -159,7 +221,8 @@ impl OutputSection {
         writeln!(out, "\n[output]")?;
         writeln!(out, "dir = {}", quoted(&self.dir))?;
         writeln!(out, "tables = [{}]", tables.join(", "))?;
-        writeln!(out, "results = {}", self.results)
+        writeln!(out, "results = {}", self.results)?;
+        writeln!(out, "in_degree = {}", self.in_degree)
     }
 }
 
@@ -188,10 +251,7 @@ impl Display for Delay {
                     milliseconds(*high)
                 )
             }
-            Self::Choice(delays) => {
-                let delays: Vec<_> = delays.iter().copied().map(milliseconds).collect();
-                write!(formatter, "{{ choice = [{}] }}", delays.join(", "))
-            }
+            Self::Choice(delays) => formatter.write_str(delays.text(milliseconds)),
         }
     }
 }
@@ -223,7 +283,7 @@ fn quoted_path(path: &Path) -> String {
 }
 
 /// A TOML basic string.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for letter in text.chars() {
         match letter {

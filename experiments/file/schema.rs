@@ -7,7 +7,7 @@ use super::diagnostic::{Diagnostic, Sources, Span};
 use super::document::Table;
 use super::experiment::*;
 use super::phases;
-use super::reader::{Field, Report, Section, shown};
+use super::reader::{Choices, Field, Report, Section, shown};
 use super::{Draft, Known, Loaded};
 
 /// The last one is taken out of the tree before it is read here.
@@ -17,9 +17,10 @@ const TOP: [&str; 13] = [
 ];
 const ERROR_RATE: &str = "a table { rate = .., delay_ms = .. }";
 
-/// What `root` says, and what is wrong with it. Relative paths in it start at `folder`.
-pub(super) fn read(root: &Table, sources: Sources, folder: &Path) -> Draft {
-    let report = Report::new(&sources);
+/// What `root` says, and what is wrong with it. Relative paths in it start at `folder`; `choices` are what trees that
+/// share lists with this one have had read.
+pub(super) fn read(root: &Table, sources: Sources, choices: &Choices, folder: &Path) -> Draft {
+    let report = Report::new(&sources, choices);
     let start = Span::new(0, 0..0);
     let section = Section::new(&report, Some(root), start, "", &TOP);
     let (experiment, known) = top(&section, folder);
@@ -61,8 +62,12 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
         Population::Generated(nodes) if nodes_known => Some(nodes),
         _ => None,
     };
+    // Where nobody is online, that is what is wrong.
+    let online = nodes
+        .map(|nodes| nodes - network.offline_of(nodes))
+        .filter(|online| *online > 0);
     let before = top.report.len();
-    let phases = phases::read(top, nodes, takes_time, folder);
+    let phases = phases::read(top, (nodes, online), takes_time, folder);
     let known = Known {
         nodes: nodes_known,
         phases: top.report.len() == before,
@@ -85,7 +90,17 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
 
 /// The section, and whether the nodes in it are what the file says.
 fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
-    let section = top.section("network", &["nodes", "ids", "bucket_size", "bootstrap"]);
+    let section = top.section(
+        "network",
+        &[
+            "nodes",
+            "ids",
+            "hash",
+            "bucket_size",
+            "bootstrap",
+            "offline",
+        ],
+    );
     let mut known = false;
     let mut size = Population::Generated(1);
     let nodes = section.get("nodes");
@@ -112,36 +127,77 @@ fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
             label,
         );
     }
+    let before = top.report.len();
+    let hash = section.get("hash").and_then(|field| field.word());
+    let hash_known = top.report.len() == before;
+    if ids.is_none() {
+        section.refuse("hash", "is for `network.ids`", "no `hash` without `ids`");
+    }
     if let Some((path, span)) = ids.and_then(|field| file(&field, folder)) {
-        known = !section.has("nodes");
-        size = Population::Imported { path, span };
+        known = hash_known && !section.has("nodes");
+        size = Population::Imported { path, hash, span };
     }
     if let Some(nodes) = nodes.and_then(|field| field.integer(1..=NODES_MAX, " (2^31)")) {
         known = !section.has("ids");
         size = Population::Generated(nodes);
     }
+    let size_span = section.place("nodes").or(section.place("ids"));
     let bucket_size = section.integer_or("bucket_size", 1..=u8::MAX, DEFAULT_BUCKET_SIZE);
     let bootstrap = section.word_or("bootstrap", DEFAULT_BOOTSTRAP);
+    let (offline, offline_span) = offline(&section);
     (
         NetworkSection {
             size,
             bucket_size,
             bootstrap,
+            size_span: size_span.unwrap_or_default(),
+            offline,
+            offline_span,
         },
         known,
     )
 }
 
-/// A file that the experiment names: where it is, and where that is written. The path is absolute, so that the
-/// resolved experiment can be run from anywhere.
+/// The share of nodes that are offline, and where that is written.
+fn offline(section: &Section<'_>) -> (f64, Span) {
+    const SHARE: &str = "from 0 up to but below 1";
+    let Some(field) = section.get("offline") else {
+        return (DEFAULT_OFFLINE, Span::default());
+    };
+    if let Some(ids) = section.get("ids") {
+        let title = "`network.offline` does not go with `network.ids`".to_owned();
+        let label = "allowed: no `offline`: it is for generated nodes".to_owned();
+        let about = "these nodes are listed";
+        let error = related(&field, title, label, &ids.key, about);
+        section.report.push(error);
+        return (DEFAULT_OFFLINE, field.value.span);
+    }
+    let share = field.number(SHARE).filter(|share| {
+        let is_allowed = (0.0..1.0).contains(share);
+        if !is_allowed {
+            field.cannot_be(&share.to_string(), format_args!("a number {SHARE}"));
+        }
+        is_allowed
+    });
+    // 0 has no sign.
+    (share.map_or(DEFAULT_OFFLINE, f64::abs), field.value.span)
+}
+
+/// A file that the experiment names: where it is, and where that is written. A relative path starts at the
+/// experiment's `folder`, in an override at the working directory, as any path on a command line does. The path
+/// returned is absolute, so that the resolved experiment can be run from anywhere.
 pub(super) fn file(field: &Field<'_>, folder: &Path) -> Option<(PathBuf, Span)> {
-    const ALLOWED: &str = "the path of a .parquet or .csv file";
+    const ALLOWED: &str =
+        "the path of a .parquet, .csv or .tsv file, the latter two also .gz or .zst";
     let text = field.text(ALLOWED)?;
     if text.is_empty() || text.contains('\0') {
         field.cannot_be(&format!("\"{}\"", shown(text)), ALLOWED);
         return None;
     }
-    let path = folder.join(text);
+    let path = match field.report.sources.overridden(&field.value.span) {
+        true => PathBuf::from(text),
+        false => folder.join(text),
+    };
     // Without a working directory there is nothing better than what is written.
     let path = std::path::absolute(&path).unwrap_or(path);
     Some((path, field.value.span))
@@ -182,6 +238,11 @@ fn lookup(top: &Section<'_>) -> LookupSection {
         ),
         stop,
         procedure,
+        spans: LookupSpans {
+            alpha: section.place("alpha").unwrap_or_default(),
+            beta: section.place("beta").unwrap_or_default(),
+            steps_to_stop: section.place("steps_to_stop").unwrap_or_default(),
+        },
     }
 }
 
@@ -286,7 +347,7 @@ fn no_lookahead(section: &Section<'_>, link: &LinkSection) {
 
 fn output(top: &Section<'_>) -> OutputSection {
     const DIR: &str = "the path of a folder, not empty";
-    let section = top.section("output", &["dir", "tables", "results"]);
+    let section = top.section("output", &["dir", "tables", "results", "in_degree"]);
     let dir = section.get("dir").and_then(|field| {
         let dir = field.text(DIR)?;
         if dir.is_empty() || dir.contains('\0') {
@@ -301,19 +362,16 @@ fn output(top: &Section<'_>) -> OutputSection {
             .get("tables")
             .map_or(DEFAULT_TABLES, |field| tables(&field)),
         results: section.boolean_or("results", DEFAULT_RESULTS),
+        in_degree: section.boolean_or("in_degree", DEFAULT_IN_DEGREE),
+        tables_span: section.place("tables").unwrap_or_default(),
     }
 }
 
 fn tables(field: &Field<'_>) -> Tables {
     let mut tables = Tables::NONE;
     let names = Tables::NAMES.join(", ");
-    for one in field
-        .list(&format!("a list of {names}"))
-        .unwrap_or_default()
-    {
-        let Some(name) = one.text(&names) else {
-            continue;
-        };
+    let read = |one: &Field<'_>| {
+        let name = one.text(&names)?;
         match tables.by_name(name) {
             None => one.unknown_word(name, &Tables::NAMES),
             Some(chosen) if *chosen => one.report.error(
@@ -321,9 +379,14 @@ fn tables(field: &Field<'_>) -> Tables {
                 format!("`{}` has \"{name}\" twice", one.path),
                 "allowed: each table once",
             ),
-            Some(chosen) => *chosen = true,
+            Some(chosen) => {
+                *chosen = true;
+                return Some(());
+            }
         }
-    }
+        None
+    };
+    field.elements(&format!("a list of {names}"), read);
     tables
 }
 
@@ -377,13 +440,13 @@ fn expect(field: &Field<'_>) -> Option<Expect> {
 
 fn within(field: &Field<'_>) -> Option<(f64, f64)> {
     const ALLOWED: &str = "[lo, hi], two finite numbers, lo not above hi";
-    let all = field.list(ALLOWED)?;
-    let bounds: Vec<_> = all.iter().map(|one| one.number("lo or hi")).collect();
-    let written = shown(field.report.sources.text(&field.value.span));
+    let bounds = field.elements(ALLOWED, |one| one.number("lo or hi"))?;
     match bounds.as_slice() {
-        [Some(low), Some(high)] if low <= high => return Some((*low, *high)),
-        [None, _] | [_, None] => {}
-        _ => field.cannot_be(&written, ALLOWED),
+        [low, high] if low <= high => return Some((*low, *high)),
+        _ => field.cannot_be(
+            &shown(field.report.sources.text(&field.value.span)),
+            ALLOWED,
+        ),
     }
     None
 }

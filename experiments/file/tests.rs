@@ -162,11 +162,14 @@ fn what_is_not_there_has_its_default() {
     assert_eq!(experiment.tick_us, DEFAULT_TICK_US);
     assert_eq!(experiment.output.tables, DEFAULT_TABLES);
     assert_eq!(experiment.phases[0].parallel, None);
+    assert_eq!(experiment.phases[0].deadline_from, DEFAULT_DEADLINE_FROM);
+    assert_eq!(experiment.network.offline, DEFAULT_OFFLINE);
+    assert_eq!(experiment.output.in_degree, DEFAULT_IN_DEGREE);
     let slow = fine(
         SMALL,
         &["link.slow_error={rate=0.5, delay_ms={choice=[1,2.5]}}"],
     );
-    assert_eq!(slow.link.timeout, Delay::Choice(vec![1000, 2500]));
+    assert_eq!(slow.link.timeout, Delay::Choice(vec![1000, 2500].into()));
 }
 
 #[test]
@@ -247,7 +250,7 @@ fn paths_start_at_the_experiment_file() {
         "trace = \"/abs/ops.csv\"",
     );
     let loaded = parse("runs/test.toml", &text, &[]).expect("it is valid");
-    let Population::Imported { path, span } = &loaded.experiment.network.size else {
+    let Population::Imported { path, span, .. } = &loaded.experiment.network.size else {
         panic!("not imported")
     };
     let here = std::env::current_dir().expect("a folder");
@@ -261,6 +264,74 @@ fn paths_start_at_the_experiment_file() {
     assert!(matches!(&loaded.experiment.phases[1].work, Work::Trace { path, .. } if path == trace));
 }
 
+/// As any path on a command line does, also in the list of a sweep.
+#[test]
+fn paths_of_overrides_start_at_the_working_directory() {
+    let here = std::env::current_dir().expect("a folder");
+    let text = SMALL.replace("nodes = 100", "ids = \"nodes.csv\"");
+    let text = text.replace("count = 20\nsegments = \"putting\"", "trace = \"ops.csv\"");
+    let experiment = fine(&text, &["network.ids=data/a.csv"]);
+    assert!(
+        matches!(&experiment.network.size, Population::Imported { path, .. } if *path == here.join("data/a.csv"))
+    );
+    assert!(
+        matches!(&experiment.phases[1].work, Work::Trace { path, .. } if *path == here.join("runs/ops.csv"))
+    );
+    let experiment = fine(&text, &["phase.getting.trace=\"b.csv\""]);
+    assert!(
+        matches!(&experiment.phases[1].work, Work::Trace { path, .. } if *path == here.join("b.csv"))
+    );
+    let text = format!("{text}\n[sweep]\n\"network.ids\" = [\"a.csv\"]\n");
+    let paths = |overrides: &[String]| -> Vec<std::path::PathBuf> {
+        let drafts = build(
+            Path::new("runs/s.toml"),
+            "s".to_owned(),
+            text.clone(),
+            overrides,
+        );
+        let Ok(Drafts::Cells(_, cells)) = drafts else {
+            panic!("no cells")
+        };
+        let path = |(_, draft): (Cell, Result<Draft, Invalid>)| match draft
+            .expect("a draft")
+            .loaded
+            .experiment
+            .network
+            .size
+        {
+            Population::Imported { path, .. } => path,
+            Population::Generated(_) => panic!("not imported"),
+        };
+        cells.into_iter().map(path).collect()
+    };
+    assert_eq!(paths(&[]), [here.join("runs/a.csv")]);
+    let lists = ["sweep.network.ids=[\"b.csv\", \"c.csv\"]".to_owned()];
+    assert_eq!(paths(&lists), [here.join("b.csv"), here.join("c.csv")]);
+}
+
+#[test]
+fn a_hash_is_read_with_ids_alone() {
+    let text = SMALL.replace(
+        "nodes = 100",
+        "ids = \"nodes.csv\"\nnetwork.hash = \"keccak256\"",
+    );
+    let experiment = fine(&text, &[]);
+    assert!(matches!(
+        experiment.network.size,
+        Population::Imported {
+            hash: Some(Hash::Keccak256),
+            ..
+        }
+    ));
+    assert_eq!(fine(&experiment.to_toml(), &[]), experiment);
+    refused(
+        SMALL,
+        &["network.hash=sha256"],
+        &["`network.hash` is for `network.ids`"],
+    );
+    refused(&text, &["network.hash=sha3"], &["sha256, keccak256"]);
+}
+
 #[test]
 fn files_that_cannot_be_read_are_named() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -269,7 +340,16 @@ fn files_that_cannot_be_read_are_named() {
     assert!(error.contains("missing.toml"), "{error}");
     std::fs::write(&path, [0xff, 0xfe]).expect("written");
     let error = load(&path, &[]).expect_err("it is not text").to_string();
-    assert!(error.contains("UTF-8"), "{error}");
+    assert!(error.contains("is UTF-16: save it as UTF-8"), "{error}");
+    std::fs::write(&path, b"schema = 1\nname = \"\xE9\"\n").expect("written");
+    let error = load(&path, &[]).expect_err("it is Latin-1").to_string();
+    assert!(error.contains("line 2 is not UTF-8"), "{error}");
+    std::fs::write(&path, [0x1f, 0x8b, 8, 0]).expect("written");
+    let error = load(&path, &[]).expect_err("it is packed").to_string();
+    assert!(
+        error.contains("compressed by gzip; an experiment file is TOML"),
+        "{error}"
+    );
     std::fs::write(&path, vec![b'#'; FILE_BYTES_MAX as usize + 1]).expect("written");
     let error = load(&path, &[]).expect_err("it is too long").to_string();
     assert!(error.contains("longer than"), "{error}");

@@ -1,332 +1,381 @@
-//! Named columns of a Parquet or CSV file, batch by batch, with the place of whatever is wrong in them.
+//! Columns of a Parquet file, batch by batch.
+//!
+//! 1. Whatever the file says of itself is checked before it is believed: lengths, places, numbers of rows and
+//!    columns. Text is read as views of the pages, so that a long text that many rows share is there once.
+//! 2. The reader may panic over what is damaged within a page. Such a panic is an error of the file; a hook, set
+//!    once for the process, keeps its message off stderr on the thread that reads, and on no other.
 
+use std::cell::Cell as Flag;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::io::{Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, UInt64Type};
-use arrow::error::ArrowError;
+use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema, SchemaRef, UInt64Type};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
+};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 
-use super::{ImportError, MAX_ROWS, MAX_START_MS};
+use super::error::Place;
+use super::row::{Cell, Column, Header, Kind, Row, Take};
+use super::{COLUMNS_MAX, ImportError, METADATA_BYTES_MAX, PEER_ID_BYTES_MAX, ROWS_MAX, Reason};
+use crate::content;
+use crate::watch::Watch;
 
-/// What a column has to be.
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Type {
-    Integer,
-    Number,
+/// Rows that are read at once.
+const BATCH_ROWS: usize = 8192;
+/// Bytes of the last part of a file: the length of the metadata and [`MAGIC`].
+const TAIL_BYTES: u64 = 8;
+const MAGIC: &[u8; 4] = b"PAR1";
+/// Bytes that a chunk of a column may take beside its values: dictionaries and headers of pages.
+const CHUNK_OVERHEAD_BYTES: u64 = 16 << 20;
+
+/// Hands the columns to `take`, row by row.
+pub(super) fn read<const N: usize>(
+    path: &Path,
+    columns: &[Column; N],
+    check: &dyn Fn(&Header) -> Result<(), Reason>,
+    watch: Watch<'_>,
+    take: &mut Take<'_, N>,
+) -> Result<(), ImportError> {
+    let (file, length) = super::source::open(path)?;
+    let reader = Reader {
+        columns,
+        length,
+        watch,
+    };
+    let read = quietly(|| reader.read(file, check, take));
+    let damaged = || Err(Reason::NotParquet("the file is damaged".to_owned()));
+    read.unwrap_or_else(damaged).map_err(|reason| ImportError {
+        path: path.into(),
+        reason,
+    })
 }
 
-impl Type {
-    /// What it is read as, or `None` for a type that does not fit.
-    fn read_as(self, found: &DataType) -> Option<DataType> {
-        match found {
-            DataType::UInt64 => Some(DataType::UInt64),
-            found if found.is_integer() => Some(DataType::Int64),
-            DataType::Float64 if self == Type::Number => Some(DataType::Float64),
-            DataType::Utf8 => Some(DataType::Utf8),
-            _ => None,
+thread_local! {
+    /// Whether panics of this thread are caught and reported otherwise.
+    static QUIET: Flag<bool> = const { Flag::new(false) };
+}
+
+/// Runs `work`; `None` if it panics, of which nothing is printed.
+fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = take_hook();
+        set_hook(Box::new(move |panic| {
+            if !QUIET.get() {
+                before(panic);
+            }
+        }));
+    });
+    QUIET.set(true);
+    let done = catch_unwind(AssertUnwindSafe(work));
+    QUIET.set(false);
+    done.ok()
+}
+
+struct Reader<'a, const N: usize> {
+    columns: &'a [Column; N],
+    length: u64,
+    watch: Watch<'a>,
+}
+
+fn not_parquet(error: ParquetError) -> Reason {
+    Reason::NotParquet(error.to_string())
+}
+
+fn implausible(what: &str) -> Reason {
+    Reason::NotParquet(format!("the file is damaged: its {what} cannot be"))
+}
+
+impl<const N: usize> Reader<'_, N> {
+    fn read(
+        &self,
+        mut file: File,
+        check: &dyn Fn(&Header) -> Result<(), Reason>,
+        take: &mut Take<'_, N>,
+    ) -> Result<(), Reason> {
+        self.look_at_ends(&mut file)?;
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let metadata = ArrowReaderMetadata::load(&file, options).map_err(not_parquet)?;
+        self.look_at_metadata(metadata.metadata())?;
+        let schema = metadata.schema();
+        let names = schema.fields().iter().map(|field| field.name().clone());
+        let header = Header {
+            names: names.collect(),
+        };
+        check(&header)?;
+        let places = header.places(self.columns)?;
+        self.look_at_types(schema, &places)?;
+        for chunk in self.chunks(metadata.metadata(), schema, &places) {
+            self.look_at_chunk(chunk)?;
+        }
+        let options = ArrowReaderOptions::new().with_schema(with_views(schema));
+        let metadata = ArrowReaderMetadata::try_new(metadata.metadata().clone(), options)
+            .map_err(not_parquet)?;
+        let present = places.iter().flatten().copied();
+        let mask = ProjectionMask::roots(metadata.parquet_schema(), present);
+        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
+            .with_projection(mask)
+            .with_batch_size(BATCH_ROWS)
+            .build()
+            .map_err(not_parquet)?;
+        let mut before = 0;
+        for batch in reader {
+            self.watch.go_on()?;
+            let batch = batch.map_err(|error| Reason::NotParquet(error.to_string()))?;
+            let header = Header {
+                names: batch
+                    .schema_ref()
+                    .fields()
+                    .iter()
+                    .map(|field| field.name().clone())
+                    .collect(),
+            };
+            let mut arrays = header.places(self.columns)?.into_iter();
+            let mut wide: [Option<ArrayRef>; N] = [const { None }; N];
+            for (wide, place) in wide.iter_mut().zip(&mut arrays) {
+                *wide = place
+                    .map(|place| widened(batch.column(place)))
+                    .transpose()?;
+            }
+            self.rows(&wide, batch.num_rows(), &mut before, take)?;
+        }
+        Ok(())
+    }
+
+    /// Checks what a file begins and ends with, and how long its metadata are.
+    fn look_at_ends(&self, file: &mut File) -> Result<(), Reason> {
+        let mut start = [0; 16];
+        let read = file.read(&mut start)?;
+        if read == 0 {
+            return Err(Reason::Empty);
+        }
+        if !start.starts_with(MAGIC) {
+            return Err(match content::not_text(&start[..read]) {
+                Some(cause) => Reason::OtherContent(cause, ", not Parquet"),
+                None => Reason::NotParquet("it does not begin with PAR1".to_owned()),
+            });
+        }
+        if self.length < TAIL_BYTES + MAGIC.len() as u64 {
+            return Err(Reason::NotParquet("it is cut off".to_owned()));
+        }
+        file.seek(SeekFrom::Start(self.length - TAIL_BYTES))?;
+        let mut tail = [0; TAIL_BYTES as usize];
+        file.read_exact(&mut tail)?;
+        let [a, b, c, d, magic @ ..] = tail;
+        if magic != *MAGIC {
+            return Err(Reason::NotParquet(
+                "it does not end with PAR1; it may be cut off".to_owned(),
+            ));
+        }
+        match u64::from(u32::from_le_bytes([a, b, c, d])) {
+            length if length > self.length - TAIL_BYTES => Err(implausible("footer")),
+            length if length > METADATA_BYTES_MAX => Err(Reason::LongMetadata),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks the numbers of rows and columns.
+    fn look_at_metadata(&self, metadata: &ParquetMetaData) -> Result<(), Reason> {
+        if metadata.file_metadata().schema_descr().num_columns() > COLUMNS_MAX {
+            return Err(Reason::TooManyColumns);
+        }
+        let groups = metadata.row_groups().iter();
+        let counts = groups.map(|group| u64::try_from(group.num_rows()).ok());
+        let rows = counts.chain([u64::try_from(metadata.file_metadata().num_rows()).ok()]);
+        let rows: Option<Vec<u64>> = rows.collect();
+        let Some((whole, groups)) = rows.as_deref().and_then(<[u64]>::split_last) else {
+            return Err(implausible("number of rows"));
+        };
+        let sum = groups.iter().copied().fold(0, u64::saturating_add);
+        match sum.max(*whole) {
+            rows if rows > ROWS_MAX => Err(Reason::TooManyRows),
+            _ if sum != *whole => Err(implausible("number of rows")),
+            _ => Ok(()),
+        }
+    }
+
+    fn look_at_types(&self, schema: &Schema, places: &[Option<usize>; N]) -> Result<(), Reason> {
+        for (column, place) in self.columns.iter().zip(places) {
+            let Some(place) = *place else { continue };
+            let found = schema.field(place).data_type();
+            if !column.kind.takes(found) {
+                return Err(Reason::WrongType {
+                    column: column.name,
+                    found: found.to_string(),
+                    expected: column.kind.expected(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The chunks of the columns that are read. Those columns are flat, so each is one leaf of the schema.
+    fn chunks<'m>(
+        &self,
+        metadata: &'m ParquetMetaData,
+        schema: &Schema,
+        places: &[Option<usize>; N],
+    ) -> Vec<&'m ColumnChunkMetaData> {
+        let wanted: Vec<&str> = places
+            .iter()
+            .flatten()
+            .map(|&place| schema.field(place).name().as_str())
+            .collect();
+        let groups = metadata.row_groups().iter();
+        let chunks = groups.flat_map(|group| group.columns());
+        let is_wanted = |chunk: &&ColumnChunkMetaData| matches!(chunk.column_path().parts(), [name] if wanted.contains(&name.as_str()));
+        chunks.filter(is_wanted).collect()
+    }
+
+    /// Checks where a chunk lies and how long it is.
+    fn look_at_chunk(&self, chunk: &ColumnChunkMetaData) -> Result<(), Reason> {
+        let numbers = [
+            chunk.data_page_offset(),
+            chunk.dictionary_page_offset().unwrap_or(0),
+            chunk.compressed_size(),
+            chunk.uncompressed_size(),
+            chunk.num_values(),
+        ]
+        .map(|number| u64::try_from(number).ok());
+        let [
+            Some(data),
+            Some(dictionary),
+            Some(packed),
+            Some(unpacked),
+            Some(values),
+        ] = numbers
+        else {
+            return Err(implausible("place of a column"));
+        };
+        let start = if chunk.dictionary_page_offset().is_some() {
+            dictionary
+        } else {
+            data
+        };
+        if start
+            .checked_add(packed)
+            .is_none_or(|end| end > self.length)
+        {
+            return Err(implausible("place of a column"));
+        }
+        let value_bytes = PEER_ID_BYTES_MAX as u64 + 16;
+        let most = values
+            .saturating_mul(value_bytes)
+            .saturating_add(CHUNK_OVERHEAD_BYTES);
+        if unpacked > most {
+            let column = chunk.column_path().string();
+            return Err(Reason::LongColumn(column));
+        }
+        Ok(())
+    }
+
+    fn rows(
+        &self,
+        arrays: &[Option<ArrayRef>; N],
+        rows: usize,
+        before: &mut u64,
+        take: &mut Take<'_, N>,
+    ) -> Result<(), Reason> {
+        for i in 0..rows {
+            *before += 1;
+            if *before > ROWS_MAX {
+                return Err(Reason::TooManyRows);
+            }
+            let mut cells = [Cell::NoColumn; N];
+            for (cell, array) in cells.iter_mut().zip(arrays) {
+                if let Some(array) = array {
+                    *cell = value(array, i);
+                }
+            }
+            take(&Row {
+                place: Place::Row(*before),
+                columns: self.columns,
+                cells,
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// The schema with text as views.
+fn with_views(schema: &Schema) -> SchemaRef {
+    let field = |field: &Arc<Field>| match field.data_type() {
+        DataType::Utf8 => Field::clone(field).with_data_type(DataType::Utf8View),
+        _ => Field::clone(field),
+    };
+    Arc::new(Schema::new(
+        schema.fields().iter().map(field).collect::<Vec<_>>(),
+    ))
+}
+
+impl Kind {
+    /// Whether a column of this type is read.
+    fn takes(self, found: &DataType) -> bool {
+        let is_number = matches!(found, DataType::Float32 | DataType::Float64);
+        match self {
+            Kind::Integer => found.is_integer(),
+            Kind::Key => found.is_integer() || *found == DataType::Utf8,
+            Kind::Number => found.is_integer() || is_number,
+            Kind::Text => *found == DataType::Utf8,
+            Kind::Flag => found.is_integer() || *found == DataType::Boolean,
         }
     }
 
     fn expected(self) -> &'static str {
         match self {
-            Type::Integer => "an integer type",
-            Type::Number => "float64 or an integer type",
+            Kind::Integer => "an integer type",
+            Kind::Key => "an integer type or text",
+            Kind::Number => "float64 or an integer type",
+            Kind::Text => "text",
+            Kind::Flag => "boolean",
         }
     }
 }
 
-/// Some rows of the columns asked for, as i64, u64, f64 or text.
-pub(super) struct Batch<'a> {
-    path: &'a Path,
-    names: &'a [&'static str],
-    columns: Vec<ArrayRef>,
-    pub(super) rows: usize,
-    /// Rows before this batch.
-    before: u64,
-}
-
-impl Batch<'_> {
-    fn row(&self, i: usize) -> u64 {
-        self.before + i as u64 + 1
-    }
-
-    /// The column, which has a value at `i`.
-    fn column(&self, c: usize, i: usize) -> Result<&ArrayRef, ImportError> {
-        let column = &self.columns[c];
-        let blank = |text: &ArrayRef| text.as_string::<i32>().value(i).trim().is_empty();
-        if column.is_null(i) || (*column.data_type() == DataType::Utf8 && blank(column)) {
-            return Err(ImportError::Null {
-                path: self.path.into(),
-                row: self.row(i),
-                column: self.names[c],
-            });
-        }
-        Ok(column)
-    }
-
-    /// Says that the value at row `i` of column `c` is not allowed.
-    pub(super) fn value_error(
-        &self,
-        c: usize,
-        i: usize,
-        value: &str,
-        expected: &'static str,
-    ) -> ImportError {
-        ImportError::Value {
-            path: self.path.into(),
-            row: self.row(i),
-            column: self.names[c],
-            value: value.chars().take(80).collect(),
-            expected,
-        }
-    }
-
-    /// The integer at row `i` of column `c`, whatever it is read as.
-    fn integer_in<T>(&self, c: usize, i: usize, expected: &'static str) -> Result<T, ImportError>
-    where
-        T: TryFrom<i128>,
-    {
-        let column = self.column(c, i)?;
-        let (value, text) = match column.data_type() {
-            DataType::Int64 => {
-                let value = column.as_primitive::<Int64Type>().value(i);
-                (Some(i128::from(value)), value.to_string())
-            }
-            DataType::UInt64 => {
-                let value = column.as_primitive::<UInt64Type>().value(i);
-                (Some(i128::from(value)), value.to_string())
-            }
-            _ => {
-                let text = column.as_string::<i32>().value(i).trim();
-                (text.parse().ok(), format!("`{text}`"))
-            }
-        };
-        let value = value.and_then(|value: i128| T::try_from(value).ok());
-        value.ok_or_else(|| self.value_error(c, i, &text, expected))
-    }
-
-    pub(super) fn integer(&self, c: usize, i: usize) -> Result<i64, ImportError> {
-        self.integer_in(c, i, "an integer that 64 bits with a sign hold")
-    }
-
-    pub(super) fn key(&self, c: usize, i: usize) -> Result<u64, ImportError> {
-        self.integer_in(c, i, "an integer from 0 to 18446744073709551615")
-    }
-
-    pub(super) fn start_us(&self, c: usize, i: usize) -> Result<u64, ImportError> {
-        let column = self.column(c, i)?;
-        let expected = "a number of milliseconds from 0 to 9e12";
-        let ms = match column.data_type() {
-            DataType::Float64 => column.as_primitive::<Float64Type>().value(i),
-            DataType::Utf8 => {
-                let text = column.as_string::<i32>().value(i).trim();
-                let parsed = text.parse();
-                parsed.map_err(|_| self.value_error(c, i, &format!("`{text}`"), expected))?
-            }
-            _ => self.integer_in::<i64>(c, i, expected)? as f64,
-        };
-        if !(0.0..=MAX_START_MS).contains(&ms) {
-            return Err(self.value_error(c, i, &ms.to_string(), expected));
-        }
-        let expected = "a number with at most three decimals";
-        to_us(ms).ok_or_else(|| self.value_error(c, i, &ms.to_string(), expected))
-    }
-}
-
-/// Milliseconds as whole microseconds, or `None` if they have a fourth decimal. What a float cannot
-/// express is no decimal: a nanosecond, or two units in the last place if that is more.
-pub(super) fn to_us(ms: f64) -> Option<u64> {
-    let us = ms * 1000.0;
-    let noise = f64::max(1e-3, us * 2.0 * f64::EPSILON);
-    ((us - us.round()).abs() <= noise).then(|| us.round() as u64)
-}
-
-pub(super) type Take<'a> = dyn FnMut(&Batch) -> Result<(), ImportError> + 'a;
-
-/// Hands the named columns to `take`, batch by batch.
-pub(super) fn read_columns<const N: usize>(
-    path: &Path,
-    names: [&'static str; N],
-    types: [Type; N],
-    take: &mut Take,
-) -> Result<(), ImportError> {
-    let io_error = |source| ImportError::Io {
-        path: path.into(),
-        source,
+/// The values in the widest type of their kind.
+fn widened(array: &ArrayRef) -> Result<ArrayRef, Reason> {
+    let wide = match array.data_type() {
+        DataType::UInt64 => DataType::UInt64,
+        DataType::Float32 | DataType::Float64 => DataType::Float64,
+        found if found.is_integer() => DataType::Int64,
+        found => found.clone(),
     };
-    let extension = path.extension().and_then(|end| end.to_str());
-    let extension = extension.unwrap_or_default().to_ascii_lowercase();
-    if !["parquet", "csv"].contains(&extension.as_str()) {
-        return Err(ImportError::Extension { path: path.into() });
-    }
-    let file = File::open(path).map_err(io_error)?;
-    let found = file.metadata().map_err(io_error)?;
-    if found.is_dir() {
-        return Err(io_error(io::ErrorKind::IsADirectory.into()));
-    }
-    if found.is_file() && found.len() == 0 {
-        return Err(ImportError::Empty { path: path.into() });
-    }
-    let columns = Wanted {
-        path,
-        names: &names,
-        types: &types,
-    };
-    if extension == "csv" {
-        return columns.read_csv(file, take);
-    }
-    // A panic of the Parquet reader over a damaged file, should one be left in it, is an error too.
-    catch_unwind(AssertUnwindSafe(|| columns.read_parquet(file, take)))
-        .unwrap_or_else(|_| Err(columns.not_parquet("the file is damaged")))
+    cast(array, &wide).map_err(|error| Reason::NotParquet(error.to_string()))
 }
 
-/// The columns to read from one file.
-pub(super) struct Wanted<'a> {
-    pub(super) path: &'a Path,
-    pub(super) names: &'a [&'static str],
-    pub(super) types: &'a [Type],
+/// The value of row `i` of an array that [`widened`] has made.
+fn value(array: &ArrayRef, i: usize) -> Cell<'_> {
+    if array.is_null(i) {
+        return Cell::Null;
+    }
+    match array.data_type() {
+        DataType::Int64 => Cell::Integer(array.as_primitive::<Int64Type>().value(i).into()),
+        DataType::UInt64 => Cell::Integer(array.as_primitive::<UInt64Type>().value(i).into()),
+        DataType::Float64 => Cell::Float(array.as_primitive::<Float64Type>().value(i)),
+        DataType::Boolean => Cell::Boolean(array.as_boolean().value(i)),
+        _ => Cell::Text(array.as_string_view().value(i)),
+    }
 }
 
-impl Wanted<'_> {
-    fn not_parquet(&self, reason: impl ToString) -> ImportError {
-        let mut reason = reason.to_string();
-        if reason.contains("Disabled feature") {
-            reason += "; this build does not read that compression, so write the file with zstd";
-        }
-        ImportError::NotParquet {
-            path: self.path.into(),
-            reason,
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn not_csv(&self, error: ArrowError) -> ImportError {
-        let reason = match error {
-            ArrowError::CsvError(reason) => reason,
-            other => other.to_string(),
-        };
-        ImportError::NotCsv {
-            path: self.path.into(),
-            reason,
-        }
-    }
-
-    fn read_parquet(&self, file: File, take: &mut Take) -> Result<(), ImportError> {
-        let error = |error: ParquetError| self.not_parquet(error);
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(error)?;
-        let places = self.places(builder.schema())?;
-        for ((&name, kind), &place) in self.names.iter().zip(self.types).zip(&places) {
-            let found = builder.schema().field(place).data_type();
-            if *found == DataType::Utf8 || kind.read_as(found).is_none() {
-                return Err(ImportError::WrongType {
-                    path: self.path.into(),
-                    column: name,
-                    found: found.to_string(),
-                    expected: kind.expected(),
-                });
-            }
-        }
-        let mask = ProjectionMask::roots(builder.parquet_schema(), places);
-        let reader = builder.with_projection(mask).build().map_err(error)?;
-        let mut before = 0;
-        for batch in reader {
-            let batch = batch.map_err(|error| self.not_parquet(error))?;
-            self.hand_on(&batch, &mut before, take)?;
-        }
-        Ok(())
-    }
-
-    fn read_csv(&self, mut file: File, take: &mut Take) -> Result<(), ImportError> {
-        let io_error = |source| ImportError::Io {
-            path: self.path.into(),
-            source,
-        };
-        // Spreadsheets begin a file with a byte order mark.
-        let mut start = Vec::new();
-        file.by_ref()
-            .take(3)
-            .read_to_end(&mut start)
-            .map_err(io_error)?;
-        let start = if start == b"\xEF\xBB\xBF" { 3 } else { 0 };
-        file.seek(SeekFrom::Start(start)).map_err(io_error)?;
-        let format = arrow::csv::reader::Format::default().with_header(true);
-        let header = format.infer_schema(BufReader::new(&file), Some(0));
-        let (header, _) = header.map_err(|error| self.not_csv(error))?;
-        let text = |field: &Arc<Field>| Field::new(field.name().trim(), DataType::Utf8, true);
-        let schema = Arc::new(Schema::new(
-            header.fields().iter().map(text).collect::<Vec<_>>(),
-        ));
-        self.places(&schema)?;
-        file.seek(SeekFrom::Start(start)).map_err(io_error)?;
-        let reader = arrow::csv::ReaderBuilder::new(schema).with_header(true);
-        let reader = reader.build(file).map_err(|error| self.not_csv(error))?;
-        let mut before = 0;
-        for batch in reader {
-            let batch = batch.map_err(|error| self.not_csv(error))?;
-            self.hand_on(&batch, &mut before, take)?;
-        }
-        Ok(())
-    }
-
-    /// Where in the schema each column is.
-    fn places(&self, schema: &Schema) -> Result<Vec<usize>, ImportError> {
-        let present = || schema.fields().iter().map(|field| field.name());
-        let place = |&column: &&'static str| {
-            let mut places = present().enumerate().filter(|(_, name)| *name == column);
-            let Some((place, _)) = places.next() else {
-                return Err(ImportError::MissingColumn {
-                    path: self.path.into(),
-                    column,
-                    present: present().cloned().collect(),
-                });
-            };
-            match places.next() {
-                None => Ok(place),
-                Some(_) => Err(ImportError::TwiceColumn {
-                    path: self.path.into(),
-                    column,
-                }),
-            }
-        };
-        self.names.iter().map(place).collect()
-    }
-
-    pub(super) fn hand_on(
-        &self,
-        batch: &RecordBatch,
-        before: &mut u64,
-        take: &mut Take,
-    ) -> Result<(), ImportError> {
-        let rows = batch.num_rows();
-        if *before + rows as u64 > MAX_ROWS {
-            return Err(ImportError::TooManyRows {
-                path: self.path.into(),
-            });
-        }
-        let places = self.places(batch.schema_ref())?;
-        let column = |(&place, kind): (&usize, &Type)| {
-            let column = batch.column(place);
-            match kind.read_as(column.data_type()) {
-                Some(wide) => cast(column, &wide).map_err(|error| self.not_parquet(error)),
-                None => Err(self.not_parquet("the type of a column changes")),
-            }
-        };
-        let columns = places.iter().zip(self.types).map(column);
-        take(&Batch {
-            path: self.path,
-            names: self.names,
-            columns: columns.collect::<Result<_, _>>()?,
-            rows,
-            before: *before,
-        })?;
-        *before += rows as u64;
-        Ok(())
+    /// A panic elsewhere is still reported: only the reading thread is quiet, and only while it reads.
+    #[test]
+    fn a_panic_is_caught_and_the_thread_is_loud_again() {
+        assert_eq!(quietly(|| 7), Some(7));
+        assert_eq!(quietly(|| -> u8 { panic!("a damaged page") }), None);
+        assert!(!QUIET.get());
+        let elsewhere = quietly(|| std::thread::spawn(|| QUIET.get()).join().unwrap());
+        assert_eq!(elsewhere, Some(false));
     }
 }

@@ -1,18 +1,28 @@
-//! What the folder of a study holds: its cells, each with its digest, and the table over them.
+//! What the folder of a study holds: its cells, each with its digest and, when all are done, its means over networks;
+//! and the tables over them.
 //!
-//! The digest of a study is over the folders and digests of its cells, in order, and that of its table.
+//! The digest of a study is over the folders and digests of its cells, in order, and those of its tables.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
+use std::fs::{self, File};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, UInt32Type};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{add_bytes, describe_table, digest, hex, summarise};
-use crate::output::STUDY;
-use crate::sweep::SUMMARY;
+use super::{View, add_bytes, describe_table, digest, hex, summarise};
+use crate::figures::{
+    CELLS_SHOWN_MAX, CellRow, Figure, OF_A_CELL, RECALL, RETRIEVES, cells as table_of_cells,
+};
+use crate::output::{RESOLVED, STUDY};
+use crate::sweep::{MEANS, SUMMARY};
+use crate::table::{Side, TextTable, wrapped};
 
 /// What `study.json` says.
 struct Study {
@@ -57,43 +67,27 @@ pub(super) fn digest_of_study(path: &Path) -> Result<String> {
         add_bytes(&mut hasher, cell.as_bytes());
         add_bytes(&mut hasher, digest(&folder)?.as_bytes());
     }
-    add_bytes(&mut hasher, SUMMARY.as_bytes());
-    add_bytes(
-        &mut hasher,
-        summarise(&path.join(SUMMARY))?.digest.as_bytes(),
-    );
+    for table in [MEANS, SUMMARY] {
+        add_bytes(&mut hasher, table.as_bytes());
+        add_bytes(&mut hasher, summarise(&path.join(table))?.digest.as_bytes());
+    }
     Ok(hex(hasher))
 }
 
 /// Describes a study.
-pub(super) fn describe(path: &Path) -> Result<String> {
+pub(super) fn describe(path: &Path, view: &View) -> Result<String> {
     let study = read(path)?;
-    let mut lines = String::new();
-    let mut done = 0;
-    for (index, cell) in study.cells.iter().enumerate() {
-        let folder = path.join(cell);
-        let state = if folder.is_dir() {
-            done += 1;
-            digest(&folder)?[..12].to_owned()
-        } else if path.join(format!("{cell}.partial")).is_dir() {
-            "not finished".to_owned()
-        } else {
-            "not begun".to_owned()
-        };
-        let _ = writeln!(lines, "  {index:>5}  {state:<12}  {cell}");
-    }
-    let table = path.join(SUMMARY);
-    let is_finished = done == study.cells.len() && table.is_file();
+    let folders: Vec<_> = study.cells.iter().map(|cell| path.join(cell)).collect();
+    let done = folders.iter().filter(|folder| folder.is_dir()).count();
+    let is_there = |table: &str| path.join(table).is_file();
+    let is_finished = done == folders.len() && is_there(MEANS) && is_there(SUMMARY);
     let whole = match is_finished {
         true => digest_of_study(path)?,
         false => "none: the study is not finished".to_owned(),
     };
     let mut text = format!("{}\n", path.display());
     for (name, value) in [
-        (
-            "study",
-            format!("{done} of {} cells done", study.cells.len()),
-        ),
+        ("study", format!("{done} of {} cells done", folders.len())),
         ("experiment", study.experiment),
         ("seed", study.seed),
         ("version", study.version),
@@ -101,11 +95,162 @@ pub(super) fn describe(path: &Path) -> Result<String> {
     ] {
         let _ = writeln!(text, "{name:<10}  {value}");
     }
-    let _ = writeln!(text, "   cell  {:<12}  folder", "digest");
-    text += &lines;
+    let most = if view.all {
+        usize::MAX
+    } else {
+        CELLS_SHOWN_MAX
+    };
+    // The whole path: what was typed may end in a slash, or be a dot.
+    let whole = fs::canonicalize(path).with_context(|| path.display().to_string())?;
+    let partial = whole.with_extension("partial");
+    let mut states = Vec::new();
+    for (folder, cell) in folders.iter().zip(&study.cells).take(most) {
+        let unfinished = partial.join(cell).join(RESOLVED);
+        states.push(match folder.is_dir() {
+            true => digest(folder)?[..12].to_owned(),
+            false if unfinished.is_file() => "not finished".to_owned(),
+            false => "not begun".to_owned(),
+        });
+    }
+    text += "\n";
+    text += &match is_finished {
+        true => means(path, &study.cells[0], &states, view)?,
+        false => unfinished(&study.cells, &states, view),
+    };
+    if let Some(more @ 1..) = folders.len().checked_sub(states.len()) {
+        let hint = format!(
+            "{more} cells more: `kadsim inspect {} --all`",
+            path.display()
+        );
+        text += &format!("… and {}\n", wrapped(&hint, view.width));
+    }
     if is_finished {
-        text += "\n";
-        text += &describe_table(Path::new(SUMMARY), &summarise(&table)?);
+        for name in [MEANS, SUMMARY] {
+            text += "\n";
+            text += &describe_table(Path::new(name), &summarise(&path.join(name))?, view);
+        }
     }
     Ok(text)
+}
+
+/// How far the cells of these folders are.
+fn unfinished(cells: &[String], states: &[String], view: &View) -> String {
+    let columns = [
+        ("cell", Side::Left),
+        ("digest", Side::Left),
+        ("folder", Side::Left),
+    ];
+    let mut table = TextTable::new(1, columns);
+    for (index, (state, cell)) in states.iter().zip(cells).enumerate() {
+        table.push([index.to_string(), state.clone(), cell.clone()]);
+    }
+    table.render(view.width)
+}
+
+/// The first cells by the table of means: a row for each phase. The axes are those of the folder `first`.
+fn means(path: &Path, first: &str, digests: &[String], view: &View) -> Result<String> {
+    let axes = first.split('/').filter_map(|part| part.split_once('='));
+    let axes: Vec<&str> = axes.map(|(name, _)| name).collect();
+    let cells = read_means(&path.join(MEANS), &axes, digests.len())
+        .with_context(|| format!("cannot read {}", path.join(MEANS).display()))?;
+    let mut rows = Vec::new();
+    for (index, (cell, digest)) in cells.iter().zip(digests).enumerate() {
+        let phases = cell.means.keys().filter_map(|metric| {
+            let phase = metric.strip_suffix(A_PHASE_HAS)?;
+            // `nodes.PHASE.COLUMN.STATISTIC` has one dot more.
+            (!phase.contains('.')).then_some(phase)
+        });
+        for phase in phases {
+            let digest = std::iter::once(digest.clone());
+            rows.push(CellRow {
+                cell: index.to_string(),
+                phase: phase.to_owned(),
+                settings: digest.chain(cell.settings.iter().cloned()).collect(),
+                figures: OF_A_CELL.map(|figure| cell.text(phase, figure)).to_vec(),
+            });
+        }
+    }
+    let columns: Vec<&str> = std::iter::once("digest").chain(axes).collect();
+    let mut text = table_of_cells(&columns, &rows).render(view.width);
+    let all = cells.iter().flat_map(|cell| cell.means.values());
+    if all.into_iter().any(|mean| mean.ci95.is_some()) {
+        let meaning =
+            "Mean over the networks of a cell ± half the width of its 95 % confidence interval.";
+        text += &format!("{}\n", wrapped(meaning, view.width));
+    }
+    Ok(text)
+}
+
+/// What each phase has a mean of.
+const A_PHASE_HAS: &str = ".duration_ms.p50";
+
+/// A cell by the table of means.
+#[derive(Default)]
+struct CellMeans {
+    settings: Vec<String>,
+    means: BTreeMap<String, Mean>,
+}
+
+#[derive(Clone, Copy)]
+struct Mean {
+    mean: Option<f64>,
+    ci95: Option<f64>,
+}
+
+impl CellMeans {
+    fn text(&self, phase: &str, figure: Figure) -> String {
+        let get = |metric: &str| self.means.get(&format!("{phase}.{metric}"));
+        let retrieves = get(RETRIEVES).and_then(|count| count.mean);
+        let hidden = figure.metric == RECALL && retrieves.is_some_and(|count| count > 0.0);
+        let Some(mean) = get(figure.metric).filter(|_| !hidden) else {
+            return figure.text(None);
+        };
+        let text = figure.text(mean.mean);
+        match mean.ci95 {
+            Some(ci95) => format!("{text} ± {}", figure.text(Some(ci95))),
+            None => text,
+        }
+    }
+}
+
+/// The first `most` cells of the table of means, with their values of these keys.
+fn read_means(table: &Path, keys: &[&str], most: usize) -> Result<Vec<CellMeans>> {
+    let mut cells: Vec<CellMeans> = Vec::new();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(table)?)?.build()?;
+    for batch in reader {
+        let batch = batch?;
+        let column = |name: &str, r#type: &DataType| -> Result<ArrayRef> {
+            let column = batch.column_by_name(name);
+            let column = column.with_context(|| format!("no column {name}"))?;
+            Ok(cast(column, r#type)?)
+        };
+        let indices = column("cell", &DataType::UInt32)?;
+        let metrics = column("metric", &DataType::Utf8)?;
+        let numbers = [
+            column("mean", &DataType::Float64)?,
+            column("ci95", &DataType::Float64)?,
+        ];
+        let keys = keys.iter().map(|key| column(key, &DataType::Utf8));
+        let keys = keys.collect::<Result<Vec<_>>>()?;
+        for row in 0..batch.num_rows() {
+            let index = indices.as_primitive::<UInt32Type>().value(row) as usize;
+            if index >= most {
+                return Ok(cells);
+            }
+            if index >= cells.len() {
+                cells.resize_with(index + 1, CellMeans::default);
+                let value = |key: &ArrayRef| key.as_string::<i32>().value(row).to_owned();
+                cells[index].settings = keys.iter().map(value).collect();
+            }
+            let [mean, ci95] = numbers.each_ref().map(|numbers| {
+                let is_there = numbers.is_valid(row);
+                is_there.then(|| numbers.as_primitive::<Float64Type>().value(row))
+            });
+            let metric = metrics.as_string::<i32>().value(row);
+            cells[index]
+                .means
+                .insert(metric.to_owned(), Mean { mean, ci95 });
+        }
+    }
+    Ok(cells)
 }

@@ -15,6 +15,15 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 
 use super::*;
 
+/// As [`describe`], without a limit to the width.
+fn inspect(path: &Path) -> Result<String> {
+    let view = View {
+        width: None,
+        all: false,
+    };
+    describe(path, &view)
+}
+
 fn batch(rows: u64, change: impl Fn(&mut Vec<u64>), names: ArrayRef) -> RecordBatch {
     let mut keys: Vec<u64> = (0..rows).map(|i| i.wrapping_mul(u64::MAX / 3)).collect();
     change(&mut keys);
@@ -217,7 +226,7 @@ fn a_folder_has_one_digest_over_all_but_timings() {
     let described = inspect(&run).unwrap();
     for part in [
         "run      finished\n",
-        "summary  summary.json\n",
+        "summary  summary.json; percentiles are nearest-rank",
         "\nticks.parquet\n",
         &first,
     ] {

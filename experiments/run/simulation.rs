@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use anyhow::bail;
 use indicatif::{HumanCount, ProgressBar};
+use kadsim_engine::in_degree::InDegrees;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Source;
 use kadsim_engine::random::network_seed;
 use kadsim_engine::record::{NodeRow, RoutingRow, TimingRow};
-use kadsim_engine::sizes::Sizes;
+use kadsim_engine::routing::Sizes;
 use kadsim_engine::time::LAST_US;
 use kadsim_systems::Network;
 use kadsim_systems::drive::{NodeState, NodesAtEnd, PhaseEnd, Progress};
@@ -17,14 +18,13 @@ use kadsim_systems::turns::Turns;
 use rayon::prelude::*;
 
 use super::clock::{Clock, Lap};
-use super::workload::Workload;
+use super::workload::{Pool, Workload};
 use crate::file::Experiment;
 use crate::inputs::{self, Inputs};
 use crate::output::{RECORDING, Writers};
 use crate::spent::{Moment, Spent};
 use crate::summary::Summary;
 use crate::watch::Watch;
-use crate::workload::SegmentKeys;
 
 /// A run on its way.
 pub(super) struct Simulation<'a> {
@@ -38,6 +38,8 @@ pub(super) struct Simulation<'a> {
     clock: Clock,
     /// What recording has taken in this phase.
     recording: Spent,
+    /// How many routing tables name each node of the current network, if that is wanted.
+    in_degrees: Option<InDegrees>,
 }
 
 impl<'a> Simulation<'a> {
@@ -48,16 +50,17 @@ impl<'a> Simulation<'a> {
         writers: Writers,
         clock: Clock,
     ) -> Self {
-        let perfect = experiment.lookup.beta.min(inputs.nodes);
+        let perfect = experiment.lookup.beta.min(inputs.online);
         Self {
             experiment,
             inputs,
             watch,
             writers,
-            summary: Summary::new(&experiment.phases, experiment.networks, perfect),
+            summary: Summary::new(experiment, experiment.networks, perfect),
             cut_off: vec![Vec::new(); experiment.phases.len()],
             clock,
             recording: Spent::default(),
+            in_degrees: None,
         }
     }
 
@@ -78,13 +81,17 @@ impl<'a> Simulation<'a> {
     /// One network with all its phases.
     fn network(&mut self, number: u32) -> anyhow::Result<()> {
         let mut network = self.bootstrap(number)?;
+        if self.experiment.output.in_degree {
+            self.count_in_degrees(number, &mut network)?;
+        }
         if self.writers.wants_routing() {
             self.routing(number, &mut network)?;
         }
-        let mut provided: Vec<Option<SegmentKeys>> = Vec::new();
+        let mut pool = Pool::new(&mut network);
         for places in self.experiment.overlapping() {
-            self.phases(number, places, &mut network, &mut provided)?;
+            self.phases(number, places, &mut network, &mut pool)?;
         }
+        self.in_degrees = None;
         self.writers.network(number, &self.summary.end_network())?;
         Ok(())
     }
@@ -109,14 +116,13 @@ impl<'a> Simulation<'a> {
         Ok(network)
     }
 
-    /// Phases that may be in flight at the same time, from the first one's start to the last one's end; `provided`
-    /// is what those before them provide, and then what these do too.
+    /// Phases that may be in flight at the same time, from the first one's start to the last one's end.
     fn phases(
         &mut self,
         number: u32,
         places: Range<usize>,
         network: &mut Network,
-        provided: &mut Vec<Option<SegmentKeys>>,
+        pool: &mut Pool,
     ) -> anyhow::Result<()> {
         let phases = &self.experiment.phases[places.clone()];
         if phases[0].reset_overhead {
@@ -124,7 +130,7 @@ impl<'a> Simulation<'a> {
         }
         let mut begun: Vec<Begun> = Vec::new();
         for place in places.clone() {
-            begun.push(self.begin(place, network, provided));
+            begun.push(self.begin(place, network, pool));
         }
         let total = begun.iter().map(|begun| begun.total).sum();
         let names: Vec<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
@@ -158,23 +164,18 @@ impl<'a> Simulation<'a> {
     }
 
     /// Begins the phase at a place.
-    fn begin(
-        &self,
-        place: usize,
-        network: &mut Network,
-        provided: &mut Vec<Option<SegmentKeys>>,
-    ) -> Begun {
+    fn begin(&self, place: usize, network: &mut Network, pool: &mut Pool) -> Begun {
         let (experiment, inputs) = (self.experiment, self.inputs);
         let phase = &experiment.phases[place];
-        let workload = |network: &mut Network, provided: &[Option<SegmentKeys>]| {
-            Workload::new(experiment, inputs, place, network, provided)
+        let workload = |network: &mut Network, pool: &Pool| {
+            Workload::new(experiment, inputs, place, network, pool)
         };
         // Made before anything has happened: a phase that is cut off leaves no trace of what it left out.
         let all = (!phase.deadlines_us.is_empty() && phase.max_us.is_some())
-            .then(|| workload(network, provided).source);
-        let workload = workload(network, provided);
+            .then(|| workload(network, pool).source);
+        let workload = workload(network, pool);
         let total = workload.total;
-        provided.push(workload.begin(place, phase, network));
+        pool.add(workload.begin(place, phase, network));
         Begun { total, all }
     }
 
@@ -227,6 +228,25 @@ impl<'a> Simulation<'a> {
                 source.advance();
             }
         });
+    }
+
+    /// Counts how many routing tables name each node.
+    fn count_in_degrees(&mut self, number: u32, network: &mut Network) -> anyhow::Result<()> {
+        const CHUNK: usize = 1 << 16;
+        let _line = self.watch.busy("counting in-degrees".to_owned());
+        let watch = self.watch;
+        let degrees = network.view_tables(|population, columns, _, tables| {
+            let nodes = columns.tables.len() as u32;
+            let degrees = InDegrees::new(nodes as usize);
+            for start in (0..nodes).step_by(CHUNK) {
+                watch.go_on()?;
+                let owners = start..nodes.min(start.saturating_add(CHUNK as u32));
+                degrees.count(tables, &population, columns.tables, owners);
+            }
+            anyhow::Ok(degrees)
+        })?;
+        self.in_degrees = Some(degrees);
+        self.timing(number, "bootstrap", "in_degree", 1)
     }
 
     /// Writes the routing tables.
@@ -326,6 +346,7 @@ impl<'a> Simulation<'a> {
     ) -> anyhow::Result<()> {
         const CHUNK: usize = 1 << 16;
         let overhead_us = self.experiment.link.overhead_us;
+        let in_degrees = self.in_degrees.as_ref();
         let begun = Moment::of_the_process();
         let encoded = self.writers.encoding();
         let NodesAtEnd {
@@ -334,12 +355,14 @@ impl<'a> Simulation<'a> {
             ids,
             tables,
         } = nodes;
+        let is_labelled = self.inputs.labels.is_some();
         let row = |sizes: &mut Sizes, place: usize| {
             let owner = Row(place as u32);
             let NodeState {
                 contacts,
                 segments,
                 uses,
+                started,
             } = node(owner);
             let (table_entries, buckets) = sizes.of(owner, columns.tables[place]);
             NodeRow {
@@ -347,12 +370,16 @@ impl<'a> Simulation<'a> {
                 phase,
                 node: ids.id(owner, columns.keys),
                 key: columns.keys[place].0,
+                // Rows of imported nodes are in the order of keys, as labels are.
+                label: is_labelled.then_some(place as u32),
                 online: columns.activity[place].is_online(),
                 table_entries,
                 buckets,
                 contacts: u64::from(contacts),
                 segments: u64::from(segments),
                 overhead_us: overhead_us.saturating_mul(u64::from(uses)),
+                started: u64::from(started),
+                in_degree: in_degrees.map(|degrees| degrees.of(owner)),
             }
         };
         let nodes = columns.keys.len();

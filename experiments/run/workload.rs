@@ -13,7 +13,7 @@ use kadsim_systems::phases::Phase;
 use crate::file::{self, Experiment, Origin, Work};
 use crate::import::TraceRow;
 use crate::inputs::Inputs;
-use crate::workload::{Drawn, DrawnSegments, Listed, Origins, Plan, SegmentKeys, Targets};
+use crate::workload::{Drawn, DrawnSegments, Listed, Online, Origins, Plan, SegmentKeys, Targets};
 
 /// What the operations of a phase do.
 fn kind(kind: file::Kind) -> Kind {
@@ -33,15 +33,37 @@ pub(crate) struct Workload {
     pub(crate) keys: SegmentKeys,
 }
 
+/// What the workloads of a network are drawn from.
+pub(crate) struct Pool {
+    /// The nodes that operations start at.
+    online: Online,
+    /// What may be retrieved of each phase that has begun, in order; nothing of those that do not provide.
+    provided: Vec<Option<SegmentKeys>>,
+}
+
+impl Pool {
+    /// Of a network in which no phase has begun.
+    pub(crate) fn new(network: &mut Network) -> Self {
+        Self {
+            online: Online::of(network),
+            provided: Vec::new(),
+        }
+    }
+
+    /// The phase after those that have begun has begun too; this may be retrieved of it.
+    pub(crate) fn add(&mut self, provided: Option<SegmentKeys>) {
+        self.provided.push(provided);
+    }
+}
+
 impl Workload {
-    /// That of the phase at `place`, which starts when it says, else now; `provided` is what the phases before
-    /// it provide.
+    /// That of the phase at `place`, which starts when it says, else now.
     pub(crate) fn new(
         experiment: &Experiment,
         inputs: &Inputs,
         place: usize,
         network: &mut Network,
-        provided: &[Option<SegmentKeys>],
+        pool: &Pool,
     ) -> Self {
         let phase = &experiment.phases[place];
         let start_us = phase.start_us.unwrap_or(network.now_us());
@@ -65,16 +87,17 @@ impl Workload {
             phase: place as u32,
             first: network.next_operation(),
             nodes: inputs.nodes,
+            online: pool.online.clone(),
             origins: match origin {
                 Origin::Random => Origins::Random,
                 Origin::Each => Origins::Each,
-                Origin::One => Origins::one(network_seed, inputs.nodes),
-                Origin::Sample(size) => Origins::sample(network_seed, size, inputs.nodes),
+                Origin::One => Origins::one(network_seed, &pool.online),
+                Origin::Sample(size) => Origins::sample(network_seed, size, &pool.online),
                 Origin::Node(id) => Origins::Listed(network.row(id).into_iter().collect()),
             },
             count,
             withheld,
-            targets: targets(&phase.work, network, provided),
+            targets: targets(&phase.work, network, &pool.provided),
             start_us,
             spread_us,
         };
@@ -120,7 +143,7 @@ impl Workload {
             .zip(rows)
             .map(|(number, row)| Planned {
                 number,
-                // Every origin was found to be a node when the trace was read.
+                // Every origin was found to be a node that is online when the trace was read.
                 origin: network.row(row.origin).unwrap_or(Row(0)),
                 key: Key(row.key),
                 due_us: start_us.saturating_add(row.start_us),

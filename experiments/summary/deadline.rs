@@ -1,7 +1,7 @@
 //! Operations and origins that are done by a deadline.
 //!
-//! An operation is in time if it has ended by the deadline, counted from when it was due; a retrieve, if it has
-//! found its segment as well. An origin is in time if all of its operations are.
+//! An operation is in time if it has ended by the deadline, counted from when it was due or from the run's start; a
+//! retrieve, if it has found its segment as well. An origin is in time if all of its operations are.
 
 use std::collections::HashMap;
 
@@ -9,12 +9,13 @@ use kadsim_engine::record::{Kind, OperationRow};
 use serde_json::{Map, Value};
 
 use super::share;
-use crate::file::milliseconds;
+use crate::file::{DeadlineFrom, milliseconds};
 
 /// Who met a deadline of a phase, over all networks.
 #[derive(Clone)]
 pub(super) struct Deadline {
     deadline_us: u64,
+    from: DeadlineFrom,
     planned: u64,
     in_time: u64,
     /// Origins with all of their operations in time, and all origins.
@@ -34,9 +35,10 @@ struct Tally {
 }
 
 impl Deadline {
-    pub(super) fn new(deadline_us: u64) -> Self {
+    pub(super) fn new(deadline_us: u64, from: DeadlineFrom) -> Self {
         Self {
             deadline_us,
+            from,
             planned: 0,
             in_time: 0,
             origins: (0, 0),
@@ -47,10 +49,14 @@ impl Deadline {
     /// Counts an operation.
     pub(super) fn operation(&mut self, row: &OperationRow) {
         let is_done = row.kind != Kind::Retrieve || row.found == Some(true);
+        let from_us = match self.from {
+            DeadlineFrom::Due => row.due_us,
+            DeadlineFrom::Run => 0,
+        };
         let in_time = is_done
             && row
                 .end_us
-                .is_some_and(|end_us| end_us - row.due_us <= self.deadline_us);
+                .is_some_and(|end_us| end_us - from_us <= self.deadline_us);
         self.in_time += u64::from(in_time);
         let tally = self.tallies.entry(row.origin).or_default();
         tally.recorded += 1;

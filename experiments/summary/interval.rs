@@ -31,7 +31,7 @@ const EXPANSION: [f64; 5] = [
 
 /// The values of a metric so far.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct OverNetworks {
+pub(crate) struct OverNetworks {
     count: u64,
     mean: f64,
     /// Sum of squared differences from the mean.
@@ -40,20 +40,25 @@ pub(super) struct OverNetworks {
 
 impl OverNetworks {
     /// Adds the value of a network.
-    pub(super) fn add(&mut self, value: f64) {
+    pub(crate) fn add(&mut self, value: f64) {
         self.count += 1;
         let before = value - self.mean;
         self.mean += before / self.count as f64;
         self.squares += before * (value - self.mean);
     }
 
+    /// How many networks have a value.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// The mean, if there is a value.
-    pub(super) fn mean(&self) -> Option<f64> {
+    pub(crate) fn mean(&self) -> Option<f64> {
         (self.count > 0).then_some(self.mean)
     }
 
     /// Half the width of the 95 % confidence interval around the mean, if there are two values.
-    pub(super) fn half_width(&self) -> Option<f64> {
+    pub(crate) fn half_width(&self) -> Option<f64> {
         let freedom = self.count.checked_sub(2)? + 1;
         let variance = self.squares / freedom as f64;
         Some(quantile(freedom) * (variance / self.count as f64).sqrt())

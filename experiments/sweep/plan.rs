@@ -14,16 +14,10 @@ pub struct Plan {
     pub need: u64,
 }
 
-/// As many threads as a run that is not told takes.
-pub(super) fn all_threads() -> usize {
-    rayon::ThreadPoolBuilder::new()
-        .build()
-        .map_or(1, |pool| pool.current_num_threads())
-}
-
 impl Plan {
-    /// For cells that need so much memory each, on so many threads and in so much memory. None if a cell does not fit.
-    pub(super) fn new(mut needs: Vec<u64>, threads: usize, has: u64) -> Option<Self> {
+    /// For cells that need so much memory each beside the others, and so much for all together, on so many threads
+    /// and in so much memory. None if a cell does not fit.
+    pub(super) fn new(mut needs: Vec<u64>, shared: u64, threads: usize, has: u64) -> Option<Self> {
         needs.sort_unstable_by(|a, b| b.cmp(a));
         let mut plan = Self {
             at_once: 0,
@@ -31,7 +25,7 @@ impl Plan {
             need: 0,
         };
         for need in needs.iter().take(threads) {
-            let sum = plan.need.saturating_add(*need);
+            let sum = plan.need.max(shared).saturating_add(*need);
             if sum > has {
                 break;
             }
@@ -52,7 +46,7 @@ mod tests {
     use super::*;
 
     fn plan(needs: &[u64], threads: usize) -> Option<(usize, u64)> {
-        let plan = Plan::new(needs.to_vec(), threads, 100);
+        let plan = Plan::new(needs.to_vec(), 0, threads, 100);
         plan.map(|plan| (plan.at_once, plan.need))
     }
 
@@ -66,12 +60,16 @@ mod tests {
         assert_eq!(plan(&[1, 60, 30, 1], 3), Some((3, 91)));
         assert_eq!(plan(&[1, 101], 2), None);
         assert_eq!(plan(&[], 2), Some((0, 0)));
+        // What they share is there once.
+        let plan = Plan::new(vec![40; 3], 15, 8, 100).unwrap();
+        assert_eq!((plan.at_once, plan.need), (2, 95));
+        assert!(Plan::new(vec![90], 15, 8, 100).is_none());
     }
 
     #[test]
     fn all_threads_are_in_use() {
         for (cells, threads) in [(1, 7), (3, 7), (7, 7), (2, 256)] {
-            let plan = Plan::new(vec![1; cells], threads, u64::MAX).unwrap();
+            let plan = Plan::new(vec![1; cells], 0, threads, u64::MAX).unwrap();
             let all: Vec<usize> = (0..plan.at_once).map(|slot| plan.threads(slot)).collect();
             assert_eq!(all.iter().sum::<usize>(), threads);
             assert!(all.iter().max().unwrap() - all.iter().min().unwrap() <= 1);

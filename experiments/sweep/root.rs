@@ -1,67 +1,91 @@
-//! The folder of a study: `study.json`, the cells below, and when all are done `summary.parquet`.
+//! The folder of a study: `study.json`, the cells below, and when all are done the tables over them.
 //!
-//! `study.json` says which study it is. Every process that runs cells of it writes the same, so that any of them may
-//! be the first and none has to wait for another. A study that is replaced is put aside as `NAME.replaced`, and
-//! deleted when the new one is finished.
+//! Unfinished cells lie in `NAME.partial`, beside the tree of those that are done, which only ever holds whole cells.
+//! `study.json` names the cells that are meant, each with the digest of its [`Basis`], and cells that are done of an
+//! earlier state of the experiment file. Any number of processes run cells at the same time: each shares
+//! `NAME.partial/running.lock`. Who changes anything but a cell, at the beginning and at the end, does so alone,
+//! holding `NAME.lock` for that moment. A study that is replaced is put aside as `NAME.replaced`, and removed when
+//! the new one is finished.
 
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
+use anyhow::Result;
 use serde_json::{Value, json};
 
-use super::{Study, StudyError, table};
+use super::basis::{self, Basis, FileDigests};
+use super::table::{self, MEANS};
+use super::{Study, StudyCell, StudyError};
 use crate::file::Cell;
-use crate::output::{self, Folder, FolderError, RESOLVED, STUDY, is_empty, is_there};
+use crate::output::{
+    self, FolderError, Kind, LOCK, Lock, Names, STUDY, Shape, is_empty, is_file, is_folder,
+    is_there, make_folder,
+};
+use crate::watch::Watch;
 
-/// The table over all cells.
+/// The table over all cells: the metrics of each network.
 pub(crate) const SUMMARY: &str = "summary.parquet";
+
+/// What writes a table over all cells, in the folder given, to a path.
+type WriteTable = fn(&Path, &Path, &Study) -> Result<()>;
+
+/// The tables over all cells, in the order in which they are written: a study is finished if and only if the last one,
+/// [`SUMMARY`], is there.
+const TABLES: [(&str, WriteTable); 2] = [(MEANS, table::write_means), (SUMMARY, table::write)];
 
 /// A study's folder.
 pub(super) struct Root {
-    path: PathBuf,
-    aside: PathBuf,
+    names: Names,
+    /// Where each cell is when it is done.
+    folders: Vec<PathBuf>,
+    /// What each cell's results depend on.
+    bases: Vec<Basis>,
+    /// Shared by all processes that run cells.
+    running: Lock,
 }
 
-fn io_error(path: &Path) -> impl Fn(io::Error) -> FolderError + use<'_> {
-    |error| FolderError::Io {
-        path: path.to_path_buf(),
-        error,
+/// What `study.json` says.
+struct Known {
+    /// The cells that are meant, each with its digest.
+    cells: BTreeMap<String, String>,
+    /// All of it, as it was read.
+    text: String,
+    /// All cells, of earlier states too.
+    all: Vec<String>,
+}
+
+impl Known {
+    /// Reads the `study.json` of the folder `path`; nothing if it has none. One that is damaged names no cells.
+    fn read(path: &Path) -> Option<Self> {
+        let text = fs::read(path.join(STUDY)).ok()?;
+        let text = String::from_utf8_lossy(&text).into_owned();
+        let known: Value = serde_json::from_str(&text).unwrap_or_default();
+        let list = |key: &str| -> Vec<String> {
+            let all = known[key].as_array().into_iter().flatten();
+            all.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        let (cells, digests) = (list("cells"), list("digests"));
+        Some(Self {
+            all: cells.iter().cloned().chain(list("others")).collect(),
+            cells: cells.into_iter().zip(digests).collect(),
+            text,
+        })
     }
 }
 
-/// Writes a file under a name of its own and gives it `path` when it is whole. Others may do the same at the same
-/// time: they write the same.
-fn publish(path: &Path, write: impl FnOnce(&Path) -> anyhow::Result<()>) -> anyhow::Result<()> {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!(
-        ".{}-{}.partial",
-        std::process::id(),
-        now.as_nanos()
-    ));
-    let partial = PathBuf::from(name);
-    let written = write(&partial).and_then(|()| match fs::rename(&partial, path) {
-        // Cleared away by another process that had finished the same.
-        Err(error) if error.kind() == io::ErrorKind::NotFound && path.is_file() => Ok(()),
-        renamed => renamed.with_context(|| format!("cannot write {}", path.display())),
-    });
-    if written.is_err() {
-        let _ = fs::remove_file(&partial);
-    }
-    written
+/// The path of a cell in the study, as `study.json` names it.
+fn name(cell: &Cell) -> String {
+    cell.folder().display().to_string()
 }
 
-/// Whether a file has not got its name yet.
-fn is_unpublished(entry: &fs::DirEntry) -> bool {
-    let name = entry.file_name();
-    let name = name.to_string_lossy();
-    let ours = [STUDY, SUMMARY].iter().any(|file| name.starts_with(file));
-    ours && name.ends_with(".partial")
+/// The keys of the axes on the way to a cell.
+fn axes(cell: &str) -> Vec<&str> {
+    let parts = cell.split('/');
+    parts
+        .map(|part| part.split_once('=').map_or(part, |(key, _)| key))
+        .collect()
 }
 
 impl Root {
@@ -69,128 +93,286 @@ impl Root {
     ///
     /// # Errors
     ///
-    /// It holds something else and `force` is not given, or something that no run has written; somebody runs what is
-    /// to be replaced; the file system refuses.
-    pub(super) fn open(path: &Path, study: &Study, force: bool) -> Result<Self, StudyError> {
-        let mut aside = path.as_os_str().to_owned();
-        aside.push(".replaced");
-        let root = Self {
-            path: path.to_path_buf(),
-            aside: PathBuf::from(aside),
-        };
-        if is_there(&root.aside) && !is_there(&root.path) {
-            // Stopped between putting it aside and making the new one.
-            fs::rename(&root.aside, &root.path).map_err(io_error(path))?;
+    /// It holds cells that this study would run otherwise and `force` is not given, or something that kadsim has not
+    /// written; somebody runs what is to be replaced; somebody has asked to stop; the file system refuses.
+    pub(super) fn open(
+        path: &Path,
+        study: &Study,
+        force: bool,
+        watch: Watch<'_>,
+    ) -> Result<Self, StudyError> {
+        let dir = path.parent().unwrap_or(Path::new(""));
+        let names = Names::new(dir, &study.name);
+        let mut files = FileDigests::default();
+        let bases = study.cells.iter().map(|cell| Basis::of(cell, &mut files));
+        let bases: Vec<Basis> = bases.collect::<Result<_>>()?;
+        if !dir.as_os_str().is_empty() {
+            fs::create_dir_all(dir).map_err(FolderError::io(dir))?;
         }
-        if is_there(path) && !root.is_new() {
-            let known = root.known()?;
-            let digest = known.as_ref().map(|known| &known["digest"]);
+        let gate = Lock::wait(&gate(&names), watch)?;
+        let opened = Self::open_alone(names, bases, study, force);
+        gate.remove();
+        opened
+    }
+
+    /// [`Root::open`], with the gate held.
+    fn open_alone(
+        names: Names,
+        bases: Vec<Basis>,
+        study: &Study,
+        force: bool,
+    ) -> Result<Self, StudyError> {
+        // Before a lock is put there.
+        Shape::Unfinished.check(&names.partial)?;
+        let (running, alone) = take_running(&names)?;
+        let folder = |cell: &StudyCell| names.finished.join(cell.cell.folder());
+        let root = Self {
+            folders: study.cells.iter().map(folder).collect(),
+            names,
+            bases,
+            running,
+        };
+        let prepared = root.prepare(study, force, alone);
+        let shared = match prepared {
+            Ok(()) => root.running.change(Kind::Shared)?,
+            Err(error) => {
+                if alone {
+                    root.leave_empty();
+                }
+                return Err(error);
+            }
+        };
+        match shared {
+            true => Ok(root),
+            // A run of this name has come between.
+            false => Err(FolderError::Busy(root.names.partial).into()),
+        }
+    }
+
+    /// Gives `NAME.partial` back if nothing is in it.
+    fn leave_empty(self) {
+        let Self { names, running, .. } = self;
+        if fs::read_dir(&names.partial).is_ok_and(|all| all.count() == 1) {
+            running.remove();
+            // It stays if somebody else has taken it meanwhile.
+            let _ = fs::remove_dir(&names.partial);
+        }
+    }
+
+    /// Makes the folder that of the study. `alone`: no other process runs cells of it.
+    fn prepare(&self, study: &Study, force: bool, alone: bool) -> Result<(), StudyError> {
+        let names = &self.names;
+        let path = &names.finished;
+        names.check()?;
+        if alone {
+            names.put_back()?;
+            names.clear()?;
+        }
+        if is_there(path) && !is_empty(path) {
+            let known = Known::read(path);
             if force {
-                root.put_aside(known.as_ref())?;
-            } else if digest.is_none_or(|digest| *digest != study.digest.as_str()) {
-                return Err(StudyError::Changed(path.to_path_buf()));
+                if !alone {
+                    return Err(FolderError::Busy(names.partial.clone()).into());
+                }
+                self.put_aside()?;
+            } else {
+                let Some(known) = known else {
+                    return Err(StudyError::Run(path.clone()));
+                };
+                self.compare(study, &known, alone)?;
             }
         }
-        fs::create_dir_all(path).map_err(io_error(path))?;
-        if !path.join(STUDY).is_file() {
-            root.name(study).map_err(StudyError::Other)?;
+        make_folder(path)?;
+        self.publish_list(study)
+    }
+
+    /// Makes sure that the cells that are done, as far as they are meant, are as this study would run them.
+    fn compare(&self, study: &Study, known: &Known, alone: bool) -> Result<(), StudyError> {
+        let path = &self.names.finished;
+        let mut is_related = false;
+        for (place, cell) in study.cells.iter().enumerate() {
+            let basis = &self.bases[place];
+            let meant = known.cells.get(&name(&cell.cell));
+            let is_same = meant == Some(&basis.digest);
+            is_related |= is_same;
+            if !alone && meant.is_some() && !is_same {
+                return Err(FolderError::Busy(self.names.partial.clone()).into());
+            }
+            let folder = &self.folders[place];
+            if self.is_done(place) || !is_there(folder) || is_empty(folder) {
+                continue;
+            }
+            let differences = basis::differences(folder, basis);
+            if !basis::has_grown(&differences) {
+                return Err(StudyError::Changed {
+                    path: path.clone(),
+                    cell: cell.cell.to_string(),
+                    index: cell.cell.index,
+                    differences,
+                });
+            }
+            is_related = true;
         }
-        Ok(root)
-    }
-
-    /// What `study.json` says; nothing where the folder is that of a run.
-    fn known(&self) -> Result<Option<Value>, FolderError> {
-        let file = self.path.join(STUDY);
-        if file.is_file() {
-            let text = fs::read(&file).map_err(io_error(&file))?;
-            // What cannot be read is no study's digest.
-            return Ok(Some(serde_json::from_slice(&text).unwrap_or(Value::Null)));
-        }
-        match self.path.join(RESOLVED).is_file() {
-            true => Ok(None),
-            false => Err(FolderError::Foreign(self.path.clone())),
-        }
-    }
-
-    /// Whether nothing is in the folder, or what processes have left that came no further.
-    fn is_new(&self) -> bool {
-        let entries = fs::read_dir(&self.path);
-        entries
-            .is_ok_and(|mut all| all.all(|entry| entry.is_ok_and(|entry| is_unpublished(&entry))))
-    }
-
-    /// Makes room for a new study. An older one that is aside already stays if the one in its place is not finished.
-    fn put_aside(&self, known: Option<&Value>) -> Result<(), FolderError> {
-        let cells = known.and_then(|known| known["cells"].as_array());
-        for cell in cells.into_iter().flatten().filter_map(Value::as_str) {
-            Folder::not_busy(&self.path.join(format!("{cell}.partial")))?;
-        }
-        if !is_there(&self.aside) {
-            return fs::rename(&self.path, &self.aside).map_err(io_error(&self.path));
-        }
-        if self.path.join(SUMMARY).is_file() {
-            output::delete(&self.aside).map_err(io_error(&self.aside))?;
-            return fs::rename(&self.path, &self.aside).map_err(io_error(&self.path));
-        }
-        output::delete(&self.path).map_err(io_error(&self.path))
-    }
-
-    /// Writes `study.json`.
-    fn name(&self, study: &Study) -> anyhow::Result<()> {
-        let folder = |cell: &super::StudyCell| cell.cell.folder().display().to_string();
-        let cells: Vec<String> = study.cells.iter().map(folder).collect();
-        let document = json!({
-            "experiment": study.name,
-            "seed": study.cells[0].loaded.experiment.seed,
-            "version": env!("CARGO_PKG_VERSION"),
-            "digest": study.digest,
-            "cells": cells,
-        });
-        publish(&self.path.join(STUDY), |partial| {
-            let write = || -> anyhow::Result<()> {
-                let mut file = fs::File::create(partial)?;
-                file.write_all(serde_json::to_string_pretty(&document)?.as_bytes())?;
-                file.write_all(b"\n")?;
-                Ok(file.sync_all()?)
-            };
-            write().with_context(|| format!("cannot write {}", partial.display()))
-        })
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Whether a cell is done.
-    pub(super) fn is_done(&self, cell: &Cell) -> bool {
-        let path = self.path.join(cell.folder());
-        path.is_dir() && !is_empty(&path)
-    }
-
-    /// Cells are going to be run: the study is not finished.
-    pub(super) fn begin(&self) -> Result<(), FolderError> {
-        let table = self.path.join(SUMMARY);
-        match fs::remove_file(&table) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io_error(&table)(error)),
+        let mut done = known.all.iter().filter(|cell| is_there(&path.join(cell)));
+        let first = name(&study.cells[0].cell);
+        match done.next() {
+            Some(other) if axes(other) != axes(&first) => Err(StudyError::Axes {
+                path: path.clone(),
+                old: axes(other).join(", "),
+                new: axes(&first).join(", "),
+            }),
+            Some(_) if !is_related => Err(StudyError::Unrelated(path.clone())),
             _ => Ok(()),
         }
     }
 
-    /// All cells are done: writes the table over them, and deletes what the study replaces.
-    pub(super) fn conclude(&self, study: &Study) -> anyhow::Result<()> {
-        let table = self.path.join(SUMMARY);
-        if !table.is_file() {
-            publish(&table, |partial| table::write(partial, &self.path, study))?;
+    /// Makes room for a new study. An older one that is aside already stays if the one in its place is not finished.
+    fn put_aside(&self) -> Result<(), FolderError> {
+        let Names {
+            finished,
+            replaced,
+            partial,
+            ..
+        } = &self.names;
+        let is_finished = is_file(&finished.join(SUMMARY)) || !is_file(&finished.join(STUDY));
+        Shape::Unfinished
+            .empty(partial, &[LOCK])
+            .map_err(FolderError::io(partial))?;
+        if is_there(replaced) && !is_finished {
+            return self.names.discard(finished);
         }
-        let left = fs::read_dir(&self.path)?.flatten();
-        for entry in left.filter(is_unpublished) {
-            // Whose it is may still be at work, and does without it.
-            let _ = fs::remove_file(entry.path());
+        if is_there(replaced) {
+            self.names.discard(replaced)?;
         }
-        if is_there(&self.aside) {
-            let deleting = || format!("cannot delete {}", self.aside.display());
-            output::delete(&self.aside).with_context(deleting)?;
+        self.names.put_aside()
+    }
+
+    /// Writes `study.json`. If it has changed, or a cell is to be run, the study is not finished: its tables go.
+    fn publish_list(&self, study: &Study) -> Result<(), StudyError> {
+        let path = &self.names.finished;
+        let known = Known::read(path);
+        let text = self.list(study, known.as_ref());
+        let is_same = known.is_some_and(|known| known.text == text);
+        if !is_same || !self.is_all_done() {
+            for (table, _) in TABLES.iter().rev() {
+                let table = path.join(table);
+                match fs::remove_file(&table) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    removed => removed.map_err(FolderError::io(&table))?,
+                }
+            }
+        }
+        if !is_same {
+            self.publish(STUDY, |partial| output::write_new(partial, &text))?;
         }
         Ok(())
     }
+
+    /// What stands in `study.json`.
+    fn list(&self, study: &Study, known: Option<&Known>) -> String {
+        let cells: Vec<String> = study.cells.iter().map(|cell| name(&cell.cell)).collect();
+        let meant: HashSet<&String> = cells.iter().collect();
+        let others = known.into_iter().flat_map(|known| &known.all);
+        let others: Vec<&String> = others
+            .filter(|cell| !meant.contains(cell) && is_folder(&self.names.finished.join(cell)))
+            .collect();
+        let digests = self.bases.iter().map(|basis| &basis.digest);
+        let document = json!({
+            "experiment": study.name,
+            "seed": study.cells[0].loaded.experiment.seed,
+            "version": env!("CARGO_PKG_VERSION"),
+            "cells": cells,
+            "digests": digests.collect::<Vec<_>>(),
+            "others": others,
+        });
+        format!("{document:#}\n")
+    }
+
+    /// Writes the file `name` of the study whole, outside of its tree first. The gate is held.
+    fn publish(&self, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let partial = self.names.partial.join(name);
+        // A process that was killed may have left one.
+        let _ = fs::remove_file(&partial);
+        write(&partial)?;
+        output::publish(&partial, &self.names.finished.join(name))
+    }
+
+    /// The names of a cell, and what its results depend on, for its `cell.json`.
+    pub(super) fn cell(&self, study: &Study, place: usize) -> (Names, String) {
+        let folder = study.cells[place].cell.folder();
+        (self.names.of_cell(&folder), self.bases[place].document())
+    }
+
+    /// Whether a cell is done.
+    pub(super) fn is_done(&self, place: usize) -> bool {
+        let digest = basis::digest_in(&self.folders[place]);
+        digest.is_some_and(|digest| digest == self.bases[place].digest)
+    }
+
+    /// How many cells are done.
+    pub(super) fn done(&self) -> usize {
+        (0..self.bases.len())
+            .filter(|place| self.is_done(*place))
+            .count()
+    }
+
+    fn is_all_done(&self) -> bool {
+        (0..self.bases.len()).all(|place| self.is_done(place))
+    }
+
+    /// Ends the work of this process. If all cells are done, and the study is still the one that this process has
+    /// begun, writes the tables over them and removes what the study replaces; whoever leaves last removes
+    /// `NAME.partial`.
+    ///
+    /// # Errors
+    ///
+    /// A table cannot be read or written; somebody has asked to stop while another process writes it.
+    pub(super) fn conclude(self, study: &Study, watch: Watch<'_>) -> Result<(), StudyError> {
+        let gate = Lock::wait(&gate(&self.names), watch)?;
+        let concluded = self.conclude_alone(study);
+        gate.remove();
+        concluded
+    }
+
+    /// [`Root::conclude`], with the gate held.
+    fn conclude_alone(self, study: &Study) -> Result<(), StudyError> {
+        let path = &self.names.finished;
+        let known = Known::read(path);
+        let is_meant = known.is_some_and(|known| known.text == self.list(study, Some(&known)));
+        if is_meant && self.is_all_done() {
+            for (table, write) in TABLES {
+                if !is_file(&path.join(table)) {
+                    self.publish(table, |partial| write(partial, path, study))?;
+                }
+            }
+            if is_there(&self.names.replaced) {
+                self.names.discard(&self.names.replaced)?;
+            }
+        }
+        if is_file(&path.join(SUMMARY)) && self.running.change(Kind::Alone)? {
+            let mut done = self.folders.iter().filter(|folder| is_folder(folder));
+            done.try_for_each(|folder| output::remove_stale_lock(folder))?;
+            Shape::Unfinished
+                .remove(&self.names.partial)
+                .map_err(FolderError::io(&self.names.partial))?;
+        }
+        Ok(())
+    }
+}
+
+/// The lock of whoever changes anything but a cell.
+fn gate(names: &Names) -> PathBuf {
+    names.finished.with_extension("lock")
+}
+
+/// Takes the lock that says that cells are run, alone if nobody else holds it. The gate is held.
+fn take_running(names: &Names) -> Result<(Lock, bool), FolderError> {
+    let path = names.partial.join(LOCK);
+    for (kind, alone) in [(Kind::Alone, true), (Kind::Shared, false)] {
+        if let Some(lock) = Lock::try_take(&path, kind, || make_folder(&names.partial))? {
+            return Ok((lock, alone));
+        }
+    }
+    // A run of this name holds it.
+    Err(FolderError::Busy(names.partial.clone()))
 }

@@ -1,9 +1,11 @@
-//! `summary.parquet` of a study: the metrics of all cells, with the swept keys as columns.
+//! The tables of a study, with the swept keys as columns: `summary.parquet`, the metrics of all cells and networks, and
+//! `study.parquet`, the mean of each metric over the networks of its cell.
 //!
-//! One row per cell, network and metric, in this order, gathered from the tables of the same name that the cells have:
-//! they are read batch by batch, so that memory does not grow with the study.
+//! Both are gathered from the `summary.parquet` of the cells, one cell after the other, so that memory does not grow
+//! with the study. The rows of `summary.parquet` are in the order of cell, network and metric, those of `study.parquet`
+//! in the order of cell and metric.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
@@ -22,9 +24,58 @@ use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchR
 use super::Study;
 use super::root::SUMMARY;
 use crate::file::{Cell, Setting};
+use crate::summary::OverNetworks;
 
-/// Columns of a cell's table, which come behind those of the study.
-const COLUMNS: [&str; 3] = ["network", "metric", "value"];
+/// The table of the means over networks.
+pub(crate) const MEANS: &str = "study.parquet";
+
+/// A column behind the swept keys: its name, whether a value may be absent, its unit and its meaning.
+type Noted = (&'static str, DataType, bool, &'static str, &'static str);
+
+/// Columns of `summary.parquet` that are those of a cell's table.
+fn values() -> [Noted; 3] {
+    let u32 = DataType::UInt32;
+    [
+        ("network", u32, false, "1", "Network of the cell, from 0"),
+        ("metric", word(), false, "1", "Key of summary.json"),
+        (
+            "value",
+            DataType::Float64,
+            true,
+            "of the metric",
+            "Its value in this network alone; percentiles are nearest-rank, at most 1/1024 off",
+        ),
+    ]
+}
+
+/// Columns of `study.parquet`.
+fn means() -> [Noted; 4] {
+    let f64 = DataType::Float64;
+    [
+        ("metric", word(), false, "1", "Key of summary.json"),
+        (
+            "mean",
+            f64.clone(),
+            true,
+            "of the metric",
+            "Mean over the networks of their own values, METRIC.networks.mean; of one network, its value",
+        ),
+        (
+            "ci95",
+            f64,
+            true,
+            "of the metric",
+            "Half the width of the 95 % confidence interval around the mean, by Student's t over networks",
+        ),
+        (
+            "n",
+            DataType::UInt32,
+            false,
+            "1",
+            "Networks that have a value",
+        ),
+    ]
+}
 
 /// What a swept key is as a column.
 fn column_type(settings: &[&Setting]) -> DataType {
@@ -111,7 +162,7 @@ fn swept(study: &Study) -> Vec<Swept> {
     keys.into_iter().map(column).collect()
 }
 
-fn schema(swept: &[Swept]) -> Schema {
+fn schema(swept: &[Swept], behind: impl IntoIterator<Item = Noted>) -> Schema {
     let noted = |field: Field, unit: &str, description: String| {
         let notes = [("unit", unit.to_owned()), ("description", description)];
         let notes = notes.map(|(key, text)| (key.to_owned(), text));
@@ -129,55 +180,93 @@ fn schema(swept: &[Swept]) -> Schema {
         let field = Field::new(key, column.clone(), !always);
         fields.push(noted(field, unit, format!("{key} of the cell")));
     }
-    let types = [DataType::UInt32, word(), DataType::Float64];
-    let notes = [
-        ("1", "Network of the cell, from 0"),
-        ("1", "Key of summary.json"),
-        ("of the metric", "Its value in this network alone"),
-    ];
-    for ((name, column), (unit, description)) in COLUMNS.into_iter().zip(types).zip(notes) {
-        let field = Field::new(name, column, name == "value");
+    for (name, column, nullable, unit, description) in behind {
+        let field = Field::new(name, column, nullable);
         fields.push(noted(field, unit, description.to_owned()));
     }
     Schema::new(fields)
 }
 
-/// Writes the table over all cells in `root` to `path`.
-///
-/// # Errors
-///
-/// A cell's table cannot be read, or this one not be written; the path is in the message.
-pub(super) fn write(path: &Path, root: &Path, study: &Study) -> Result<()> {
+fn create(path: &Path, study: &Study, schema: Schema) -> Result<TableWriter> {
     let info = RunInfo {
         experiment: study.name.clone(),
         seed: study.cells[0].loaded.experiment.seed,
         version: env!("CARGO_PKG_VERSION").to_owned(),
     };
+    Ok(TableWriter::create(path, Arc::new(schema), &info)?)
+}
+
+/// Writes `summary.parquet` over all cells in `root` to `path`.
+///
+/// # Errors
+///
+/// A cell's table cannot be read, or this one not be written; the path is in the message.
+pub(super) fn write(path: &Path, root: &Path, study: &Study) -> Result<()> {
     let swept = swept(study);
-    let mut writer = TableWriter::create(path, Arc::new(schema(&swept)), &info)?;
+    let mut writer = create(path, study, schema(&swept, values()))?;
     for cell in &study.cells {
         for batch in metrics(&root.join(cell.cell.folder()))? {
-            writer.append(columns(&cell.cell, &swept, &batch?)?)?;
+            let batch = batch?;
+            let mut columns = settings(&cell.cell, &swept, batch.num_rows())?;
+            for (name, ..) in values() {
+                let column = batch.column_by_name(name);
+                columns.push(Arc::clone(
+                    column.with_context(|| format!("no column {name}"))?,
+                ));
+            }
+            writer.append(columns)?;
         }
     }
     writer.finish(true)?;
     Ok(())
 }
 
-/// A batch of a cell's table as one of the study's.
-fn columns(cell: &Cell, swept: &[Swept], batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
-    let rows = batch.num_rows();
+/// Writes `study.parquet` over all cells in `root` to `path`.
+///
+/// # Errors
+///
+/// As of [`write`].
+pub(super) fn write_means(path: &Path, root: &Path, study: &Study) -> Result<()> {
+    let swept = swept(study);
+    let mut writer = create(path, study, schema(&swept, means()))?;
+    for cell in &study.cells {
+        let mut found: BTreeMap<String, OverNetworks> = BTreeMap::new();
+        for_each_metric(&root.join(cell.cell.folder()), |_, metric, value| {
+            if !found.contains_key(metric) {
+                found.insert(metric.to_owned(), OverNetworks::default());
+            }
+            if let (Some(over), Some(value)) = (found.get_mut(metric), value) {
+                over.add(value);
+            }
+        })?;
+        let names = StringArray::from_iter_values(found.keys());
+        let places = Int32Array::from_iter_values(0..i32::try_from(found.len())?);
+        let of = found.values();
+        let counts = of.clone().map(|over| Ok(u32::try_from(over.count())?));
+        let counts = counts.collect::<Result<Vec<u32>>>()?;
+        let mut columns = settings(&cell.cell, &swept, found.len())?;
+        columns.extend::<[ArrayRef; 4]>([
+            Arc::new(DictionaryArray::<Int32Type>::try_new(
+                places,
+                Arc::new(names),
+            )?),
+            Arc::new(Float64Array::from_iter(of.clone().map(OverNetworks::mean))),
+            Arc::new(Float64Array::from_iter(of.map(OverNetworks::half_width))),
+            Arc::new(UInt32Array::from(counts)),
+        ]);
+        writer.append(columns)?;
+    }
+    writer.finish(true)?;
+    Ok(())
+}
+
+/// The columns of a cell's index and settings, for so many rows.
+fn settings(cell: &Cell, swept: &[Swept], rows: usize) -> Result<Vec<ArrayRef>> {
     let index = u32::try_from(cell.index)?;
     let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(vec![index; rows]))];
     for Swept { key, column, .. } in swept {
         let set = cell.settings.iter().find(|(other, _)| other == key);
         columns.push(constant(set.map(|(_, value)| value), column, rows));
-    }
-    for name in COLUMNS {
-        let column = batch.column_by_name(name);
-        columns.push(Arc::clone(
-            column.with_context(|| format!("no column {name}"))?,
-        ));
     }
     Ok(columns)
 }

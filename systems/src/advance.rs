@@ -9,13 +9,13 @@ use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
 use kadsim_engine::ids::Ids;
-use kadsim_engine::layout::TOUCH_STAGES;
 use kadsim_engine::link::Links;
 use kadsim_engine::node::{Nodes, Received};
 use kadsim_engine::operation::{Operation, Operations, Stage};
 use kadsim_engine::population::{Population, RadixIndex};
 use kadsim_engine::record::Kind;
 use kadsim_engine::routing::Tables;
+use kadsim_engine::routing::layout::TOUCH_STAGES;
 use kadsim_engine::segments::Segments;
 
 use crate::connection::{Field, Outbox, Stored};
@@ -216,10 +216,11 @@ impl Chunk<'_> {
             for stage in 0..TOUCH_STAGES {
                 for (place, question) in &questions {
                     let (owner, key) = (question.owner, self.slots[*place].key);
-                    let touch = &mut self.out.touch;
+                    let Outbox { touch, scratch, .. } = &mut *self.out;
+                    let rows = &mut scratch.rows;
                     field
                         .tables
-                        .touch(&field.population, owner, key, stage, touch);
+                        .touch(&field.population, owner, key, stage, touch, rows);
                 }
             }
             for (place, question) in &questions {

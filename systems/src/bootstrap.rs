@@ -4,9 +4,9 @@ use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
 use kadsim_engine::key::Key;
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::node::{Row, Table};
 use kadsim_engine::population::{Population, RadixIndex};
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_engine::routing::{Rule, Tables};
 
 /// Gives every node its table, on all threads: in the layout; if nodes were added since the network was made,

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
 
+use kadsim_engine::counts::Counts;
 use kadsim_engine::ids::Ids;
 use kadsim_engine::key::Key;
 use kadsim_engine::link::Links;
@@ -55,6 +56,8 @@ pub struct PhaseEnd {
     received: Vec<AtomicU32>,
     /// Uses of nodes that came later: other phases have gone on.
     later_uses: HashMap<Row, u32>,
+    /// Operations by origin.
+    started: Counts,
 }
 
 /// The nodes of a network as the end of a phase is read.
@@ -79,6 +82,8 @@ pub struct NodeState {
     pub segments: u32,
     /// Uses of its overhead counter, by whatever phase.
     pub uses: u32,
+    /// Operations of the phase that it has started.
+    pub started: u32,
 }
 
 impl PhaseEnd {
@@ -94,6 +99,7 @@ impl PhaseEnd {
             ),
             segments: segments.held(columns.stores[row.index()], self.end_us),
             uses: activity.uses() - later,
+            started: self.started.of(row),
         }
     }
 }
@@ -105,10 +111,11 @@ impl Network {
         debug_assert!(phase.start_us >= self.now_us);
         self.next_operation += phase.operations;
         let number = phase.number;
+        let started = Counts::new(self.len(), phase.operations);
         let place = self.open_phase(phase);
         self.world
             .resource_mut::<Recorded>()
-            .begin_phase(place, number);
+            .begin_phase(place, number, started);
         if place == 0 {
             self.view(|_, columns, _| {
                 let activity = columns.activity.par_iter();
@@ -193,6 +200,7 @@ impl Network {
         };
         let cut_off = self.world.resource_mut::<Phases>().remove(place);
         let received = self.world.resource_mut::<Received>().take(place);
+        let started = self.world.resource_mut::<Recorded>().take_started(place);
         self.merge_segments(self.first_arrival_us(end_us));
         self.now_us = self.now_us.max(end_us);
         Some(PhaseEnd {
@@ -201,6 +209,7 @@ impl Network {
             cut_off,
             received,
             later_uses,
+            started,
         })
     }
 
@@ -302,7 +311,9 @@ impl Network {
             start_us: self.now_us,
             max_us: None,
         });
-        self.world.resource_mut::<Recorded>().begin_phase(place, 0);
+        self.world
+            .resource_mut::<Recorded>()
+            .begin_phase(place, 0, Counts::default());
         loop {
             match self.step() {
                 Progress::Going => {}

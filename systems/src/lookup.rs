@@ -5,8 +5,8 @@
 //! by the clock (here) or as [`crate::py_dht`] does. Reads key, table, store and status columns, writes the
 //! operation's own slot and relaxed counters. Cost: O(k) for each contact handled.
 
-use kadsim_engine::layout::Owner;
 use kadsim_engine::operation::{Contact, Operation, Stage};
+use kadsim_engine::population::Owner;
 use kadsim_engine::record::{Kind, Outcome, Request};
 use kadsim_engine::shortlist::{Known, Status};
 
@@ -372,6 +372,8 @@ fn finish(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox)
     let (ids, keys) = (field.ids, field.columns.keys);
     out.ended
         .push(field.recorded.row(operation, None, ids, keys));
+    // Its slot is free at the end of the step only, after thousands of others.
+    operation.give_back();
 }
 
 /// Of the contacts in flight, the place of the one that completes first; ties in order of sending.

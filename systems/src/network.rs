@@ -2,6 +2,8 @@
 //!
 //! Several can live side by side; nothing is global. How time passes in one is in [`crate::drive`].
 
+use std::sync::Arc;
+
 use bevy_ecs::archetype::ArchetypeEntity;
 use bevy_ecs::change_detection::Tick;
 use bevy_ecs::prelude::*;
@@ -12,12 +14,13 @@ use kadsim_engine::answer::Answer;
 use kadsim_engine::hardware::move_to_huge_pages;
 use kadsim_engine::ids::Ids;
 use kadsim_engine::key::{Distance, Key};
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::link::{Link, Links, UniformLink};
 use kadsim_engine::node::{self, Columns, NodeBundle, Nodes, Received, Row, Store};
 use kadsim_engine::operation::Operations;
 use kadsim_engine::population::{Population, RadixIndex};
+use kadsim_engine::presence::{Draw, Offline};
 use kadsim_engine::random::{Purpose, Stream};
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_engine::routing::{Policy, Rule, Tables};
 use kadsim_engine::segments::Segments;
 
@@ -33,6 +36,8 @@ use crate::step::{self, Activity, Procedure, Rules, Stop, Window};
 pub struct Spec {
     /// The nodes.
     pub nodes: NodeSet,
+    /// Those of them that are offline. [`Offline::Drawn`] goes with generated nodes only.
+    pub offline: Offline,
     /// Seed of every draw.
     pub seed: u64,
     /// k, 1 to 255.
@@ -55,6 +60,7 @@ impl Default for Spec {
     fn default() -> Self {
         Self {
             nodes: NodeSet::Generated(0),
+            offline: Offline::default(),
             seed: 0,
             bucket_size: 20,
             policy: Policy::default(),
@@ -104,6 +110,9 @@ pub enum NetworkError {
     /// A parameter that must be at least 1 is 0.
     #[error("{0} must be at least 1")]
     Zero(&'static str),
+    /// Nodes to be drawn offline, of nodes that are not generated.
+    #[error("offline nodes are drawn from generated nodes only; list the ids of imported ones")]
+    DrawnOffline,
     /// Procedures that were made to compare with others know no other stop rule than their own.
     #[error("stop rule closest-answered goes with procedure iterative only")]
     StopRule,
@@ -184,7 +193,40 @@ impl Network {
             move_to_huge_pages(columns.stores);
             move_to_huge_pages(columns.activity);
         });
+        network.take_offline(&spec.offline)?;
         Ok(network)
+    }
+
+    /// Takes the nodes off the network that are offline from the start. Cost: O(nodes) on all threads where
+    /// they are drawn, O(listed) else.
+    fn take_offline(&mut self, offline: &Offline) -> Result<(), NetworkError> {
+        if !offline.is_any() {
+            return Ok(());
+        }
+        let seed = self.seed;
+        let taken = self.view(|population, Columns { keys, activity, .. }, ids| {
+            match offline {
+                &Offline::Drawn(count) => {
+                    let draw = Draw::new(seed, keys.len() as u32, count);
+                    activity.par_iter().enumerate().for_each(|(row, activity)| {
+                        let id = ids.id(Row(row as u32), keys);
+                        activity.set_online(!draw.is_offline(id as u64));
+                    });
+                }
+                Offline::Listed(listed) => {
+                    for &id in listed.iter() {
+                        let row = ids.row(id, &population);
+                        let row = row.ok_or(NetworkError::UnknownNode(id))?;
+                        activity[row.index()].set_online(false);
+                    }
+                }
+            }
+            let is_offline = |activity: &&node::Activity| !activity.is_online();
+            Ok(activity.par_iter().filter(is_offline).count() as u64)
+        })?;
+        self.world.resource_mut::<Activity>().online -= taken;
+        self.absences = true;
+        Ok(())
     }
 
     /// Fills every node's table from full knowledge, in the network's layout.
@@ -257,6 +299,22 @@ impl Network {
         let total = &mut self.world.resource_mut::<Activity>().online;
         *total = *total + u64::from(online) - u64::from(was);
         self.absences |= !online;
+    }
+
+    /// The rows of the nodes that are online, in order; `None` if all are. Cost: O(nodes), on all threads.
+    pub fn online_rows(&mut self) -> Option<Arc<[Row]>> {
+        let online = self.activity().online;
+        self.view(|_, columns, _| {
+            let activity = columns.activity;
+            if online == activity.len() as u64 {
+                return None;
+            }
+            let rows = (0..activity.len() as u32).into_par_iter().map(Row);
+            let rows: Vec<Row> = rows
+                .filter(|row| activity[row.index()].is_online())
+                .collect();
+            Some(rows.into())
+        })
     }
 
     /// The node with this id.
@@ -522,8 +580,13 @@ fn check(spec: &Spec) -> Result<(), NetworkError> {
     if spec.rules.stop == Stop::ClosestAnswered && procedure != Procedure::Iterative {
         return Err(NetworkError::StopRule);
     }
-    if spec.overhead_us > 0 && procedure.is_by_clock() && spec.link.shortest_us(false) == 0 {
+    let shortest_us = spec.link.shortest_us(spec.offline.is_any());
+    if spec.overhead_us > 0 && procedure.is_by_clock() && shortest_us == 0 {
         return Err(NetworkError::NoLookahead);
+    }
+    let are_drawn = matches!(spec.offline, Offline::Drawn(count) if count > 0);
+    if are_drawn && matches!(spec.nodes, NodeSet::Imported(_)) {
+        return Err(NetworkError::DrawnOffline);
     }
     Ok(())
 }

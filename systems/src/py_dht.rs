@@ -16,9 +16,10 @@ use crate::lookup::{self, Poll, Question, first_to_complete};
 /// come in the order of (start, number).
 pub fn begin(field: &Field, operation: &mut Operation) {
     operation.origin_overhead_us = field.charge(operation.origin);
-    operation
-        .lanes_us
-        .resize(field.activity.rules.alpha as usize, 0);
+    // With more lanes than nodes there are never enough contacts to handle one.
+    let lanes = field.population.keys().len();
+    let lanes = lanes.min(field.activity.rules.alpha as usize);
+    operation.lanes_us.resize(lanes, 0);
 }
 
 /// Handles failures until an answer is to be read. `None`: the lookup has ended.

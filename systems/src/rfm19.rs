@@ -17,9 +17,9 @@
 
 use kadsim_engine::answer::Answer;
 use kadsim_engine::key::Key;
-use kadsim_engine::layout::Owner;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Contact, Operation, Stage};
+use kadsim_engine::population::Owner;
 use kadsim_engine::record::Outcome;
 use kadsim_engine::shortlist::{Known, Note, Status};
 

@@ -4,7 +4,7 @@ use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
-use kadsim::engine::layout::LayoutKind;
+use kadsim::engine::routing::layout::LayoutKind;
 use serde_json::Value;
 
 use super::interruption::{LONG, signal};

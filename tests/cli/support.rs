@@ -1,12 +1,18 @@
 //! A folder of its own for each test, the program in it, and its tables as plain columns.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
+use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float64Type};
+use nix::pty::{Winsize, openpty};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -29,6 +35,11 @@ kind = "retrieve"
 count = 20
 segments = "putting"
 "#;
+
+/// The program under test: the one built with the tests, or another build that `KADSIM` names.
+fn program() -> OsString {
+    std::env::var_os("KADSIM").unwrap_or_else(|| env!("CARGO_BIN_EXE_kadsim").into())
+}
 
 /// A folder that is deleted in the end; `small.toml` is in it.
 pub struct Dir(tempfile::TempDir);
@@ -61,7 +72,7 @@ impl Dir {
     }
 
     pub fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_kadsim"));
+        let mut command = Command::new(program());
         // The width of the help is the default one.
         command
             .args(args)
@@ -74,12 +85,18 @@ impl Dir {
         Answer::new(self.command(args).output().unwrap())
     }
 
+    /// As [`Self::kadsim`], on terminals of so many columns.
+    pub fn on_terminal(&self, columns: u16, args: &[&str]) -> Answer {
+        on_terminal(columns, self.command(args).env("TERM", "xterm"))
+    }
+
     /// As [`Self::command`], after what the shell does by `script`.
     pub fn through(&self, script: &str, args: &[&str]) -> Command {
         let script = format!("{script} \"$0\" \"$@\"");
         let mut command = Command::new("bash");
         command
-            .args(["-c", &script, env!("CARGO_BIN_EXE_kadsim")])
+            .args(["-c", &script])
+            .arg(program())
             .args(args)
             .current_dir(self.0.path());
         command
@@ -107,6 +124,73 @@ impl Dir {
 
     pub fn table(&self, name: &str) -> Table {
         Table::read(&self.path(name))
+    }
+}
+
+/// What a call says with stdout on a terminal of so many columns, and stderr on another one.
+pub fn on_terminal(columns: u16, command: &mut Command) -> Answer {
+    let (stdout, out) = terminal(columns);
+    let (stderr, err) = terminal(columns);
+    let mut child = command.stdout(out).stderr(err).spawn().unwrap();
+    // The last ones at the terminals' other ends, so that reading comes to an end.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let [stdout, stderr] = [stdout, stderr].map(|end| thread::spawn(|| read_terminal(end)));
+    Answer {
+        status: child.wait().unwrap().code(),
+        stdout: stdout.join().unwrap(),
+        stderr: stderr.join().unwrap(),
+    }
+}
+
+/// A terminal of so many columns: the end that sees what is shown, and the one for a program.
+fn terminal(columns: u16) -> (OwnedFd, OwnedFd) {
+    let size = Winsize {
+        ws_row: 50,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    let ends = openpty(&size, None).unwrap();
+    (ends.master, ends.slave)
+}
+
+/// All that a terminal was given, lines ended as in a file.
+fn read_terminal(end: OwnedFd) -> String {
+    let (mut file, mut text) = (File::from(end), Vec::new());
+    let mut buffer = [0; 4096];
+    // Linux reports an error when the last one at the other end is gone, others an end.
+    while let Ok(read @ 1..) = file.read(&mut buffer) {
+        text.extend(&buffer[..read]);
+    }
+    String::from_utf8(text).unwrap().replace("\r\n", "\n")
+}
+
+/// A number that an environment variable may give.
+pub fn setting(name: &str, default: u64) -> u64 {
+    match std::env::var(name) {
+        Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is {text}")),
+        Err(_) => default,
+    }
+}
+
+/// Random numbers (SplitMix64) of a seed that is printed, and that an environment variable may give.
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(name: &str) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let seed = setting(name, now.as_nanos() as u64);
+        println!("{name}={seed}");
+        Self(seed)
+    }
+
+    /// A number from 0 to `end` - 1.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % end
     }
 }
 
@@ -161,6 +245,8 @@ pub struct Table {
     pub batch: RecordBatch,
     /// Metadata `kadsim.complete`.
     pub complete: Option<String>,
+    /// Metadata `kadsim.seed`.
+    pub seed: Option<String>,
 }
 
 impl Table {
@@ -172,15 +258,17 @@ impl Table {
             .key_value_metadata()
             .cloned()
             .unwrap_or_default();
-        let complete = metadata
-            .into_iter()
-            .find(|pair| pair.key == "kadsim.complete")
-            .and_then(|pair| pair.value);
+        let noted = |key: &str| {
+            let pair = metadata.iter().find(|pair| pair.key == key);
+            pair.and_then(|pair| pair.value.clone())
+        };
+        let (complete, seed) = (noted("kadsim.complete"), noted("kadsim.seed"));
         let schema = reader.schema().clone();
         let batches: Vec<_> = reader.build().unwrap().map(Result::unwrap).collect();
         Self {
             batch: concat_batches(&schema, &batches).unwrap(),
             complete,
+            seed,
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::link::{Delay, Fault, UniformLink};
 use kadsim_engine::random::Probability;
 use kadsim_engine::record::Kind;
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::step::Procedure;
 
 use crate::data::{Golden, GoldenRow};

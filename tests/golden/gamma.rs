@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::record::Kind;
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::step::Procedure;
 
 use crate::data::{Golden, GoldenRow};

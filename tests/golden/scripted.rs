@@ -1,8 +1,8 @@
 //! Lookups whose errors and delays are those that py-dht drew, contact by contact.
 
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::link::{ContactId, Fate, Link};
 use kadsim_engine::record::{Kind, Outcome};
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::step::Procedure;
 
 use crate::data::{Golden, GoldenRow};

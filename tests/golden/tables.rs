@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use kadsim_engine::key::Key;
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::node::Row;
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::step::Procedure;
 
 use crate::data::Golden;

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use kadsim_engine::key::Key;
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::link::{Delay, Link, UniformLink};
 use kadsim_engine::node::Row;
 use kadsim_engine::record::{ConnectionRow, Kind, OperationRow, Request};
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::network::{Network, NodeSet, Spec};
 use kadsim_systems::step::{Procedure, Rules};
 

@@ -5,13 +5,14 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use kadsim_engine::key::Key;
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::link::{Delay, Fault, UniformLink};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Planned, Source};
+use kadsim_engine::presence::Offline;
 use kadsim_engine::random::{Probability, Stream};
 use kadsim_engine::record::{Kind, Outcome, Request};
 use kadsim_engine::routing::Policy;
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::drive::Progress;
 use kadsim_systems::network::{Network, NodeSet, Spec};
 use kadsim_systems::phases::{self, CutOff};
@@ -50,6 +51,9 @@ struct Case {
     link: UniformLink,
     overhead_us: u64,
     tick_us: u64,
+    /// Sixths of the nodes but one that are offline from the start.
+    offline_sixths: u32,
+    /// Nodes, at most, that go offline after the first phase.
     offline: u64,
     added: u64,
     parallel: Option<u32>,
@@ -145,6 +149,7 @@ impl Case {
             },
             overhead_us,
             tick_us: pick(stream, &[1_000, 50_000, 10_000_000]),
+            offline_sixths: (seed % 4) as u32,
             offline: stream.below(u64::from(nodes) / 4 + 1),
             added: stream.below(3),
             parallel: pick(stream, &[None, Some(1), Some(2), Some(3)]),
@@ -252,9 +257,14 @@ impl Case {
         }
     }
 
+    fn offline_from_start(&self) -> u32 {
+        (self.nodes - 1) * self.offline_sixths / 6
+    }
+
     fn network(&self) -> Network {
         let mut network = Network::new(Spec {
             nodes: NodeSet::Generated(self.nodes),
+            offline: Offline::Drawn(self.offline_from_start()),
             seed: self.seed,
             bucket_size: self.k,
             policy: self.policy,
@@ -531,7 +541,7 @@ fn run_phases(
                 let rows = (0..nodes.columns.keys.len() as u32).map(Row);
                 let states = rows.map(node);
                 states
-                    .map(|state| (state.contacts, state.segments, state.uses))
+                    .map(|state| (state.contacts, state.segments, state.uses, state.started))
                     .collect()
             });
             assert_rows(
@@ -596,6 +606,9 @@ fn run_case(case: &Case, seen: &mut Seen) {
         case.link.clone(),
         case.overhead_us,
     );
+    copy_nodes(&mut network, &mut reference);
+    let offline = reference.online.iter().filter(|&&online| !online);
+    assert_eq!(offline.count(), case.offline_from_start() as usize);
     for (phase, kind) in (0..).zip(kinds) {
         if phase == 1 {
             for _ in 0..case.offline {

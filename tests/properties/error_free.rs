@@ -3,10 +3,11 @@
 use kadsim_engine::key::Key;
 use kadsim_engine::link::{Delay, UniformLink};
 use kadsim_engine::node::Row;
+use kadsim_engine::presence::Offline;
 use kadsim_engine::random::Stream;
 use kadsim_engine::record::Outcome;
 use kadsim_engine::routing::Policy;
-use kadsim_systems::network::{Network, NodeSet, Spec};
+use kadsim_systems::network::{Network, NetworkError, NodeSet, Spec};
 use kadsim_systems::step::{Procedure, Rules, Stop};
 
 fn network(nodes: u32, k: u8, policy: Policy, rules: Rules, seed: u64) -> Network {
@@ -125,6 +126,52 @@ fn a_lookup_until_the_closest_have_answered_finds_them_with_any_buckets() {
 
 /// By either procedure a node that is offline is contacted in vain, costs its timeout once, and is not
 /// counted among the true closest.
+/// Nodes can be listed as offline from the start, of generated and of imported ones, each once.
+#[test]
+fn listed_nodes_are_offline_from_the_start() {
+    let nodes: Vec<(i64, Key)> = (0..40)
+        .map(|id| (7 * id, Key(!0 / 41 * id as u64)))
+        .collect();
+    let spec = |nodes: NodeSet, offline: Offline| Spec {
+        nodes,
+        offline,
+        ..Spec::default()
+    };
+    let listed = |ids: &[i64]| Offline::Listed(ids.into());
+    for nodes in [NodeSet::Imported(nodes.clone()), NodeSet::Generated(40)] {
+        let mut network = Network::new(spec(nodes.clone(), listed(&[14, 0, 14]))).unwrap();
+        assert_eq!(network.activity().online, 38);
+        let rows = [14, 0].map(|id| network.row(id).unwrap());
+        let online = network.online_rows().unwrap();
+        assert_eq!(online.len(), 38);
+        assert!(rows.iter().all(|row| !online.contains(row)));
+        assert!(online.is_sorted());
+        let unknown = Network::new(spec(nodes.clone(), listed(&[14, 3000])));
+        assert_eq!(unknown.err(), Some(NetworkError::UnknownNode(3000)));
+        let mut all = Network::new(spec(nodes, Offline::default())).unwrap();
+        assert_eq!(all.online_rows(), None);
+    }
+    let drawn = Network::new(spec(NodeSet::Imported(nodes), Offline::Drawn(1)));
+    assert_eq!(drawn.err(), Some(NetworkError::DrawnOffline));
+    // A contact to a node that is offline may take no time, so its overhead has no order.
+    let link = UniformLink {
+        delay: Delay::Constant(5),
+        ..UniformLink::default()
+    };
+    let charged = |offline| {
+        Network::new(Spec {
+            link: Box::new(link.clone()),
+            overhead_us: 1,
+            ..spec(NodeSet::Generated(40), offline)
+        })
+    };
+    assert_eq!(
+        charged(Offline::Drawn(1)).err(),
+        Some(NetworkError::NoLookahead)
+    );
+    assert!(charged(Offline::default()).is_ok());
+}
+
 #[test]
 fn an_offline_node_is_not_found() {
     for procedure in [Procedure::Iterative, Procedure::PyDht] {

@@ -55,8 +55,9 @@ pub struct PhaseEnd {
     pub number: u32,
     pub end_us: u64,
     pub is_cut: bool,
-    /// Contacts of the phase, segments held and uses of the counter at its end, by node.
-    pub nodes: Vec<(u32, u32, u32)>,
+    /// Contacts of the phase, segments held and uses of the counter at its end, and operations of the phase that
+    /// the node has started, by node.
+    pub nodes: Vec<(u32, u32, u32, u32)>,
 }
 
 /// An operation under way.
@@ -299,6 +300,9 @@ impl Reference {
             .operations
             .iter()
             .filter(|row| row.phase == phase.number);
+        let mut started = HashMap::<i64, u32>::new();
+        rows.clone()
+            .for_each(|row| *started.entry(row.origin).or_default() += 1);
         let ends_us: Vec<u64> = rows.filter_map(|row| row.end_us).collect();
         let is_cut = ends_us.len() < phase.planned.len();
         let end_us = match phase.cut_us {
@@ -316,6 +320,7 @@ impl Reference {
                 contacts.copied().unwrap_or(0),
                 held.count() as u32,
                 before as u32 + charged.count() as u32,
+                started.get(&self.ids[node]).copied().unwrap_or(0),
             )
         };
         PhaseEnd {

@@ -7,9 +7,9 @@
 
 mod oracle;
 
-use kadsim_engine::layout::LayoutKind;
 use kadsim_engine::node::Row;
 use kadsim_engine::routing::Policy;
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::Network;
 use kadsim_systems::network::{NodeSet, Spec};
 

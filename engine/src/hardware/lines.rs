@@ -5,23 +5,13 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use super::LINE;
-use crate::key::Distance;
-use crate::node::Row;
-use crate::shortlist::Note;
 
-/// What may lie in [`Lines`]: its size divides a cache line, its alignment is at most that, and any bits are a value.
+/// Types whose values may lie in [`Lines`].
 ///
 /// # Safety
 ///
-/// Just that.
+/// `T` must be valid for every bit pattern, its size must divide [`LINE`], and its alignment must be at most [`LINE`].
 pub(crate) unsafe trait Plain: Copy {}
-
-// SAFETY: transparent over u64.
-unsafe impl Plain for Distance {}
-// SAFETY: transparent over u32.
-unsafe impl Plain for Row {}
-// SAFETY: transparent over u32.
-unsafe impl Plain for Note {}
 
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
@@ -44,12 +34,29 @@ impl<T> Default for Lines<T> {
 }
 
 impl<T: Plain> Lines<T> {
-    /// Becomes `len` times `item`; `len` items must be whole lines.
+    /// Replaces the items by `len` copies of `item`. Panics unless `len` items fill whole lines.
     pub(crate) fn refill(&mut self, len: usize, item: T) {
+        self.resize(len);
+        self.fill(item);
+    }
+
+    /// Becomes `len` items long, not fewer than it has, by `item`s behind the others; `len` items must be whole
+    /// lines.
+    pub(crate) fn extend(&mut self, len: usize, item: T) {
+        let before = self.len();
+        self.resize(len);
+        self[before..].fill(item);
+    }
+
+    fn resize(&mut self, len: usize) {
         let bytes = len * size_of::<T>();
         assert!(bytes.is_multiple_of(LINE));
         self.lines.resize(bytes / LINE, Line([0; LINE]));
-        self.fill(item);
+    }
+
+    /// Items that there is memory for.
+    pub(crate) fn capacity(&self) -> usize {
+        self.lines.capacity() * LINE / size_of::<T>()
     }
 }
 

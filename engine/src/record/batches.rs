@@ -16,6 +16,7 @@ use arrow::array::ArrayRef;
 
 use super::column::Columns;
 use super::writer::{BATCH_ROWS, QUEUE, RecordError, RunInfo, TableWriter};
+use crate::hardware::STACK_BYTES;
 use crate::hardware::clock::thread_cpu;
 
 /// A [`TableWriter`] with the batch that is being filled: what every table is made of.
@@ -99,6 +100,7 @@ impl Encoder {
         let (path, spent) = (table.path().to_owned(), Arc::clone(&spent_ns));
         let thread = thread::Builder::new()
             .name("encoder".to_owned())
+            .stack_size(STACK_BYTES)
             .spawn(move || encode(Box::new(table), batches, &spent))
             .map_err(|source| RecordError::Io { path, source })?;
         Ok(Self {

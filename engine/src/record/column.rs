@@ -260,6 +260,47 @@ impl Column for Label {
     }
 }
 
+/// As [`Label`], of which each row's may be absent.
+#[derive(Default)]
+pub(super) struct OptionalLabel {
+    names: Option<Arc<StringArray>>,
+    indices: Vec<Option<i32>>,
+}
+
+impl OptionalLabel {
+    pub(super) fn new(names: Option<Arc<StringArray>>) -> Self {
+        OptionalLabel {
+            names,
+            indices: Vec::new(),
+        }
+    }
+
+    /// An index without a name is an error of [`Column::take`].
+    #[inline]
+    pub(super) fn push(&mut self, index: Option<u32>) {
+        let index = index.map(|index| i32::try_from(index).unwrap_or(i32::MAX));
+        self.indices.push(index);
+    }
+}
+
+impl Column for OptionalLabel {
+    const NULLABLE: bool = true;
+
+    fn data_type() -> DataType {
+        Label::data_type()
+    }
+
+    fn take(&mut self) -> Result<ArrayRef, ArrowError> {
+        let indices = std::mem::replace(&mut self.indices, Vec::with_capacity(BATCH_ROWS));
+        let names = match &self.names {
+            Some(names) => Arc::clone(names),
+            None => Arc::new(StringArray::new_null(0)),
+        };
+        let array = DictionaryArray::<Int32Type>::try_new(Int32Array::from(indices), names)?;
+        Ok(Arc::new(array))
+    }
+}
+
 /// Lists of node ids that may be absent.
 pub(super) struct Ids {
     lists: ListBuilder<Int64Builder>,

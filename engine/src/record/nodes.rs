@@ -3,12 +3,14 @@
 //! Rows come in order of network, phase, key.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::StringArray;
 use arrow::datatypes::{Int64Type, UInt8Type, UInt32Type, UInt64Type};
 
 use super::batches::Batches;
-use super::column::{Flag, Label, Millis, Number, columns};
+use super::column::{Flag, Label, Millis, Number, Optional, OptionalLabel, columns};
 use super::writer::{RecordError, RunInfo};
 
 columns! {
@@ -16,12 +18,15 @@ columns! {
     phase: Label, "1", "Phase of the experiment";
     node: Number<Int64Type>, "node id", "The node";
     key: Number<UInt64Type>, "key", "The node's key";
+    label: OptionalLabel, "1", "The node's peer id in the node list";
     online: Flag<false>, "1", "Whether the node is there";
     table_entries: Number<UInt32Type>, "1", "Contacts in the node's routing table";
     buckets: Number<UInt8Type>, "1", "Buckets that are not empty";
     contacts: Number<UInt64Type>, "1", "Connections received from operations of the phase";
     segments: Number<UInt64Type>, "1", "Segments held at the phase's end, whichever phase stored them";
     overhead_ms: Millis, "ms", "The node's overhead counter at the phase's end, whichever phase used it";
+    started: Number<UInt64Type>, "1", "Operations of the phase that the node was the origin of, those that never started left out";
+    in_degree: Optional<UInt32Type>, "1", "Other nodes whose routing tables name the node, offline ones included; null unless output.in_degree is true";
 }
 
 /// One node at the end of a phase.
@@ -35,6 +40,8 @@ pub struct NodeRow {
     pub node: i64,
     /// The node's key.
     pub key: u64,
+    /// Index into the labels given at `create`, if the node has one.
+    pub label: Option<u32>,
     /// Whether it is there.
     pub online: bool,
     /// Contacts in its routing table.
@@ -47,19 +54,29 @@ pub struct NodeRow {
     pub segments: u64,
     /// Its overhead counter, in µs.
     pub overhead_us: u64,
+    /// Operations of the phase that it has started.
+    pub started: u64,
+    /// Other nodes whose routing tables name it, if that was counted.
+    pub in_degree: Option<u32>,
 }
 
 /// Writes `nodes.parquet`.
 pub struct NodeTable(Batches<Batch>);
 
 impl NodeTable {
-    /// Creates the file. `phases` are the names that the rows' `phase` counts in.
+    /// Creates the file. `phases` are the names that the rows' `phase` counts in, `labels` those of `label`.
     ///
     /// # Errors
     /// When the file cannot be created.
-    pub fn create(path: &Path, info: &RunInfo, phases: &[String]) -> Result<Self, RecordError> {
+    pub fn create(
+        path: &Path,
+        info: &RunInfo,
+        phases: &[String],
+        labels: Option<Arc<StringArray>>,
+    ) -> Result<Self, RecordError> {
         let columns = Batch {
             phase: Label::new(phases),
+            label: OptionalLabel::new(labels),
             ..Batch::default()
         };
         Ok(Self(Batches::create(path, info, columns)?))
@@ -75,12 +92,15 @@ impl NodeTable {
         columns.phase.push(row.phase);
         columns.node.push(row.node);
         columns.key.push(row.key);
+        columns.label.push(row.label);
         columns.online.push(row.online);
         columns.table_entries.push(row.table_entries);
         columns.buckets.push(row.buckets);
         columns.contacts.push(row.contacts);
         columns.segments.push(row.segments);
         columns.overhead_ms.push(row.overhead_us);
+        columns.started.push(row.started);
+        columns.in_degree.push(row.in_degree);
         self.0.pushed()
     }
 

@@ -13,7 +13,7 @@ use super::writer::{RecordError, RunInfo};
 columns! {
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
     metric: Label, "1", "Key of summary.json";
-    value: Optional<Float64Type>, "of the metric", "Its value in this network alone";
+    value: Optional<Float64Type>, "of the metric", "Its value in this network alone; percentiles are nearest-rank, at most 1/1024 off";
 }
 
 /// A metric of a network.

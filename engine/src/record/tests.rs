@@ -1,9 +1,10 @@
 //! Every table is written and read back: names, types, nulls, units and values.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::{cast, concat_batches};
 use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, UInt32Type, UInt64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -329,18 +330,22 @@ fn a_phase_without_a_name_is_an_error() {
 fn nodes() {
     let folder = Folder::new();
     let path = folder.path("nodes.parquet");
-    let mut table = NodeTable::create(&path, &info(), &phases()).unwrap();
+    let labels = Arc::new(StringArray::from(vec!["QmA", "QmB"]));
+    let mut table = NodeTable::create(&path, &info(), &phases(), Some(labels)).unwrap();
     let row = NodeRow {
         network: 2,
         phase: 1,
         node: 5,
         key: 1 << 63,
+        label: Some(1),
         online: true,
         table_entries: 240,
         buckets: 14,
         contacts: 3,
         segments: 4,
         overhead_us: 2_345,
+        started: 8,
+        in_degree: Some(9),
     };
     table.push(&row).unwrap();
     assert_eq!(table.finish(true).unwrap(), 1);
@@ -348,8 +353,8 @@ fn nodes() {
     assert_eq!(
         columns_of(&batch),
         "network UInt32 [1]\nphase label Utf8 [1]\nnode Int64 [node id]\nkey UInt64 [key]\n\
-         online Boolean [1]\ntable_entries UInt32 [1]\nbuckets UInt8 [1]\ncontacts UInt64 [1]\n\
-         segments UInt64 [1]\noverhead_ms Float64 [ms]\n"
+         label? label Utf8 [1]\nonline Boolean [1]\ntable_entries UInt32 [1]\nbuckets UInt8 [1]\ncontacts UInt64 [1]\n\
+         segments UInt64 [1]\noverhead_ms Float64 [ms]\nstarted UInt64 [1]\nin_degree UInt32? [1]\n"
     );
     assert_eq!(
         values(&batch),
@@ -358,12 +363,15 @@ fn nodes() {
             "sampling",
             "5",
             "9223372036854775808",
+            "QmB",
             "true",
             "240",
             "14",
             "3",
             "4",
-            "2.345"
+            "2.345",
+            "8",
+            "9"
         ]
     );
 }

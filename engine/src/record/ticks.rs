@@ -22,15 +22,15 @@ columns! {
     finished: Number<UInt64Type>, "1", "Operations finished in the tick";
     connections: Number<UInt64Type>, "1", "Connections made in the tick; a store is one";
     ok: Number<UInt64Type>, "1", "Connections of the tick that are answered";
-    fast_error: Number<UInt64Type>, "1", "Connections of the tick that fail fast";
-    slow_error: Number<UInt64Type>, "1", "Connections of the tick that fail slowly";
+    fast_error: Number<UInt64Type>, "1", "Connections of the tick that fail fast; their share is link.fast_error.rate";
+    slow_error: Number<UInt64Type>, "1", "Connections of the tick that fail slowly; of those that do not fail fast, their share is link.slow_error.rate";
     not_found: Number<UInt64Type>, "1", "Connections of the tick to a node that is not there";
     stored: Number<UInt64Type>, "1", "Segments stored in the tick";
     found: Number<UInt64Type>, "1", "Retrieves that found their segment in the tick";
     missed: Number<UInt64Type>, "1", "Retrieves that ended without their segment in the tick";
-    duration_ms_p50: OptionalMillis, "ms", "Median of the durations of what finished in the tick";
-    duration_ms_p90: OptionalMillis, "ms", "90th percentile of the durations of what finished in the tick";
-    duration_ms_p99: OptionalMillis, "ms", "99th percentile of the durations of what finished in the tick";
+    duration_ms_p50: OptionalMillis, "ms", "Median of the durations of what finished in the tick: nearest rank; of more than 65536 at most 1/1024 above it";
+    duration_ms_p90: OptionalMillis, "ms", "90th percentile of the same";
+    duration_ms_p99: OptionalMillis, "ms", "99th percentile of the same";
 }
 
 /// One tick. A connection and its outcome count in the tick it was sent.

@@ -1,7 +1,7 @@
 //! A Parquet file that grows by batches and is closed on purpose.
 
 use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, encode_arrow_schema};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{
-    FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataWriter, RowGroupMetaData,
+    FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter,
+    RowGroupMetaData,
 };
 use parquet::file::properties::WriterProperties;
 use thiserror::Error;
@@ -364,6 +365,60 @@ impl RunInfo {
     }
 }
 
+/// Marks the closed table `path` incomplete, for a run that fails after it was closed. One that says so already stays
+/// as it is.
+///
+/// # Errors
+/// When the file is not a whole table, or cannot be written.
+pub fn revoke(path: &Path) -> Result<(), RecordError> {
+    let io_error = |source| RecordError::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let parquet_error = |source| RecordError::Parquet {
+        path: path.to_owned(),
+        source,
+    };
+    let opened = File::options().read(true).write(true).open(path);
+    let mut file = opened.map_err(io_error)?;
+    let read = ParquetMetaDataReader::new().parse_and_finish(&file);
+    let metadata = read.map_err(parquet_error)?;
+    let old = metadata.file_metadata();
+    let mut pairs = old.key_value_metadata().cloned().unwrap_or_default();
+    let Some(complete) = pairs.iter_mut().find(|pair| pair.key == KEY_COMPLETE) else {
+        return Ok(());
+    };
+    if complete.value.as_deref() == Some("false") {
+        return Ok(());
+    }
+    complete.value = Some("false".to_owned());
+    let new = FileMetaData::new(
+        old.version(),
+        old.num_rows(),
+        old.created_by().map(str::to_owned),
+        Some(pairs),
+        old.schema_descr_ptr(),
+        old.column_orders().cloned(),
+    );
+    let new = ParquetMetaData::new(new, metadata.row_groups().to_vec());
+    let mut footer = Vec::new();
+    ParquetMetaDataWriter::new(&mut footer, &new)
+        .finish()
+        .map_err(parquet_error)?;
+    // The length of the footer stands before the last four bytes.
+    let mut length = [0; 4];
+    let mut rewrite = || {
+        file.seek(SeekFrom::End(-8))?;
+        file.read_exact(&mut length)?;
+        let start = file.seek(SeekFrom::End(-8 - i64::from(u32::from_le_bytes(length))))?;
+        // Where the disk is full, the old footer makes room for the new one.
+        file.set_len(start)?;
+        file.write_all(&footer)?;
+        file.sync_all()
+    };
+    rewrite().map_err(io_error)
+}
+
 /// The byte behind a row group's last column.
 fn end_of(group: &RowGroupMetaData) -> u64 {
     let ends = group.columns().iter().map(|column| {
@@ -480,6 +535,26 @@ pub(super) mod tests {
             assert_eq!(value(KEY_VERSION), "1.2.3");
             assert_eq!(value(KEY_COMPLETE), complete.to_string());
         }
+    }
+
+    #[test]
+    fn a_closed_table_can_be_marked_incomplete() {
+        let folder = Folder::new();
+        let path = folder.path("revoked.parquet");
+        let mut table = TableWriter::create(&path, numbers(), &info()).unwrap();
+        table.append(batch(5000, 0)).unwrap();
+        table.finish(true).unwrap();
+        let rows = read(&path);
+        for _ in 0..2 {
+            revoke(&path).unwrap();
+            let file = metadata(&path);
+            let pairs = file.file_metadata().key_value_metadata().unwrap();
+            let is = |pair: &&KeyValue| pair.key == KEY_COMPLETE;
+            let complete: Vec<_> = pairs.iter().filter(is).map(|pair| &pair.value).collect();
+            assert_eq!(complete, [&Some("false".to_owned())]);
+            assert_eq!(read(&path), rows);
+        }
+        assert!(revoke(&folder.path("missing.parquet")).is_err());
     }
 
     #[test]

@@ -101,7 +101,11 @@ fn bad_overrides_are_refused_where_they_stand() {
         ("networks=0", &["1 to 1000000"]),
         (
             "link.delay_ms=1.2345",
-            &["more than three decimals", "1.2345"],
+            &[
+                "more than three decimals",
+                "1.2345",
+                "times are whole microseconds: write 1.235",
+            ],
         ),
         ("link.delay_ms=-1", &["below zero", "0 to 9e12"]),
         ("link.delay_ms=nan", &["not a finite number"]),

@@ -1,0 +1,54 @@
+//! Peak resident memory of a command, as the kernel counts it.
+//!
+//! The kernel tells a process the largest peak of the children that it has waited for. So each command is run by a
+//! process of its own, this program once more, which has no other child. A child's peak begins with that of the
+//! process that started it: this one stays below any run of kadsim.
+
+use std::ffi::OsString;
+use std::process::{Command, ExitCode, Stdio};
+
+/// The first argument of the process that runs a command.
+pub const FLAG: &str = "--peak-of";
+
+/// Runs a command to its end, without its output. Returns its peak in bytes, if the system tells.
+pub fn of(command: &Command) -> Result<Option<u64>, Box<dyn std::error::Error>> {
+    let output = Command::new(std::env::current_exe()?)
+        .arg(FLAG)
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        return Err(format!("{command:?} ended with {}", output.status).into());
+    }
+    Ok(String::from_utf8(output.stdout)?.trim().parse().ok())
+}
+
+/// Runs the command that is left of the arguments, prints its peak in bytes and passes its exit status on.
+pub fn child(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    let Some(program) = arguments.next() else {
+        return ExitCode::FAILURE;
+    };
+    let status = Command::new(program)
+        .args(arguments)
+        .stdout(Stdio::null())
+        .status();
+    if let Some(bytes) = largest_child() {
+        println!("{bytes}");
+    }
+    let code = status.ok().and_then(|status| status.code());
+    ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
+}
+
+/// The largest peak of a child, bytes.
+#[cfg(target_os = "linux")]
+fn largest_child() -> Option<u64> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).ok()?;
+    Some(u64::try_from(usage.max_rss()).ok()? << 10)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn largest_child() -> Option<u64> {
+    None
+}

@@ -1,0 +1,161 @@
+//! What answering does by AVX-512, sixteen rows or eight distances at a time.
+
+#![allow(unsafe_code, reason = "intrinsics have no safe form")]
+
+use std::arch::x86_64::*;
+
+use crate::hardware::avx512::{Avx512, lanes16};
+use crate::key::{Distance, Key};
+use crate::node::Row;
+
+impl Avx512 {
+    /// Appends rows `first + i` for each bit `i` of the mask, and the distances of `keys[i]` from `key`.
+    #[inline]
+    pub(super) fn push_span(
+        self,
+        keys: &[Key],
+        key: Key,
+        first: Row,
+        mask: u64,
+        rows: &mut Vec<Row>,
+        distances: &mut Vec<Distance>,
+    ) {
+        assert!(keys.len() >= (u64::BITS - mask.leading_zeros()) as usize);
+        // SAFETY: `self` proves the features; every bit of the mask numbers a key.
+        unsafe { push_span(keys, key, first, mask, rows, distances) }
+    }
+
+    /// Which of at most 64 distances, all different, are the `n` smallest. `n` must be less than there are.
+    #[inline]
+    pub(super) fn nearest(self, distances: &[Distance], n: usize) -> u64 {
+        assert!(n < distances.len() && distances.len() <= 64);
+        // SAFETY: `self` proves the features.
+        unsafe { nearest(distances, n) }
+    }
+
+    /// Moves the nodes `which`, at most 64, to the front, in the order they have; returns how many.
+    #[inline]
+    pub(super) fn compress(
+        self,
+        rows: &mut [Row],
+        distances: &mut [Distance],
+        which: u64,
+    ) -> usize {
+        assert!(rows.len() == distances.len() && rows.len() <= 64);
+        // SAFETY: `self` proves the features; the lengths have just been checked.
+        unsafe { compress(rows, distances, which) }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
+unsafe fn push_span(
+    keys: &[Key],
+    key: Key,
+    first: Row,
+    mask: u64,
+    rows: &mut Vec<Row>,
+    distances: &mut Vec<Distance>,
+) {
+    // Whole vectors are stored, whatever counts of them.
+    rows.reserve(64 + 16);
+    distances.reserve(64 + 8);
+    let (mut len, mut left, mut place) = (rows.len(), mask, 0);
+    let key = _mm512_set1_epi64(key.0.cast_signed());
+    let step = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
+    while left != 0 {
+        let lanes = [left as u8, (left >> 8) as u8];
+        let low = lanes[0].count_ones() as usize;
+        // SAFETY: keys of lanes that are set exist; 64 nodes and a vector more fit behind the first length.
+        unsafe {
+            let items: *const i64 = keys.as_ptr().cast();
+            let out: *mut i64 = distances.as_mut_ptr().add(len).cast();
+            let near = _mm512_maskz_loadu_epi64(lanes[0], items.wrapping_add(place));
+            let near = _mm512_maskz_compress_epi64(lanes[0], _mm512_xor_epi64(near, key));
+            _mm512_storeu_epi64(out, near);
+            let far = _mm512_maskz_loadu_epi64(lanes[1], items.wrapping_add(place + 8));
+            let far = _mm512_maskz_compress_epi64(lanes[1], _mm512_xor_epi64(far, key));
+            _mm512_storeu_epi64(out.add(low), far);
+            let row = _mm512_set1_epi32((first.0 + place as u32).cast_signed());
+            let row = _mm512_maskz_compress_epi32(left as u16, _mm512_add_epi32(row, step));
+            _mm512_storeu_epi32(rows.as_mut_ptr().add(len).cast(), row);
+        }
+        len += (left as u16).count_ones() as usize;
+        left >>= 16;
+        place += 16;
+    }
+    // SAFETY: so many have been written.
+    unsafe {
+        rows.set_len(len);
+        distances.set_len(len);
+    }
+}
+
+/// Bit by bit from the highest in which they differ: if those that have it clear are too many, the others are
+/// out, else they are in.
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
+unsafe fn nearest(distances: &[Distance], n: usize) -> u64 {
+    if n == 0 {
+        return 0;
+    }
+    let with_bits = |bits: u64| {
+        let (bits, mut found) = (_mm512_set1_epi64(bits.cast_signed()), 0);
+        for (number, block) in distances.chunks(8).enumerate() {
+            let lanes = lanes16(block.len()) as u8;
+            // SAFETY: only lanes of the block are read.
+            let items = unsafe { _mm512_maskz_loadu_epi64(lanes, block.as_ptr().cast()) };
+            found |= u64::from(_mm512_test_epi64_mask(items, bits)) << (8 * number);
+        }
+        found
+    };
+    let first = distances[0].0;
+    let differing = distances
+        .iter()
+        .fold(0, |bits, other| bits | (other.0 ^ first));
+    let mut open = u64::MAX >> (64 - distances.len());
+    let (mut chosen, mut wanted) = (0, n as u32);
+    let mut bit = 1 << differing.ilog2();
+    while open.count_ones() != wanted {
+        let near = open & !with_bits(bit);
+        let count = near.count_ones();
+        if count <= wanted {
+            chosen |= near;
+            wanted -= count;
+            open &= !near;
+        } else {
+            open = near;
+        }
+        if wanted == 0 {
+            return chosen;
+        }
+        bit >>= 1;
+    }
+    chosen | open
+}
+
+#[inline]
+#[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
+unsafe fn compress(rows: &mut [Row], distances: &mut [Distance], which: u64) -> usize {
+    let (len, mut kept) = (rows.len(), 0);
+    let (rows, distances): (*mut i32, *mut i64) =
+        (rows.as_mut_ptr().cast(), distances.as_mut_ptr().cast());
+    for start in (0..len).step_by(8) {
+        let there = lanes16((len - start).min(8)) as u8;
+        let lanes = (which >> start) as u8 & there;
+        let count = lanes.count_ones() as usize;
+        let out = lanes16(count);
+        // SAFETY: only items that are there are read and written; none is written before it has been read,
+        // for no more are kept than have been read.
+        unsafe {
+            let items = _mm512_maskz_loadu_epi64(there, distances.add(start));
+            let items = _mm512_maskz_compress_epi64(lanes, items);
+            _mm512_mask_storeu_epi64(distances.add(kept), out as u8, items);
+            let items = _mm512_maskz_loadu_epi32(u16::from(there), rows.add(start));
+            let items = _mm512_maskz_compress_epi32(u16::from(lanes), items);
+            _mm512_mask_storeu_epi32(rows.add(kept), out, items);
+        }
+        kept += count;
+    }
+    kept
+}

@@ -1,0 +1,163 @@
+//! What a node answers to a request: the k entries of its table that are closest to a key.
+
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+
+#[cfg(target_arch = "x86_64")]
+use crate::hardware::avx512::Avx512;
+use crate::key::{Distance, Key};
+use crate::node::Row;
+use crate::population::Population;
+
+/// An answer, in no order. Its memory is reused from request to request.
+#[derive(Clone, Debug, Default)]
+pub struct Answer {
+    /// The nodes named.
+    pub rows: Vec<Row>,
+    /// Their distances from the key asked for, as far as they have been measured.
+    pub distances: Vec<Distance>,
+    /// Entries of tables read for all answers so far.
+    pub read: u64,
+    /// Room for choosing among more than fit.
+    scratch: Vec<(Distance, Row)>,
+}
+
+impl Answer {
+    /// Forgets everything but the memory it has.
+    #[inline]
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.distances.clear();
+    }
+
+    /// Computes the distances that are missing.
+    #[inline]
+    pub fn measure(&mut self, population: &Population, key: Key) {
+        let missing = &self.rows[self.distances.len()..];
+        let distance = |&row: &Row| population.key(row).distance(key);
+        self.distances.extend(missing.iter().map(distance));
+    }
+
+    /// Appends rows `first + i` for each bit `i` of the mask. All that are there must have been measured.
+    #[inline]
+    pub fn push_span(&mut self, population: &Population, key: Key, first: Row, mask: u64) {
+        debug_assert_eq!(self.rows.len(), self.distances.len());
+        let keys = &population.keys()[first.index()..];
+        #[cfg(target_arch = "x86_64")]
+        if let Some(wide) = Avx512::new() {
+            let (rows, distances) = (&mut self.rows, &mut self.distances);
+            return wide.push_span(keys, key, first, mask, rows, distances);
+        }
+        let mut left = mask;
+        while left != 0 {
+            let place = left.trailing_zeros();
+            left &= left - 1;
+            self.rows.push(Row(first.0 + place));
+            self.distances.push(keys[place as usize].distance(key));
+        }
+    }
+
+    /// Keeps, of the nodes from `first` on, all measured, the `n` that are closest.
+    #[inline]
+    pub fn keep_nearest(&mut self, first: usize, n: usize) {
+        if self.rows.len() - first <= n {
+            return;
+        }
+        #[cfg(target_arch = "x86_64")]
+        if let Some(wide) = Avx512::new()
+            && self.rows.len() - first <= 64
+        {
+            let which = wide.nearest(&self.distances[first..], n);
+            let kept = wide.compress(&mut self.rows[first..], &mut self.distances[first..], which);
+            self.rows.truncate(first + kept);
+            self.distances.truncate(first + kept);
+            return;
+        }
+        self.select(first, n);
+    }
+
+    /// [`Answer::keep_nearest`] of any number and without wide vectors.
+    fn select(&mut self, first: usize, n: usize) {
+        self.scratch.clear();
+        let nodes = self.distances[first..].iter().zip(&self.rows[first..]);
+        self.scratch
+            .extend(nodes.map(|(&distance, &row)| (distance, row)));
+        if n > 0 {
+            self.scratch.select_nth_unstable(n - 1);
+        }
+        self.rows.truncate(first);
+        self.distances.truncate(first);
+        for &(distance, row) in &self.scratch[..n] {
+            self.rows.push(row);
+            self.distances.push(distance);
+        }
+    }
+
+    /// The nodes by distance, nearest first.
+    pub fn sorted(&self) -> Vec<(Distance, Row)> {
+        let mut nodes: Vec<_> = self
+            .distances
+            .iter()
+            .copied()
+            .zip(self.rows.iter().copied())
+            .collect();
+        nodes.sort_unstable();
+        nodes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::population::RadixIndex;
+    use proptest::prelude::*;
+
+    #[test]
+    fn none_of_a_single_node_are_kept() {
+        let mut answer = Answer {
+            rows: vec![Row(3)],
+            distances: vec![Distance(0)],
+            ..Answer::default()
+        };
+        answer.keep_nearest(0, 0);
+        assert!(answer.rows.is_empty() && answer.distances.is_empty());
+    }
+
+    proptest! {
+        /// By the widest vectors there are and without: the same nodes.
+        #[test]
+        fn the_nearest_of_an_answer_are_kept(
+            keys in proptest::collection::btree_set(any::<u64>().prop_map(|key| key >> (key & 31)), 2..150),
+            mask: u64, key: u64, start: usize, first: usize, n in 0usize..70,
+        ) {
+            let keys: Vec<Key> = keys.into_iter().map(Key).collect();
+            let index = RadixIndex::new(&keys);
+            let (population, key) = (Population::new(&keys, &index), Key(key));
+            // Not the first again: the nodes of an answer are different.
+            let start = 1 + start % (keys.len() - 1);
+            let mask = mask & u64::MAX.checked_shr(64u32.saturating_sub((keys.len() - start) as u32)).unwrap_or(0);
+            let mut answer = Answer::default();
+            answer.rows.push(Row(0));
+            answer.measure(&population, key);
+            answer.push_span(&population, key, Row(start as u32), mask);
+            let rows = (0..64).filter(|i| mask >> i & 1 == 1).map(|i| Row(start as u32 + i));
+            let rows: Vec<Row> = std::iter::once(Row(0)).chain(rows).collect();
+            let distances: Vec<Distance> = rows.iter().map(|&row| population.key(row).distance(key)).collect();
+            prop_assert_eq!(&answer.rows, &rows);
+            prop_assert_eq!(&answer.distances, &distances);
+            let mut expected: Vec<_> = distances.into_iter().zip(rows).skip(first % answer.rows.len()).collect();
+            expected.sort_unstable();
+            expected.truncate(n);
+            let (first, mut plain) = (first % answer.rows.len(), answer.clone());
+            answer.keep_nearest(first, n);
+            if plain.rows.len() - first > n {
+                plain.select(first, n);
+            }
+            for mut answer in [answer, plain] {
+                answer.rows.drain(..first);
+                answer.distances.drain(..first);
+                prop_assert_eq!(answer.sorted(), expected.clone());
+            }
+        }
+    }
+}

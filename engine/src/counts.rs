@@ -1,0 +1,72 @@
+//! A count for each node of a network, most of which may be 0.
+
+use std::collections::HashMap;
+
+use crate::node::Row;
+
+/// Counts by node. They take 4 bytes a node, or some 20 bytes a counted node where little is to be counted.
+#[derive(Clone, Debug)]
+pub enum Counts {
+    /// Of the nodes that have been counted.
+    Few(HashMap<Row, u32>),
+    /// Of all nodes, by row.
+    All(Vec<u32>),
+}
+
+impl Default for Counts {
+    /// Of nobody.
+    fn default() -> Self {
+        Self::Few(HashMap::new())
+    }
+}
+
+impl Counts {
+    /// Zeros for a network of `nodes` nodes, to be added to at most `additions` times.
+    pub fn new(nodes: usize, additions: u64) -> Self {
+        /// Nodes for each addition from which on a map is the smaller one: its entries are 9 bytes, and up to
+        /// half of them are free, two thirds while it grows.
+        const SPARSE: u64 = 8;
+        if additions.saturating_mul(SPARSE) < nodes as u64 {
+            Self::default()
+        } else {
+            Self::All(vec![0; nodes])
+        }
+    }
+
+    /// Counts a node once more.
+    #[inline]
+    pub fn add(&mut self, row: Row) {
+        match self {
+            Self::Few(counts) => *counts.entry(row).or_default() += 1,
+            Self::All(counts) => counts[row.index()] += 1,
+        }
+    }
+
+    /// How often a node has been counted.
+    #[inline]
+    pub fn of(&self, row: Row) -> u32 {
+        match self {
+            Self::Few(counts) => counts.get(&row).copied().unwrap_or(0),
+            Self::All(counts) => counts[row.index()],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_and_many_count_the_same() {
+        let (few, all) = (Counts::new(1000, 10), Counts::new(1000, 1000));
+        assert!(matches!(&few, Counts::Few(_)));
+        assert!(matches!(&all, Counts::All(counts) if counts.len() == 1000));
+        for mut counts in [few, all] {
+            [3, 999, 3, 0, 3]
+                .into_iter()
+                .map(Row)
+                .for_each(|row| counts.add(row));
+            assert_eq!([0, 1, 3, 999].map(|row| counts.of(Row(row))), [1, 0, 3, 1]);
+        }
+    }
+}

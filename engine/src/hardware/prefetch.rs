@@ -1,0 +1,80 @@
+//! Prefetching of memory that will soon be read.
+
+use super::LINE;
+
+/// Prefetcher; counts cache lines instead in an instrumented run. So the lines counted are those that the engine says
+/// it reads.
+#[derive(Clone, Debug, Default)]
+pub struct Touch {
+    lines: Option<Vec<usize>>,
+}
+
+impl Touch {
+    /// A prefetcher that counts cache lines.
+    pub fn counting() -> Self {
+        Self {
+            lines: Some(Vec::new()),
+        }
+    }
+
+    /// Whether it counts.
+    #[inline]
+    pub fn is_counting(&self) -> bool {
+        self.lines.is_some()
+    }
+
+    /// Distinct cache lines touched since the last call; 0 if it does not count.
+    pub fn take_lines(&mut self) -> u64 {
+        let Some(lines) = &mut self.lines else {
+            return 0;
+        };
+        lines.sort_unstable();
+        lines.dedup();
+        let distinct = lines.len() as u64;
+        lines.clear();
+        distinct
+    }
+
+    /// Prefetches `slice[place]`, if there is such a place.
+    #[inline(always)]
+    pub fn item<T>(&mut self, slice: &[T], place: usize) {
+        let Some(item) = slice.get(place) else {
+            return;
+        };
+        let first = std::ptr::from_ref(item).addr() / LINE;
+        match &mut self.lines {
+            None => (0..size_of::<T>())
+                .step_by(LINE)
+                .for_each(|at| prefetch(std::ptr::from_ref(item).wrapping_byte_add(at))),
+            Some(lines) => {
+                let last = (std::ptr::from_ref(item).addr() + size_of::<T>().max(1) - 1) / LINE;
+                lines.extend(first..=last);
+            }
+        }
+    }
+
+    /// Prefetches `slice[range]`, as far as the slice goes.
+    #[inline(always)]
+    pub fn range<T>(&mut self, slice: &[T], range: std::ops::Range<usize>) {
+        let step = (LINE / size_of::<T>().max(1)).max(1);
+        for place in range.clone().step_by(step) {
+            self.item(slice, place);
+        }
+        if range.end > range.start {
+            self.item(slice, range.end - 1);
+        }
+    }
+}
+
+/// Prefetches the cache line at an address.
+#[inline(always)]
+fn prefetch<T>(item: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: prefetching reads nothing that the program could see.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(item.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = item;
+}

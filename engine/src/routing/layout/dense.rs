@@ -1,0 +1,102 @@
+//! `dense`: a fixed array of k entries for each bucket, so that a bucket's place needs no offsets.
+//!
+//! Buckets from a depth on where a whole subtree has about k nodes share one variable span a node; the
+//! others are hardly ever anything but full. A lookup reads one count and the entries of one bucket.
+
+use super::face::{Slices, deep_from};
+use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
+use crate::hardware::{Touch, with_huge_pages};
+use crate::node::Row;
+use crate::population::Population;
+use crate::routing::rule::Rule;
+
+/// See the [module](self).
+pub struct Dense {
+    deep: u32,
+    k: usize,
+    chunks: Vec<Chunk>,
+}
+
+/// Tables of [`OWNERS_PER_CHUNK`] consecutive nodes.
+struct Chunk {
+    /// `deep` arrays of k entries a node; the places behind a bucket's last entry hold [`VACANT`].
+    buckets: Vec<Row>,
+    counts: Vec<u8>,
+    deep_starts: Vec<u32>,
+    deep_entries: Vec<Row>,
+}
+
+const VACANT: Row = Row(u32::MAX);
+
+impl Dense {
+    /// Lays out the tables of all nodes.
+    pub fn build(population: &Population, rule: &Rule) -> Self {
+        let deep = deep_from(population.sorted(), rule);
+        let k = rule.k();
+        let chunks = fill_chunks(population, rule, |filler, owners| {
+            let places = owners.len() * deep as usize;
+            let mut chunk = Chunk {
+                buckets: with_huge_pages(places * k),
+                counts: Vec::with_capacity(places),
+                deep_starts: Vec::with_capacity(owners.len() + 1),
+                deep_entries: Vec::with_capacity(owners.len() * 2 * k),
+            };
+            for owner in owners.map(Row) {
+                for bucket in 0..deep {
+                    let rows = filler.bucket(population.key(owner), bucket);
+                    chunk.counts.push(rows.len() as u8);
+                    chunk.buckets.extend_from_slice(rows);
+                    chunk.buckets.resize(chunk.counts.len() * k, VACANT);
+                }
+                chunk.deep_starts.push(chunk.deep_entries.len() as u32);
+                filler.deep(owner, deep, &mut chunk.deep_entries);
+            }
+            chunk.deep_starts.push(chunk.deep_entries.len() as u32);
+            chunk.deep_entries.shrink_to_fit();
+            chunk
+        });
+        Self { deep, k, chunks }
+    }
+}
+
+impl Slices for Dense {
+    #[inline]
+    fn deep(&self) -> u32 {
+        self.deep
+    }
+
+    #[inline]
+    fn entries(&self, owner: Row, bucket: u32) -> &[Row] {
+        let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
+        let place = owner.index() % OWNERS_PER_CHUNK;
+        if bucket < self.deep {
+            let bucket = place * self.deep as usize + bucket as usize;
+            let count = usize::from(chunk.counts[bucket]);
+            return &chunk.buckets[bucket * self.k..bucket * self.k + count];
+        }
+        &chunk.deep_entries
+            [chunk.deep_starts[place] as usize..chunk.deep_starts[place + 1] as usize]
+    }
+
+    #[inline]
+    fn touch_place(&self, owner: Row, bucket: u32, touch: &mut Touch) {
+        let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
+        let place = owner.index() % OWNERS_PER_CHUNK;
+        if bucket < self.deep {
+            touch.item(&chunk.counts, place * self.deep as usize + bucket as usize);
+        } else {
+            touch.range(&chunk.deep_starts, place..place + 2);
+        }
+    }
+
+    fn bytes_used(&self) -> usize {
+        let rows = |rows: &Vec<Row>| rows.capacity() * size_of::<Row>();
+        let chunk = |chunk: &Chunk| {
+            rows(&chunk.buckets)
+                + chunk.counts.capacity()
+                + chunk.deep_starts.capacity() * 4
+                + rows(&chunk.deep_entries)
+        };
+        self.chunks.iter().map(chunk).sum()
+    }
+}

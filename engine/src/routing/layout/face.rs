@@ -1,0 +1,196 @@
+//! What a bucket layout implements.
+
+use crate::answer::Answer;
+use crate::hardware::Touch;
+use crate::key::Key;
+use crate::node::Row;
+use crate::population::{Owner, Population};
+use crate::routing::rule::{Knowledge, Rule};
+
+/// Routing tables of all nodes of a population that was complete when they were laid out.
+pub trait Layout: Send + Sync {
+    /// Appends the entries of one bucket (0 to 63) of the owner's table, in no order.
+    fn bucket(&self, knowledge: Knowledge, owner: Owner, bucket: u32, out: &mut Vec<Row>);
+
+    /// Puts the k entries of the owner's table closest to `key` into the empty `out`, with their distances.
+    fn closest(&self, knowledge: Knowledge, owner: Owner, key: Key, out: &mut Answer);
+
+    /// Prefetches what [`Layout::closest`] with the same arguments will read. Called with stages 0 to
+    /// [`TOUCH_STAGES`] - 1, with other work in between: each stage may read what the one before has prefetched.
+    /// `rows` is memory for reuse.
+    fn touch(
+        &self,
+        knowledge: Knowledge,
+        owner: Owner,
+        key: Key,
+        stage: u32,
+        touch: &mut Touch,
+        rows: &mut Vec<Row>,
+    );
+
+    /// Bytes on the heap.
+    fn bytes_used(&self) -> usize;
+}
+
+/// How often [`Layout::touch`] is called before an answer is read: for where the entries lie, for the
+/// entries, for their keys.
+pub const TOUCH_STAGES: u32 = 3;
+
+/// What a layout that stores entries has to say; the rest of [`Layout`] follows from it.
+pub(super) trait Stored: Send + Sync {
+    /// Buckets from this one on are stored together.
+    fn deep(&self) -> u32;
+
+    /// Appends the owner's entries of a bucket below `deep`, or of all others for `deep` itself.
+    fn append(&self, owner: Row, bucket: u32, out: &mut Vec<Row>);
+
+    /// The same for an answer to a request for `key`; all that is in it has been measured.
+    #[inline]
+    fn answer(&self, population: &Population, key: Key, owner: Row, bucket: u32, out: &mut Answer) {
+        self.append(owner, bucket, &mut out.rows);
+        out.measure(population, key);
+    }
+
+    /// What [`Stored::append`] will read: where the entries lie (stage 0), the entries (stage 1), and, with
+    /// those at hand, the keys of the entries (stage 2).
+    fn touch(&self, owner: Row, bucket: u32, keys: &[Key], stage: u32, touch: &mut Touch);
+
+    /// Bytes on the heap.
+    fn bytes_used(&self) -> usize;
+}
+
+/// What a layout that stores entries one after the other has to say; the rest of [`Stored`] follows from it.
+pub(super) trait Slices: Send + Sync {
+    /// See [`Stored::deep`].
+    fn deep(&self) -> u32;
+
+    /// The owner's entries of a bucket below `deep`, or of all others for `deep` itself.
+    fn entries(&self, owner: Row, bucket: u32) -> &[Row];
+
+    /// What [`Slices::entries`] will read to find them.
+    fn touch_place(&self, owner: Row, bucket: u32, touch: &mut Touch);
+
+    /// Bytes on the heap.
+    fn bytes_used(&self) -> usize;
+}
+
+impl<T: Slices> Stored for T {
+    #[inline]
+    fn deep(&self) -> u32 {
+        Slices::deep(self)
+    }
+
+    #[inline]
+    fn append(&self, owner: Row, bucket: u32, out: &mut Vec<Row>) {
+        out.extend_from_slice(self.entries(owner, bucket));
+    }
+
+    #[inline]
+    fn touch(&self, owner: Row, bucket: u32, keys: &[Key], stage: u32, touch: &mut Touch) {
+        if stage == 0 {
+            return self.touch_place(owner, bucket, touch);
+        }
+        let entries = self.entries(owner, bucket);
+        if stage == 1 {
+            touch.range(entries, 0..entries.len());
+        } else {
+            entries.iter().for_each(|row| touch.item(keys, row.index()));
+        }
+    }
+
+    fn bytes_used(&self) -> usize {
+        Slices::bytes_used(self)
+    }
+}
+
+impl<T: Stored> Layout for T {
+    fn bucket(&self, knowledge: Knowledge, owner: Owner, bucket: u32, out: &mut Vec<Row>) {
+        let first = out.len();
+        self.append(owner.row, bucket.min(self.deep()), out);
+        if bucket >= self.deep() {
+            let is_wanted =
+                |&row: &Row| knowledge.population.key(row).shared_bits(owner.key) == bucket;
+            let deep = out.split_off(first);
+            out.extend(deep.into_iter().filter(is_wanted));
+        }
+    }
+
+    #[inline]
+    fn closest(&self, knowledge: Knowledge, owner: Owner, key: Key, out: &mut Answer) {
+        let Knowledge { population, rule } = knowledge;
+        let answer =
+            |bucket, out: &mut Answer| self.answer(population, key, owner.row, bucket, out);
+        closest_by_bucket(owner.key, key, self.deep(), rule.k(), out, answer);
+    }
+
+    #[inline]
+    fn touch(
+        &self,
+        knowledge: Knowledge,
+        owner: Owner,
+        key: Key,
+        stage: u32,
+        touch: &mut Touch,
+        _: &mut Vec<Row>,
+    ) {
+        let bucket = owner.key.shared_bits(key).min(self.deep());
+        let keys = knowledge.population.keys();
+        Stored::touch(self, owner.row, bucket, keys, stage, touch);
+    }
+
+    fn bytes_used(&self) -> usize {
+        Stored::bytes_used(self)
+    }
+}
+
+/// Buckets below this are stored one by one, those from it on together: there a whole subtree has about k
+/// nodes. A function of the number of nodes, so that no node needs to store it.
+pub(super) fn deep_from(nodes: usize, rule: &Rule) -> u32 {
+    (nodes / rule.k())
+        .checked_ilog2()
+        .map_or(0, |bits| bits + 1)
+}
+
+/// Puts the k entries closest to `key` into `out`, given what appends, measured, the entries of buckets below
+/// `deep` one by one and of all others together (as bucket `deep`).
+///
+/// Buckets are visited in the order of distance. With d = owner XOR key, an entry of bucket j has distance
+/// d with bit j flipped and lower bits free: if d has the bit, the bucket is closer than everything
+/// deeper; if not, farther.
+#[inline]
+pub(super) fn closest_by_bucket(
+    owner: Key,
+    key: Key,
+    deep: u32,
+    k: usize,
+    out: &mut Answer,
+    mut append: impl FnMut(u32, &mut Answer),
+) {
+    let mut visit = |bucket: u32| {
+        let before = out.rows.len();
+        append(bucket, out);
+        out.read += (out.rows.len() - before) as u64;
+        out.keep_nearest(before, k - before);
+        out.rows.len() == k
+    };
+    let distance = owner.distance(key).0;
+    let mut nearer = distance;
+    while nearer != 0 {
+        let bucket = nearer.leading_zeros();
+        if bucket >= deep {
+            break;
+        }
+        if visit(bucket) {
+            return;
+        }
+        nearer &= !(1 << (Key::BITS - 1 - bucket));
+    }
+    if visit(deep) {
+        return;
+    }
+    for bucket in (0..deep).rev() {
+        if distance & (1 << (Key::BITS - 1 - bucket)) == 0 && visit(bucket) {
+            return;
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Filling the tables of many owners, in the order of their keys and on all threads.
+
+use rayon::prelude::*;
+
+use crate::key::Key;
+use crate::node::Row;
+use crate::population::Population;
+use crate::routing::rule::Rule;
+
+/// Fills tables of consecutive owners. Neighbours in key order agree in most of their bits, so a bucket of
+/// one is mostly the same as that of the one before: it is kept with the number of bits that decided it.
+pub(super) struct Filler<'a> {
+    population: &'a Population<'a>,
+    rule: &'a Rule,
+    kept: Vec<Kept>,
+}
+
+#[derive(Clone, Default)]
+struct Kept {
+    owner: Key,
+    bits: Option<u32>,
+    rows: Vec<Row>,
+}
+
+impl<'a> Filler<'a> {
+    fn new(population: &'a Population<'a>, rule: &'a Rule) -> Self {
+        Self {
+            population,
+            rule,
+            kept: vec![Kept::default(); Key::BITS as usize],
+        }
+    }
+
+    /// Entries of one bucket of the owner.
+    pub(super) fn bucket(&mut self, owner: Key, bucket: u32) -> &[Row] {
+        let kept = &mut self.kept[bucket as usize];
+        if kept
+            .bits
+            .is_none_or(|bits| kept.owner.shared_bits(owner) < bits)
+        {
+            kept.rows.clear();
+            kept.bits = self
+                .rule
+                .fill(self.population, owner, bucket, &mut kept.rows);
+            kept.owner = owner;
+        }
+        &kept.rows
+    }
+
+    /// Appends the entries of all buckets from `deep` on.
+    pub(super) fn deep(&mut self, owner: Row, deep: u32, out: &mut Vec<Row>) {
+        let key = self.population.key(owner);
+        for bucket in deep..Key::BITS {
+            let rest = self.population.subtree(key, bucket);
+            if rest.len() <= self.rule.k() + 1 {
+                // Every bucket in it holds all its candidates.
+                out.extend(rest.iter().filter(|&row| row != owner));
+                return;
+            }
+            out.extend_from_slice(self.bucket(key, bucket));
+        }
+    }
+}
+
+/// Owners whose tables are filled as one piece of work, and lie in one piece of memory.
+pub(super) const OWNERS_PER_CHUNK: usize = 4096;
+
+/// Fills the tables of all nodes, chunk by chunk in parallel.
+pub(super) fn fill_chunks<T: Send>(
+    population: &Population,
+    rule: &Rule,
+    fill: impl Fn(&mut Filler, std::ops::Range<u32>) -> T + Sync,
+) -> Vec<T> {
+    let nodes = population.sorted();
+    (0..nodes.div_ceil(OWNERS_PER_CHUNK))
+        .into_par_iter()
+        .map_init(
+            || Filler::new(population, rule),
+            |filler, chunk| {
+                let start = chunk * OWNERS_PER_CHUNK;
+                fill(
+                    filler,
+                    start as u32..nodes.min(start + OWNERS_PER_CHUNK) as u32,
+                )
+            },
+        )
+        .collect()
+}

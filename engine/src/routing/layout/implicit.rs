@@ -1,0 +1,88 @@
+//! `implicit`: nothing stored. A bucket under full knowledge is a function of the sorted key column and the
+//! radix index over it, computed by trie descent (`closest`) or drawn anew (`random`) when asked for.
+
+use super::face::{Layout, closest_by_bucket, deep_from};
+use crate::answer::Answer;
+use crate::hardware::Touch;
+use crate::key::Key;
+use crate::node::Row;
+use crate::population::Owner;
+use crate::routing::rule::{Knowledge, Policy};
+
+/// See the [module](self).
+pub struct Implicit;
+
+impl Layout for Implicit {
+    fn bucket(&self, knowledge: Knowledge, owner: Owner, bucket: u32, out: &mut Vec<Row>) {
+        let Knowledge { population, rule } = knowledge;
+        rule.fill(population, owner.key, bucket, out);
+    }
+
+    #[inline]
+    fn closest(&self, knowledge: Knowledge, owner: Owner, key: Key, out: &mut Answer) {
+        let Knowledge { population, rule } = knowledge;
+        let first = owner.key.shared_bits(key);
+        let deep = deep_from(population.sorted(), rule);
+        if first < deep {
+            // The nearest bucket is mostly full, and then it is the answer.
+            rule.fill(population, owner.key, first, &mut out.rows);
+            out.read += out.rows.len() as u64;
+            if out.rows.len() == rule.k() {
+                out.measure(population, key);
+                return;
+            }
+            out.clear();
+        }
+        let mut deep = first.min(deep);
+        while population.subtree(owner.key, deep).len() > rule.k() + 1 {
+            deep += 1;
+        }
+        let append = |bucket, out: &mut Answer| {
+            if bucket == deep {
+                let rest = population.subtree(owner.key, deep);
+                out.rows.extend(rest.iter().filter(|&row| row != owner.row));
+            } else {
+                rule.fill(population, owner.key, bucket, &mut out.rows);
+            }
+            out.measure(population, key);
+        };
+        closest_by_bucket(owner.key, key, deep, rule.k(), out, append);
+    }
+
+    #[inline]
+    fn touch(
+        &self,
+        knowledge: Knowledge,
+        owner: Owner,
+        key: Key,
+        stage: u32,
+        touch: &mut Touch,
+        rows: &mut Vec<Row>,
+    ) {
+        let Knowledge { population, rule } = knowledge;
+        let bucket = owner.key.shared_bits(key);
+        if bucket == Key::BITS {
+            return;
+        }
+        let (sibling, depth, k) = (owner.key.flipped(bucket), bucket + 1, rule.k());
+        match (stage, rule.policy) {
+            (0, Policy::Closest) => {
+                population.touch_subtree(sibling, population.closest_depth(depth, k), touch);
+            }
+            (0, Policy::Random) => population.touch_subtree(sibling, depth, touch),
+            (1, Policy::Closest) => population.touch_closest(sibling, depth, k, touch),
+            (1, Policy::Random) => {
+                // Drawn here and again for the answer: cheaper than to wait for k keys from anywhere.
+                rows.clear();
+                rule.fill(population, owner.key, bucket, rows);
+                let keys = population.keys();
+                rows.iter().for_each(|row| touch.item(keys, row.index()));
+            }
+            _ => {}
+        }
+    }
+
+    fn bytes_used(&self) -> usize {
+        0
+    }
+}

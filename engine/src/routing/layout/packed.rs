@@ -1,0 +1,96 @@
+//! `packed`: the entries of a node's buckets one after the other in an arena, with the number of entries of
+//! each bucket and the node's offset beside it.
+//!
+//! About 4 bytes an entry and a byte a bucket. A lookup reads the counts (one cache line), then the entries
+//! of one bucket.
+
+use super::face::{Slices, deep_from};
+use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
+use crate::hardware::{Touch, with_huge_pages};
+use crate::node::Row;
+use crate::population::Population;
+use crate::routing::rule::Rule;
+
+/// See the [module](self).
+pub struct Packed {
+    deep: u32,
+    chunks: Vec<Chunk>,
+}
+
+/// Tables of [`OWNERS_PER_CHUNK`] consecutive nodes.
+struct Chunk {
+    /// Where each node's entries start; one more for the end.
+    starts: Vec<u32>,
+    /// Entries of each bucket below `deep`, node by node.
+    counts: Vec<u8>,
+    entries: Vec<Row>,
+}
+
+impl Packed {
+    /// Lays out the tables of all nodes.
+    pub fn build(population: &Population, rule: &Rule) -> Self {
+        let deep = deep_from(population.sorted(), rule);
+        let chunks = fill_chunks(population, rule, |filler, owners| {
+            let mut starts = Vec::with_capacity(owners.len() + 1);
+            let mut counts = Vec::with_capacity(owners.len() * deep as usize);
+            let mut entries = with_huge_pages(owners.len() * (deep as usize + 1) * rule.k());
+            for owner in owners.map(Row) {
+                starts.push(entries.len() as u32);
+                for bucket in 0..deep {
+                    let rows = filler.bucket(population.key(owner), bucket);
+                    counts.push(rows.len() as u8);
+                    entries.extend_from_slice(rows);
+                }
+                filler.deep(owner, deep, &mut entries);
+            }
+            starts.push(entries.len() as u32);
+            entries.shrink_to_fit();
+            Chunk {
+                starts,
+                counts,
+                entries,
+            }
+        });
+        Self { deep, chunks }
+    }
+}
+
+impl Slices for Packed {
+    #[inline]
+    fn deep(&self) -> u32 {
+        self.deep
+    }
+
+    #[inline]
+    fn entries(&self, owner: Row, bucket: u32) -> &[Row] {
+        let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
+        let place = owner.index() % OWNERS_PER_CHUNK;
+        let deep = self.deep as usize;
+        let counts = &chunk.counts[place * deep..(place + 1) * deep];
+        let before: usize = counts[..bucket as usize]
+            .iter()
+            .map(|&n| usize::from(n))
+            .sum();
+        let start = chunk.starts[place] as usize + before;
+        match counts.get(bucket as usize) {
+            Some(&n) => &chunk.entries[start..start + usize::from(n)],
+            None => &chunk.entries[start..chunk.starts[place + 1] as usize],
+        }
+    }
+
+    #[inline]
+    fn touch_place(&self, owner: Row, bucket: u32, touch: &mut Touch) {
+        let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
+        let place = owner.index() % OWNERS_PER_CHUNK;
+        let first = place * self.deep as usize;
+        touch.range(&chunk.starts, place..place + 2);
+        touch.range(&chunk.counts, first..first + bucket as usize + 1);
+    }
+
+    fn bytes_used(&self) -> usize {
+        let chunk = |chunk: &Chunk| {
+            chunk.starts.capacity() * 4 + chunk.counts.capacity() + chunk.entries.capacity() * 4
+        };
+        self.chunks.iter().map(chunk).sum()
+    }
+}

@@ -1,0 +1,185 @@
+//! `spans`: a bucket as the first of its rows and a bit for each of the 64 rows from there.
+//!
+//! Under the `closest` policy a bucket's entries are neighbours in key order, and rows are ranks of keys: 20
+//! entries mostly lie within 64 rows, so 12 bytes stand for 80. Buckets that do not (some of a large k, all
+//! of the `random` policy) lie in an arena beside them, as `packed` would have them. 0.2 kB a node at a
+//! million nodes, k = 20, `closest`: a seventh of `packed`. A lookup reads one cache line, then the keys.
+
+use super::face::{Stored, deep_from};
+use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
+use crate::answer::Answer;
+use crate::hardware::{Touch, with_huge_pages};
+use crate::key::Key;
+use crate::node::Row;
+use crate::population::Population;
+use crate::routing::rule::Rule;
+
+/// See the [module](self).
+pub struct Spans {
+    deep: u32,
+    chunks: Vec<Chunk>,
+}
+
+/// Tables of [`OWNERS_PER_CHUNK`] consecutive nodes.
+struct Chunk {
+    /// `deep + 1` a node.
+    spans: Vec<Span>,
+    /// Buckets that are no spans: the number of entries, then the entries.
+    others: Vec<u32>,
+}
+
+/// The entries of a bucket: rows `first + i` for each bit `i` of the mask, low half first. Without a bit:
+/// those at `first` of the chunk's arena.
+#[derive(Clone, Copy)]
+struct Span {
+    first: u32,
+    mask: [u32; 2],
+}
+
+impl Span {
+    /// Of rows that lie close enough; an empty bucket is no span.
+    fn of(rows: &[Row]) -> Option<Self> {
+        let first = rows.iter().min()?.0;
+        let mut mask = 0u64;
+        for row in rows {
+            mask |= 1u64.checked_shl(row.0 - first)?;
+        }
+        Some(Self {
+            first,
+            mask: [mask as u32, (mask >> 32) as u32],
+        })
+    }
+
+    #[inline]
+    fn mask(self) -> u64 {
+        u64::from(self.mask[0]) | u64::from(self.mask[1]) << 32
+    }
+}
+
+impl Spans {
+    /// Lays out the tables of all nodes.
+    pub fn build(population: &Population, rule: &Rule) -> Self {
+        let deep = deep_from(population.sorted(), rule);
+        let chunks = fill_chunks(population, rule, |filler, owners| {
+            let mut chunk = Chunk {
+                spans: with_huge_pages(owners.len() * (deep as usize + 1)),
+                others: Vec::new(),
+            };
+            let mut rest = Vec::new();
+            for owner in owners.map(Row) {
+                for bucket in 0..deep {
+                    chunk.push(filler.bucket(population.key(owner), bucket));
+                }
+                rest.clear();
+                filler.deep(owner, deep, &mut rest);
+                chunk.push(&rest);
+            }
+            chunk.others.shrink_to_fit();
+            chunk
+        });
+        Self { deep, chunks }
+    }
+
+    #[inline]
+    fn chunk(&self, owner: Row) -> &Chunk {
+        &self.chunks[owner.index() / OWNERS_PER_CHUNK]
+    }
+
+    /// Place of a bucket in the chunk of its owner.
+    #[inline]
+    fn place(&self, owner: Row, bucket: u32) -> usize {
+        owner.index() % OWNERS_PER_CHUNK * (self.deep as usize + 1) + bucket as usize
+    }
+}
+
+impl Chunk {
+    fn push(&mut self, rows: &[Row]) {
+        let span = Span::of(rows).unwrap_or_else(|| {
+            let first = self.others.len() as u32;
+            self.others.push(rows.len() as u32);
+            self.others.extend(rows.iter().map(|row| row.0));
+            Span {
+                first,
+                mask: [0, 0],
+            }
+        });
+        self.spans.push(span);
+    }
+
+    /// Entries in the arena.
+    #[inline]
+    fn others(&self, first: u32) -> &[u32] {
+        let first = first as usize;
+        &self.others[first + 1..][..self.others[first] as usize]
+    }
+}
+
+impl Stored for Spans {
+    #[inline]
+    fn deep(&self) -> u32 {
+        self.deep
+    }
+
+    #[inline]
+    fn append(&self, owner: Row, bucket: u32, out: &mut Vec<Row>) {
+        let chunk = self.chunk(owner);
+        let span = chunk.spans[self.place(owner, bucket)];
+        let mut mask = span.mask();
+        if mask == 0 {
+            out.extend(chunk.others(span.first).iter().copied().map(Row));
+            return;
+        }
+        let count = mask.count_ones() as usize;
+        out.extend((0..count).map(|_| {
+            let row = Row(span.first + mask.trailing_zeros());
+            mask &= mask - 1;
+            row
+        }));
+    }
+
+    #[inline]
+    fn answer(&self, population: &Population, key: Key, owner: Row, bucket: u32, out: &mut Answer) {
+        let span = self.chunk(owner).spans[self.place(owner, bucket)];
+        if span.mask() == 0 {
+            self.append(owner, bucket, &mut out.rows);
+            out.measure(population, key);
+        } else {
+            out.push_span(population, key, Row(span.first), span.mask());
+        }
+    }
+
+    #[inline]
+    fn touch(&self, owner: Row, bucket: u32, keys: &[Key], stage: u32, touch: &mut Touch) {
+        let chunk = self.chunk(owner);
+        let place = self.place(owner, bucket);
+        if stage == 0 {
+            touch.item(&chunk.spans, place);
+            return;
+        }
+        let span = chunk.spans[place];
+        match (stage, span.mask()) {
+            (1, 0) => {
+                let first = span.first as usize;
+                touch.range(&chunk.others, first..first + 1);
+            }
+            (1, mask) => {
+                let first = span.first as usize;
+                let length = (u64::BITS - mask.leading_zeros()) as usize;
+                touch.range(keys, first..first + length);
+            }
+            (_, 0) => {
+                let rows = chunk.others(span.first);
+                touch.range(rows, 0..rows.len());
+                rows.iter().for_each(|&row| touch.item(keys, row as usize));
+            }
+            _ => {}
+        }
+    }
+
+    fn bytes_used(&self) -> usize {
+        let chunk = |chunk: &Chunk| {
+            chunk.spans.capacity() * size_of::<Span>() + chunk.others.capacity() * 4
+        };
+        self.chunks.iter().map(chunk).sum()
+    }
+}

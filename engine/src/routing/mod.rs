@@ -1,0 +1,225 @@
+//! Routing tables: what a table holds under full knowledge of the network, and where it lies.
+//!
+//! One bucket for each number of leading bits shared with the owner, at most k entries each, no bucket
+//! splitting (Maymounkov and Mazières, section 2.4, with b = 1). A bucket under full knowledge is a
+//! function of the key column alone ([`Rule::fill`]); the layouts differ in what of it they store.
+
+pub mod layout;
+mod rule;
+mod sizes;
+
+pub use rule::{Knowledge, Policy, Rule};
+pub use sizes::Sizes;
+
+use bevy_ecs::resource::Resource;
+
+use self::layout::Layout;
+use crate::answer::Answer;
+use crate::hardware::Touch;
+use crate::key::Key;
+use crate::node::{Row, Table};
+use crate::population::{Owner, Population};
+
+/// The routing tables of a network: a layout of what full knowledge gives, and in front of it a sparse
+/// overlay of tables that are something else (a newcomer's).
+#[derive(Resource)]
+pub struct Tables {
+    rule: Rule,
+    layout: Option<Box<dyn Layout>>,
+    overlay: Vec<Vec<Row>>,
+}
+
+impl Tables {
+    /// No tables yet.
+    pub fn new(rule: Rule) -> Self {
+        Self {
+            rule,
+            layout: None,
+            overlay: Vec::new(),
+        }
+    }
+
+    /// What defines the tables.
+    pub fn rule(&self) -> &Rule {
+        &self.rule
+    }
+
+    /// Sets the layout that holds the tables of all nodes.
+    pub fn set_layout(&mut self, layout: Box<dyn Layout>) {
+        self.layout = Some(layout);
+        self.overlay.clear();
+    }
+
+    /// Frees the memory of every table. The caller sets every node's [`Table`] to [`Table::EMPTY`].
+    pub fn clear(&mut self) {
+        self.layout = None;
+        self.overlay = Vec::new();
+    }
+
+    /// Puts a table of its own in front of the layout, in the place of `table`.
+    pub fn set_overlay(&mut self, table: Table, entries: Vec<Row>) -> Table {
+        match table.overlay_slot() {
+            Some(slot) => {
+                self.overlay[slot] = entries;
+                table
+            }
+            None => {
+                self.overlay.push(entries);
+                Table::overlay(self.overlay.len() as u32 - 1)
+            }
+        }
+    }
+
+    /// Bytes on the heap.
+    pub fn bytes_used(&self) -> usize {
+        let overlay: usize = self
+            .overlay
+            .iter()
+            .map(|table| table.capacity() * size_of::<Row>())
+            .sum();
+        self.layout.as_ref().map_or(0, |layout| layout.bytes_used()) + overlay
+    }
+
+    /// Where a node's table lies: what its component in `column` says, which is not read where every table is
+    /// laid out.
+    #[inline]
+    pub fn table(&self, population: &Population, column: &[Table], row: Row) -> Table {
+        if self.are_laid_out(population) {
+            Table::LAID_OUT
+        } else {
+            column[row.index()]
+        }
+    }
+
+    /// Whether no table lies anywhere but in the layout.
+    #[inline]
+    pub fn are_laid_out(&self, population: &Population) -> bool {
+        let all = population.sorted() == population.keys().len();
+        all && self.layout.is_some() && self.overlay.is_empty()
+    }
+
+    /// The layout, if that is where `table` lies.
+    #[inline]
+    fn laid_out(&self, table: Table) -> Option<&dyn Layout> {
+        self.layout.as_deref().filter(|_| table == Table::LAID_OUT)
+    }
+
+    /// Replaces `out` by the k entries of the owner's table closest to `key`.
+    #[inline]
+    pub fn closest(
+        &self,
+        population: &Population,
+        owner: Owner,
+        table: Table,
+        key: Key,
+        out: &mut Answer,
+    ) {
+        out.clear();
+        if let Some(layout) = self.laid_out(table) {
+            layout.closest(self.knowledge(population), owner, key, out);
+        } else if let Some(slot) = table.overlay_slot() {
+            out.rows.extend_from_slice(&self.overlay[slot]);
+            out.measure(population, key);
+            out.keep_nearest(0, self.rule.k());
+        }
+    }
+
+    /// Prefetches what [`Tables::closest`] will read; see [`Layout::touch`].
+    #[inline]
+    pub fn touch(
+        &self,
+        population: &Population,
+        owner: Owner,
+        key: Key,
+        stage: u32,
+        touch: &mut Touch,
+        rows: &mut Vec<Row>,
+    ) {
+        // A node added later is not in the layout.
+        if owner.row.index() < population.sorted()
+            && let Some(layout) = &self.layout
+        {
+            layout.touch(self.knowledge(population), owner, key, stage, touch, rows);
+        }
+    }
+
+    /// Replaces `out` by the entries of one bucket of the owner's table, in no order.
+    pub fn bucket(
+        &self,
+        population: &Population,
+        owner: Owner,
+        table: Table,
+        bucket: u32,
+        out: &mut Vec<Row>,
+    ) {
+        out.clear();
+        if let Some(layout) = self.laid_out(table) {
+            layout.bucket(self.knowledge(population), owner, bucket, out);
+        } else if let Some(slot) = table.overlay_slot() {
+            let shared = |row: &Row| population.key(*row).shared_bits(owner.key) == bucket;
+            out.extend(self.overlay[slot].iter().copied().filter(shared));
+        }
+    }
+
+    /// Number of entries of the owner's table, and of its non-empty buckets. For many nodes, see
+    /// [`Tables::sizes`].
+    pub fn size(&self, population: &Population, owner: Row, table: Table) -> (u32, u8) {
+        self.sizes(population).of(owner, table)
+    }
+
+    /// Sizes of the tables of one node after the other.
+    pub fn sizes<'a>(&'a self, population: &'a Population<'a>) -> Sizes<'a> {
+        Sizes::new(self.knowledge(population), &self.overlay)
+    }
+
+    /// Returns what the tables are filled from.
+    #[inline]
+    fn knowledge<'a>(&'a self, population: &'a Population<'a>) -> Knowledge<'a> {
+        Knowledge {
+            population,
+            rule: &self.rule,
+        }
+    }
+
+    /// Calls `visit` with each non-empty bucket of the owner's table and its entries, nearest to the
+    /// owner first.
+    pub fn for_each_bucket(
+        &self,
+        population: &Population,
+        owner: Row,
+        table: Table,
+        rows: &mut Vec<Row>,
+        mut visit: impl FnMut(u32, &[Row]),
+    ) {
+        let key = population.key(owner);
+        self.for_each_bucket_unsorted(population, owner, table, rows, |bucket, rows| {
+            rows.sort_unstable_by_key(|&row| population.key(row).distance(key));
+            visit(bucket, rows);
+        });
+    }
+
+    /// Calls `visit` with each non-empty bucket of the owner's table and its entries, in no order.
+    pub(crate) fn for_each_bucket_unsorted(
+        &self,
+        population: &Population,
+        owner: Row,
+        table: Table,
+        rows: &mut Vec<Row>,
+        mut visit: impl FnMut(u32, &mut [Row]),
+    ) {
+        if table == Table::EMPTY {
+            return;
+        }
+        let owner = population.owner(owner);
+        for bucket in 0..Key::BITS {
+            self.bucket(population, owner, table, bucket, rows);
+            if !rows.is_empty() {
+                visit(bucket, rows);
+            }
+            let deeper = bucket + 1;
+            if table == Table::LAID_OUT && population.subtree(owner.key, deeper).len() <= 1 {
+                break;
+            }
+        }
+    }
+}

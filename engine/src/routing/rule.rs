@@ -1,0 +1,162 @@
+//! What a routing table holds under full knowledge of the network.
+
+use crate::key::Key;
+use crate::node::Row;
+use crate::population::Population;
+use crate::random::{Purpose, Stream};
+
+/// Which of its candidates a full bucket holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Policy {
+    /// The k candidates XOR-closest to the owner, as in py-dht. A hop gains about 2 bits.
+    #[default]
+    Closest,
+    /// A uniform sample of k candidates, as in a converged live network. A hop gains 1.33 + log2 k bits
+    /// (Stutzbach and Rejaie, INFOCOM 2006).
+    Random,
+}
+
+/// What defines every table of a network under full knowledge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// k: most entries of a bucket, and of an answer. 1 to 255.
+    pub bucket_size: u8,
+    /// Which candidates a bucket keeps.
+    pub policy: Policy,
+    /// Seed of the network, for the samples of [`Policy::Random`].
+    pub network_seed: u64,
+}
+
+impl Rule {
+    /// k as a length.
+    #[inline]
+    pub fn k(&self) -> usize {
+        usize::from(self.bucket_size)
+    }
+
+    /// Appends the sorted rows that bucket `bucket` of the owner holds, in no order. Returns how many
+    /// leading bits of the owner's key decided it: owners that share them get the same rows. `None`: no
+    /// other owner does.
+    #[inline]
+    pub fn fill(
+        &self,
+        population: &Population,
+        owner: Key,
+        bucket: u32,
+        out: &mut Vec<Row>,
+    ) -> Option<u32> {
+        match self.policy {
+            Policy::Closest => {
+                let sibling = owner.flipped(bucket);
+                Some(population.closest_in(sibling, bucket + 1, self.k(), out))
+            }
+            Policy::Random => {
+                let candidates = population.candidates(owner, bucket);
+                if candidates.len() <= self.k() {
+                    out.extend(candidates.iter());
+                    return Some(bucket + 1);
+                }
+                let first = out.len();
+                self.sample(owner, bucket, candidates.len() as u32, out);
+                out[first..]
+                    .iter_mut()
+                    .for_each(|row| row.0 += candidates.start);
+                None
+            }
+        }
+    }
+
+    /// Appends a uniform sample of k of the positions `0..n` (Floyd, in Bentley, *Programming pearls*,
+    /// CACM 30(9), 1987). `n` must be above k.
+    fn sample(&self, owner: Key, bucket: u32, n: u32, out: &mut Vec<Row>) {
+        let mut stream = Stream::new(
+            self.network_seed,
+            Purpose::Bucket,
+            owner.0,
+            u64::from(bucket),
+        );
+        let first = out.len();
+        // Low bits of the positions taken: a draw whose bit is not there needs no search.
+        let mut taken = [0u64; 16];
+        for last in n - u32::from(self.bucket_size)..n {
+            let drawn = stream.below(u64::from(last) + 1) as u32;
+            let word = taken[drawn as usize / 64 % taken.len()];
+            let is_taken = word >> (drawn % 64) & 1 == 1 && out[first..].contains(&Row(drawn));
+            let position = if is_taken { last } else { drawn };
+            taken[position as usize / 64 % taken.len()] |= 1 << (position % 64);
+            out.push(Row(position));
+        }
+    }
+
+    /// Appends the entries of the whole table of the node `owner` under full knowledge, tail included, in
+    /// bucket order. Cost: O(tail log tail) beside the entries.
+    pub fn fill_table(&self, population: &Population, owner: Row, out: &mut Vec<Row>) {
+        let key = population.key(owner);
+        let bucket_of = |row: Row| population.key(row).shared_bits(key);
+        let mut tail: Vec<Row> = population.tail().filter(|&row| row != owner).collect();
+        tail.sort_unstable_by_key(|&row| (bucket_of(row), population.key(row)));
+        let mut tail = &tail[..];
+        for bucket in 0..Key::BITS {
+            let (late, rest) = tail.split_at(tail.partition_point(|&row| bucket_of(row) == bucket));
+            tail = rest;
+            if late.is_empty() {
+                self.fill(population, key, bucket, out);
+            } else {
+                self.fill_with_tail(population, key, bucket, late, out);
+            }
+        }
+    }
+
+    /// Like [`Rule::fill`] where `late`, in key order, are candidates too.
+    fn fill_with_tail(
+        &self,
+        population: &Population,
+        owner: Key,
+        bucket: u32,
+        late: &[Row],
+        out: &mut Vec<Row>,
+    ) {
+        let candidates = population.candidates(owner, bucket);
+        let total = candidates.len() + late.len();
+        if total <= self.k() {
+            out.extend(candidates.iter().chain(late.iter().copied()));
+            return;
+        }
+        match self.policy {
+            Policy::Closest => {
+                let mut rows = Vec::new();
+                population.closest_in(owner.flipped(bucket), bucket + 1, self.k(), &mut rows);
+                rows.extend_from_slice(late);
+                rows.sort_unstable_by_key(|&row| population.key(row).distance(owner));
+                out.extend_from_slice(&rows[..self.k()]);
+            }
+            Policy::Random => {
+                // Position p of both merged in key order: the i-th late one stands at i + the number of
+                // sorted candidates below it.
+                let sorted = &population.keys()[candidates.start as usize..candidates.end as usize];
+                let places: Vec<usize> = late
+                    .iter()
+                    .enumerate()
+                    .map(|(i, &row)| i + sorted.partition_point(|&k| k < population.key(row)))
+                    .collect();
+                let mut positions = Vec::new();
+                self.sample(owner, bucket, total as u32, &mut positions);
+                out.extend(positions.into_iter().map(|position| {
+                    match places.binary_search(&position.index()) {
+                        Ok(i) => late[i],
+                        Err(i) => Row(candidates.start + position.0 - i as u32),
+                    }
+                }));
+            }
+        }
+    }
+}
+
+/// Full knowledge of a network: its nodes, and the rule that fills their tables.
+#[derive(Clone, Copy)]
+pub struct Knowledge<'a> {
+    /// All nodes.
+    pub population: &'a Population<'a>,
+    /// What a table holds.
+    pub rule: &'a Rule,
+}

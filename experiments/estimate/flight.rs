@@ -1,0 +1,318 @@
+//! Phases that are in flight at the same time: their operations, what these send and store, and the rows that wait.
+
+use std::ops::Range;
+
+use kadsim_engine::key::Key;
+use kadsim_engine::node::Row;
+use kadsim_engine::operation::{Contact, Operation, Planned};
+use kadsim_engine::record::{ConnectionRow, OperationRow};
+use kadsim_systems::connection::{Ended, Send, Stored};
+use kadsim_systems::drive::NodeState;
+
+use super::GROWN;
+use super::lookup::Lookup;
+use crate::file::{Experiment, Kind, Procedure, Work};
+use crate::inputs::Inputs;
+
+/// Operations that a step starts, at most, where not more are due at the same time.
+const BATCH: f64 = (1 << 14) as f64;
+/// Contacts that a window sends where operations come evenly: windows grow twofold until it is a half of that.
+const WINDOW_SENDS: f64 = (1 << 16) as f64;
+/// Shortest head of an operation's list of known nodes.
+const HEAD_MIN: f64 = 32.0;
+/// Nodes that the head has beside those of a result.
+const HEAD_SPARE: f64 = 12.0;
+/// Bytes of a known node in the head: distance, row, note.
+const HEAD_BYTES: f64 = 16.0;
+/// Bytes of a known node beyond the head: row, note.
+const FAR_BYTES: f64 = 8.0;
+/// Bytes that alignment and the allocator take of an operation's lists.
+const OPERATION_SPARE_BYTES: f64 = 240.0;
+/// Bytes of an origin whose operations are limited, in the map of them.
+const ORIGIN_BYTES: f64 = 240.0;
+/// Bytes of a stored segment in the map that collects them, of which an eighth stays free.
+const STORE_BYTES: f64 = 25.0 * 8.0 / 7.0;
+
+/// How operations go through time; see `kadsim_systems::step::Course`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Course {
+    Windows,
+    Whole,
+    InOrder,
+}
+
+/// The operations of one phase.
+#[derive(Clone, Copy)]
+struct Operations {
+    is_provide: bool,
+    total: f64,
+    /// Those that are in flight at once.
+    in_flight: f64,
+    /// Those that are due at the same moment.
+    together: f64,
+    /// How many start in a microsecond.
+    rate: f64,
+    /// Origins, if they have a limit of what is in flight at each.
+    limited_origins: Option<f64>,
+}
+
+/// Phases in flight at the same time.
+pub(super) struct Flight<'a> {
+    experiment: &'a Experiment,
+    lookup: &'a Lookup,
+    course: Course,
+    phases: Vec<Operations>,
+}
+
+impl<'a> Flight<'a> {
+    /// The phases at these places.
+    pub(super) fn of(
+        experiment: &'a Experiment,
+        inputs: &Inputs,
+        lookup: &'a Lookup,
+        places: Range<usize>,
+    ) -> Self {
+        let shares_nothing =
+            experiment.link.overhead_us == 0 && !experiment.output.tables.connections;
+        let course = match experiment.lookup.procedure {
+            _ if shares_nothing => Course::Whole,
+            Procedure::PyDht => Course::InOrder,
+            Procedure::Iterative | Procedure::Rfm19 => Course::Windows,
+        };
+        let phases = places.map(|place| Operations::of(experiment, inputs, lookup, place));
+        Self {
+            experiment,
+            lookup,
+            course,
+            phases: phases.collect(),
+        }
+    }
+
+    fn sum(&self, of: impl Fn(&Operations) -> f64) -> f64 {
+        self.phases.iter().map(of).sum()
+    }
+
+    fn total(&self) -> f64 {
+        self.sum(|phase| phase.total)
+    }
+
+    fn provides(&self) -> f64 {
+        self.sum(|phase| if phase.is_provide { phase.total } else { 0.0 })
+    }
+
+    fn together(&self) -> f64 {
+        self.sum(|phase| phase.together)
+    }
+
+    /// Contacts and stores of an operation.
+    fn sends_each(&self) -> f64 {
+        self.lookup.attempts + self.lookup.result
+    }
+
+    /// What a window sends where operations come evenly: as much as is convenient, within the lookahead where
+    /// overhead is charged.
+    fn even_sends(&self) -> f64 {
+        let each = self.sends_each();
+        let all = self.total() * each;
+        let within = match self.experiment.link.overhead_us {
+            0 => f64::MAX,
+            _ => {
+                let lookahead_us = self.experiment.link.lookahead_us() as f64;
+                self.sum(|phase| phase.rate) * each * lookahead_us
+            }
+        };
+        WINDOW_SENDS.min(within).min(all)
+    }
+
+    /// Operations that start, or end, in a step.
+    fn batch(&self) -> f64 {
+        let batch = self.total().min(BATCH);
+        match self.course {
+            Course::Whole | Course::InOrder => batch,
+            Course::Windows => batch.min(self.even_sends() / self.sends_each()),
+        }
+    }
+
+    /// Slots that operations are in.
+    fn slots(&self) -> f64 {
+        let is_limited = |phase: &Operations| phase.limited_origins.is_some();
+        match self.course {
+            Course::InOrder if self.phases.iter().any(is_limited) => 1.0,
+            Course::Whole | Course::InOrder => self.batch(),
+            // What ends in a step is in its slot until the step is over.
+            Course::Windows => {
+                let in_flight = self.sum(|phase| phase.in_flight);
+                (in_flight + self.batch()).min(self.total())
+            }
+        }
+    }
+
+    /// Operations in flight, what they send, those that wait for their turn.
+    pub(super) fn operation_bytes(&self) -> f64 {
+        let slots = self.slots();
+        let each = self.slot_bytes() + size_of::<Ended>() as f64;
+        let queued = self.sum(Operations::queued_bytes);
+        // Contacts are counted by node apart for each phase but the first.
+        let counters = (self.phases.len() as f64 - 1.0) * self.lookup.nodes * 4.0;
+        slots * each + self.entered_bytes() + self.sent_bytes() + queued + counters
+    }
+
+    /// An operation in its slot, which keeps room for the longest lists that it ever had.
+    fn slot_bytes(&self) -> f64 {
+        let lookup = self.lookup;
+        let beta = f64::from(self.experiment.lookup.beta).min(lookup.nodes);
+        let head = power_of_two(beta + HEAD_SPARE).max(HEAD_MIN);
+        let is_reused = self.total() > self.slots();
+        let known = match is_reused {
+            true => lookup.most_known,
+            false => lookup.known,
+        };
+        let contacts = power_of_two(lookup.in_flight).max(4.0);
+        let result = power_of_two(lookup.result).max(4.0);
+        size_of::<Operation>() as f64 * GROWN
+            + head * HEAD_BYTES
+            + (known - head).max(0.0) * GROWN * FAR_BYTES
+            + contacts * size_of::<Contact>() as f64
+            + result * size_of::<Row>() as f64
+            + OPERATION_SPARE_BYTES
+    }
+
+    /// Stores of a step: by the operations, then all together.
+    fn entered_bytes(&self) -> f64 {
+        let operations = match self.course {
+            Course::Whole | Course::InOrder => self.slots(),
+            // Those that start together do not end so.
+            Course::Windows => self.batch().max(self.together() / 4.0),
+        };
+        let stores = operations.min(self.provides()) * self.lookup.result;
+        2.0 * stores * size_of::<Stored>() as f64
+    }
+
+    /// What a step sends, where that is charged or recorded: by the operations, then all of it in order, then as rows.
+    fn sent_bytes(&self) -> f64 {
+        let all = self.total() * self.sends_each();
+        let sends = match self.course {
+            Course::Whole => return 0.0,
+            Course::InOrder => self.slots() * self.sends_each(),
+            Course::Windows => {
+                let burst = self.together() * (self.lookup.in_flight + 1.0);
+                burst.min(all).max(self.even_sends())
+            }
+        };
+        let row = match self.experiment.output.tables.connections {
+            true => size_of::<ConnectionRow>(),
+            false => 0,
+        };
+        sends * GROWN * (2 * size_of::<Send>() + row) as f64
+    }
+
+    /// Rows of operations that have been evaluated, while others may still end before them.
+    pub(super) fn waiting_bytes(&self) -> f64 {
+        let total = self.total();
+        let rows = match self.course {
+            Course::Windows => 2.0 * self.batch() + self.together() / 2.0,
+            Course::Whole | Course::InOrder => {
+                let ahead = self.sum(|phase| phase.in_flight.max(phase.together));
+                // Retrieves start when all provides beside them have been evaluated.
+                let provides = self.provides();
+                let held = if provides < total { provides } else { 0.0 };
+                1.5 * (ahead + held + BATCH)
+            }
+        };
+        let result = match self.experiment.output.results {
+            true => (24.0 + 8.0 * self.lookup.result) * GROWN,
+            false => 0.0,
+        };
+        let row = size_of::<OperationRow>() + size_of::<(u64, u64, u32)>() + size_of::<u64>();
+        let each = GROWN * size_of::<Ended>() as f64 + row as f64 + result;
+        // Rows of nodes wait for those of the phases before.
+        let states = (self.phases.len() as f64 - 1.0) * self.lookup.nodes;
+        rows.min(total) * each + states * size_of::<NodeState>() as f64
+    }
+
+    /// Segments that these phases store.
+    pub(super) fn stores(&self) -> f64 {
+        self.provides() * self.lookup.result * self.lookup.success
+    }
+
+    /// Segments that are stored, `before` these phases and by them: in a map that grows by doubling, until they are
+    /// sorted into the arena.
+    pub(super) fn segment_bytes(&self, before: f64) -> f64 {
+        let stores = self.stores();
+        let map = stores * GROWN * STORE_BYTES;
+        let growing = 1.5 * map;
+        let sorting = map + stores * size_of::<(Row, Key, u64)>() as f64;
+        growing.max(sorting) + (before + stores) * size_of::<Key>() as f64
+    }
+}
+
+impl Operations {
+    /// Those of the phase at a place.
+    fn of(experiment: &Experiment, inputs: &Inputs, lookup: &Lookup, place: usize) -> Self {
+        let phase = &experiment.phases[place];
+        let origins = match phase.work {
+            Work::Drawn { origin, .. } => origin.nodes(inputs.online),
+            Work::Trace { .. } => None,
+        };
+        let origins = origins.unwrap_or(u64::from(inputs.online)) as f64;
+        let spread_us = spread_us(experiment, inputs, place);
+        let due_us = phase
+            .max_us
+            .map_or(spread_us, |max_us| spread_us.min(max_us as f64));
+        let part = if spread_us > 0.0 {
+            due_us / spread_us
+        } else {
+            1.0
+        };
+        let total = inputs.operations[place] as f64 * part;
+        let duration_us = lookup.duration_us(overhead_us(experiment, lookup, total, origins));
+        let share = if due_us > 0.0 {
+            (duration_us / due_us).min(1.0)
+        } else {
+            1.0
+        };
+        let limit = phase
+            .parallel
+            .map_or(f64::MAX, |limit| f64::from(limit) * origins);
+        Self {
+            is_provide: phase.kind == Kind::Provide,
+            total,
+            in_flight: (total * share).min(limit),
+            together: if due_us > 0.0 { 0.0 } else { total },
+            rate: total / (due_us + duration_us).max(1.0),
+            limited_origins: phase.parallel.map(|_| origins),
+        }
+    }
+
+    /// Operations that wait for others of their origin.
+    fn queued_bytes(&self) -> f64 {
+        let Some(origins) = self.limited_origins else {
+            return 0.0;
+        };
+        let waiting = self.together.max(BATCH.min(self.total));
+        waiting * size_of::<Planned>() as f64 * GROWN + origins.min(self.total) * ORIGIN_BYTES
+    }
+}
+
+/// Over what time the operations of a phase become due, µs.
+pub(super) fn spread_us(experiment: &Experiment, inputs: &Inputs, place: usize) -> f64 {
+    match &experiment.phases[place].work {
+        Work::Drawn { spread_us, .. } => *spread_us as f64,
+        Work::Trace { .. } => {
+            let rows = inputs.traces[place].as_deref().unwrap_or_default();
+            rows.last().map_or(0.0, |row| row.start_us as f64)
+        }
+    }
+}
+
+/// What the uses of nodes by a phase add to the cost of a contact, on average, µs: the n-th use of a node costs n
+/// times the overhead.
+fn overhead_us(experiment: &Experiment, lookup: &Lookup, total: f64, origins: f64) -> f64 {
+    let uses = total * (lookup.attempts / lookup.nodes.max(1.0) + 1.0 / origins.max(1.0));
+    experiment.link.overhead_us as f64 * (1.0 + uses / 2.0)
+}
+
+/// The smallest power of two that is not less.
+fn power_of_two(length: f64) -> f64 {
+    length.max(1.0).log2().ceil().exp2()
+}

@@ -1,0 +1,106 @@
+//! What a lookup meets: nodes known, contacts, time. Means and rare extremes, from the theory of the tables and fitted
+//! to runs of 10 to a million nodes with k from 1 to 255.
+
+use crate::file::{Delay, Experiment, Policy, Procedure, Stop};
+
+/// A lookup of an experiment, as it mostly comes out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lookup {
+    /// Nodes in the network.
+    pub(super) nodes: f64,
+    /// Nodes known at the end, on average.
+    pub(super) known: f64,
+    /// Nodes known at the end by one lookup in a thousand.
+    pub(super) most_known: f64,
+    /// Contacts sent.
+    pub(super) attempts: f64,
+    /// Most contacts in flight.
+    pub(super) in_flight: f64,
+    /// Nodes in a result, on average.
+    pub(super) result: f64,
+    /// Share of contacts that succeed.
+    pub(super) success: f64,
+    /// How many contacts follow each other.
+    rounds: f64,
+    /// What a contact takes without overhead, on average, µs.
+    contact_us: f64,
+}
+
+/// How many times as many nodes as on average one lookup in a thousand knows, where buckets are `closest`; and where
+/// they are `random`.
+const MOST: (f64, f64) = (2.0, 1.5);
+/// Nodes known where buckets are `random`, for each where they are `closest`.
+const RANDOM_KNOWN: f64 = 0.85;
+/// Contacts that are sent, for each that there is room for.
+const SENT: f64 = 0.85;
+
+impl Lookup {
+    /// Of an experiment with so many nodes.
+    ///
+    /// A hop gains two bits, until log2(n / k) bits are gained, and names k nodes, most of them new. A lookup that
+    /// goes on until many have answered hears of up to half as many again.
+    pub(super) fn of(experiment: &Experiment, nodes: u32) -> Self {
+        let rules = &experiment.lookup;
+        let nodes = f64::from(nodes);
+        let k = f64::from(experiment.network.bucket_size);
+        let (alpha, beta) = (f64::from(rules.alpha), f64::from(rules.beta).min(nodes));
+        let hops = 0.5 * (nodes / k).max(1.0).log2();
+        let near = (k * (hops + 0.5)).max(k).min(nodes).max(1.0);
+        let last = match rules.stop {
+            Stop::NoProgress => f64::from(rules.steps_to_stop),
+            Stop::ClosestAnswered => beta,
+        };
+        let (share, most) = match experiment.network.bootstrap {
+            Policy::Closest => (1.0, MOST.0),
+            Policy::Random => (RANDOM_KNOWN, MOST.1),
+        };
+        let known = (share * near * (1.0 + 0.5 * (last / near).min(1.0))).min(nodes);
+        let most_known = (most * known).min(nodes);
+        let at_once = match rules.procedure {
+            Procedure::Iterative | Procedure::PyDht => alpha,
+            Procedure::Rfm19 => alpha.max(beta),
+        };
+        let in_flight = at_once.min(most_known);
+        let rounds = hops + 0.5 + last.min(known) / alpha;
+        let attempts = (SENT * rounds * in_flight).max(1.0);
+        let (success, contact_us) = contact(experiment);
+        Self {
+            nodes,
+            known,
+            most_known,
+            attempts: attempts.min(most_known.max(in_flight * hops)),
+            in_flight,
+            result: beta.min(known),
+            success,
+            rounds,
+            contact_us,
+        }
+    }
+
+    /// How long it takes where a contact costs so much more, µs.
+    pub(super) fn duration_us(&self, overhead_us: f64) -> f64 {
+        self.rounds * (self.contact_us + overhead_us)
+    }
+}
+
+/// The share of contacts that succeed, and what one takes without overhead, on average, µs.
+fn contact(experiment: &Experiment) -> (f64, f64) {
+    let link = &experiment.link;
+    let (mut left, mut us) = (1.0, 0.0);
+    for error in [&link.fast_error, &link.slow_error].into_iter().flatten() {
+        us += left * error.rate * mean_us(&error.delay);
+        left *= 1.0 - error.rate;
+    }
+    (left, us + left * 2.0 * mean_us(&link.delay))
+}
+
+fn mean_us(delay: &Delay) -> f64 {
+    match delay {
+        Delay::Constant(delay) => *delay as f64,
+        Delay::Uniform { low, high } => (*low as f64 + *high as f64) / 2.0,
+        Delay::Choice(delays) => {
+            let sum: f64 = delays.iter().map(|&delay| delay as f64).sum();
+            sum / delays.len().max(1) as f64
+        }
+    }
+}

@@ -1,0 +1,74 @@
+//! Nodes, routing tables, imported files.
+
+use arrow::array::Array;
+
+use crate::file::{Experiment, Layout, Policy};
+use crate::inputs::Inputs;
+
+/// Bytes a node takes as an entity with four components: 32 of data, 32 of change ticks, 48 of the ECS's own book; and
+/// 8 of its key beside the column while it is made. A test counts them (`tests/allocations.rs`).
+const NODE_BYTES: f64 = 120.0;
+/// Bytes of a count for each node: operations started; which nodes are online; in-degree.
+const COUNT_BYTES: f64 = 4.0;
+/// Bytes of an imported node beside its entity: id and key as read, and the id by row.
+const ID_BYTES: f64 = 24.0;
+/// Bytes of an entry of the map from id to row, and of the room that the map keeps beside it.
+const ROW_OF_ID_BYTES: f64 = 17.0 * 2.0;
+/// Bytes of a row of a trace: as it was read, as it is planned, its key as a segment, a set of keys.
+const TRACE_BYTES: f64 = 96.0;
+/// Largest k of which most buckets fit the 64 rows of a span, under the `closest` policy.
+const SPAN_K_MAX: f64 = 32.0;
+
+/// Imported nodes and traces.
+pub(super) fn import_bytes(inputs: &Inputs) -> f64 {
+    let traced: usize = inputs.traces.iter().flatten().map(|rows| rows.len()).sum();
+    let ids = inputs.ids.as_ref().map_or(0, |ids| ids.len());
+    let labels = inputs.labels.as_ref();
+    let labels = labels.map_or(0, |labels| labels.get_array_memory_size());
+    // Which nodes are offline stands in a list and in a set.
+    let offline = inputs.offline.len() as f64 * (8.0 + ROW_OF_ID_BYTES);
+    let rows = ids as f64 * (ID_BYTES + ROW_OF_ID_BYTES) + traced as f64 * TRACE_BYTES;
+    rows + offline + labels as f64
+}
+
+/// The nodes as entities, and what is kept for each beside.
+pub(super) fn node_bytes(experiment: &Experiment, inputs: &Inputs) -> f64 {
+    let mut each = NODE_BYTES + COUNT_BYTES;
+    if inputs.online < inputs.nodes {
+        each += COUNT_BYTES;
+    }
+    if experiment.output.in_degree {
+        each += COUNT_BYTES;
+    }
+    f64::from(inputs.nodes) * each
+}
+
+/// Routing tables, and the index over the keys.
+pub(super) fn table_bytes(experiment: &Experiment, nodes: u32) -> f64 {
+    let nodes = f64::from(nodes);
+    let k = f64::from(experiment.network.bucket_size);
+    // Buckets stored one by one; those beyond lie together.
+    let deep = (nodes / k).max(0.5).log2().floor() + 1.0;
+    let rest = table_entries(nodes, k, deep as i32);
+    let all = table_entries(nodes, k, 0);
+    let table = match experiment.layout {
+        Layout::Dense => deep * (4.0 * k + 1.0) + rest * 4.0 + 4.0,
+        Layout::Packed => all * 4.0 + deep + 4.0,
+        Layout::Spans => {
+            let spans = 12.0 * (deep + 1.0);
+            let fits = experiment.network.bootstrap == Policy::Closest && k <= SPAN_K_MAX;
+            spans + if fits { 0.0 } else { (all + deep + 1.0) * 4.0 }
+        }
+        Layout::Implicit => 0.0,
+    };
+    // The index takes 4 bytes for each of up to n prefixes.
+    nodes * (table + 4.0)
+}
+
+/// Expected number of entries of a table in the buckets from `first` on: they hold at most k of n / 2^(i+1)
+/// candidates.
+pub(super) fn table_entries(nodes: f64, k: f64, first: i32) -> f64 {
+    (first..64)
+        .map(|bucket| (nodes / 2f64.powi(bucket + 1)).min(k))
+        .sum()
+}

@@ -1,0 +1,113 @@
+//! The figures that people are shown of a run or a cell: metrics of `summary.json` behind a phase, by their names there.
+
+use serde_json::{Map, Value};
+
+use crate::table::{Side, TextTable};
+
+/// A metric that is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct Figure {
+    /// Its key behind the phase.
+    pub metric: &'static str,
+    /// Digits behind the point.
+    decimals: usize,
+}
+
+const fn figure(metric: &'static str, decimals: usize) -> Figure {
+    Figure { metric, decimals }
+}
+
+/// Share of the beta closest nodes that a result names. A retrieve has one only where it missed, so that a mean over
+/// retrieves says nothing of the phase and is not shown.
+pub const RECALL: &str = "recall.mean";
+/// How many retrieves there are.
+pub const RETRIEVES: &str = "found.count";
+
+/// What stands for a value that there is not.
+pub const NO_VALUE: &str = "-";
+
+/// How many rows the phase has in the table `operations`.
+pub const OPERATIONS: Figure = figure("attempts.count", 0);
+
+/// Figures of a phase of a run.
+pub const OF_A_RUN: [Figure; 12] = [
+    figure("duration_ms.p50", 1),
+    figure("duration_ms.p90", 1),
+    figure("duration_ms.p99", 1),
+    figure("attempts.mean", 2),
+    figure("completed.mean", 2),
+    figure("depth.mean", 2),
+    figure(RECALL, 4),
+    figure("found.mean", 4),
+    figure("stored.mean", 2),
+    figure("in_time", 4),
+    figure("origins_in_time", 4),
+    figure("cut_off", 4),
+];
+
+/// Figures of a phase of a cell, one among many.
+pub const OF_A_CELL: [Figure; 5] = [
+    figure("duration_ms.p50", 1),
+    figure("duration_ms.p99", 1),
+    figure("attempts.mean", 2),
+    figure(RECALL, 4),
+    figure("found.mean", 4),
+];
+
+impl Figure {
+    /// A value of it as text, `-` where there is none.
+    pub fn text(self, value: Option<f64>) -> String {
+        let decimals = self.decimals;
+        value.map_or(NO_VALUE.to_owned(), |value| format!("{value:.decimals$}"))
+    }
+
+    /// What `summary` says of it in a phase; `behind` follows the metric in the key.
+    pub fn of(self, summary: &Map<String, Value>, phase: &str, behind: &str) -> String {
+        let get = |metric: &str| summary.get(&format!("{phase}.{metric}{behind}"))?.as_f64();
+        let retrieves = || summary.get(&format!("{phase}.{RETRIEVES}"))?.as_f64();
+        let hidden = self.metric == RECALL && retrieves().is_some_and(|count| count > 0.0);
+        self.text(get(self.metric).filter(|_| !hidden))
+    }
+}
+
+/// Most cells of a study that are shown unasked.
+pub const CELLS_SHOWN_MAX: usize = 20;
+
+/// A phase of a cell, in a table of cells.
+pub struct CellRow {
+    /// The cell's index.
+    pub cell: String,
+    /// The phase's name.
+    pub phase: String,
+    /// The value on each axis.
+    pub settings: Vec<String>,
+    /// In the order of [`OF_A_CELL`].
+    pub figures: Vec<String>,
+}
+
+/// A table of cells over the axes of these names. The phase is a column only where there are several, a figure only
+/// where some row has it.
+pub fn cells(axes: &[&str], rows: &[CellRow]) -> TextTable {
+    let several = rows.iter().any(|row| row.phase != rows[0].phase);
+    let has = |place: &usize| rows.iter().any(|row| row.figures[*place] != NO_VALUE);
+    let figures: Vec<usize> = (0..OF_A_CELL.len()).filter(has).collect();
+    let left = |name| (name, Side::Left);
+    let mut columns = vec![left("cell")];
+    columns.extend(several.then_some(left("phase")));
+    let keys = columns.len();
+    columns.extend(axes.iter().map(|axis| left(axis)));
+    columns.extend(
+        figures
+            .iter()
+            .map(|place| (OF_A_CELL[*place].metric, Side::Right)),
+    );
+    let mut table = TextTable::new(keys, columns);
+    for row in rows {
+        let phase = several.then(|| row.phase.clone());
+        let names = std::iter::once(row.cell.clone()).chain(phase);
+        let settings = row.settings.iter().cloned();
+        let shown = figures.iter().map(|place| row.figures[*place].clone());
+        table.push(names.chain(settings).chain(shown));
+    }
+    table
+}

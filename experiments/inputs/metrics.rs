@@ -1,0 +1,117 @@
+//! The keys of `summary.json` that an experiment will have, to hold its `[[expect]]`s against.
+//!
+//! Phases with the same deadlines have the same keys but for their name. So the keys are made once for such phases, and
+//! once for the cells of a sweep, with `*` in the place of the name.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use crate::file::{Experiment, OutputSection, Phase};
+use crate::summary;
+
+/// What stands for a phase's name.
+const ANY: &str = "*";
+
+/// Keys with [`ANY`] for the phase's name.
+type Keys = Arc<BTreeSet<String>>;
+
+/// All that the keys of a phase depend on but its name: whether there are several networks, what is written, the
+/// deadlines, and whether the phase can be cut off.
+type Shape = (bool, OutputSection, Vec<u64>, bool);
+
+/// Keys that have been made.
+#[derive(Default)]
+pub(super) struct Metrics(HashMap<Shape, Keys>);
+
+/// The keys of one experiment.
+pub(super) struct Names<'a> {
+    phases: HashMap<&'a str, &'a Phase>,
+    /// The experiment without its phases.
+    frame: Experiment,
+    made: &'a mut Metrics,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn of(experiment: &'a Experiment, made: &'a mut Metrics) -> Self {
+        let frame = Experiment {
+            name: String::new(),
+            network: experiment.network.clone(),
+            lookup: experiment.lookup.clone(),
+            link: experiment.link.clone(),
+            output: experiment.output.clone(),
+            phases: Vec::new(),
+            expects: Vec::new(),
+            ..*experiment
+        };
+        let phases = experiment.phases.iter();
+        Self {
+            phases: phases.map(|phase| (phase.name.as_str(), phase)).collect(),
+            frame,
+            made,
+        }
+    }
+
+    /// Whether the summary has this metric.
+    pub(super) fn has(&mut self, metric: &str) -> bool {
+        let (of_nodes, name, behind) = split(metric);
+        match self.phases.get(name) {
+            Some(phase) => self.keys(phase).contains(&join(of_nodes, ANY, behind)),
+            None => false,
+        }
+    }
+
+    /// The metric that is the most like this one: of the phase whose name is the most like its own.
+    pub(super) fn nearest(&mut self, metric: &str) -> Option<String> {
+        let (_, name, _) = split(metric);
+        let phase = *match self.phases.get(name) {
+            Some(phase) => phase,
+            None => nearest(name, self.phases.iter().map(|(name, phase)| (*name, phase)))?,
+        };
+        let of_phase = |key: &String| {
+            let (of_nodes, _, behind) = split(key);
+            join(of_nodes, &phase.name, behind)
+        };
+        let keys: Vec<String> = self.keys(phase).iter().map(of_phase).collect();
+        nearest(metric, keys.iter().map(|key| (key.as_str(), key))).cloned()
+    }
+
+    /// The keys of a phase, with [`ANY`] for its name.
+    fn keys(&mut self, phase: &Phase) -> Keys {
+        let shape = (
+            self.frame.networks > 1,
+            self.frame.output.clone(),
+            phase.deadlines_us.clone(),
+            phase.max_us.is_some(),
+        );
+        let make = || {
+            self.frame.phases = vec![Phase {
+                name: ANY.to_owned(),
+                ..phase.clone()
+            }];
+            Arc::new(summary::keys(&self.frame).into_iter().collect())
+        };
+        Arc::clone(self.made.0.entry(shape).or_insert_with(make))
+    }
+}
+
+/// What stands before the phase's name in a metric, the name, and what stands behind.
+fn split(metric: &str) -> (bool, &str, &str) {
+    let (of_nodes, rest) = match metric.strip_prefix("nodes.") {
+        Some(rest) => (true, rest),
+        None => (false, metric),
+    };
+    let (name, behind) = rest.split_once('.').unwrap_or((rest, ""));
+    (of_nodes, name, behind)
+}
+
+fn join(of_nodes: bool, name: &str, behind: &str) -> String {
+    let nodes = if of_nodes { "nodes." } else { "" };
+    format!("{nodes}{name}.{behind}")
+}
+
+/// What has the name that is the most like `word`; of several the first by name.
+fn nearest<'n, T>(word: &str, named: impl Iterator<Item = (&'n str, T)>) -> Option<T> {
+    let alike = named.map(|(name, one)| (strsim::jaro_winkler(name, word), name, one));
+    let best = alike.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));
+    best.map(|(_, _, one)| one)
+}

@@ -1,0 +1,194 @@
+//! A lock is a file that is held: an empty one, which its holder removes.
+//!
+//! Removing it and taking it may come at the same time, so whoever has locked a file looks whether it is still the
+//! one at its path, and begins again if not. A process that is killed holds nothing; the file that it leaves is taken
+//! by the next one.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use super::system::{Identity, identity, open_in_place, parent};
+use super::{FolderError, is_file, is_folder, is_there};
+use crate::watch::{Stopped, Watch};
+
+/// Time between two looks whether a lock is free.
+const LOOK: Duration = Duration::from_millis(20);
+/// How often a lock may be taken away between opening and locking before it counts as held.
+const ATTEMPTS_MAX: usize = 1000;
+
+/// How a lock is held.
+#[derive(Clone, Copy)]
+pub enum Kind {
+    /// By one alone.
+    Alone,
+    /// By any number who share.
+    Shared,
+}
+
+/// A lock that is held until it is dropped.
+pub struct Lock {
+    file: File,
+    path: PathBuf,
+    /// The folder that it lies in, when it was taken.
+    folder: Identity,
+}
+
+impl Lock {
+    /// Takes the lock `path`; nothing if somebody holds it. `prepare` makes the folder that it lies in.
+    ///
+    /// # Errors
+    ///
+    /// Something that is no lock is there; the file system refuses.
+    pub fn try_take(
+        path: &Path,
+        kind: Kind,
+        prepare: impl Fn() -> Result<(), FolderError>,
+    ) -> Result<Option<Self>, FolderError> {
+        let folder = parent(path);
+        for _ in 0..ATTEMPTS_MAX {
+            prepare()?;
+            let opened = open_in_place(path).and_then(|file| Ok((folder.metadata()?, file)));
+            let (at, file) = match opened {
+                Ok((at, file)) => (identity(&at), file),
+                // Its holder has removed the folder.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(_) if is_there(path) && !is_file(path) => {
+                    return Err(FolderError::Alien(path.to_path_buf()));
+                }
+                Err(error) => return Err(FolderError::io(path)(error)),
+            };
+            let metadata = file.metadata().map_err(FolderError::io(path))?;
+            if !metadata.is_file() || metadata.len() > 0 {
+                return Err(FolderError::Alien(path.to_path_buf()));
+            }
+            let lock = Self {
+                file,
+                path: path.to_path_buf(),
+                folder: at,
+            };
+            if !lock.lock(kind)? {
+                return Ok(None);
+            }
+            if lock.is_in_place() {
+                return Ok(Some(lock));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Waits for the lock `path` and holds it alone.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Lock::try_take`]; somebody has asked to stop.
+    pub fn wait(path: &Path, watch: Watch<'_>) -> Result<Self, FolderError> {
+        loop {
+            if let Some(lock) = Self::try_take(path, Kind::Alone, || Ok(()))? {
+                return Ok(lock);
+            }
+            pause(watch)?;
+        }
+    }
+
+    fn lock(&self, kind: Kind) -> Result<bool, FolderError> {
+        let locked = match kind {
+            Kind::Alone => self.file.try_lock(),
+            Kind::Shared => self.file.try_lock_shared(),
+        };
+        match locked {
+            Ok(()) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(false),
+            Err(TryLockError::Error(error)) => Err(FolderError::io(&self.path)(error)),
+        }
+    }
+
+    /// Holds the lock in another way. Where that fails it is held no more.
+    ///
+    /// # Errors
+    ///
+    /// The file system refuses.
+    pub fn change(&self, kind: Kind) -> Result<bool, FolderError> {
+        Ok(self.lock(kind)? && self.is_in_place())
+    }
+
+    /// Whether the file that is held, and the folder that it lies in, are still the ones at the path.
+    pub fn is_in_place(&self) -> bool {
+        let folder = parent(&self.path);
+        let same = |at: io::Result<fs::Metadata>, known: io::Result<Identity>| match (at, known) {
+            (Ok(at), Ok(known)) => identity(&at) == known,
+            _ => false,
+        };
+        let held = self.file.metadata().map(|metadata| identity(&metadata));
+        same(self.path.symlink_metadata(), held) && same(folder.metadata(), Ok(self.folder))
+    }
+
+    /// Removes the file, and gives the lock away.
+    pub fn remove(self) {
+        if self.is_in_place() {
+            // What stays is an empty lock that nobody holds: the next one takes it.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Whether somebody holds the lock `path` alone at the moment.
+pub fn is_held(path: &Path) -> bool {
+    let locked = is_file(path).then(|| File::open(path).map(|file| file.try_lock_shared()));
+    matches!(locked, Some(Ok(Err(TryLockError::WouldBlock))))
+}
+
+/// Waits a moment.
+///
+/// # Errors
+///
+/// Somebody has asked to stop.
+pub fn pause(watch: Watch<'_>) -> Result<(), Stopped> {
+    watch.go_on()?;
+    thread::sleep(LOOK);
+    Ok(())
+}
+
+/// Makes a folder that may be there; a link to one is not.
+///
+/// # Errors
+///
+/// Something else is there; the file system refuses.
+pub fn make_folder(path: &Path) -> Result<(), FolderError> {
+    match fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        made => made.map_err(FolderError::io(path))?,
+    }
+    match is_there(path) && !is_folder(path) {
+        true => Err(FolderError::Foreign(path.to_path_buf())),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_one_at_its_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("partial");
+        let path = folder.join("lock");
+        let take = |kind| Lock::try_take(&path, kind, || make_folder(&folder)).unwrap();
+        let first = take(Kind::Alone).unwrap();
+        assert!(take(Kind::Alone).is_none() && take(Kind::Shared).is_none());
+        // The folder is moved away and another one made: the first lock is that of nothing.
+        fs::rename(&folder, dir.path().join("elsewhere")).unwrap();
+        assert!(!first.is_in_place());
+        let second = take(Kind::Shared).unwrap();
+        assert!(second.is_in_place());
+        let third = take(Kind::Shared).unwrap();
+        assert!(!third.change(Kind::Alone).unwrap());
+        drop(second);
+        assert!(third.change(Kind::Alone).unwrap());
+        third.remove();
+        assert!(!path.exists());
+    }
+}

@@ -1,0 +1,418 @@
+//! What an experiment says that it may not mean. It runs all the same.
+//!
+//! A warning is a function of the experiment and of what it reads, the same wherever and however the experiment runs: it
+//! is part of `summary.json`. Only certain ones are given: what can come out as it is written is no warning.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::file::{
+    Experiment, Kind, Loaded, Notices, Origin, Phase, Policy, Population, Procedure, Sources, Span,
+    Stop, Work, milliseconds,
+};
+use crate::inputs::Inputs;
+use crate::sweep::{Study, StudyCell};
+
+/// Most rows of a `connections` table without a warning.
+const CONNECTIONS_MAX: u64 = 100_000_000;
+
+/// Something that an experiment may not mean.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Warning {
+    /// The key that it is about, by its path: no two warnings of an experiment have the same.
+    pub key: String,
+    /// What is said, with the value.
+    pub title: String,
+    /// What to do about it.
+    pub advice: String,
+    /// Where in the text.
+    span: Span,
+}
+
+/// As `summary.json` has it.
+impl std::fmt::Display for Warning {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}; {}", self.title, self.advice)
+    }
+}
+
+/// The warnings of an experiment with these inputs, in a fixed order.
+pub fn warnings(experiment: &Experiment, inputs: &Inputs) -> Vec<Warning> {
+    let finding = Finding { experiment, inputs };
+    let mut found: Vec<Warning> = finding.alpha().into_iter().collect();
+    found.extend(finding.beta());
+    for place in 0..experiment.phases.len() {
+        found.extend(finding.deadline(place));
+        found.extend(finding.retrieves(place));
+    }
+    found.extend(finding.connections());
+    // Several phases may retrieve what one does not provide.
+    let mut keys = HashSet::new();
+    found.retain(|warning| keys.insert(warning.key.clone()));
+    found
+}
+
+/// The warnings of an experiment with their places.
+pub fn notices(loaded: &Loaded, warnings: &[Warning]) -> Notices {
+    let mut notices = Notices::default();
+    for warning in warnings {
+        warning.add_to(&mut notices, &loaded.sources, None);
+    }
+    notices
+}
+
+/// The warnings of these cells of a study, those about one key as one: the first, with the number of the cells that
+/// have it.
+pub fn notices_of_cells(study: &Study, places: &[usize]) -> Notices {
+    let mut found: Vec<(&StudyCell, &Warning, usize)> = Vec::new();
+    let mut known: HashMap<&str, usize> = HashMap::new();
+    for cell in places.iter().map(|place| &study.cells[*place]) {
+        for warning in &cell.warnings {
+            let place = *known.entry(&warning.key).or_insert_with(|| {
+                found.push((cell, warning, 0));
+                found.len() - 1
+            });
+            found[place].2 += 1;
+        }
+    }
+    let mut notices = Notices::default();
+    for (cell, warning, times) in found {
+        let all = study.cells.len();
+        let more = match times {
+            1 => String::new(),
+            _ => format!(" and {} more", times - 1),
+        };
+        let index = cell.cell.index;
+        let cells = format!("in cell {index} ({}){more} of {all} cells", cell.cell);
+        let cells = (times < all).then_some(cells);
+        warning.add_to(&mut notices, &cell.loaded.sources, cells);
+    }
+    notices
+}
+
+impl Warning {
+    fn add_to(&self, notices: &mut Notices, sources: &Sources, cells: Option<String>) {
+        notices.add(sources, &self.span, &self.title, &self.advice, cells);
+    }
+}
+
+/// Where one of two keys stands: the second if the first is not written.
+fn either(first: Span, second: Span) -> Span {
+    match first.is_somewhere() {
+        true => first,
+        false => second,
+    }
+}
+
+/// When something of a provide phase can be stored.
+enum Stored<'a> {
+    /// From this time on, in microseconds from the run's start.
+    From(u64),
+    /// Never, for a reason that is a warning about this key of the phase.
+    Never {
+        key: &'a str,
+        why: String,
+        advice: String,
+        span: Span,
+    },
+}
+
+struct Finding<'a> {
+    experiment: &'a Experiment,
+    inputs: &'a Inputs,
+}
+
+impl Finding<'_> {
+    fn alpha(&self) -> Option<Warning> {
+        let lookup = &self.experiment.lookup;
+        let (alpha, steps) = (lookup.alpha, lookup.steps_to_stop);
+        let stops = lookup.stop == Stop::NoProgress && lookup.procedure != Procedure::Rfm19;
+        (stops && alpha > steps).then(|| Warning {
+            key: "lookup.alpha".to_owned(),
+            title: format!(
+                "`lookup.alpha` is {alpha}, above `lookup.steps_to_stop`, which is {steps}: a lookup may end before its \
+                 first round has answered"
+            ),
+            advice: format!("better: alpha up to {steps}, or steps_to_stop from {alpha}"),
+            span: either(lookup.spans.alpha, lookup.spans.steps_to_stop),
+        })
+    }
+
+    fn beta(&self) -> Option<Warning> {
+        let experiment = self.experiment;
+        let (beta, nodes) = (experiment.lookup.beta, self.inputs.nodes);
+        let size = match experiment.network.size {
+            Population::Generated(_) => "network.nodes",
+            Population::Imported { .. } => "network.ids",
+        };
+        (beta > nodes).then(|| Warning {
+            key: "lookup.beta".to_owned(),
+            title: format!(
+                "`lookup.beta` is {beta}, above the {nodes} nodes of `{size}`: no result can name so many"
+            ),
+            advice: format!("better: beta up to {nodes}, or more nodes"),
+            span: either(experiment.lookup.spans.beta, experiment.network.size_span),
+        })
+    }
+
+    fn deadline(&self, place: usize) -> Option<Warning> {
+        let phase = &self.experiment.phases[place];
+        let deadline = *phase.deadlines_us.first()?;
+        let round_trip = self.experiment.link.delay.shortest_us().saturating_mul(2);
+        let (name, takes) = (&phase.name, milliseconds(round_trip));
+        (deadline < round_trip).then(|| Warning {
+            key: format!("phase.{name}.deadline_ms"),
+            title: format!(
+                "`phase.{name}.deadline_ms` is {}, less than a round trip, which takes at least {takes} ms: no answer \
+                 comes in time",
+                milliseconds(deadline)
+            ),
+            advice: format!("better: from {takes}, or a shorter `link.delay_ms`"),
+            span: phase.spans.deadline,
+        })
+    }
+
+    /// Retrieves of what cannot be stored when they start.
+    fn retrieves(&self, place: usize) -> Option<Warning> {
+        let phase = &self.experiment.phases[place];
+        if phase.kind != Kind::Retrieve || self.inputs.operations[place] == 0 {
+            return None;
+        }
+        let name = &phase.name;
+        let provide = match &phase.work {
+            Work::Drawn { segments, .. } => (*segments)?,
+            Work::Trace { span, .. } => return self.provides_nothing(name, span),
+        };
+        let provides = &self.experiment.phases[provide].name;
+        match self.stored(provide) {
+            Stored::Never {
+                key,
+                why,
+                advice,
+                span,
+            } => Some(Warning {
+                key: format!("phase.{provides}.{key}"),
+                title: format!(
+                    "`phase.{provides}.{key}` {why}: the retrieves of phase \"{name}\" find nothing"
+                ),
+                advice,
+                span,
+            }),
+            Stored::From(first) => {
+                let start = phase.start_us.filter(|start| *start < first)?;
+                let first = milliseconds(first);
+                Some(Warning {
+                    key: format!("phase.{name}.start_ms"),
+                    title: format!(
+                        "`phase.{name}.start_ms` is {}, before anything of phase \"{provides}\" can be stored, which is \
+                         from {first} ms on: retrieves due before find nothing",
+                        milliseconds(start)
+                    ),
+                    advice: format!("better: from {first}"),
+                    span: phase.spans.start,
+                })
+            }
+        }
+    }
+
+    /// A trace of retrieves where nothing is provided at all.
+    fn provides_nothing(&self, name: &str, span: &Span) -> Option<Warning> {
+        let phases = self.experiment.phases.iter().zip(&self.inputs.operations);
+        let mut provides = phases.filter(|(phase, _)| phase.kind == Kind::Provide);
+        let is_nothing = provides.all(|(_, operations)| *operations == 0);
+        is_nothing.then(|| Warning {
+            key: format!("phase.{name}.trace"),
+            title: format!(
+                "`phase.{name}.trace` says what is retrieved, but no phase provides anything: the retrieves find nothing"
+            ),
+            advice: "better: a phase before it of kind = \"provide\"".to_owned(),
+            span: *span,
+        })
+    }
+
+    /// When the first segment of a provide phase can be stored.
+    fn stored(&self, place: usize) -> Stored<'static> {
+        let phase = &self.experiment.phases[place];
+        if self.inputs.operations[place] == 0 {
+            return nothing(phase);
+        }
+        let trace = self.inputs.traces[place].as_ref();
+        let due = trace
+            .and_then(|rows| rows.first())
+            .map_or(0, |row| row.start_us);
+        let takes = self.shortest_lookup_us();
+        // From the phase's start, which is later than 0 where it waits for others.
+        let first = due.saturating_add(takes);
+        if let Some(max) = phase.max_us.filter(|max| *max < first) {
+            let first = milliseconds(first);
+            return Stored::Never {
+                key: "max_ms",
+                why: format!(
+                    "is {}, which cuts the phase off before anything can be stored, {first} ms after its start",
+                    milliseconds(max)
+                ),
+                advice: format!("better: above {first}"),
+                span: phase.spans.max,
+            };
+        }
+        Stored::From(phase.start_us.unwrap_or(0).saturating_add(first))
+    }
+
+    /// The shortest time in which a lookup can end, in microseconds. A lookup that has nobody to contact takes none,
+    /// nor does one by py-dht's schedule with fewer candidates than alpha, nor a walk that starts at one of the closest.
+    fn shortest_lookup_us(&self) -> u64 {
+        let lookup = &self.experiment.lookup;
+        let others = self.inputs.nodes.saturating_sub(1);
+        let takes_none = match lookup.procedure {
+            Procedure::Iterative => others == 0,
+            Procedure::PyDht => others < lookup.alpha,
+            Procedure::Rfm19 => true,
+        };
+        match takes_none {
+            true => 0,
+            false => self.experiment.link.lookahead_us(),
+        }
+    }
+
+    fn connections(&self) -> Option<Warning> {
+        if !self.experiment.output.tables.connections {
+            return None;
+        }
+        let phases = self.experiment.phases.iter().zip(&self.inputs.operations);
+        let rows = phases
+            .map(|(phase, operations)| {
+                let each = contacts(self.experiment, phase.kind, self.inputs.nodes);
+                (*operations as f64 * each) as u64
+            })
+            .fold(0, u64::saturating_add)
+            .saturating_mul(self.experiment.networks.into());
+        (rows > CONNECTIONS_MAX).then(|| Warning {
+            key: "output.tables".to_owned(),
+            title: format!(
+                "`output.tables` has \"connections\", a table of about {:.1e} rows here",
+                rows as f64
+            ),
+            advice: "better: fewer operations, or no \"connections\"".to_owned(),
+            span: self.experiment.output.tables_span,
+        })
+    }
+}
+
+/// Why a phase without operations provides nothing.
+fn nothing(phase: &Phase) -> Stored<'static> {
+    let never = |key, why: String, advice: &str, span| Stored::Never {
+        key,
+        why,
+        advice: advice.to_owned(),
+        span,
+    };
+    match &phase.work {
+        Work::Trace { span, .. } => never(
+            "trace",
+            "has no rows".to_owned(),
+            "better: a file with at least one",
+            *span,
+        ),
+        Work::Drawn { withheld: 0, .. } => {
+            let key = match phase.work {
+                Work::Drawn {
+                    origin: Origin::Random,
+                    ..
+                } => "count",
+                _ => "count_each",
+            };
+            never(key, "is 0".to_owned(), "better: above 0", phase.spans.count)
+        }
+        Work::Drawn { withheld, .. } => never(
+            "withheld",
+            format!("is {withheld}, all segments of the phase"),
+            "better: fewer",
+            phase.spans.withheld,
+        ),
+    }
+}
+
+/// About how many contacts an operation of this kind makes, stores included, in a network of so many nodes.
+///
+/// A hop gains 2 bits of the key over buckets of the closest, log2 k + 1.3 over random ones, until k nodes are left;
+/// alpha contacts are in flight in each hop, and `steps_to_stop` answers bring nothing more.
+fn contacts(experiment: &Experiment, kind: Kind, nodes: u32) -> f64 {
+    let lookup = &experiment.lookup;
+    let (alpha, beta) = (f64::from(lookup.alpha), f64::from(lookup.beta));
+    let others = f64::from(nodes.saturating_sub(1));
+    let k = f64::from(experiment.network.bucket_size);
+    let gained = match experiment.network.bootstrap {
+        Policy::Closest => 2.0,
+        Policy::Random => k.log2() + 1.3,
+    };
+    let hops = (f64::from(nodes) / k).max(1.0).log2() / gained + 1.0;
+    let contacted = match (lookup.procedure, lookup.stop) {
+        (Procedure::Rfm19, _) => alpha + beta * (hops - 1.0),
+        (_, Stop::ClosestAnswered) => alpha * hops + beta,
+        (_, Stop::NoProgress) => alpha * hops + f64::from(lookup.steps_to_stop),
+    };
+    let stores = match kind {
+        Kind::Provide => beta.min(f64::from(nodes)),
+        Kind::Lookup | Kind::Retrieve => 0.0,
+    };
+    contacted.min(others) + stores
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::run::{self, Options};
+    use crate::watch::Watch;
+    use crate::{file, inputs};
+
+    const SMALL: &str = "schema = 1\nname = \"small\"\nseed = 7\nnetwork.nodes = 2000\nlink.delay_ms = 10\n\
+                         output.tables = [\"connections\"]\n\
+                         [[phase]]\nname = \"p\"\nkind = \"lookup\"\ncount = 200\n";
+
+    /// Rows of an experiment's connections table, by the estimate and in fact.
+    fn connections(settings: &[&str]) -> (f64, u64) {
+        let settings: Vec<_> = settings.iter().map(|text| (*text).to_owned()).collect();
+        let loaded = file::parse("small.toml", SMALL, &settings).unwrap();
+        let inputs = inputs::read(&loaded, Watch::NOBODY).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options {
+            out: Some(folder.path().to_owned()),
+            threads: Some(1),
+            force: false,
+            watch: Watch::NOBODY,
+            begun: Instant::now(),
+            shares_process: false,
+        };
+        let report = run::run(&loaded.experiment, &inputs, &options).unwrap();
+        let rows = report
+            .rows
+            .iter()
+            .find(|(table, _)| *table == "connections");
+        let kind = loaded.experiment.phases[0].kind;
+        let each = contacts(&loaded.experiment, kind, inputs.nodes);
+        (each * inputs.operations[0] as f64, rows.unwrap().1)
+    }
+
+    #[test]
+    fn the_connections_are_estimated_within_a_factor_of_2() {
+        let cases: [&[&str]; 8] = [
+            &[],
+            &["phase.p.kind=provide"],
+            &["lookup.stop=closest-answered"],
+            &["network.bootstrap=random", "network.bucket_size=8"],
+            &["lookup.procedure=py-dht"],
+            &["lookup.procedure=rfm19", "network.nodes=20_000"],
+            &["lookup.alpha=1"],
+            &["network.nodes=5"],
+        ];
+        for settings in cases {
+            let (estimated, rows) = connections(settings);
+            let ratio = estimated / rows as f64;
+            assert!(
+                (0.5..=2.0).contains(&ratio),
+                "{settings:?}: {estimated} for {rows}"
+            );
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! Experiment files of all keys that there are, with values of each that are usual, at an edge, or odd.
+//!
+//! Which keys there are the program says itself, where it refuses an unknown one: a new key is tried from its first day.
+
+use std::fmt::Write;
+
+use kadsim::engine::random::Stream;
+use kadsim::file;
+
+/// Values that hardly any key takes.
+pub const ODD: &[&str] = &[
+    "0",
+    "-1",
+    "-0.0",
+    "1.0",
+    "1e400",
+    "nan",
+    "-inf",
+    "1e-7",
+    "0.0005",
+    "true",
+    "\"\"",
+    "\"a\"",
+    "[]",
+    "[[]]",
+    "{}",
+    "[{}]",
+    "1979-05-27",
+    "0xffffffffffffffff",
+    "18446744073709551616",
+    "{ uniform = [2, 1] }",
+    "{ choice = [] }",
+    "{ sample = 0 }",
+    "{ node = -1 }",
+    "\"../x.csv\"",
+    "\"\\u0000\"",
+    "\"é\"",
+    "9e12",
+    "1_0",
+];
+const SECTIONS: [&str; 6] = ["network", "lookup", "link", "clock", "engine", "output"];
+const DELAYS: &[&str] = &[
+    "0",
+    "10",
+    "12.5",
+    "{ uniform = [50, 75] }",
+    "{ choice = [1, 2.5, 400] }",
+    "0.001",
+];
+const DELAY_EDGES: &[&str] = &["9e12", "{ uniform = [0, 9e12] }", "{ choice = [0] }"];
+const COLUMNS: &[&str] = &[
+    "duration_ms.p99",
+    "attempts.mean",
+    "depth.max",
+    "recall.mean",
+    "found.mean",
+    "stored.count",
+    "in_time",
+    "cut_off",
+    "completed.p50",
+    "x",
+    "",
+];
+
+/// The usual values of a key, and those at its edges.
+fn values(key: &str) -> (&'static [&'static str], &'static [&'static str]) {
+    match key {
+        "seed" => (&["7", "42"], &["0", "18446744073709551615"]),
+        "networks" => (&["1", "2"], &["1_000_000"]),
+        "nodes" => (&["1", "2", "7", "30", "60"], &["2147483648", "65_536"]),
+        "bucket_size" => (&["1", "3", "20"], &["255"]),
+        "bootstrap" => (&["\"closest\"", "\"random\""], &[]),
+        "alpha" => (&["1", "3", "5"], &["4096"]),
+        "beta" => (&["1", "5", "20"], &["65_536"]),
+        "steps_to_stop" => (&["1", "3"], &["1_000_000"]),
+        "stop" => (&["\"no-progress\"", "\"closest-answered\""], &[]),
+        "procedure" => (&["\"iterative\"", "\"py-dht\"", "\"rfm19\""], &[]),
+        "delay_ms" | "timeout_ms" | "tick_ms" | "start_ms" | "spread_ms" => (DELAYS, DELAY_EDGES),
+        "fast_error" | "slow_error" => (
+            &[
+                "{ rate = 0.1, delay_ms = 30 }",
+                "{ rate = 0.5, delay_ms = { uniform = [5, 10] } }",
+            ],
+            &[
+                "{ rate = 1, delay_ms = 0 }",
+                "{ rate = 0, delay_ms = 9e12 }",
+                "{ rate = 1e-300, delay_ms = 1 }",
+            ],
+        ),
+        "overhead_ms" => (&["0", "0.125"], &["9e12", "0.001"]),
+        "layout" => (
+            &["\"dense\"", "\"packed\"", "\"spans\"", "\"implicit\""],
+            &[],
+        ),
+        "origin" => (
+            &[
+                "\"random\"",
+                "\"one\"",
+                "\"each\"",
+                "{ sample = 1 }",
+                "{ node = 0 }",
+            ],
+            &["{ sample = 60 }", "{ node = 59 }"],
+        ),
+        "count" | "count_each" => (&["0", "1", "5", "20"], &["18446744073709551615", "100_000"]),
+        "keys" => (&["\"random\"", "\"nodes\""], &[]),
+        "draw" => (&["\"distinct\"", "\"independent\"", "\"same\""], &[]),
+        "withheld" => (&["0", "1"], &["18446744073709551615"]),
+        "parts" => (&["1", "4"], &["16_777_216"]),
+        "parallel" => (&["1", "3"], &["4294967295"]),
+        "reset_overhead" | "results" => (&["true", "false"], &[]),
+        "max_ms" => (&["100", "0", "5000.5"], &["9e12"]),
+        "deadline_ms" => (&["100", "[50, 4000]", "0"], &["9e12", "[1, 1]"]),
+        "dir" => (&["\"out\""], &["\"/\""]),
+        "tables" => (
+            &[
+                "[]",
+                "[\"ticks\"]",
+                "[\"operations\", \"nodes\", \"connections\", \"routing\"]",
+            ],
+            &["[\"ticks\", \"ticks\"]"],
+        ),
+        "within" => (&["[0, 1e9]", "[0, 1]"], &["[-1.7e308, 1.7e308]"]),
+        _ => (&["1", "0.25", "true", "\"run\""], &["0"]),
+    }
+}
+
+/// The keys that there are.
+pub struct Grammar {
+    sections: Vec<(&'static str, Vec<String>)>,
+    phase: Vec<String>,
+}
+
+impl Grammar {
+    /// Asks the program for its keys.
+    pub fn learnt() -> Self {
+        let section = |name: &'static str| {
+            (
+                name,
+                allowed(&format!("[{name}]\nzzz = 1\n"), &format!("{name}.zzz")),
+            )
+        };
+        let grammar = Self {
+            sections: SECTIONS.map(section).into(),
+            phase: allowed("[[phase]]\nname = \"p\"\nzzz = 1\n", "phase.p.zzz"),
+        };
+        assert!(grammar.phase.len() >= 17 && grammar.sections[2].1.len() >= 5);
+        grammar
+    }
+
+    fn value(&self, key: &str, is_small: bool, stream: &mut Stream) -> &'static str {
+        let (usual, edges) = values(key);
+        let chosen = match stream.below(20) {
+            0 if !is_small => ODD,
+            1..=3 if !is_small && !edges.is_empty() => edges,
+            _ => usual,
+        };
+        pick::<&'static str>(chosen, stream)
+    }
+
+    /// An experiment; a small one is cheap to run and most often valid.
+    pub fn experiment(&self, stream: &mut Stream, is_small: bool) -> String {
+        let mut text = String::from("schema = 1\nname = \"fuzz\"\n");
+        let value = |key, stream: &mut Stream| self.value(key, is_small, stream);
+        writeln!(text, "seed = {}", value("seed", stream)).unwrap();
+        if stream.below(3) == 0 {
+            writeln!(text, "networks = {}", value("networks", stream)).unwrap();
+        }
+        let closes = is_small && stream.below(3) == 0;
+        for (section, keys) in &self.sections {
+            writeln!(text, "[{section}]").unwrap();
+            for key in keys.iter().map(String::as_str) {
+                // What contradicts itself most often is refused, and no more is tried then.
+                let contradicts = match key {
+                    "nodes" => {
+                        writeln!(text, "nodes = {}", value(key, stream)).unwrap();
+                        true
+                    }
+                    "ids" | "hash" | "offline" => is_small || stream.below(20) > 0,
+                    "procedure" => closes,
+                    "stop" => !closes,
+                    "overhead_ms" => is_small && stream.below(3) > 0,
+                    _ => false,
+                };
+                if !contradicts && stream.below(3) == 0 {
+                    writeln!(text, "{key} = {}", value(key, stream)).unwrap();
+                }
+            }
+        }
+        let names = self.phases(&mut text, is_small, stream);
+        let swept = match stream.below(4) {
+            0 => self.sweep(&mut text, is_small, stream),
+            _ => None,
+        };
+        if stream.below(4) == 0 {
+            let metric = format!("{}.{}", pick(&names, stream), pick(COLUMNS, stream));
+            let within = value("within", stream);
+            writeln!(text, "[[expect]]\nmetric = \"{metric}\"\nwithin = {within}").unwrap();
+            if let Some((key, of_key)) = swept.filter(|_| stream.below(2) == 0) {
+                writeln!(text, "where = {{ \"{key}\" = {of_key} }}").unwrap();
+            }
+        }
+        text
+    }
+
+    /// Adds phases; their names.
+    fn phases(&self, text: &mut String, is_small: bool, stream: &mut Stream) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        let mut provides: Vec<String> = Vec::new();
+        for place in 0..1 + stream.below(3) {
+            let name = match stream.below(40) {
+                0 if !is_small => ["end", "P", "", "p0"][stream.below(4) as usize].to_owned(),
+                _ => format!("p{place}"),
+            };
+            let kind = match stream.below(3) {
+                0 => "provide",
+                1 if !provides.is_empty() => "retrieve",
+                _ => "lookup",
+            };
+            writeln!(text, "[[phase]]\nname = \"{name}\"\nkind = \"{kind}\"").unwrap();
+            let is_random = stream.below(2) == 0;
+            if !is_random {
+                let origin = pick(&values("origin").0[1..], stream);
+                writeln!(text, "origin = {origin}").unwrap();
+            }
+            let count = if is_random { "count" } else { "count_each" };
+            let number = match kind {
+                "retrieve" => "1",
+                _ => self.value("count", is_small, stream),
+            };
+            writeln!(text, "{count} = {number}").unwrap();
+            if kind == "retrieve" {
+                writeln!(
+                    text,
+                    "segments = \"{}\"\ndraw = \"independent\"",
+                    pick(&provides, stream)
+                )
+                .unwrap();
+            }
+            for key in self.phase.iter().map(String::as_str) {
+                let goes = match key {
+                    "name" | "kind" | "origin" | "count" | "count_each" | "segments" | "draw" => {
+                        false
+                    }
+                    "keys" => kind == "lookup",
+                    "withheld" | "parts" => kind == "provide" && !is_small,
+                    "trace" | "start_ms" => !is_small && stream.below(5) == 0,
+                    _ => true,
+                };
+                if goes && stream.below(4) == 0 {
+                    let value = match key {
+                        "spread_ms" if is_small => "40",
+                        _ => self.value(key, is_small, stream),
+                    };
+                    writeln!(text, "{key} = {value}").unwrap();
+                }
+            }
+            if kind == "provide" {
+                provides.push(name.clone());
+            }
+            names.push(name);
+        }
+        names
+    }
+
+    /// Adds a sweep of one key or two, and cases; a key and a value of it.
+    fn sweep(
+        &self,
+        text: &mut String,
+        is_small: bool,
+        stream: &mut Stream,
+    ) -> Option<(String, &'static str)> {
+        text.push_str("[sweep]\n");
+        let mut last = None;
+        for _ in 0..1 + stream.below(2) {
+            let (section, keys) = &self.sections[stream.below(3) as usize];
+            let keys: Vec<&String> = keys
+                .iter()
+                .filter(|key| !["ids", "hash", "stop"].contains(&&***key))
+                .collect();
+            let key = *pick(&keys, stream);
+            let length = 1 + stream.below(3);
+            let of_key: Vec<_> = (0..length)
+                .map(|_| self.value(key, is_small, stream))
+                .collect();
+            writeln!(text, "\"{section}.{key}\" = [{}]", of_key.join(", ")).unwrap();
+            last = Some((format!("{section}.{key}"), of_key[0]));
+        }
+        for place in 0..stream.below(3) {
+            let alpha = self.value("alpha", is_small, stream);
+            writeln!(
+                text,
+                "[[sweep.cases]]\nlabel = \"c{place}\"\n\"lookup.alpha\" = {alpha}"
+            )
+            .unwrap();
+        }
+        last
+    }
+
+    /// Settings of the command line, most often none.
+    pub fn overrides(&self, stream: &mut Stream) -> Vec<String> {
+        let count = stream.below(9).saturating_sub(6);
+        let setting = |_| {
+            let (section, keys) = &self.sections[stream.below(self.sections.len() as u64) as usize];
+            let (path, key) = match stream.below(3) {
+                0 => ("phase.p0", pick(&self.phase, stream)),
+                _ => (*section, pick(keys, stream)),
+            };
+            format!("{path}.{key}={}", self.value(key, false, stream))
+        };
+        (0..count).map(setting).collect()
+    }
+}
+
+fn pick<'l, T>(list: &'l [T], stream: &mut Stream) -> &'l T {
+    &list[stream.below(list.len() as u64) as usize]
+}
+
+/// The keys that are allowed beside an unknown one.
+fn allowed(text: &str, unknown: &str) -> Vec<String> {
+    let error = file::parse("grammar.toml", text, &[])
+        .unwrap_err()
+        .to_string();
+    let about = error
+        .split(&format!("unknown key `{unknown}`"))
+        .nth(1)
+        .unwrap();
+    let list = about
+        .split("allowed: ")
+        .nth(1)
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap();
+    list.split(", ").map(|key| key.trim().to_owned()).collect()
+}
