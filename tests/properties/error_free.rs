@@ -107,7 +107,7 @@ fn a_lookup_of_a_node_alone_finds_nobody() {
     let row = network.recorded().operations[0];
     assert_eq!(
         (row.attempts, row.lookup_us, row.recall),
-        (0, Some(0), Some(0.0))
+        (0, Some(0), None)
     );
 }
 
