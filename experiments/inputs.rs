@@ -42,6 +42,13 @@ pub struct Inputs {
     pub operations: Vec<u64>,
 }
 
+impl Inputs {
+    /// How many nodes are offline in each network.
+    pub fn offline_count(&self) -> u32 {
+        self.nodes - self.online
+    }
+}
+
 /// Why an experiment has no inputs.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
@@ -407,10 +414,16 @@ impl Reader<'_> {
                     )
                 }
             },
-            (Origin::Sample(size), Some(count)) if size > count => (
-                format!("`{path}.sample` cannot be {size}: {count} nodes are online"),
-                format!("allowed: 1 to {count} (the nodes online)"),
-            ),
+            (Origin::Sample(size), Some(count)) if size > count => {
+                let (there, allowed) = match nodes.offline() {
+                    0 => (format!("there are {count} nodes"), "number of nodes"),
+                    _ => (format!("{count} nodes are online"), "nodes online"),
+                };
+                (
+                    format!("`{path}.sample` cannot be {size}: {there}"),
+                    format!("allowed: 1 to {count} (the {allowed})"),
+                )
+            }
             _ => return,
         };
         self.error(&phase.spans.origin, title, label);

@@ -26,13 +26,15 @@ use arrow::datatypes::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sha2::{Digest, Sha256};
 
-use crate::table::{Side, TextTable};
+use crate::table::{Side, TextTable, wrapped};
 
 /// The table that depends on the machine, and so stays out of a folder's digest.
 const TIMINGS: &str = "timings.parquet";
 const SUMMARY: &str = "summary.json";
 /// What is said of the summary: how exact it is.
-const PERCENTILES: &str = "summary.json; percentiles are nearest-rank, exact below 2048 (times: 2.048 ms), else at most 1/1024 off";
+/// Said of `summary.json`.
+const PERCENTILES: &str =
+    "Percentiles are nearest-rank, exact below 2048 (times: 2.048 ms), else at most 1/1024 off.";
 const METADATA: [&str; 4] = [
     "kadsim.experiment",
     "kadsim.seed",
@@ -141,11 +143,7 @@ fn folder(path: &Path, view: &View) -> Result<String> {
     let state = if partial { "not finished" } else { "finished" };
     let mut text = format!("{}\nrun      {state}\n", path.display());
     let summary = path.join(SUMMARY).is_file();
-    let _ = writeln!(
-        text,
-        "summary  {}",
-        if summary { PERCENTILES } else { "none" }
-    );
+    let _ = writeln!(text, "summary  {}", if summary { SUMMARY } else { "none" });
     let mut parts = Vec::new();
     let mut bodies = String::new();
     let mut unreadable = false;
@@ -171,6 +169,9 @@ fn folder(path: &Path, view: &View) -> Result<String> {
         false => folder_digest(path, parts)?,
     };
     let _ = writeln!(text, "digest   {digest}");
+    if summary {
+        let _ = writeln!(text, "{}", wrapped(PERCENTILES, view.width));
+    }
     Ok(text + &bodies)
 }
 

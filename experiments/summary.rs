@@ -6,7 +6,7 @@
 //! and off by at most 0.1 %, most often by nothing. Counts, means and maxima are exact.
 
 mod deadline;
-mod distribution;
+pub(crate) mod distribution;
 mod interval;
 
 use std::collections::BTreeMap;

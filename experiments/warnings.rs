@@ -40,6 +40,7 @@ pub fn warnings(experiment: &Experiment, inputs: &Inputs) -> Vec<Warning> {
     let finding = Finding { experiment, inputs };
     let mut found: Vec<Warning> = finding.alpha().into_iter().collect();
     found.extend(finding.beta());
+    found.extend(finding.timeout());
     for place in 0..experiment.phases.len() {
         found.extend(finding.deadline(place));
         found.extend(finding.retrieves(place));
@@ -151,6 +152,19 @@ impl Finding<'_> {
             ),
             advice: format!("better: beta up to {nodes}, or more nodes"),
             span: either(experiment.lookup.spans.beta, experiment.network.size_span),
+        })
+    }
+
+    /// Nodes that are offline, and cost nothing to contact.
+    fn timeout(&self) -> Option<Warning> {
+        let (network, offline) = (&self.experiment.network, self.inputs.offline_count());
+        (offline > 0 && self.experiment.link.timeout.shortest_us() == 0).then(|| Warning {
+            key: "link.timeout_ms".to_owned(),
+            title: format!(
+                "`link.timeout_ms` is 0, and {offline} nodes are offline: contacting one of them may take no time"
+            ),
+            advice: "better: link.timeout_ms above 0".to_owned(),
+            span: *network.absence(),
         })
     }
 

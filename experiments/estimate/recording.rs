@@ -5,8 +5,9 @@ use kadsim_engine::record::writer::{BATCH_ROWS, QUEUE, ROW_GROUP_BYTES, ROW_GROU
 use super::flight::spread_us;
 use super::lookup::Lookup;
 use super::nodes::table_entries;
-use crate::file::Experiment;
+use crate::file::{Experiment, Kind};
 use crate::inputs::Inputs;
+use crate::summary::distribution;
 
 /// What a table takes while it is written.
 struct Table {
@@ -50,8 +51,12 @@ const COLUMN_BYTES: f64 = 110.0 * 1024.0;
 /// Bytes that a row adds to a column's dictionary and compressor, and the most that they take.
 const COLUMN_ROW_BYTES: f64 = 16.0;
 const COLUMN_FULL_BYTES: f64 = 1.1 * 1048576.0;
-/// Bytes of the summary of a phase: distributions of durations, of this network and of those before.
-const SUMMARY_BYTES: f64 = 1.8 * 1048576.0;
+/// Bytes of the summary of a phase beside its distributions: the names of its metrics and their values.
+const METRICS_BYTES: f64 = 64.0 * 1024.0;
+/// Bytes of a bucket of a distribution, in this network and over those before.
+const BUCKET_BYTES: f64 = 2.0 * 32.0;
+/// The longest operation, of a mean one.
+const LONGEST: f64 = 4.0;
 /// Bytes of an origin in the tally of a deadline, with the room of the map.
 const TALLY_BYTES: f64 = 33.0 * 1.8;
 /// Nodes whose rows are made at once, and bytes of one.
@@ -99,9 +104,25 @@ pub(super) fn recording_bytes(experiment: &Experiment, inputs: &Inputs, lookup: 
         .sum();
     let (chunk, row) = NODE_ROWS;
     tables
-        + phases * SUMMARY_BYTES
+        + summary_bytes(experiment, inputs, lookup)
         + tallies(experiment, inputs) * TALLY_BYTES
         + lookup.nodes.min(chunk) * row
+}
+
+/// Distributions of all phases. Those of durations and of contacts received have buckets up to their largest value.
+fn summary_bytes(experiment: &Experiment, inputs: &Inputs, lookup: &Lookup) -> f64 {
+    let duration = distribution::buckets_of((LONGEST * lookup.duration_us(0.0)) as u64) as f64;
+    let phases = experiment.phases.iter().zip(&inputs.operations);
+    let of = phases.map(|(phase, &operations)| {
+        let durations = match phase.kind {
+            Kind::Lookup | Kind::Retrieve => 2.0,
+            Kind::Provide => 3.0,
+        };
+        // An operation contacts a node at most once, but for a store.
+        let contacts = distribution::buckets_of(operations) as f64;
+        METRICS_BYTES + BUCKET_BYTES * (durations * duration + contacts)
+    });
+    of.sum()
 }
 
 /// Ticks in which something happens, in one network.

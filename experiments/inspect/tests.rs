@@ -226,7 +226,8 @@ fn a_folder_has_one_digest_over_all_but_timings() {
     let described = inspect(&run).unwrap();
     for part in [
         "run      finished\n",
-        "summary  summary.json; percentiles are nearest-rank",
+        "summary  summary.json",
+        "Percentiles are nearest-rank",
         "\nticks.parquet\n",
         &first,
     ] {

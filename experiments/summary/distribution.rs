@@ -34,6 +34,11 @@ fn place(value: u64) -> usize {
     ((shift as usize) << BITS) + (value >> shift) as usize
 }
 
+/// How many buckets a distribution has whose largest value is this one.
+pub(crate) fn buckets_of(value: u64) -> usize {
+    place(value) + 1
+}
+
 impl Distribution {
     /// No values yet.
     pub(super) fn new(scale: f64) -> Self {

@@ -480,7 +480,9 @@ fn a_study_has_a_row_for_each_cell_and_metric() {
         ));
         let summary: Value = serde_json::from_str(&summary).unwrap();
         let keys = summary.as_object().unwrap().keys();
-        let keys: Vec<_> = keys.filter(|key| !key.contains(".networks.")).collect();
+        let keys: Vec<_> = keys
+            .filter(|key| !key.contains(".networks.") && *key != "warnings")
+            .collect();
         let of_cell: Vec<_> = rows
             .iter()
             .filter(|row| cells[**row] == cell as f64)

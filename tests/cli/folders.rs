@@ -307,13 +307,13 @@ fn what_a_killed_process_has_left_is_put_back_or_cleared_away() {
     };
     // Put aside, and no new one begun.
     fs::rename(dir.path("out/grid"), dir.path("out/grid.replaced")).unwrap();
-    again("4 of 4 cells done, 0 now");
+    again("4 of 4 cells done, 0 run now");
     // The same of one cell, which was to be replaced.
     let cell = dir.path(&format!("out/grid/{CELL}"));
     let aside = dir.path(&format!("out/grid.partial/{CELL}~replaced"));
     fs::create_dir_all(aside.parent().unwrap()).unwrap();
     fs::rename(&cell, &aside).unwrap();
-    again("4 of 4 cells done, 1 now");
+    again("4 of 4 cells done, 1 run now");
     // An unfinished study that a forced run has begun to remove, and the one before it.
     dir.kadsim(&["run", "grid.toml", "--quiet", "--out", "other"])
         .ends(0);
@@ -321,7 +321,7 @@ fn what_a_killed_process_has_left_is_put_back_or_cleared_away() {
     fs::rename(dir.path("out/grid"), dir.path("out/grid.replaced")).unwrap();
     let half = format!("out/grid.rubbish/{CELL}/operations.parquet");
     fs::remove_file(dir.path(&half)).unwrap();
-    again("4 of 4 cells done, 0 now");
+    again("4 of 4 cells done, 0 run now");
     // A run, of which the old one is being removed.
     dir.kadsim(&["run", "small.toml", "--quiet"]).ends(0);
     dir.kadsim(&["run", "small.toml", "--quiet", "--out", "other"])
@@ -373,7 +373,7 @@ fn a_cell_that_another_process_runs_is_waited_for() {
     drop(lock);
     let answer = Answer::new(child.wait_with_output().unwrap()).ends(0);
     assert!(
-        answer.stdout.contains("4 of 4 cells done, 4 now"),
+        answer.stdout.contains("4 of 4 cells done, 4 run now"),
         "{}",
         answer.stdout
     );

@@ -99,7 +99,12 @@ fn values_that_are_gone_leave_their_cells_and_no_row() {
     run(&dir, &after, &["--force"]);
     assert_eq!(
         dir.list("out/grid"),
-        ["lookup.alpha=3", "study.json", "summary.parquet"]
+        [
+            "lookup.alpha=3",
+            "study.json",
+            "study.parquet",
+            "summary.parquet"
+        ]
     );
     assert_eq!(dir.list("out"), ["grid"]);
 }

@@ -286,7 +286,7 @@ fn what_offline_nodes_cannot_do_is_refused_with_its_place() {
     trace(present, present).ends(0);
     trace(present, second).ends(2).says(&[
         "ops.csv",
-        &format!("`origin` is {second}, not a node that is online in every network"),
+        &format!("`origin` is `{second}`, not a node that is online in every network"),
     ]);
     trace(present, 300).ends(2).says(&["a node of the network"]);
     for (share, words) in [

@@ -221,3 +221,19 @@ fn a_warning_of_a_sweep_is_said_once_with_its_cells() {
         answer.stderr
     );
 }
+
+#[test]
+fn nodes_that_are_offline_cost_something() {
+    let offline = ("nodes = 300", "nodes = 300\nnetwork.offline = 0.1");
+    let said = [
+        "small.toml:5:19",
+        "`link.timeout_ms` is 0",
+        "30 nodes are offline",
+        "link.timeout_ms above 0",
+    ];
+    warned(&[offline], &[&said]);
+    warned(
+        &[offline, ("seed = 7", "seed = 7\nlink.timeout_ms = 500")],
+        &[],
+    );
+}

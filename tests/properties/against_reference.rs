@@ -668,7 +668,7 @@ fn every_row_is_the_naive_simulators() {
         // The cases are worth something. A walk in rounds is over sooner, and stores at one node, mostly its
         // origin.
         let (connections, store_failed, own_stores) = match procedure {
-            Procedure::Rfm19 => (15_000, 100, 2_000),
+            Procedure::Rfm19 => (10_000, 100, 2_000),
             Procedure::Iterative => (50_000, 2_000, 1_500),
             Procedure::PyDht => (50_000, 2_000, 0),
         };

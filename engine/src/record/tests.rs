@@ -353,7 +353,7 @@ fn nodes() {
     assert_eq!(
         columns_of(&batch),
         "network UInt32 [1]\nphase label Utf8 [1]\nnode Int64 [node id]\nkey UInt64 [key]\n\
-         label? label Utf8 [1]\nonline Boolean [1]\ntable_entries UInt32 [1]\nbuckets UInt8 [1]\ncontacts UInt64 [1]\n\
+         label label Utf8? [1]\nonline Boolean [1]\ntable_entries UInt32 [1]\nbuckets UInt8 [1]\ncontacts UInt64 [1]\n\
          segments UInt64 [1]\noverhead_ms Float64 [ms]\nstarted UInt64 [1]\nin_degree UInt32? [1]\n"
     );
     assert_eq!(

@@ -108,7 +108,10 @@ fn values(key: &str) -> (&'static [&'static str], &'static [&'static str]) {
         "withheld" => (&["0", "1"], &["18446744073709551615"]),
         "parts" => (&["1", "4"], &["16_777_216"]),
         "parallel" => (&["1", "3"], &["4294967295"]),
-        "reset_overhead" | "results" => (&["true", "false"], &[]),
+        "deadline_from" => (&["\"due\"", "\"run\""], &[]),
+        "offline" => (&["0", "0.25"], &["0.999", "1"]),
+        "hash" => (&["\"sha256\"", "\"keccak256\""], &[]),
+        "reset_overhead" | "results" | "in_degree" => (&["true", "false"], &[]),
         "max_ms" => (&["100", "0", "5000.5"], &["9e12"]),
         "deadline_ms" => (&["100", "[50, 4000]", "0"], &["9e12", "[1, 1]"]),
         "dir" => (&["\"out\""], &["\"/\""]),
@@ -176,7 +179,8 @@ impl Grammar {
                         writeln!(text, "nodes = {}", value(key, stream)).unwrap();
                         true
                     }
-                    "ids" | "hash" | "offline" => is_small || stream.below(20) > 0,
+                    "ids" | "hash" => is_small || stream.below(20) > 0,
+                    "offline" => stream.below(5) > 0,
                     "procedure" => closes,
                     "stop" => !closes,
                     "overhead_ms" => is_small && stream.below(3) > 0,
@@ -244,7 +248,8 @@ impl Grammar {
                     }
                     "keys" => kind == "lookup",
                     "withheld" | "parts" => kind == "provide" && !is_small,
-                    "trace" | "start_ms" => !is_small && stream.below(5) == 0,
+                    // Goes with a deadline.
+                    "trace" | "start_ms" | "deadline_from" => !is_small && stream.below(5) == 0,
                     _ => true,
                 };
                 if goes && stream.below(4) == 0 {
@@ -253,6 +258,10 @@ impl Grammar {
                         _ => self.value(key, is_small, stream),
                     };
                     writeln!(text, "{key} = {value}").unwrap();
+                    if key == "deadline_ms" && stream.below(2) == 0 {
+                        let from = self.value("deadline_from", is_small, stream);
+                        writeln!(text, "deadline_from = {from}").unwrap();
+                    }
                 }
             }
             if kind == "provide" {
