@@ -197,6 +197,7 @@ impl Operation {
         self.shortlist.give_back(Self::KEPT);
         give_back(&mut self.in_flight);
         give_back(&mut self.lanes_us);
+        give_back(&mut self.named);
     }
 
     /// Bytes it takes, on the heap and in its slot; room that nothing is in counts.
