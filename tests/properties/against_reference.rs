@@ -174,8 +174,9 @@ impl Case {
                 Delay::Constant(1_000),
                 Delay::Choice(vec![1_000, 2_000]),
                 Delay::Choice(vec![1_000, 7_000, 60_000]),
+                Delay::Constant(30_000),
                 Delay::Uniform {
-                    low: 1,
+                    low: 10_000,
                     high: 50_000,
                 },
             ],
@@ -199,7 +200,7 @@ impl Case {
                 slow_error: fault(case.link.slow_error),
                 ..case.link
             },
-            overhead_us: pick(stream, &[0, 0, 500, 1_000]),
+            overhead_us: pick(stream, &[0, 0, 1, 500]),
             origins: pick(stream, &[1, 2, 4]),
             segments: (0..3).map(|_| Key(stream.bits())).collect(),
             grain_us: pick(stream, &[1, 1_000, 1_000]),
