@@ -32,7 +32,6 @@ use crate::table::{Side, TextTable, wrapped};
 const TIMINGS: &str = "timings.parquet";
 const SUMMARY: &str = "summary.json";
 /// What is said of the summary: how exact it is.
-/// Said of `summary.json`.
 const PERCENTILES: &str =
     "Percentiles are nearest-rank, exact below 2048 (times: 2.048 ms), else at most 1/1024 off.";
 const METADATA: [&str; 4] = [

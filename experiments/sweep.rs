@@ -1,8 +1,8 @@
 //! Studies: the cells of a sweep, each a run of its own, and one table over all of them.
 //!
 //! A cell is a pure function of file, overrides and index: it is read, estimated and digested without the others,
-//! runs in a process of its own or beside others, and leaves the same bytes. So nobody keeps a state of the whole: a
-//! cell is done if and only if its folder has its name, as any run is, and a study goes on from what is there.
+//! runs in a process of its own or beside others, and leaves the same bytes. So no process keeps the state of the
+//! whole study: a cell is done if and only if its folder has its name and its digest, and a study goes on from there.
 //!
 //! Before anything runs, all cells are read and checked, whichever of them are to be run.
 

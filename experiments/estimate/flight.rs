@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use kadsim_engine::key::Key;
+use kadsim_engine::key::{Distance, Key};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Contact, Operation, Planned};
 use kadsim_engine::record::{ConnectionRow, OperationRow};
@@ -161,17 +161,28 @@ impl<'a> Flight<'a> {
     fn slot_bytes(&self) -> f64 {
         let lookup = self.lookup;
         let beta = f64::from(self.experiment.lookup.beta).min(lookup.nodes);
-        let head = power_of_two(beta + HEAD_SPARE).max(HEAD_MIN);
         let is_reused = self.total() > self.slots();
         let known = match is_reused {
             true => lookup.most_known,
             false => lookup.known,
+        };
+        // The head doubles as nodes become known.
+        let head = power_of_two(beta + HEAD_SPARE).min(power_of_two(known));
+        let head = head.max(HEAD_MIN);
+        let named = match self.experiment.lookup.procedure {
+            Procedure::Iterative | Procedure::PyDht => 0.0,
+            // A round of a walk names a bucket for each node asked.
+            Procedure::Rfm19 => {
+                let k = f64::from(self.experiment.network.bucket_size);
+                power_of_two(lookup.in_flight * k) * size_of::<(Distance, Row)>() as f64
+            }
         };
         let contacts = power_of_two(lookup.in_flight).max(4.0);
         let result = power_of_two(lookup.result).max(4.0);
         size_of::<Operation>() as f64 * GROWN
             + head * HEAD_BYTES
             + (known - head).max(0.0) * GROWN * FAR_BYTES
+            + named
             + contacts * size_of::<Contact>() as f64
             + result * size_of::<Row>() as f64
             + OPERATION_SPARE_BYTES

@@ -104,7 +104,7 @@ impl Names {
         }
     }
 
-    /// Makes sure that nothing under these names is anybody else's.
+    /// Checks that these folders hold only files of kadsim.
     ///
     /// # Errors
     ///

@@ -1,8 +1,8 @@
-//! A lock is a file that is held: an empty one, which its holder removes.
+//! An advisory lock on an empty file. The holder removes the file when it releases the lock.
 //!
-//! Removing it and taking it may come at the same time, so whoever has locked a file looks whether it is still the
-//! one at its path, and begins again if not. A process that is killed holds nothing; the file that it leaves is taken
-//! by the next one.
+//! Another process may remove the file between opening and locking, so each process checks after locking that the path
+//! still leads to the same file, and starts again if it does not. The system releases the lock of a killed process, and
+//! the next process reuses the file.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -22,9 +22,9 @@ const ATTEMPTS_MAX: usize = 1000;
 /// How a lock is held.
 #[derive(Clone, Copy)]
 pub enum Kind {
-    /// By one alone.
+    /// Exclusive.
     Alone,
-    /// By any number who share.
+    /// Shared with other processes.
     Shared,
 }
 
@@ -37,7 +37,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock `path`; nothing if somebody holds it. `prepare` makes the folder that it lies in.
+    /// Takes the lock `path`. Returns `None` if another process holds it. `prepare` makes the parent folder.
     ///
     /// # Errors
     ///
@@ -108,7 +108,7 @@ impl Lock {
         }
     }
 
-    /// Holds the lock in another way. Where that fails it is held no more.
+    /// Changes how the lock is held. Returns `false` if that fails; the lock is then released.
     ///
     /// # Errors
     ///
@@ -137,7 +137,7 @@ impl Lock {
     }
 }
 
-/// Whether somebody holds the lock `path` alone at the moment.
+/// Returns whether a process holds the lock `path` exclusively.
 pub fn is_held(path: &Path) -> bool {
     let locked = is_file(path).then(|| File::open(path).map(|file| file.try_lock_shared()));
     matches!(locked, Some(Ok(Err(TryLockError::WouldBlock))))

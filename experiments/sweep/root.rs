@@ -3,8 +3,8 @@
 //! Unfinished cells lie in `NAME.partial`, beside the tree of those that are done, which only ever holds whole cells.
 //! `study.json` names the cells that are meant, each with the digest of its [`Basis`], and cells that are done of an
 //! earlier state of the experiment file. Any number of processes run cells at the same time: each shares
-//! `NAME.partial/running.lock`. Who changes anything but a cell, at the beginning and at the end, does so alone,
-//! holding `NAME.lock` for that moment. A study that is replaced is put aside as `NAME.replaced`, and removed when
+//! `NAME.partial/running.lock`. A process that changes anything but a cell, at its beginning and at its end,
+//! holds `NAME.lock` alone for that moment. A study that is replaced is put aside as `NAME.replaced`, and removed when
 //! the new one is finished.
 
 use std::collections::{BTreeMap, HashSet};
@@ -365,7 +365,7 @@ impl Root {
     }
 }
 
-/// The lock of whoever changes anything but a cell.
+/// Path of the lock that a process holds while it changes the study's list or tables.
 fn gate(names: &Names) -> PathBuf {
     names.finished.with_extension("lock")
 }

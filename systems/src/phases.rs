@@ -126,7 +126,7 @@ impl Phases {
         place as u32
     }
 
-    /// The phase at a place is no more. Returns whether it was cut off.
+    /// Removes the phase at a place and returns how it ended. Returns whether it was cut off.
     pub fn remove(&mut self, place: u32) -> CutOff {
         let running = self.places[place as usize].take();
         running.map_or(
