@@ -63,7 +63,7 @@ pub struct ContactId {
     pub sequence: u32,
 }
 
-/// What became of a contact.
+/// Outcome and delay of a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fate {
     /// Whether it succeeded.
@@ -93,7 +93,7 @@ impl Fate {
 
 /// A model of the links between nodes.
 pub trait Link: Send + Sync {
-    /// What becomes of a contact with a node that is there (`reachable`) or is not.
+    /// Draws the fate of a contact with a node that is online (`reachable`) or is not.
     fn draw(&self, contact: ContactId, reachable: bool) -> Fate;
 
     /// The least that any contact can cost, µs, overhead not counted; `absences`: nodes may be offline.

@@ -51,7 +51,7 @@ pub struct Contact {
     pub distance: Distance,
     /// Its depth.
     pub depth: u16,
-    /// What becomes of it.
+    /// Outcome and delay, drawn when the contact is sent.
     pub fate: Fate,
 }
 

@@ -201,14 +201,13 @@ impl Phases {
             .filter(move |running| !(are_held && running.task.kind == Kind::Retrieve))
     }
 
-    /// Retrieves that start look into their origin's store: where others provide at the same time, they wait for
-    /// what may be stored there by then. A provide asks nobody what a retrieve does, so it never waits.
+    /// Decides whether retrieves wait. A retrieve looks in its origin's store when it starts, so all stores that are
+    /// due by then must be known. Provides never wait: they read no store. Retrieves wait
     ///
-    /// - Where operations go through time whole, until all provides have been evaluated: then every store is known,
-    ///   with its time.
-    /// - In windows, until all provides have come to the window's end: no store reaches another node in the window
-    ///   that it was sent in, but an origin may be among its own result.
-    /// - In the order of starts they need not wait: py-dht's procedure stores by connections alone.
+    /// - under [`Course::Whole`], until every provide has been evaluated;
+    /// - under [`Course::Windows`], until every provide has reached the window's end, because an origin in its own
+    ///   result stores within the window;
+    /// - under [`Course::InOrder`] never, because by py-dht's procedure every store is a connection.
     pub fn hold_readers(&mut self, course: Course) {
         let starts = |running: &Running| {
             running.task.kind == Kind::Provide && running.next_start_us().is_some()

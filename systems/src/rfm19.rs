@@ -1,13 +1,12 @@
 //! The walk by which ProbeLab's RFM 19.1 (of "DHT Routing Table Health", 2022) counts the hops of a lookup
 //! (`procedure = "rfm19"`), kept to compare with what was published.
 //!
-//! Round by round: everybody of a set is asked at once, and answers with one bucket of its table, all of it. The
-//! first set are the alpha closest nodes of the origin's own answer; every other one the beta closest of what the
-//! round before has named together, whoever has been asked already among them. The walk ends with the first
-//! answer of a node that is among the network's beta closest, which only a simulator knows. That node is the
-//! result, and `depth` the number of rounds: 0 where it is the origin. A retrieve ends with the value too. A
-//! walk that is left with nobody to ask, because all have failed, has no result, and a recall of 0; a walk that
-//! has reached one of the beta closest has none: it looks no further.
+//! A walk goes in rounds. In each round the origin asks all nodes of a set at once, and each answers with one whole
+//! bucket of its table. The first set is the alpha closest nodes of the origin's own answer. Each later set is the beta
+//! closest nodes named in the round before; nodes already asked may be among them. The walk ends with the first answer
+//! of a node that is among the network's beta closest, which only a simulator knows. That node is the result; `depth` is
+//! the number of rounds, 0 where the node is the origin. A retrieve also ends with the value. A walk with no node left
+//! to ask has no result and recall 0. A walk that reached one of the beta closest has recall null.
 //!
 //! 1. Completion times order the answers of a round, and a round starts when all of the one before are
 //!    handled; they do not change the number of rounds.

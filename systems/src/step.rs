@@ -3,17 +3,16 @@
 //! `start operations -> advance -> settle -> record`, as a single-threaded bevy schedule whose systems use
 //! all threads inside. What happens in a window depends on the [`Course`]:
 //!
-//! - Where overhead is charged or connections are recorded, the window is no longer than the lookahead. Where
-//!   overhead is charged, that is the shortest time any contact can take: what is sent in a window cannot complete
-//!   in it. Where some phases in flight provide and some retrieve, it is no longer than the shortest delay of one
-//!   way either: no store that is sent in a window reaches its node in it. An operation that ends may let a waiting
-//!   one of the same origin start within the window; the schedule then runs over the same window again, settling
-//!   and recording only when nothing is left to start. Retrieves start in the last of these rounds, for an origin
-//!   that is among its own result holds the segment at once.
-//! - Else operations share nothing but segments, and a step takes some thousands of them from start to end.
-//!   What they leave is recorded once no operation that starts later can come before it. Where some phases in
-//!   flight provide and some retrieve, retrieves wait for the step in which every store is known, with its
-//!   time.
+//! - [`Course::Windows`], where overhead is charged or connections are recorded. Where overhead is charged, a window is
+//!   no longer than the shortest contact, so no contact sent in it completes in it. Where phases in flight provide and
+//!   retrieve, a window is no longer than the shortest delay, so no store sent in it reaches another node in it. An
+//!   operation that ends may let a waiting one of the same origin start within the window. The schedule then runs over
+//!   the same window again, and settles and records only when nothing is left to start. Retrieves start in the last of
+//!   these rounds, because an origin that is in its own result holds the segment at once.
+//! - [`Course::Whole`], where operations share nothing but segments. A step takes some thousands of them from start to
+//!   end. Their rows are recorded once no operation that starts later can come before them. Where phases in flight
+//!   provide and retrieve, retrieves wait for the step in which every store is known, with its time.
+//! - [`Course::InOrder`], by py-dht's procedure where either is so. One operation is evaluated after the other.
 //!
 //! Neither the course nor the length of a window ever changes a result.
 
