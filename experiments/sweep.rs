@@ -21,6 +21,7 @@ use kadsim_engine::hardware::STACK_BYTES;
 use serde_json::{Map, Value};
 
 pub use self::basis::Difference;
+pub(crate) use self::basis::digest_in;
 pub use self::plan::Plan;
 use self::root::Root;
 pub(crate) use self::root::SUMMARY;

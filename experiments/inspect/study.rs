@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -21,7 +21,7 @@ use crate::figures::{
     CELLS_SHOWN_MAX, CellRow, Figure, OF_A_CELL, RECALL, RETRIEVES, cells as table_of_cells,
 };
 use crate::output::{RESOLVED, STUDY};
-use crate::sweep::{MEANS, SUMMARY};
+use crate::sweep::{MEANS, SUMMARY, digest_in};
 use crate::table::{Side, TextTable, wrapped};
 
 /// What `study.json` says.
@@ -30,6 +30,8 @@ struct Study {
     seed: String,
     version: String,
     cells: Vec<String>,
+    /// What the results of each cell depend on, where the file says it.
+    digests: Vec<Option<String>>,
 }
 
 /// Whether the folder is that of a study.
@@ -51,7 +53,9 @@ fn read(path: &Path) -> Result<Study> {
         bail!("{} names no cells", file.display());
     }
     let folder = |cell: &Value| cell.as_str().map(str::to_owned);
+    let digests = (0..cells.len()).map(|index| known["digests"][index].as_str());
     Ok(Study {
+        digests: digests.map(|digest| digest.map(str::to_owned)).collect(),
         experiment: text("experiment"),
         seed: text("seed"),
         version: text("version"),
@@ -81,7 +85,12 @@ pub(super) fn digest_of_study(path: &Path) -> Result<String> {
 pub(super) fn describe(path: &Path, view: &View) -> Result<String> {
     let study = read(path)?;
     let folders: Vec<_> = study.cells.iter().map(|cell| path.join(cell)).collect();
-    let done = folders.iter().filter(|folder| folder.is_dir()).count();
+    // A cell of an earlier state of the experiment file is to be run again.
+    let is_done = |(folder, wanted): (&PathBuf, &Option<String>)| {
+        folder.is_dir() && (wanted.is_none() || digest_in(folder) == *wanted)
+    };
+    let are_done: Vec<bool> = folders.iter().zip(&study.digests).map(is_done).collect();
+    let done = are_done.iter().filter(|is_done| **is_done).count();
     let is_there = |table: &str| path.join(table).is_file();
     let is_finished = done == folders.len() && is_there(MEANS) && is_there(SUMMARY);
     let whole = match is_finished {
@@ -109,11 +118,13 @@ pub(super) fn describe(path: &Path, view: &View) -> Result<String> {
     partial.push(".partial");
     let partial = Path::new(&partial);
     let mut states = Vec::new();
-    for (folder, cell) in folders.iter().zip(&study.cells).take(most) {
+    let cells = folders.iter().zip(&study.cells).zip(&are_done);
+    for ((folder, cell), is_done) in cells.take(most) {
         let unfinished = partial.join(cell).join(RESOLVED);
-        states.push(match folder.is_dir() {
+        states.push(match is_done {
             true => digest(folder)?[..12].to_owned(),
             false if unfinished.is_file() => "not finished".to_owned(),
+            false if folder.is_dir() => "to run again".to_owned(),
             false => "not begun".to_owned(),
         });
     }

@@ -115,7 +115,7 @@ fn paths(experiment: &mut Experiment) -> Vec<(String, &mut PathBuf)> {
 }
 
 /// The digest of the basis of the cell that is done in `folder`, if that is one.
-pub(super) fn digest_in(folder: &Path) -> Option<String> {
+pub(crate) fn digest_in(folder: &Path) -> Option<String> {
     let known: Value = serde_json::from_slice(&fs::read(folder.join(CELL)).ok()?).ok()?;
     known["digest"].as_str().map(str::to_owned)
 }
