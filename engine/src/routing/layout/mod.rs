@@ -13,7 +13,7 @@
 //!    `implicit.rs` does.
 //! 2. Name the layout in [`LayoutKind`]: the variant, `ALL`, `as_str`, `build`. Experiment files then know it as
 //!    `engine.layout`.
-//! 3. Say in `experiments/estimate/nodes.rs` how many bytes of a node it takes; the compiler asks for it. `run` and
+//! 3. Say in `experiments/src/estimate/nodes.rs` how many bytes of a node it takes; the compiler asks for it. `run` and
 //!    `layouts` refuse an experiment that does not fit into memory.
 //!
 //! A layout relies on this, and keeps to it:
