@@ -14,7 +14,7 @@ use std::time::Duration;
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
 use kadsim_engine::routing::layout::LayoutKind;
-use kadsim_systems::step::Procedure;
+use kadsim_systems::rules::Procedure;
 
 use common::{Links, POLICIES, Setup, is_wanted, look_up, pool, power_of_ten};
 

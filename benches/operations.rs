@@ -16,10 +16,10 @@ use kadsim_engine::operation::Planned;
 use kadsim_engine::record::Kind;
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::Network;
-use kadsim_systems::drive::Progress;
+use kadsim_systems::network::run_loop::Progress;
 use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::phases::Phase;
-use kadsim_systems::step::Rules;
+use kadsim_systems::rules::Rules;
 
 use common::{Links, POLICIES, Setup, is_wanted, look_up, run_phase};
 
@@ -43,11 +43,11 @@ fn by_kind(criterion: &mut Criterion) {
         group.bench_function(format!("lookup/{policy:?}"), |bencher| {
             bencher.iter(|| look_up(&mut network, OPERATIONS));
         });
-        network.activity().recall = true;
+        network.recording().recall = true;
         group.bench_function(format!("lookup with recall/{policy:?}"), |bencher| {
             bencher.iter(|| look_up(&mut network, OPERATIONS));
         });
-        network.activity().recall = false;
+        network.recording().recall = false;
         group.bench_function(format!("provide/{policy:?}"), |bencher| {
             bencher.iter_custom(|phases| {
                 let mut spent = Duration::ZERO;

@@ -23,7 +23,8 @@ use kadsim_engine::record::{
 };
 use kadsim_engine::routing::Policy;
 use kadsim_engine::routing::layout::LayoutKind;
-use kadsim_systems::drive::Progress;
+use kadsim_systems::network::read::NodesView;
+use kadsim_systems::network::run_loop::Progress;
 use kadsim_systems::phases::Phase;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -69,7 +70,7 @@ fn operations() -> Vec<OperationRow> {
 
 fn connections() -> Vec<ConnectionRow> {
     let mut network = setup().network();
-    network.activity().connections = true;
+    network.recording().connections = true;
     let mut rows: Vec<ConnectionRow> = Vec::with_capacity(ROWS);
     let lookups = (0u64..).map(|number| kadsim_engine::operation::Planned {
         number,
@@ -98,9 +99,14 @@ fn connections() -> Vec<ConnectionRow> {
 /// Entries of the tables of the first nodes.
 fn routing() -> Vec<RoutingRow> {
     let mut rows = Vec::with_capacity(ROWS);
-    setup()
-        .network()
-        .view_tables(|population, columns, ids, tables| {
+    setup().network().read(
+        |NodesView {
+             population,
+             columns,
+             ids,
+             tables,
+             ..
+         }| {
             let keys = columns.keys;
             for owner in (0..keys.len() as u32).map(Row) {
                 let (table, node) = (columns.tables[owner.index()], ids.id(owner, keys));
@@ -118,7 +124,8 @@ fn routing() -> Vec<RoutingRow> {
                     break;
                 }
             }
-        });
+        },
+    );
     rows.truncate(ROWS);
     rows
 }

@@ -16,10 +16,10 @@ use kadsim::engine::node::Row;
 use kadsim::engine::operation::{Planned, Source};
 use kadsim::engine::record::Kind;
 use kadsim::systems::Network;
-use kadsim::systems::drive::Progress;
+use kadsim::systems::network::run_loop::Progress;
 use kadsim::systems::network::{NodeSet, Spec};
 use kadsim::systems::phases::Phase;
-use kadsim::systems::step::{Rules, Stop};
+use kadsim::systems::rules::{Rules, Stop};
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
 #[global_allocator]
@@ -100,7 +100,7 @@ fn a_node_takes_116_bytes_and_a_contact_allocates_nothing() {
 /// same time.
 fn lists_follow_what_is_known() {
     const LOOKUPS: u64 = 300;
-    let mut network = Network::new(Spec {
+    let network = Network::new(Spec {
         nodes: NodeSet::Generated(NODES),
         overhead_us: 20,
         rules: Rules {
@@ -123,7 +123,7 @@ fn lists_follow_what_is_known() {
     // Each knows some hundred nodes, of 16 bytes each, and has contacts in flight and a result.
     assert!(held < LOOKUPS as usize * (32 << 10), "{held} bytes held");
     // Each comes to know every node.
-    network.activity().rules.stop = Stop::ClosestAnswered;
+    network.rules().stop = Stop::ClosestAnswered;
     look_up(&mut network, 20);
     let (bytes, slots) = network.operation_bytes();
     println!("{bytes} bytes in {slots} slots");
@@ -138,7 +138,7 @@ fn nodes_take_116_bytes() {
     const NODES: u32 = (1 << 18) + 1000;
     const BYTES: usize = 117;
     let region = Region::new(HEAP);
-    let mut network = Network::new(Spec {
+    let network = Network::new(Spec {
         nodes: NodeSet::Generated(NODES),
         ..Spec::default()
     })
@@ -152,7 +152,7 @@ fn nodes_take_116_bytes() {
 }
 
 fn contacts_allocate_nothing(overhead_us: u64, connections: bool) {
-    let mut network = Network::new(Spec {
+    let network = Network::new(Spec {
         nodes: NodeSet::Generated(NODES),
         overhead_us,
         // One tick for all: each has lists of its own.
@@ -164,7 +164,7 @@ fn contacts_allocate_nothing(overhead_us: u64, connections: bool) {
         ..Spec::default()
     })
     .unwrap();
-    network.activity().connections = connections;
+    network.recording().connections = connections;
     network.bootstrap();
     // The slots, and whatever else is kept from step to step, get the memory that most operations need.
     look_up(&mut network, 40_000);

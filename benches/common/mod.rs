@@ -14,10 +14,10 @@ use kadsim_engine::record::{Kind, OperationRow};
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_engine::routing::{Policy, Rule};
 use kadsim_systems::Network;
-use kadsim_systems::drive::Progress;
+use kadsim_systems::network::run_loop::Progress;
 use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::phases::Phase;
-use kadsim_systems::step::{Procedure, Rules};
+use kadsim_systems::rules::{Procedure, Rules};
 
 /// Both policies.
 pub const POLICIES: [Policy; 2] = [Policy::Closest, Policy::Random];
@@ -114,7 +114,7 @@ impl Setup {
             ..Spec::default()
         })
         .expect("the parameters go together");
-        network.activity().recall = false;
+        network.recording().recall = false;
         network
     }
 

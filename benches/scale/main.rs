@@ -19,6 +19,7 @@ use kadsim_engine::population::RadixIndex;
 use kadsim_engine::routing::Policy;
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::Network;
+use kadsim_systems::network::read::NodesView;
 
 use common::gather::{self, Reads, gather};
 use common::{POLICIES, Setup, look_up};
@@ -181,7 +182,7 @@ fn measure(setup: Setup) {
     let mut network = setup.spawn();
     let spawn_s = begun.elapsed().as_secs_f64();
     // Spawning has made the index already: it is made once more to be timed.
-    let index_s = network.view(|population, _, _| {
+    let index_s = network.read(|NodesView { population, .. }| {
         let keys = population.keys();
         median_s(|| drop(std::hint::black_box(RadixIndex::new(keys))))
     });
@@ -199,7 +200,7 @@ fn measure(setup: Setup) {
 
 /// Distinct cache lines of a contact, as the engine counts what it says it reads.
 fn count_lines(network: &mut Network) -> f64 {
-    network.activity().instrumented = true;
+    network.recording().instrumented = true;
     let before = network.recorded().reads;
     let contacts = look_up(network, COUNTED_LOOKUPS);
     (network.recorded().reads.lines - before.lines) as f64 / contacts as f64

@@ -18,4 +18,5 @@ pub mod record;
 pub mod routing;
 pub mod segments;
 pub mod shortlist;
+pub mod slot;
 pub mod time;

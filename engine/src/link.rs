@@ -2,7 +2,7 @@
 
 use bevy_ecs::resource::Resource;
 
-use crate::node::Activity;
+use crate::node::Overhead;
 use crate::random::{Probability, Purpose, Stream};
 use crate::record::Outcome;
 
@@ -125,7 +125,7 @@ impl Links {
     /// One use more of a node: what it costs, µs: the n-th use costs n gamma. More than the clock has, where that
     /// is beyond [`LAST_US`](crate::time::LAST_US) or the node has been used more often than its counter counts.
     #[inline]
-    pub fn charge(&self, node: &Activity) -> u64 {
+    pub fn charge(&self, node: &mut Overhead) -> u64 {
         match self.overhead_us {
             0 => 0,
             gamma_us => match node.charge() {

@@ -4,12 +4,15 @@
 //! despawned or moved to another archetype, so a row is also the rank of the key, XOR-near is
 //! memory-near, and `slice[row]` replaces a query's `get`. A node added later takes the next row.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use bevy_ecs::change_detection::ContiguousMut;
+use bevy_ecs::component::Mutable;
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
 
 use crate::key::Key;
+use crate::slot::PhaseSlot;
 
 /// A node's place in the component columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -56,73 +59,93 @@ pub struct Store {
     pub len: u32,
 }
 
-/// What happens to a node while it is contacted. Counters that sum in any order are relaxed atomics.
+/// Whether a node is online. Written between steps: by the draw of offline nodes and by the library face.
+#[derive(Component, Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum Presence {
+    /// The node answers.
+    #[default]
+    Online,
+    /// The node answers no request. Its table and its segments stay.
+    Offline,
+}
+
+impl Presence {
+    /// Returns the presence of a node that is online or is not.
+    pub fn of(is_online: bool) -> Self {
+        match is_online {
+            true => Self::Online,
+            false => Self::Offline,
+        }
+    }
+
+    /// Returns whether the node answers.
+    #[inline]
+    pub fn is_online(self) -> bool {
+        self == Self::Online
+    }
+}
+
+/// Requests that a node has received from the phase in slot 0; see [`Received`] for other phases.
+///
+/// Written by the stage of a step in which operations send. A relaxed atomic, because the order of additions does not
+/// matter.
 #[derive(Component, Debug, Default)]
-pub struct Activity {
-    contacts: AtomicU32,
-    uses: AtomicU32,
-    offline: AtomicBool,
-}
+#[repr(transparent)]
+pub struct Contacts(AtomicU32);
 
-impl Activity {
-    /// Counts a request sent to this node.
+impl Contacts {
+    /// Counts a request.
     #[inline]
-    pub fn contact(&self) {
-        self.contacts.fetch_add(1, Ordering::Relaxed);
+    pub fn add(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Requests sent to this node since [`Activity::reset_contacts`].
+    /// Returns the requests since [`Contacts::reset`].
     #[inline]
-    pub fn contacts(&self) -> u32 {
-        self.contacts.load(Ordering::Relaxed)
+    pub fn get(&self) -> u32 {
+        self.0.load(Ordering::Relaxed)
     }
 
-    /// Starts counting contacts from zero.
-    pub fn reset_contacts(&self) {
-        self.contacts.store(0, Ordering::Relaxed);
-    }
-
-    /// One use more of the node's overhead counter; returns its new value. Called in one defined order
-    /// (time, operation, sequence), never from two threads at once. The counter stops at its largest value.
-    #[inline]
-    pub fn charge(&self) -> u32 {
-        let uses = self.uses.load(Ordering::Relaxed).saturating_add(1);
-        self.uses.store(uses, Ordering::Relaxed);
-        uses
-    }
-
-    /// Value of the overhead counter, in uses.
-    #[inline]
-    pub fn uses(&self) -> u32 {
-        self.uses.load(Ordering::Relaxed)
-    }
-
-    /// Clears the overhead counter.
-    pub fn reset_uses(&self) {
-        self.uses.store(0, Ordering::Relaxed);
-    }
-
-    /// Whether the node answers.
-    #[inline]
-    pub fn is_online(&self) -> bool {
-        !self.offline.load(Ordering::Relaxed)
-    }
-
-    /// Takes the node off the network or puts it back; its table and its segments stay.
-    pub fn set_online(&self, online: bool) {
-        self.offline.store(!online, Ordering::Relaxed);
+    /// Starts counting from zero.
+    pub fn reset(&mut self) {
+        *self.0.get_mut() = 0;
     }
 }
 
-/// Requests received by each node, by the place of the phase that sends them: those of the phase at place 0
-/// are counted by [`Activity`], so that a phase that is alone touches nothing else.
+/// A node's overhead counter (arXiv 2402.09993, section 3): how often the node has been used.
+///
+/// Written in the order of (time, operation, sequence): at the barrier of a step or, under py-dht's procedure, by the
+/// operation that is evaluated.
+#[derive(Component, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(transparent)]
+pub struct Overhead(u32);
+
+impl Overhead {
+    /// Adds a use and returns the new number of uses, at most `u32::MAX`.
+    #[inline]
+    pub fn charge(&mut self) -> u32 {
+        self.0 = self.0.saturating_add(1);
+        self.0
+    }
+
+    /// Returns the number of uses.
+    #[inline]
+    pub fn uses(self) -> u32 {
+        self.0
+    }
+}
+
+/// Requests received by each node from the phases in slots from 1 on.
+///
+/// Those of the phase in slot 0 are counted by [`Contacts`], so that a phase that is alone reads no other memory.
 #[derive(Resource, Debug, Default)]
 pub struct Received(Vec<Vec<AtomicU32>>);
 
 impl Received {
-    /// Starts counting those of the phase at a place, in a network of so many nodes.
-    pub fn begin(&mut self, place: u32, nodes: usize) {
-        let Some(column) = (place as usize).checked_sub(1) else {
+    /// Starts to count for the phase in `slot`, in a network of `nodes` nodes.
+    pub fn begin(&mut self, slot: PhaseSlot, nodes: usize) {
+        let Some(column) = slot.index().checked_sub(1) else {
             return;
         };
         if self.0.len() <= column {
@@ -133,25 +156,25 @@ impl Received {
             .collect();
     }
 
-    /// Counts a request sent to a node.
+    /// Counts a request of the phase in `slot` to a node.
     #[inline]
-    pub fn contact(&self, place: u32, row: Row, activity: &[Activity]) {
-        match (place as usize).checked_sub(1) {
-            None => activity[row.index()].contact(),
+    pub fn add(&self, slot: PhaseSlot, row: Row, contacts: &[Contacts]) {
+        match slot.index().checked_sub(1) {
+            None => contacts[row.index()].add(),
             Some(column) => {
                 self.0[column][row.index()].fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
-    /// Takes out what was counted at a place; nothing for place 0.
-    pub fn take(&mut self, place: u32) -> Vec<AtomicU32> {
-        let column = (place as usize).checked_sub(1);
+    /// Removes and returns the counts of the phase in `slot`, by row; none for slot 0.
+    pub fn take(&mut self, slot: PhaseSlot) -> Vec<AtomicU32> {
+        let column = slot.index().checked_sub(1);
         column.map_or_else(Vec::new, |column| std::mem::take(&mut self.0[column]))
     }
 }
 
-/// The component columns of all nodes, as a system asks for them.
+/// Read access to the components that no system writes during a step.
 #[derive(SystemParam)]
 pub struct Nodes<'w, 's> {
     query: Query<
@@ -161,12 +184,12 @@ pub struct Nodes<'w, 's> {
             &'static Key,
             &'static Table,
             &'static Store,
-            &'static Activity,
+            &'static Presence,
         ),
     >,
 }
 
-/// The component columns of all nodes, indexed by [`Row`].
+/// Columns of the components that no system writes during a step, indexed by [`Row`].
 #[derive(Clone, Copy, Default)]
 pub struct Columns<'a> {
     /// Key of each node.
@@ -175,12 +198,12 @@ pub struct Columns<'a> {
     pub tables: &'a [Table],
     /// The segments each node holds.
     pub stores: &'a [Store],
-    /// Counters and status of each node.
-    pub activity: &'a [Activity],
+    /// Whether each node is online.
+    pub presence: &'a [Presence],
 }
 
 impl Nodes<'_, '_> {
-    /// The columns as slices.
+    /// Returns the columns.
     pub fn columns(&self) -> Columns<'_> {
         let Ok(mut tables) = self.query.contiguous_iter() else {
             unreachable!("node components are stored in tables");
@@ -188,16 +211,43 @@ impl Nodes<'_, '_> {
         let columns =
             tables
                 .next()
-                .map_or_else(Columns::default, |(keys, tables, stores, activity)| {
+                .map_or_else(Columns::default, |(keys, tables, stores, presence)| {
                     Columns {
                         keys,
                         tables,
                         stores,
-                        activity,
+                        presence,
                     }
                 });
-        debug_assert!(tables.next().is_none(), "all nodes lie in one table");
+        assert!(tables.next().is_none(), "all nodes lie in one table");
         columns
+    }
+}
+
+/// Write access to one component of all nodes.
+#[derive(SystemParam)]
+pub struct Column<'w, 's, C: Component<Mutability = Mutable>> {
+    query: Query<'w, 's, &'static mut C>,
+}
+
+impl<C: Component<Mutability = Mutable>> Column<'_, '_, C> {
+    /// Returns the components, indexed by [`Row`].
+    pub fn as_slice(&self) -> &[C] {
+        let Ok(mut tables) = self.query.contiguous_iter() else {
+            unreachable!("node components are stored in tables");
+        };
+        tables.next().unwrap_or_default()
+    }
+
+    /// Returns the components, indexed by [`Row`].
+    pub fn as_mut_slice(&mut self) -> &mut [C] {
+        let Ok(mut tables) = self.query.contiguous_iter_mut() else {
+            unreachable!("node components are stored in tables");
+        };
+        match tables.next() {
+            Some(column) => ContiguousMut::bypass_change_detection_split(column).0,
+            None => &mut [],
+        }
     }
 }
 
@@ -210,8 +260,12 @@ pub struct NodeBundle {
     pub table: Table,
     /// The segments it holds.
     pub store: Store,
-    /// Its counters and status.
-    pub activity: Activity,
+    /// Whether it is online.
+    pub presence: Presence,
+    /// Requests it has received.
+    pub contacts: Contacts,
+    /// Its overhead counter.
+    pub overhead: Overhead,
 }
 
 #[cfg(test)]
@@ -223,6 +277,8 @@ mod tests {
         assert_eq!(size_of::<Key>(), 8);
         assert_eq!(size_of::<Table>(), 4);
         assert_eq!(size_of::<Store>(), 8);
-        assert_eq!(size_of::<Activity>(), 12);
+        assert_eq!(size_of::<Presence>(), 1);
+        assert_eq!(size_of::<Contacts>(), 4);
+        assert_eq!(size_of::<Overhead>(), 4);
     }
 }

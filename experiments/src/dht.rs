@@ -36,7 +36,6 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use kadsim_engine::ids::Ids;
 use kadsim_engine::node::Row;
 use kadsim_engine::random::{Purpose, Stream};
 
@@ -53,6 +52,7 @@ pub use settings::{Settings, SettingsError};
 pub use table::{Bucket, Member, RoutingTable};
 
 use kadsim_systems::Network;
+use kadsim_systems::network::read::NodesView;
 use log::Log;
 
 /// Why a network cannot be made.
@@ -91,7 +91,7 @@ impl Dht {
         DhtError: From<S::Error>,
     {
         let mut network = Network::new(spec.try_into()?)?;
-        network.activity().connections = true;
+        network.recording().connections = true;
         Ok(Self {
             network,
             payloads: HashMap::new(),
@@ -126,7 +126,7 @@ impl Dht {
     ///
     /// The id exists already, or (imported networks) the key does; then nothing has changed.
     pub fn add_node(&mut self, id: i64) -> Result<Key, NetworkError> {
-        let of_network = self.network.view(|_, _, ids| ids.key_seed());
+        let of_network = self.network.read(|NodesView { ids, .. }| ids.key_seed());
         let key_seed = of_network
             .unwrap_or_else(|| Stream::new(self.network.seed(), Purpose::NodeKeys, 0, 0).bits());
         // The mix is over 64 bits, so negative ids have keys of their own too.
@@ -178,12 +178,16 @@ impl Dht {
 
     /// Ids of all nodes, in no order.
     pub fn nodes(&mut self) -> Vec<i64> {
-        self.network.view(|population, _, ids| {
-            let keys = population.keys();
-            (0..keys.len() as u32)
-                .map(|row| ids.id(Row(row), keys))
-                .collect()
-        })
+        self.network.read(
+            |NodesView {
+                 population, ids, ..
+             }| {
+                let keys = population.keys();
+                (0..keys.len() as u32)
+                    .map(|row| ids.id(Row(row), keys))
+                    .collect()
+            },
+        )
     }
 
     /// Number of nodes.
@@ -220,7 +224,7 @@ impl Dht {
     /// What has happened: see [`Summary`].
     pub fn summary(&mut self) -> Summary {
         let nodes = self.network.len() as u64;
-        let online = self.network.activity().online;
+        let online = self.network.online();
         self.log.summary(nodes, online, self.payloads.len() as u64)
     }
 
@@ -268,11 +272,15 @@ impl Dht {
     }
 
     fn ids_of(&mut self, rows: &[Row]) -> Vec<i64> {
-        self.network.view(|population, _, ids: &Ids| {
-            rows.iter()
-                .map(|&row| ids.id(row, population.keys()))
-                .collect()
-        })
+        self.network.read(
+            |NodesView {
+                 population, ids, ..
+             }| {
+                rows.iter()
+                    .map(|&row| ids.id(row, population.keys()))
+                    .collect()
+            },
+        )
     }
 
     /// Keeps a payload and returns its key.

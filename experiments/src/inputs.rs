@@ -14,7 +14,7 @@ use kadsim_engine::presence::{self, Offline};
 use kadsim_engine::random::{Probability, network_seed};
 use kadsim_engine::routing;
 use kadsim_systems::network::{NodeSet, Spec};
-use kadsim_systems::step;
+use kadsim_systems::rules;
 
 use self::metrics::{Metrics, Names};
 use crate::file::{
@@ -584,18 +584,18 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
             Policy::Random => routing::Policy::Random,
         },
         layout: experiment.layout,
-        rules: step::Rules {
+        rules: rules::Rules {
             alpha: experiment.lookup.alpha,
             beta: experiment.lookup.beta,
             steps_to_stop: experiment.lookup.steps_to_stop,
             stop: match experiment.lookup.stop {
-                Stop::NoProgress => step::Stop::NoProgress,
-                Stop::ClosestAnswered => step::Stop::ClosestAnswered,
+                Stop::NoProgress => rules::Stop::NoProgress,
+                Stop::ClosestAnswered => rules::Stop::ClosestAnswered,
             },
             procedure: match experiment.lookup.procedure {
-                Procedure::Iterative => step::Procedure::Iterative,
-                Procedure::PyDht => step::Procedure::PyDht,
-                Procedure::Rfm19 => step::Procedure::Rfm19,
+                Procedure::Iterative => rules::Procedure::Iterative,
+                Procedure::PyDht => rules::Procedure::PyDht,
+                Procedure::Rfm19 => rules::Procedure::Rfm19,
             },
         },
         link: Box::new(UniformLink {

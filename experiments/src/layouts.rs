@@ -19,10 +19,11 @@ use kadsim_engine::operation::{Planned, Source};
 use kadsim_engine::random::network_seed;
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::Network;
-use kadsim_systems::connection::Reads;
-use kadsim_systems::drive::Progress;
+use kadsim_systems::network::read::NodesView;
+use kadsim_systems::network::run_loop::Observer;
 use kadsim_systems::network::{BytesUsed, NetworkError};
 use kadsim_systems::out_of_time::OutOfTime;
+use kadsim_systems::outbox::Reads;
 use rayon::prelude::*;
 
 use self::digest::Digest;
@@ -240,7 +241,7 @@ impl Trial<'_> {
         self.watch.go_on()?;
         let seed = network_seed(self.experiment.seed, 0);
         let mut network = Network::new(inputs::spec(self.experiment, self.inputs, seed))?;
-        network.activity().recall = false;
+        network.recording().recall = false;
         line.set_message(format!("{layout}: filling {nodes} tables"));
         let bootstrap = self.bootstrap(&mut network)?;
         let bytes = network.bytes_used();
@@ -309,8 +310,8 @@ impl Trial<'_> {
         count: &mut Count,
         pool: &Pool,
     ) -> Result<Reads, LayoutsError> {
-        network.activity().instrumented = true;
-        network.recorded().results = true;
+        network.recording().instrumented = true;
+        network.recording().results = true;
         network.recorded().reads = Reads::default();
         let silent = ProgressBar::hidden();
         for place in 0..self.experiment.phases.len() {
@@ -351,21 +352,37 @@ impl Trial<'_> {
         count: &mut Count,
         bar: &ProgressBar,
     ) -> Result<(), LayoutsError> {
-        let mut progress = Progress::Going;
-        while progress == Progress::Going {
-            self.watch.go_on()?;
-            let begun = Instant::now();
-            progress = network.step();
-            count.spent += begun.elapsed();
-            count.take(network, bar);
-            if let Progress::OutOfTime(out_of_time) = progress {
-                return Err(out_of_time.into());
-            }
-            // Cut off or not, a phase is over: all layouts are cut off at the same time.
-            while network.end_phase().is_some() {
-                count.take(network, bar);
-            }
-        }
+        network.run(&mut Counter {
+            watch: self.watch,
+            count,
+            bar,
+            begun: Instant::now(),
+        })
+    }
+}
+
+/// Counts what phases record, and the time that steps take.
+struct Counter<'a> {
+    watch: Watch<'a>,
+    count: &'a mut Count,
+    bar: &'a ProgressBar,
+    /// When the step began.
+    begun: Instant,
+}
+
+impl Observer for Counter<'_> {
+    type Error = LayoutsError;
+
+    fn go_on(&mut self) -> Result<(), LayoutsError> {
+        self.watch.go_on()?;
+        self.begun = Instant::now();
+        Ok(())
+    }
+
+    fn recorded(&mut self, network: &mut Network) -> Result<(), LayoutsError> {
+        self.count.spent += self.begun.elapsed();
+        self.count.take(network, self.bar);
+        self.begun = Instant::now();
         Ok(())
     }
 }
@@ -387,11 +404,18 @@ impl Count {
 
 /// Entries of all tables.
 fn entries(network: &mut Network) -> u64 {
-    network.view_tables(|population, columns, _, tables| {
-        let nodes = columns.tables.par_iter().enumerate();
-        let size = |(row, &table)| tables.size(&population, Row(row as u32), table).0;
-        nodes.map(|node| u64::from(size(node))).sum()
-    })
+    network.read(
+        |NodesView {
+             population,
+             columns,
+             tables,
+             ..
+         }| {
+            let nodes = columns.tables.par_iter().enumerate();
+            let size = |(row, &table)| tables.size(&population, Row(row as u32), table).0;
+            nodes.map(|node| u64::from(size(node))).sum()
+        },
+    )
 }
 
 /// The first operations of a source.

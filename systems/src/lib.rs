@@ -1,27 +1,30 @@
-//! What happens in a step of a simulated Kademlia network, one system a file.
+//! What happens in a step of a simulated Kademlia network.
 //!
-//! A step is a window of time that no contact sent in it can complete in, so that operations are
-//! independent within it and advance in parallel; what they share (overhead counters, segment stores) is
-//! settled at its end in one defined order. See [`step`].
+//! [`step`] is the schedule: the systems of a step in their order. Each system has a file. The data that they share
+//! ([`rules`], [`window`], [`lookahead`], [`view`], [`outbox`], [`phases`]) stands apart from the schedule. [`network`]
+//! holds the world and drives it through time.
 
-pub mod advance;
+pub mod admission;
+pub mod barrier;
 pub mod bootstrap;
-pub mod connection;
-pub mod drive;
+pub mod completion;
+pub mod context;
+pub mod lanes;
+pub mod lookahead;
 pub mod lookup;
 pub mod network;
 pub mod out_of_time;
+pub mod outbox;
 pub mod phases;
 pub mod provide;
-pub mod py_dht;
 pub mod queue;
 pub mod record;
+pub mod recording;
 pub mod retrieve;
-pub mod rfm19;
-pub mod settle;
-pub mod single;
-pub mod start;
+pub mod rules;
 pub mod step;
-pub mod turns;
+pub mod ticks;
+pub mod view;
+pub mod window;
 
 pub use network::Network;

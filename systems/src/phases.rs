@@ -1,21 +1,20 @@
 //! Phases in flight: what waits in each, and when one is over.
 //!
-//! Several may be in flight at once. Their operations are numbered through, so everything that has an order
-//! (charges, rows) has one across phases too, and each keeps its own limits: what is in flight per origin, and
-//! when it is cut off. What they share is what the operations of one phase share: overhead counters and
-//! segment stores. A phase has a place while it is in flight, 0 for one that is alone; by its place it is told
-//! from the others wherever there is something of each. Cost: O(phases in flight) for each operation that
-//! starts or ends.
+//! Several phases may be in flight at once. Their operations are numbered through, so everything that has an order
+//! (charges, rows) has one across phases too. Each phase keeps its own limits: operations in flight per origin, and when
+//! it is cut off. Phases share what the operations of one phase share: overhead counters and segment stores. A phase has
+//! a slot while it is in flight, slot 0 if it is alone. Cost: O(phases in flight) for each operation that starts or ends.
 
 use bevy_ecs::prelude::*;
 
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Source, Task};
 use kadsim_engine::record::Kind;
+use kadsim_engine::slot::PhaseSlot;
 use kadsim_engine::time::LAST_US;
 
 use crate::queue::{Queue, Ready};
-use crate::step::Course;
+use crate::window::Execution;
 
 /// A phase before it begins.
 pub struct Phase {
@@ -35,6 +34,15 @@ pub struct Phase {
     pub max_us: Option<u64>,
 }
 
+/// What is accounted for when a phase ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accounting {
+    /// Its ticks are closed, and the nodes can be read as they are then.
+    Full,
+    /// Nothing: it is a single operation of a caller, after which ticks and counters go on.
+    None,
+}
+
 /// Whether a phase was cut off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CutOff {
@@ -47,6 +55,7 @@ pub struct CutOff {
 /// A phase in flight.
 struct Running {
     task: Task,
+    accounting: Accounting,
     queue: Queue,
     in_flight: u64,
     last_end_us: u64,
@@ -83,62 +92,70 @@ impl Running {
     }
 }
 
-/// The phases in flight, by place.
+/// The phases in flight, by slot.
 #[derive(Resource, Default)]
 pub struct Phases {
-    places: Vec<Option<Running>>,
+    slots: Vec<Option<Running>>,
     /// Whether retrieves wait until what provides do is known.
     are_readers_held: bool,
 }
 
 impl Phases {
     fn all(&self) -> impl Iterator<Item = &Running> {
-        self.places.iter().flatten()
+        self.slots.iter().flatten()
     }
 
     fn all_mut(&mut self) -> impl Iterator<Item = &mut Running> {
-        self.places.iter_mut().flatten()
+        self.slots.iter_mut().flatten()
     }
 
-    /// Begins a phase; returns its place.
-    pub fn begin(&mut self, phase: Phase) -> u32 {
-        let free = self.places.iter().position(Option::is_none);
-        let place = free.unwrap_or(self.places.len());
+    /// Begins a phase and returns its slot.
+    pub fn begin(&mut self, phase: Phase, accounting: Accounting) -> PhaseSlot {
+        let free = self.slots.iter().position(Option::is_none);
+        let index = free.unwrap_or(self.slots.len());
         if free.is_none() {
-            self.places.push(None);
+            self.slots.push(None);
         }
+        let slot = PhaseSlot(index as u32);
         // The clock ends before a later cut.
         let cut_us = phase
             .max_us
             .map(|max_us| phase.start_us.saturating_add(max_us))
             .filter(|&cut_us| cut_us <= LAST_US);
-        self.places[place] = Some(Running {
+        self.slots[index] = Some(Running {
             task: Task {
                 phase: phase.number,
-                place: place as u32,
+                slot,
                 kind: phase.kind,
                 until_us: cut_us.map_or(u64::MAX, |cut_us| cut_us.saturating_add(1)),
             },
+            accounting,
             queue: Queue::new(phase.source, phase.parallel),
             in_flight: 0,
             last_end_us: phase.start_us,
         });
-        place as u32
+        slot
     }
 
-    /// Removes the phase at a place and returns how it ended. Returns whether it was cut off.
-    pub fn remove(&mut self, place: u32) -> CutOff {
-        let running = self.places[place as usize].take();
-        running.map_or(
-            CutOff {
-                is_cut: false,
-                running: 0,
-            },
-            |running| CutOff {
-                is_cut: !running.is_done(),
-                running: running.in_flight,
-            },
-        )
+    /// Removes the phase in `slot` and returns how it ended.
+    pub fn remove(&mut self, slot: PhaseSlot) -> CutOff {
+        let running = self.slots[slot.index()].take();
+        let running = running.expect("a phase is removed once, by the one that ends it");
+        CutOff {
+            is_cut: !running.is_done(),
+            running: running.in_flight,
+        }
+    }
+
+    /// Returns what is accounted for when the phase in `slot` ends.
+    pub fn accounting(&self, slot: PhaseSlot) -> Accounting {
+        let running = self.slots[slot.index()].as_ref();
+        running.map_or(Accounting::None, |running| running.accounting)
+    }
+
+    /// Returns the number of slots, free ones included.
+    pub fn slots(&self) -> usize {
+        self.slots.len()
     }
 
     /// Whether there is none.
@@ -162,14 +179,14 @@ impl Phases {
         self.all().filter_map(Running::cut_us).min()
     }
 
-    /// The phase that ends next, if it has ended before `settled_us`: its place, number and end, µs.
-    pub fn over(&self, settled_us: u64) -> Option<(u32, u32, u64)> {
+    /// The phase that ends next, if it has ended before `settled_us`: its slot, number and end, µs.
+    pub fn over(&self, settled_us: u64) -> Option<(PhaseSlot, u32, u64)> {
         let ended = self.all().filter_map(|running| {
             let end_us = running.end_us().filter(|&end_us| end_us < settled_us)?;
             Some((end_us, running.task))
         });
         let (end_us, task) = ended.min_by_key(|(end_us, task)| (*end_us, task.phase))?;
-        Some((task.place, task.phase, end_us))
+        Some((task.slot, task.phase, end_us))
     }
 
     /// When the next operation starts, at the earliest, µs.
@@ -204,19 +221,19 @@ impl Phases {
     /// Decides whether retrieves wait. A retrieve looks in its origin's store when it starts, so all stores that are
     /// due by then must be known. Provides never wait: they read no store. Retrieves wait
     ///
-    /// - under [`Course::Whole`], until every provide has been evaluated;
-    /// - under [`Course::Windows`], until every provide has reached the window's end, because an origin in its own
+    /// - under [`Execution::Whole`], until every provide has been evaluated;
+    /// - under [`Execution::Windowed`], until every provide has reached the window's end, because an origin in its own
     ///   result stores within the window;
-    /// - under [`Course::InOrder`] never, because by py-dht's procedure every store is a connection.
-    pub fn hold_readers(&mut self, course: Course) {
+    /// - under [`Execution::Sequential`] never, because by py-dht's procedure every store is a connection.
+    pub fn hold_readers(&mut self, execution: Execution) {
         let starts = |running: &Running| {
             running.task.kind == Kind::Provide && running.next_start_us().is_some()
         };
         self.are_readers_held = self.share_segments()
-            && match course {
-                Course::Whole => self.all().any(starts),
-                Course::Windows => true,
-                Course::InOrder => false,
+            && match execution {
+                Execution::Whole => self.all().any(starts),
+                Execution::Windowed => true,
+                Execution::Sequential => false,
             };
     }
 
@@ -247,9 +264,9 @@ impl Phases {
         Some((running.task, first))
     }
 
-    /// Notes that an operation of the phase at a place has ended.
-    pub fn end(&mut self, place: u32, end_us: u64) {
-        if let Some(running) = &mut self.places[place as usize] {
+    /// Notes that an operation of the phase in `slot` has ended.
+    pub fn end(&mut self, slot: PhaseSlot, end_us: u64) {
+        if let Some(running) = &mut self.slots[slot.index()] {
             running.in_flight -= 1;
             running.last_end_us = running.last_end_us.max(end_us);
         }
@@ -267,9 +284,9 @@ impl Phases {
         queues.filter(|(_, queue)| queue.is_limited())
     }
 
-    /// An operation of the phase at a place has ended: others of its origin may start.
-    pub fn free(&mut self, place: u32, origin: Row, end_us: u64) {
-        if let Some(running) = &mut self.places[place as usize] {
+    /// Lets others of an origin start after an operation of the phase in `slot` has ended.
+    pub fn free(&mut self, slot: PhaseSlot, origin: Row, end_us: u64) {
+        if let Some(running) = &mut self.slots[slot.index()] {
             running.queue.free(origin, end_us);
         }
     }

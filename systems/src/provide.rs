@@ -1,76 +1,128 @@
-//! Provide: a lookup to the end, then one store to each node of the result, all at once, no retry.
+//! Provide: a lookup to its end, then one store to each node of the result, all at once, no retry.
 //!
-//! A failed store stores nothing; one that succeeds is held from the moment it reaches the node, one delay before it
-//! completes. The operation ends with the slowest store, failed ones included. An origin that is among its own
-//! result holds the segment from the lookup's end: nothing is sent, charged or waited for, and nothing can fail.
-//! Under py-dht's procedure that store is a connection like any other.
+//! A failed store stores nothing. One that succeeds is held from the moment it reaches the node, one delay before it
+//! completes. The operation ends with the slowest store, failed ones included. An origin that is among its own result
+//! holds the segment from the lookup's end: that store is no connection, costs nothing and cannot fail. By py-dht's
+//! procedure it is a connection as any other.
+
+use bevy_ecs::prelude::*;
 
 use kadsim_engine::link::Fate;
-use kadsim_engine::node::Row;
-use kadsim_engine::operation::{Contact, Operation};
-use kadsim_engine::record::{Outcome, Request};
+use kadsim_engine::node::{Column, Contacts, Row};
+use kadsim_engine::operation::{Contact, Operation, Operations, Stage};
+use kadsim_engine::record::{Kind, Outcome, Request};
 
-use crate::connection::{Field, Outbox, Send, Sent, Stored};
+use crate::context::{Charges, Context};
+use crate::outbox::{Chunk, Outbox, Outboxes, Send, Sent, Stored};
+use crate::view::{Readable, View};
 
-/// Sends the stores of the result, in its order, at the moment the lookup has ended.
-pub fn send_stores(field: &Field, operation: &mut Operation, slot: u32, out: &mut Outbox) {
-    let by_clock = field.activity.rules.procedure.is_by_clock();
-    let ended_us = operation.lookup_end_us;
-    // Contacts of an operation evaluated whole carry its start as their time.
-    let time_us = if by_clock {
-        ended_us
-    } else {
-        operation.start_us
-    };
-    let by_barrier = field.is_charged() && by_clock;
-    let mut sequence = operation.attempts;
-    for place in 0..operation.result.len() {
-        let row = operation.result[place];
-        if by_clock && row == operation.origin {
-            store_at_origin(operation, out);
-            continue;
-        }
-        let fate = field.contact(operation, sequence, row, out);
-        let overhead_us = if by_barrier {
-            (0, 0)
-        } else {
-            let origin_us = field.charge(operation.origin);
-            (origin_us, field.charge(row))
-        };
-        if !by_barrier {
-            let completes_us = Contact::completion_us(ended_us, fate, overhead_us);
-            complete_store(operation, row, fate, completes_us, &mut out.stores);
-        }
-        let send = Send {
-            time_us,
-            operation: operation.number,
-            slot,
-            sequence,
-            from: operation.origin,
-            what: Sent::Contact {
-                to: row,
-                request: Request::Store,
-                fate,
-                overhead_us,
-            },
-        };
-        out.sent(field, operation, send);
-        sequence += 1;
-    }
-    if by_barrier && sequence > operation.attempts {
-        // The barrier knows when they complete, and so when the operation ends.
-        operation.end_us = Contact::UNCHARGED;
+/// Operations ahead whose result is prefetched.
+const AHEAD: usize = 4;
+/// Operations from which on they are worked on by several threads.
+const MANY: usize = 64;
+
+/// Sends the stores of the provides whose lookup has ended in this round.
+pub fn provide_segments(
+    readable: Readable,
+    mut contacts: Column<Contacts>,
+    mut operations: ResMut<Operations>,
+    mut outboxes: ResMut<Outboxes>,
+) {
+    let closing = outboxes.closing();
+    if closing > 0 {
+        let view = readable.view(contacts.as_mut_slice());
+        let are_many = closing >= MANY;
+        outboxes.for_each_chunk(&mut operations, are_many, |chunk| provide(chunk, &view));
     }
 }
 
-/// The origin keeps the segment itself, from the lookup's end.
-fn store_at_origin(operation: &mut Operation, out: &mut Outbox) {
+/// Sends the stores of a chunk's provides.
+fn provide(chunk: Chunk, view: &View) {
+    let closing = std::mem::take(&mut chunk.out.closing);
+    for (place, &slot) in closing.iter().enumerate() {
+        if let Some(&ahead) = closing.get(place + AHEAD) {
+            let result = &chunk.slots[chunk.index(ahead)].result;
+            chunk.out.touch.range(result, 0..result.len());
+        }
+        let index = chunk.index(slot);
+        let mut context = Context {
+            view,
+            out: chunk.out,
+            charges: Charges::Later,
+        };
+        send_stores(&mut context, &mut chunk.slots[index]);
+    }
+    chunk.out.closing = closing;
+}
+
+/// Sends the stores of a provide whose lookup has just ended, in the order of its result.
+pub fn send_stores(context: &mut Context, operation: &mut Operation) {
+    if operation.kind != Kind::Provide || operation.stage != Stage::LookedUp {
+        return;
+    }
+    operation.stage = Stage::Closing;
+    let view = context.view;
+    let by_clock = view.rules.procedure.is_by_clock();
+    let mut sequence = operation.attempts;
+    for place in 0..operation.result.len() {
+        let row = operation.result[place];
+        if by_clock && row == operation.origin() {
+            store_at_origin(context.out, operation);
+        } else {
+            send_store(context, operation, sequence, row);
+            sequence += 1;
+        }
+    }
+    if view.is_charged_at_barrier() && sequence > operation.attempts {
+        // The barrier knows when they complete, and so when the operation ends.
+        operation.end_us = Contact::UNCHARGED;
+    }
+    context.out.count_contacts(view);
+}
+
+/// Sends a store to a node, at the lookup's end.
+fn send_store(context: &mut Context, operation: &mut Operation, sequence: u32, row: Row) {
+    let view = context.view;
+    let by_clock = view.rules.procedure.is_by_clock();
+    let ended_us = operation.lookup_end_us;
+    context.out.contacted(view, operation, row);
+    let fate = view.draw(operation, sequence, row);
+    let mut overhead_us = (0, 0);
+    if !view.is_charged_at_barrier() {
+        let origin_us = context.charges.charge(view.links, operation.origin());
+        overhead_us = (origin_us, context.charges.charge(view.links, row));
+        let completes_us = Contact::completion_us(ended_us, fate, overhead_us);
+        complete_store(operation, row, fate, completes_us, &mut context.out.stores);
+    }
+    let send = Send {
+        // The contacts of an operation evaluated at once carry its start as their time.
+        time_us: if by_clock {
+            ended_us
+        } else {
+            operation.start_us
+        },
+        operation: operation.number,
+        slot: operation.slot,
+        sequence,
+        from: operation.origin(),
+        what: Sent::Contact {
+            to: row,
+            request: Request::Store,
+            fate,
+            overhead_us,
+        },
+    };
+    context.out.send(view, operation, send);
+}
+
+/// Stores the segment at the origin itself, from the lookup's end.
+fn store_at_origin(out: &mut Outbox, operation: &mut Operation) {
     let visible_us = operation.lookup_end_us;
     operation.stored += 1;
     out.tick(operation, visible_us).stored += 1;
     out.stores.push(Stored {
-        row: operation.origin,
-        key: operation.key,
+        row: operation.origin(),
+        key: operation.key(),
         visible_us,
     });
 }
@@ -83,16 +135,15 @@ pub fn complete_store(
     completes_us: u64,
     stores: &mut Vec<Stored>,
 ) {
-    operation.end_us = if operation.end_us == Contact::UNCHARGED {
-        completes_us
-    } else {
-        operation.end_us.max(completes_us)
+    operation.end_us = match operation.end_us {
+        Contact::UNCHARGED => completes_us,
+        end_us => end_us.max(completes_us),
     };
     if fate.outcome == Outcome::Ok {
         operation.stored += 1;
         stores.push(Stored {
             row,
-            key: operation.key,
+            key: operation.key(),
             visible_us: Contact::arrival_us(fate, completes_us),
         });
     } else {

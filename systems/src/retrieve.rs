@@ -1,32 +1,63 @@
 //! Retrieve: a lookup that ends with the first answer that carries the value.
 //!
-//! The origin looks in its own store first, at no cost. A node answers from what it holds when the request reaches
-//! it. Ending without the value is an outcome.
+//! The origin looks in its own store first, which costs nothing. A node that answers says also whether it holds the key,
+//! as of the moment when the request reaches it. A retrieve that ends without the value is an outcome, not an error.
+
+use bevy_ecs::prelude::*;
 
 use kadsim_engine::node::Row;
-use kadsim_engine::operation::Operation;
+use kadsim_engine::operation::{Operation, Operations, Stage};
 use kadsim_engine::record::Kind;
 
-use crate::connection::Field;
+use crate::lookup::contacts::{close, open};
+use crate::outbox::{Chunk, Outboxes};
+use crate::view::{Readable, View};
 
-/// Whether a retrieve is over before it asks anybody: its origin holds the value.
-pub fn finds_at_origin(field: &Field, operation: &mut Operation) -> bool {
-    finds_at(field, operation, operation.origin, 0, operation.start_us)
+/// Operations ahead whose origin's store is prefetched.
+const AHEAD: usize = 8;
+/// Operations from which on they are worked on by several threads.
+const MANY: usize = 1024;
+
+/// Ends the retrieves that start with their origin holding the value. By py-dht's procedure none does.
+pub fn look_in_own_stores(
+    readable: Readable,
+    mut operations: ResMut<Operations>,
+    mut outboxes: ResMut<Outboxes>,
+) {
+    let retrieves = |operation: &&Operation| operation.kind == Kind::Retrieve;
+    let starting = outboxes.fresh(&operations).iter().filter(retrieves).count();
+    // It sends nothing, so it counts no contacts.
+    let view = readable.view(&[]);
+    if starting > 0 && view.rules.procedure.is_by_clock() {
+        let are_many = starting >= MANY;
+        outboxes.for_each_chunk(&mut operations, are_many, |chunk| look(chunk, &view));
+    }
 }
 
-/// Whether this is a retrieve and the node's answer carries the value: whether it holds the key at `asked_us`.
-#[inline]
-pub fn finds_at(
-    field: &Field,
-    operation: &mut Operation,
-    row: Row,
-    depth: u16,
-    asked_us: u64,
-) -> bool {
-    let found = operation.kind == Kind::Retrieve && field.holds(row, operation.key, asked_us);
-    if found {
-        operation.holder = Some(row);
-        operation.depth = depth;
+/// Looks in the stores of the origins of a chunk's retrieves.
+fn look(chunk: Chunk, view: &View) {
+    let starts = |operation: &Operation| {
+        operation.kind == Kind::Retrieve && operation.stage == Stage::Planned
+    };
+    for index in chunk.fresh..chunk.slots.len() {
+        if let Some(ahead) = chunk.slots.get(index + AHEAD).filter(|ahead| starts(ahead))
+            && !chunk.out.touch.is_counting()
+        {
+            let origin = ahead.origin().index();
+            chunk.out.touch.item(view.columns.stores, origin);
+        }
+        let operation = &mut chunk.slots[index];
+        let (origin, start_us) = (operation.origin(), operation.start_us);
+        if starts(operation) && has_value(view, operation, origin, start_us) {
+            open(view, operation, chunk.out);
+            operation.holder = Some(origin);
+            close(chunk.out, operation, start_us);
+        }
     }
-    found
+}
+
+/// Returns whether the operation is a retrieve and the node holds the value at `time_us`.
+#[inline]
+pub fn has_value(view: &View, operation: &Operation, row: Row, time_us: u64) -> bool {
+    operation.kind == Kind::Retrieve && view.holds(row, operation.key(), time_us)
 }

@@ -1,20 +1,27 @@
-//! The step: which window of time comes next, and the order of the systems in it.
+//! The step: the systems of a window of time, in their order.
 //!
-//! `start operations -> advance -> settle -> record`, as a single-threaded bevy schedule whose systems use
-//! all threads inside. What happens in a window depends on the [`Course`]:
+//! | stage | system | does | writes |
+//! |---|---|---|---|
+//! | [`Stages::Start`] | [`admission::start_operations`] | puts operations that start into slots | phases, window, operations |
+//! | [`Stages::Advance`] | [`retrieve::look_in_own_stores`] | ends retrieves whose origin holds the value | operations |
+//! | | [`lookup::advance_lookups`] | handles answers and failures, sends contacts | contacts, operations |
+//! | | [`provide::provide_segments`] | sends the stores of lookups that have ended | contacts, operations |
+//! | | [`completion::complete_operations`] | ends operations whose last contact completes | operations |
+//! | | [`lookup::evaluate_in_order`] | does all four, one operation after the other ([`Execution::Sequential`]) | contacts, overhead, operations |
+//! | | [`admission::admit_successors`] | lets operations follow those that have ended | phases, window |
+//! | [`Stages::Barrier`] | [`barrier::charge_contacts`] | charges overhead in the order of time, which fixes completions | overhead, operations |
+//! | | [`barrier::enter_stores`] | makes stores visible from their arrival on | segments |
+//! | [`Stages::Record`] | [`record::record_operations`] | makes rows of operations that have ended | recorded, phases |
+//! | | [`record::record_ticks`] | makes rows of ticks that are over | recorded |
+//! | | [`record::record_connections`] | makes rows of connections | recorded |
+//! | | [`admission::free_slots`] | frees the slots of operations that have ended | operations |
 //!
-//! - [`Course::Windows`], where overhead is charged or connections are recorded. Where overhead is charged, a window is
-//!   no longer than the shortest contact, so no contact sent in it completes in it. Where phases in flight provide and
-//!   retrieve, a window is no longer than the shortest delay, so no store sent in it reaches another node in it. An
-//!   operation that ends may let a waiting one of the same origin start within the window. The schedule then runs over
-//!   the same window again, and settles and records only when nothing is left to start. Retrieves start in the last of
-//!   these rounds, because an origin that is in its own result holds the segment at once.
-//! - [`Course::Whole`], where operations share nothing but segments. A step takes some thousands of them from start to
-//!   end. Their rows are recorded once no operation that starts later can come before them. Where phases in flight
-//!   provide and retrieve, retrieves wait for the step in which every store is known, with its time.
-//! - [`Course::InOrder`], by py-dht's procedure where either is so. One operation is evaluated after the other.
+//! Every system reads the nodes through [`View`](crate::view::View), and notes what it does in
+//! [`Outboxes`](crate::outbox::Outboxes). Bootstrap ([`crate::bootstrap`]) runs before the first step. If operations that
+//! end let others start in the window, the first two stages run again before the barrier.
 //!
-//! Neither the course nor the length of a window ever changes a result.
+//! The executor runs one system after the other; systems use all threads inside. Two systems that could run in either
+//! order with different results are an error when the schedule is built.
 
 use std::time::{Duration, Instant};
 
@@ -23,157 +30,27 @@ use bevy_ecs::schedule::{
     IntoScheduleConfigs, LogLevel, ScheduleBuildSettings, ScheduleLabel, SystemSet,
 };
 
-use kadsim_engine::link::Links;
-
-use crate::{advance, record, settle, start};
-
-/// How a lookup is run; see the fields of the experiment file's `[lookup]`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rules {
-    /// Contacts kept in flight, at least 1.
-    pub alpha: u32,
-    /// Nodes in a result, at least 1.
-    pub beta: u32,
-    /// Handled answers in a row without progress that end a lookup.
-    pub steps_to_stop: u32,
-    /// When a lookup ends.
-    pub stop: Stop,
-    /// How contacts are scheduled.
-    pub procedure: Procedure,
-}
-
-impl Default for Rules {
-    fn default() -> Self {
-        Self {
-            alpha: 3,
-            beta: 20,
-            steps_to_stop: 3,
-            stop: Stop::NoProgress,
-            procedure: Procedure::Iterative,
-        }
-    }
-}
-
-/// When a lookup ends, besides having nobody left to ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Stop {
-    /// After `steps_to_stop` answers in a row that named nobody new and near (py-dht).
-    #[default]
-    NoProgress,
-    /// When the beta closest known nodes have all answered (libp2p; Maymounkov and Mazières, section 2.3).
-    ClosestAnswered,
-}
-
-/// How a lookup's contacts are scheduled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Procedure {
-    /// By the clock: each answer is handled when it arrives.
-    #[default]
-    Iterative,
-    /// As py-dht does: evaluated at once, handled in the order of cost, the time kept in alpha lanes.
-    PyDht,
-    /// As ProbeLab's RFM19.1 counts hops: by the clock, round by round, until a node among the beta closest of
-    /// the network has answered.
-    Rfm19,
-}
-
-impl Procedure {
-    /// Whether contacts are handled at the time they complete.
-    #[inline]
-    pub fn is_by_clock(self) -> bool {
-        match self {
-            Self::Iterative | Self::Rfm19 => true,
-            Self::PyDht => false,
-        }
-    }
-}
-
-/// What is going on in a network now.
-#[derive(Resource, Clone, Debug)]
-pub struct Activity {
-    /// How lookups are run.
-    pub rules: Rules,
-    /// Seed of the network.
-    pub network_seed: u64,
-    /// Number of nodes that answer.
-    pub online: u64,
-    /// Whether ended operations carry their recall.
-    pub recall: bool,
-    /// Whether single connections are recorded.
-    pub connections: bool,
-    /// Whether what answers read is counted; one operation after the other then.
-    pub instrumented: bool,
-}
-
-/// How operations go through time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum Course {
-    /// Side by side, window by window: something that they share is settled in the order of time.
-    #[default]
-    Windows,
-    /// Each at once from start to end, many in parallel, in any order: they share nothing.
-    Whole,
-    /// Each at once from start to end, one after the other in the order of (start, number).
-    InOrder,
-}
-
-impl Course {
-    /// For operations under these rules.
-    pub fn of(activity: &Activity, links: &Links) -> Self {
-        if !links.is_charged() && !activity.connections {
-            Self::Whole
-        } else if activity.rules.procedure.is_by_clock() {
-            Self::Windows
-        } else {
-            Self::InOrder
-        }
-    }
-
-    /// Whether the order of operations within a window matters.
-    #[inline]
-    pub fn is_in_order(self) -> bool {
-        self == Self::InOrder
-    }
-}
-
-/// The window of time that is being simulated, µs.
-#[derive(Resource, Clone, Copy, Debug, Default)]
-pub struct Window {
-    /// How operations go through it.
-    pub course: Course,
-    /// Its first microsecond.
-    pub from_us: u64,
-    /// The one after its last: nothing is handled from then on.
-    pub until_us: u64,
-    /// Operations that start from then on wait for a later step.
-    pub starts_us: u64,
-    /// Nothing more will happen before this time. The end of the window; where operations go through time
-    /// whole, the start of the next one.
-    pub settled_us: u64,
-    /// Length of a row of the ticks table.
-    pub tick_us: u64,
-    /// Whether operations that ended let others start in the same window.
-    pub again: bool,
-}
+use crate::window::{Execution, Window};
+use crate::{admission, barrier, completion, lookup, provide, record, retrieve};
 
 /// The four stages of a step, in this order.
 #[derive(SystemSet, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Stages {
-    /// Operations that are due enter.
+    /// Operations that are due start.
     Start,
-    /// What completes is handled, contacts are sent.
+    /// Operations handle what completes, and send.
     Advance,
-    /// Sends are charged, stores entered.
-    Settle,
-    /// What happened is written down.
+    /// What operations share is updated.
+    Barrier,
+    /// What happened is recorded.
     Record,
 }
 
-/// Name of the schedule of a step.
+/// Label of the schedule of a step.
 #[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Step;
 
-/// The schedule of a step.
+/// Returns the schedule of a step.
 pub fn schedule() -> Schedule {
     let mut schedule = Schedule::new(Step);
     schedule.set_build_settings(ScheduleBuildSettings {
@@ -184,28 +61,55 @@ pub fn schedule() -> Schedule {
         (
             Stages::Start,
             Stages::Advance,
-            Stages::Settle,
-            Stages::Record,
+            (Stages::Barrier, Stages::Record)
+                .chain()
+                .run_if(is_last_round),
         )
             .chain(),
     );
     schedule.add_systems((
-        (start_clock, start::start_operations, lap(0))
+        (start_clock, admission::start_operations, lap(0))
             .chain()
             .in_set(Stages::Start),
-        (advance::advance_operations, start::admit_successors, lap(1))
+        (
+            (
+                retrieve::look_in_own_stores,
+                lookup::advance_lookups,
+                provide::provide_segments,
+                completion::complete_operations,
+            )
+                .chain()
+                .run_if(is_parallel),
+            lookup::evaluate_in_order.run_if(not(is_parallel)),
+            admission::admit_successors,
+            lap(1),
+        )
             .chain()
             .in_set(Stages::Advance),
-        (settle::settle_contacts, lap(2))
+        (barrier::charge_contacts, barrier::enter_stores, lap(2))
             .chain()
-            .in_set(Stages::Settle)
-            .run_if(is_complete),
-        (record::record_step, start::free_slots, lap(3))
+            .in_set(Stages::Barrier),
+        (
+            record::record_operations,
+            record::record_ticks,
+            record::record_connections,
+            admission::free_slots,
+            lap(3),
+        )
             .chain()
-            .in_set(Stages::Record)
-            .run_if(is_complete),
+            .in_set(Stages::Record),
     ));
     schedule
+}
+
+/// Whether operations of the window run in parallel.
+fn is_parallel(window: Res<Window>) -> bool {
+    window.execution != Execution::Sequential
+}
+
+/// Whether no operation starts in this window any more.
+fn is_last_round(window: Res<Window>) -> bool {
+    window.is_last_round()
 }
 
 /// Wall time spent in the stages of steps since it was last taken.
@@ -220,14 +124,15 @@ pub struct Timings {
 
 impl Timings {
     /// Names of the stages.
-    pub const STAGES: [&'static str; 4] = ["start", "advance", "settle", "record"];
+    pub const STAGES: [&'static str; 4] = ["start", "advance", "barrier", "record"];
 }
 
+/// Starts the clock of the step's timings.
 fn start_clock(mut timings: ResMut<Timings>) {
     timings.last = Some(Instant::now());
 }
 
-/// A system that books the time since the one before to a stage.
+/// Returns a system that adds the time since the last one to a stage.
 fn lap(stage: usize) -> impl FnMut(ResMut<Timings>) {
     move |mut timings| {
         let now = Instant::now();
@@ -236,9 +141,4 @@ fn lap(stage: usize) -> impl FnMut(ResMut<Timings>) {
         }
         timings.steps += u64::from(stage + 1 == Timings::STAGES.len());
     }
-}
-
-/// Whether nothing more starts in this window.
-fn is_complete(window: Res<Window>) -> bool {
-    !window.again
 }

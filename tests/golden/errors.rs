@@ -6,7 +6,7 @@ use kadsim_engine::link::{Delay, Fault, UniformLink};
 use kadsim_engine::random::Probability;
 use kadsim_engine::record::Kind;
 use kadsim_engine::routing::layout::LayoutKind;
-use kadsim_systems::step::Procedure;
+use kadsim_systems::rules::Procedure;
 
 use crate::data::{Golden, GoldenRow};
 use crate::world::{N1000, World};

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use kadsim_engine::key::Key;
 use kadsim_engine::record::Kind;
-use kadsim_systems::step::Procedure;
+use kadsim_systems::rules::Procedure;
 
 use crate::data::{Golden, GoldenRow};
 use crate::world::{N200, N1000, Place, Ran, World};

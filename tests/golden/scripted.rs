@@ -3,7 +3,7 @@
 use kadsim_engine::link::{ContactId, Fate, Link};
 use kadsim_engine::record::{Kind, Outcome};
 use kadsim_engine::routing::layout::LayoutKind;
-use kadsim_systems::step::Procedure;
+use kadsim_systems::rules::Procedure;
 
 use crate::data::{Golden, GoldenRow};
 use crate::operations::Lookup;

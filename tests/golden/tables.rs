@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
 use kadsim_engine::routing::layout::LayoutKind;
-use kadsim_systems::step::Procedure;
+use kadsim_systems::network::read::NodesView;
+use kadsim_systems::rules::Procedure;
 
 use crate::data::Golden;
 use crate::world::{N200, N1000, Place, World, constant_link};
@@ -30,9 +31,14 @@ fn every_row_matches(place: Place) {
         .count();
     for layout in LayoutKind::ALL {
         let mut world = World::new(place, layout, Procedure::Iterative, constant_link(), 0, 1);
-        let found: Buckets = world
-            .network
-            .view_tables(|population, columns, ids, tables| {
+        let found: Buckets = world.network.read(
+            |NodesView {
+                 population,
+                 columns,
+                 ids,
+                 tables,
+                 ..
+             }| {
                 let mut found = Buckets::new();
                 let mut rows = Vec::new();
                 for owner in (0..population.keys().len() as u32).map(Row) {
@@ -46,7 +52,8 @@ fn every_row_matches(place: Place) {
                     });
                 }
                 found
-            });
+            },
+        );
         assert_eq!(
             found.len(),
             filled,

@@ -7,8 +7,9 @@ use kadsim_engine::link::{Delay, Link, UniformLink};
 use kadsim_engine::node::Row;
 use kadsim_engine::record::{ConnectionRow, Kind, OperationRow, Request};
 use kadsim_engine::routing::layout::LayoutKind;
+use kadsim_systems::network::read::NodesView;
 use kadsim_systems::network::{Network, NodeSet, Spec};
-use kadsim_systems::step::{Procedure, Rules};
+use kadsim_systems::rules::{Procedure, Rules};
 
 use crate::data::Golden;
 
@@ -97,7 +98,7 @@ impl World {
         };
         let mut network = Network::new(spec).unwrap();
         network.bootstrap();
-        network.activity().connections = true;
+        network.recording().connections = true;
         Self {
             network,
             keys,
@@ -111,7 +112,7 @@ impl World {
     }
 
     pub fn set_alpha(&mut self, alpha: i64) {
-        self.network.activity().rules.alpha = u32::try_from(alpha).unwrap();
+        self.network.rules().alpha = u32::try_from(alpha).unwrap();
     }
 
     pub fn row(&mut self, id: i64) -> Row {
@@ -122,11 +123,15 @@ impl World {
     }
 
     pub fn ids(&mut self, rows: &[Row]) -> Vec<i64> {
-        self.network.view(|population, _, ids| {
-            rows.iter()
-                .map(|&row| ids.id(row, population.keys()))
-                .collect()
-        })
+        self.network.read(
+            |NodesView {
+                 population, ids, ..
+             }| {
+                rows.iter()
+                    .map(|&row| ids.id(row, population.keys()))
+                    .collect()
+            },
+        )
     }
 
     /// Runs one operation to its end.

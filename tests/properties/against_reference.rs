@@ -13,10 +13,11 @@ use kadsim_engine::random::{Probability, Stream};
 use kadsim_engine::record::{Kind, Outcome, Request};
 use kadsim_engine::routing::Policy;
 use kadsim_engine::routing::layout::LayoutKind;
-use kadsim_systems::drive::Progress;
+use kadsim_systems::network::read::NodesView;
+use kadsim_systems::network::run_loop::Progress;
 use kadsim_systems::network::{Network, NodeSet, Spec};
 use kadsim_systems::phases::{self, CutOff};
-use kadsim_systems::step::{Procedure, Rules, Stop};
+use kadsim_systems::rules::{Procedure, Rules, Stop};
 
 use crate::reference::{self, Phase, Reference};
 
@@ -277,35 +278,43 @@ impl Case {
         })
         .unwrap();
         network.bootstrap();
-        network.activity().connections = self.connections;
-        network.recorded().results = true;
+        network.recording().connections = self.connections;
+        network.recording().results = true;
         network
     }
 }
 
 /// Gives the reference what the network's nodes are now.
 fn copy_nodes(network: &mut Network, reference: &mut Reference) {
-    network.view_tables(|population, columns, ids, tables| {
-        let nodes = population.keys().len();
-        reference.keys = population.keys().iter().map(|key| key.0).collect();
-        let id = |node| ids.id(Row(node as u32), population.keys());
-        reference.ids = (0..nodes).map(id).collect();
-        reference.online = columns
-            .activity
-            .iter()
-            .map(|activity| activity.is_online())
-            .collect();
-        reference.tables.clear();
-        let mut rows = Vec::new();
-        for owner in (0..nodes as u32).map(Row) {
-            let mut entries = Vec::new();
-            let table = columns.tables[owner.index()];
-            tables.for_each_bucket(&population, owner, table, &mut rows, |_, rows| {
-                entries.extend(rows.iter().map(|row| row.index()));
-            });
-            reference.tables.push(entries);
-        }
-    });
+    network.read(
+        |NodesView {
+             population,
+             columns,
+             ids,
+             tables,
+             ..
+         }| {
+            let nodes = population.keys().len();
+            reference.keys = population.keys().iter().map(|key| key.0).collect();
+            let id = |node| ids.id(Row(node as u32), population.keys());
+            reference.ids = (0..nodes).map(id).collect();
+            reference.online = columns
+                .presence
+                .iter()
+                .map(|presence| presence.is_online())
+                .collect();
+            reference.tables.clear();
+            let mut rows = Vec::new();
+            for owner in (0..nodes as u32).map(Row) {
+                let mut entries = Vec::new();
+                let table = columns.tables[owner.index()];
+                tables.for_each_bucket(&population, owner, table, &mut rows, |_, rows| {
+                    entries.extend(rows.iter().map(|row| row.index()));
+                });
+                reference.tables.push(entries);
+            }
+        },
+    );
 }
 
 /// Operations of random online origins, many of them at the same time, that are due from `start_us` on.
@@ -538,7 +547,7 @@ fn run_phases(
             assert_eq!(end.cut_off, CutOff { is_cut, running }, "{at}");
             let found = (end.phase, end.end_us);
             assert_eq!(found, (expected.number, expected.end_us), "{at}");
-            let nodes: Vec<_> = network.view_end(&end, |nodes, node| {
+            let nodes: Vec<_> = network.read_end(&end, |nodes, node| {
                 let rows = (0..nodes.columns.keys.len() as u32).map(Row);
                 let states = rows.map(node);
                 states

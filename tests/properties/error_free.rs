@@ -7,8 +7,9 @@ use kadsim_engine::presence::Offline;
 use kadsim_engine::random::Stream;
 use kadsim_engine::record::Outcome;
 use kadsim_engine::routing::Policy;
+use kadsim_systems::network::read::NodesView;
 use kadsim_systems::network::{Network, NetworkError, NodeSet, Spec};
-use kadsim_systems::step::{Procedure, Rules, Stop};
+use kadsim_systems::rules::{Procedure, Rules, Stop};
 
 fn network(nodes: u32, k: u8, policy: Policy, rules: Rules, seed: u64) -> Network {
     let link = UniformLink {
@@ -34,19 +35,25 @@ fn network(nodes: u32, k: u8, policy: Policy, rules: Rules, seed: u64) -> Networ
     };
     let mut network = Network::new(spec).unwrap();
     network.bootstrap();
-    network.activity().connections = true;
+    network.recording().connections = true;
     network
 }
 
 /// The beta online nodes closest to the key, by a full sort.
 fn truth(network: &mut Network, key: Key, beta: usize) -> Vec<Row> {
-    network.view(|population, columns, _| {
-        let mut rows: Vec<Row> = (0..population.keys().len() as u32).map(Row).collect();
-        rows.retain(|row| columns.activity[row.index()].is_online());
-        rows.sort_unstable_by_key(|&row| population.key(row).distance(key));
-        rows.truncate(beta);
-        rows
-    })
+    network.read(
+        |NodesView {
+             population,
+             columns,
+             ..
+         }| {
+            let mut rows: Vec<Row> = (0..population.keys().len() as u32).map(Row).collect();
+            rows.retain(|row| columns.presence[row.index()].is_online());
+            rows.sort_unstable_by_key(|&row| population.key(row).distance(key));
+            rows.truncate(beta);
+            rows
+        },
+    )
 }
 
 /// Runs lookups; returns how many found exactly the true closest nodes. Recall is checked by brute force.
@@ -140,7 +147,7 @@ fn listed_nodes_are_offline_from_the_start() {
     let listed = |ids: &[i64]| Offline::Listed(ids.into());
     for nodes in [NodeSet::Imported(nodes.clone()), NodeSet::Generated(40)] {
         let mut network = Network::new(spec(nodes.clone(), listed(&[14, 0, 14]))).unwrap();
-        assert_eq!(network.activity().online, 38);
+        assert_eq!(network.online(), 38);
         let rows = [14, 0].map(|id| network.row(id).unwrap());
         let online = network.online_rows().unwrap();
         assert_eq!(online.len(), 38);
@@ -186,7 +193,11 @@ fn an_offline_node_is_not_found() {
         let origin = network.true_closest(Key(!key.0), 1)[0];
         network.set_online(nearest, false);
         assert!(!network.true_closest(key, 10).contains(&nearest));
-        let id = network.view(|population, _, ids| ids.id(nearest, population.keys()));
+        let id = network.read(
+            |NodesView {
+                 population, ids, ..
+             }| ids.id(nearest, population.keys()),
+        );
         let result = network.lookup(origin, key);
         let recorded = network.recorded();
         let row = recorded.operations[0];

@@ -8,10 +8,10 @@ use kadsim_engine::node::Row;
 use kadsim_engine::operation::Planned;
 use kadsim_engine::random::Stream;
 use kadsim_engine::record::{Kind, OperationRow};
-use kadsim_systems::drive::Progress;
+use kadsim_systems::network::run_loop::Progress;
 use kadsim_systems::network::{Network, NodeSet, Spec};
 use kadsim_systems::phases::Phase;
-use kadsim_systems::step::{Procedure, Rules};
+use kadsim_systems::rules::{Procedure, Rules};
 
 use crate::against_reference::Listed;
 
@@ -53,7 +53,7 @@ fn calm_before_dense(procedure: Procedure, connections: bool, parallel: Option<u
     };
     let mut network = Network::new(spec).unwrap();
     network.bootstrap();
-    network.activity().connections = connections;
+    network.recording().connections = connections;
     // A calm phase of its own, then a calm stretch of the phase that becomes dense.
     for (phase, dense) in [(0, 0), (1, DENSE)] {
         let planned = plan(&mut network, dense);

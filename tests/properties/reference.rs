@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 use kadsim_engine::link::{ContactId, Fate, Link, UniformLink};
 use kadsim_engine::operation::Planned;
 use kadsim_engine::record::{ConnectionRow, Kind, OperationRow, Outcome, Request};
-use kadsim_systems::step::{Procedure, Rules, Stop};
+use kadsim_systems::rules::{Procedure, Rules, Stop};
 
 /// Nodes are numbers of rows.
 type Node = usize;

@@ -11,6 +11,7 @@ use kadsim_engine::node::Row;
 use kadsim_engine::routing::Policy;
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::Network;
+use kadsim_systems::network::read::NodesView;
 use kadsim_systems::network::{NodeSet, Spec};
 
 /// Bucket i has Bin(n - 1, 2^-(i+1)) candidates, of which it holds at most k = 20: the mean size of a table,
@@ -42,23 +43,30 @@ fn mean_entries(nodes: u32, every: usize, layout: LayoutKind, policy: Policy) ->
     };
     let mut network = Network::new(spec).unwrap();
     network.bootstrap();
-    network.view_tables(|population, columns, _, tables| {
-        let (mut rows, mut total, mut owners) = (Vec::new(), 0, 0);
-        for owner in (0..nodes).step_by(every).map(Row) {
-            let table = columns.tables[owner.index()];
-            let (mut entries, mut buckets) = (0, 0);
-            tables.for_each_bucket(&population, owner, table, &mut rows, |_, rows| {
-                entries += rows.len();
-                buckets += 1;
-            });
-            // What is said of a table without reading it is what is in it.
-            let size = tables.size(&population, owner, table);
-            assert_eq!((entries as u32, buckets), size, "{layout:?} {owner:?}");
-            total += entries;
-            owners += 1;
-        }
-        total as f64 / f64::from(owners)
-    })
+    network.read(
+        |NodesView {
+             population,
+             columns,
+             tables,
+             ..
+         }| {
+            let (mut rows, mut total, mut owners) = (Vec::new(), 0, 0);
+            for owner in (0..nodes).step_by(every).map(Row) {
+                let table = columns.tables[owner.index()];
+                let (mut entries, mut buckets) = (0, 0);
+                tables.for_each_bucket(&population, owner, table, &mut rows, |_, rows| {
+                    entries += rows.len();
+                    buckets += 1;
+                });
+                // What is said of a table without reading it is what is in it.
+                let size = tables.size(&population, owner, table);
+                assert_eq!((entries as u32, buckets), size, "{layout:?} {owner:?}");
+                total += entries;
+                owners += 1;
+            }
+            total as f64 / f64::from(owners)
+        },
+    )
 }
 
 /// Probability that of `drawn` of `all` exactly `hits` are among the `marked`.

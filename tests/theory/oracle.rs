@@ -10,8 +10,9 @@ use kadsim_engine::random::Stream;
 use kadsim_engine::routing::Policy;
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::Network;
+use kadsim_systems::network::read::NodesView;
 use kadsim_systems::network::{NodeSet, Spec};
-use kadsim_systems::step::{Rules, Stop};
+use kadsim_systems::rules::{Rules, Stop};
 
 /// The published figures: nodes, bucket size, mean length.
 const PUBLISHED: [(u64, u64, f64); 9] = [
@@ -158,7 +159,7 @@ fn look_up(network: &mut Network, stream: &mut Stream) -> (Row, Row, u32) {
     let origin = stream.below(nodes) as u32;
     let target = (origin + 1 + stream.below(nodes - 1) as u32) % nodes as u32;
     let (origin, target) = (Row(origin), Row(target));
-    let key = network.view(|population, _, _| population.key(target));
+    let key = network.read(|NodesView { population, .. }| population.key(target));
     let result = network.lookup(origin, key);
     assert_eq!(result, [target]);
     let row = *network.recorded().operations.last().unwrap();
@@ -258,19 +259,27 @@ fn closest_table(keys: &[u64], owner: u64) -> Vec<u64> {
 fn the_depth_of_a_greedy_lookup_is_the_length_of_the_path() {
     for policy in [Policy::Closest, Policy::Random] {
         let mut network = greedy(2000, 3, 2, policy);
-        let keys: Vec<Key> = network.view(|population, _, _| population.keys().to_vec());
-        let tables: Vec<Vec<Row>> = network.view_tables(|population, columns, _, tables| {
-            let mut rows = Vec::new();
-            let table = |owner: u32| {
-                let (owner, mut all) = (Row(owner), Vec::new());
-                let table = columns.tables[owner.index()];
-                tables.for_each_bucket(&population, owner, table, &mut rows, |_, bucket| {
-                    all.extend_from_slice(bucket);
-                });
-                all
-            };
-            (0..2000).map(table).collect()
-        });
+        let keys: Vec<Key> =
+            network.read(|NodesView { population, .. }| population.keys().to_vec());
+        let tables: Vec<Vec<Row>> = network.read(
+            |NodesView {
+                 population,
+                 columns,
+                 tables,
+                 ..
+             }| {
+                let mut rows = Vec::new();
+                let table = |owner: u32| {
+                    let (owner, mut all) = (Row(owner), Vec::new());
+                    let table = columns.tables[owner.index()];
+                    tables.for_each_bucket(&population, owner, table, &mut rows, |_, bucket| {
+                        all.extend_from_slice(bucket);
+                    });
+                    all
+                };
+                (0..2000).map(table).collect()
+            },
+        );
         let stream = &mut Stream::from_state(9);
         for _ in 0..1000 {
             let (origin, target, depth) = look_up(&mut network, stream);

@@ -214,7 +214,7 @@ fn three_digits(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use kadsim::engine::routing::layout::LayoutKind;
-    use kadsim::systems::connection::Reads;
+    use kadsim::systems::outbox::Reads;
     use kadsim::systems::network::BytesUsed;
 
     use super::*;

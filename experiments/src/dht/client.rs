@@ -101,34 +101,25 @@ impl<'a> Client<'a> {
     /// The node's key.
     pub fn key(&mut self) -> Key {
         let row = self.row;
-        self.dht
-            .network
-            .view(|population, _, _| population.key(row))
+        self.dht.network.read(|nodes| nodes.population.key(row))
     }
 
     /// Whether the node answers.
     pub fn is_online(&mut self) -> bool {
         let row = self.row;
-        self.dht
-            .network
-            .view(|_, columns, _| columns.activity[row.index()].is_online())
+        self.dht.network.is_online(row)
     }
 
     /// Contacts sent to this node since the network was made.
     pub fn contacts(&mut self) -> u32 {
         let row = self.row;
-        self.dht
-            .network
-            .view(|_, columns, _| columns.activity[row.index()].contacts())
+        self.dht.network.contacts(row)
     }
 
     /// What the node's overhead has grown to since the last reset, ms: the cost of its last use.
     pub fn overhead_ms(&mut self) -> f64 {
         let (row, gamma_us) = (self.row, self.dht.network.overhead_us());
-        let uses = self
-            .dht
-            .network
-            .view(|_, columns, _| columns.activity[row.index()].uses());
+        let uses = self.dht.network.uses(row);
         (u128::from(gamma_us) * u128::from(uses)) as f64 / 1000.0
     }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
 use kadsim_engine::record::{ConnectionRow, Outcome, Request};
-use kadsim_systems::single::Single;
+use kadsim_systems::network::single::Single;
 
 use super::{Dht, ms};
 
@@ -117,7 +117,7 @@ pub(super) fn connect(
     let remote = dht.network.row(to);
     let single = dht.network.contact(origin, remote);
     dht.log.push(ConnectionRow {
-        network: dht.network.recorded().network,
+        network: dht.network.recording().network,
         phase: 0,
         operation: single.operation,
         sequence: 0,

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use kadsim_engine::link::{Delay, Fault, UniformLink};
 use kadsim_engine::random::{Probability, network_seed};
 use kadsim_systems::network::{NodeSet, Spec};
-use kadsim_systems::step::Rules;
+use kadsim_systems::rules::Rules;
 
 /// A network with links that are all alike. [`Default`]: 0 nodes, k = 20, alpha 3, no delays, no errors.
 ///

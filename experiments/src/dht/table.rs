@@ -7,6 +7,7 @@ use kadsim_engine::key::{Distance, Key};
 use kadsim_engine::node::Row;
 use kadsim_engine::population::Population;
 use kadsim_systems::Network;
+use kadsim_systems::network::read::NodesView;
 
 /// A node's routing table (py-dht's `RoutingTable`).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,26 +104,41 @@ impl Bucket {
 
 /// The table that a node has.
 pub(super) fn own(network: &mut Network, id: i64, row: Row) -> RoutingTable {
-    network.view_tables(|population, columns, ids, tables| {
-        let mut table = RoutingTable::empty(id, population.key(row), tables.rule().bucket_size);
-        let (mut rows, place) = (Vec::new(), columns.tables[row.index()]);
-        for bucket in 0..Key::BITS {
-            tables.bucket(&population, population.owner(row), place, bucket, &mut rows);
-            table.add(&rows, &population, ids);
-        }
-        table
-    })
+    network.read(
+        |NodesView {
+             population,
+             columns,
+             ids,
+             tables,
+             ..
+         }| {
+            let mut table = RoutingTable::empty(id, population.key(row), tables.rule().bucket_size);
+            let (mut rows, place) = (Vec::new(), columns.tables[row.index()]);
+            for bucket in 0..Key::BITS {
+                tables.bucket(&population, population.owner(row), place, bucket, &mut rows);
+                table.add(&rows, &population, ids);
+            }
+            table
+        },
+    )
 }
 
 /// The table that full knowledge gives a node.
 pub(super) fn best(network: &mut Network, id: i64, row: Row) -> RoutingTable {
-    network.view_tables(|population, _, ids, tables| {
-        let mut table = RoutingTable::empty(id, population.key(row), tables.rule().bucket_size);
-        let mut rows = Vec::new();
-        tables.rule().fill_table(&population, row, &mut rows);
-        table.add(&rows, &population, ids);
-        table
-    })
+    network.read(
+        |NodesView {
+             population,
+             ids,
+             tables,
+             ..
+         }| {
+            let mut table = RoutingTable::empty(id, population.key(row), tables.rule().bucket_size);
+            let mut rows = Vec::new();
+            tables.rule().fill_table(&population, row, &mut rows);
+            table.add(&rows, &population, ids);
+            table
+        },
+    )
 }
 
 impl RoutingTable {

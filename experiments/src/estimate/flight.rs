@@ -6,8 +6,10 @@ use kadsim_engine::key::{Distance, Key};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Contact, Operation, Planned};
 use kadsim_engine::record::{ConnectionRow, OperationRow};
-use kadsim_systems::connection::{Ended, Send, Stored};
-use kadsim_systems::drive::NodeState;
+use kadsim_systems::network::phase_end::NodeState;
+use kadsim_systems::outbox::{Send, Stored};
+use kadsim_systems::record::Ended;
+use kadsim_systems::window::Execution;
 
 use super::GROWN;
 use super::lookup::Lookup;
@@ -33,14 +35,6 @@ const ORIGIN_BYTES: f64 = 240.0;
 /// Bytes of a stored segment in the map that collects them, of which an eighth stays free.
 const STORE_BYTES: f64 = 25.0 * 8.0 / 7.0;
 
-/// How operations go through time; see `kadsim_systems::step::Course`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Course {
-    Windows,
-    Whole,
-    InOrder,
-}
-
 /// The operations of one phase.
 #[derive(Clone, Copy)]
 struct Operations {
@@ -60,7 +54,7 @@ struct Operations {
 pub(super) struct Flight<'a> {
     experiment: &'a Experiment,
     lookup: &'a Lookup,
-    course: Course,
+    execution: Execution,
     phases: Vec<Operations>,
 }
 
@@ -74,16 +68,16 @@ impl<'a> Flight<'a> {
     ) -> Self {
         let shares_nothing =
             experiment.link.overhead_us == 0 && !experiment.output.tables.connections;
-        let course = match experiment.lookup.procedure {
-            _ if shares_nothing => Course::Whole,
-            Procedure::PyDht => Course::InOrder,
-            Procedure::Iterative | Procedure::Rfm19 => Course::Windows,
+        let execution = match experiment.lookup.procedure {
+            _ if shares_nothing => Execution::Whole,
+            Procedure::PyDht => Execution::Sequential,
+            Procedure::Iterative | Procedure::Rfm19 => Execution::Windowed,
         };
         let phases = places.map(|place| Operations::of(experiment, inputs, lookup, place));
         Self {
             experiment,
             lookup,
-            course,
+            execution,
             phases: phases.collect(),
         }
     }
@@ -127,20 +121,20 @@ impl<'a> Flight<'a> {
     /// Operations that start, or end, in a step.
     fn batch(&self) -> f64 {
         let batch = self.total().min(BATCH);
-        match self.course {
-            Course::Whole | Course::InOrder => batch,
-            Course::Windows => batch.min(self.even_sends() / self.sends_each()),
+        match self.execution {
+            Execution::Whole | Execution::Sequential => batch,
+            Execution::Windowed => batch.min(self.even_sends() / self.sends_each()),
         }
     }
 
     /// Slots that operations are in.
     fn slots(&self) -> f64 {
         let is_limited = |phase: &Operations| phase.limited_origins.is_some();
-        match self.course {
-            Course::InOrder if self.phases.iter().any(is_limited) => 1.0,
-            Course::Whole | Course::InOrder => self.batch(),
+        match self.execution {
+            Execution::Sequential if self.phases.iter().any(is_limited) => 1.0,
+            Execution::Whole | Execution::Sequential => self.batch(),
             // What ends in a step is in its slot until the step is over.
-            Course::Windows => {
+            Execution::Windowed => {
                 let in_flight = self.sum(|phase| phase.in_flight);
                 (in_flight + self.batch()).min(self.total())
             }
@@ -190,10 +184,10 @@ impl<'a> Flight<'a> {
 
     /// Stores of a step: by the operations, then all together.
     fn entered_bytes(&self) -> f64 {
-        let operations = match self.course {
-            Course::Whole | Course::InOrder => self.slots(),
+        let operations = match self.execution {
+            Execution::Whole | Execution::Sequential => self.slots(),
             // Those that start together do not end so.
-            Course::Windows => self.batch().max(self.together() / 4.0),
+            Execution::Windowed => self.batch().max(self.together() / 4.0),
         };
         let stores = operations.min(self.provides()) * self.lookup.result;
         2.0 * stores * size_of::<Stored>() as f64
@@ -202,10 +196,10 @@ impl<'a> Flight<'a> {
     /// What a step sends, where that is charged or recorded: by the operations, then all of it in order, then as rows.
     fn sent_bytes(&self) -> f64 {
         let all = self.total() * self.sends_each();
-        let sends = match self.course {
-            Course::Whole => return 0.0,
-            Course::InOrder => self.slots() * self.sends_each(),
-            Course::Windows => {
+        let sends = match self.execution {
+            Execution::Whole => return 0.0,
+            Execution::Sequential => self.slots() * self.sends_each(),
+            Execution::Windowed => {
                 let burst = self.together() * (self.lookup.in_flight + 1.0);
                 burst.min(all).max(self.even_sends())
             }
@@ -220,9 +214,9 @@ impl<'a> Flight<'a> {
     /// Rows of operations that have been evaluated, while others may still end before them.
     pub(super) fn waiting_bytes(&self) -> f64 {
         let total = self.total();
-        let rows = match self.course {
-            Course::Windows => 2.0 * self.batch() + self.together() / 2.0,
-            Course::Whole | Course::InOrder => {
+        let rows = match self.execution {
+            Execution::Windowed => 2.0 * self.batch() + self.together() / 2.0,
+            Execution::Whole | Execution::Sequential => {
                 let ahead = self.sum(|phase| phase.in_flight.max(phase.together));
                 // Retrieves start when all provides beside them have been evaluated.
                 let provides = self.provides();

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use indicatif::{HumanCount, ProgressBar};
 use kadsim_engine::in_degree::InDegrees;
 use kadsim_engine::node::Row;
@@ -12,9 +12,12 @@ use kadsim_engine::record::{NodeRow, RoutingRow, TimingRow};
 use kadsim_engine::routing::Sizes;
 use kadsim_engine::time::LAST_US;
 use kadsim_systems::Network;
-use kadsim_systems::drive::{NodeState, NodesAtEnd, PhaseEnd, Progress};
+use kadsim_systems::network::phase_end::{NodeState, PhaseEnd};
+use kadsim_systems::network::read::NodesView;
+use kadsim_systems::network::run_loop::Observer;
+use kadsim_systems::out_of_time::OutOfTime;
+use kadsim_systems::record::turns::Turns;
 use kadsim_systems::step::Timings;
-use kadsim_systems::turns::Turns;
 use rayon::prelude::*;
 
 use super::clock::{Clock, Lap};
@@ -104,10 +107,10 @@ impl<'a> Simulation<'a> {
         self.clock.start();
         let seed = network_seed(experiment.seed, number);
         let mut network = Network::new(inputs::spec(experiment, self.inputs, seed))?;
-        network.recorded().network = number;
-        network.recorded().results = experiment.output.results;
-        network.activity().connections = experiment.output.tables.connections;
-        network.activity().recall = experiment.wants_recall();
+        network.recording().network = number;
+        network.recording().results = experiment.output.results;
+        network.recording().connections = experiment.output.tables.connections;
+        network.recording().recall = experiment.wants_recall();
         self.timing(number, "bootstrap", "spawn", 1)?;
         self.watch.go_on()?;
         network.bootstrap();
@@ -139,28 +142,32 @@ impl<'a> Simulation<'a> {
         let mut nodes = Turns::default();
         places.clone().for_each(|place| nodes.begin(place as u32));
         self.clock.start();
-        let mut progress = Progress::Going;
-        while progress == Progress::Going {
-            self.watch.go_on()?;
-            progress = network.step();
-            self.take(network, &bar)?;
-            if let Progress::OutOfTime(out_of_time) = progress {
-                let phase = &self.experiment.phases[out_of_time.phase as usize].name;
-                bail!(
-                    "{out_of_time} (network {number}, phase \"{phase}\"): shorten the delays in [link], \
-                     `link.overhead_ms` or `start_ms` and `spread_ms`, or cut the phase off by `max_ms`"
-                );
-            }
-            while let Some(end) = network.end_phase() {
-                self.take(network, &bar)?;
-                let place = end.phase as usize;
-                let begun = &mut begun[place - places.start];
-                self.end(number, network, &end, begun, &mut nodes)?;
-            }
-        }
+        let mut recorder = Recorder {
+            simulation: &mut *self,
+            number,
+            first: places.start,
+            begun,
+            nodes,
+            bar,
+        };
+        let ran = network.run(&mut recorder);
+        drop(recorder);
+        ran.map_err(|error| match error.downcast::<OutOfTime>() {
+            Ok(out_of_time) => self.out_of_time(number, out_of_time),
+            Err(error) => error,
+        })?;
         self.timings(number, &name, &network.take_timings())?;
         self.timing(number, &name, "phase", 1)?;
         self.recording(number, &name)
+    }
+
+    /// Says what to do about an operation that goes on beyond the end of the clock.
+    fn out_of_time(&self, number: u32, out_of_time: OutOfTime) -> anyhow::Error {
+        let phase = &self.experiment.phases[out_of_time.phase as usize].name;
+        anyhow!(
+            "{out_of_time} (network {number}, phase \"{phase}\"): shorten the delays in [link], \
+             `link.overhead_ms` or `start_ms` and `spread_ms`, or cut the phase off by `max_ms`"
+        )
     }
 
     /// Begins the phase at a place.
@@ -222,12 +229,16 @@ impl<'a> Simulation<'a> {
     /// Tells the summary which operations a phase that was cut off should have had.
     fn plan(&mut self, place: usize, mut source: Box<dyn Source>, network: &mut Network) {
         let summary = &mut self.summary;
-        network.view(|population, _, ids| {
-            while let Some(planned) = source.peek() {
-                summary.plan(place, ids.id(planned.origin, population.keys()));
-                source.advance();
-            }
-        });
+        network.read(
+            |NodesView {
+                 population, ids, ..
+             }| {
+                while let Some(planned) = source.peek() {
+                    summary.plan(place, ids.id(planned.origin, population.keys()));
+                    source.advance();
+                }
+            },
+        );
     }
 
     /// Counts how many routing tables name each node.
@@ -235,16 +246,23 @@ impl<'a> Simulation<'a> {
         const CHUNK: usize = 1 << 16;
         let _line = self.watch.busy("counting in-degrees".to_owned());
         let watch = self.watch;
-        let degrees = network.view_tables(|population, columns, _, tables| {
-            let nodes = columns.tables.len() as u32;
-            let degrees = InDegrees::new(nodes as usize);
-            for start in (0..nodes).step_by(CHUNK) {
-                watch.go_on()?;
-                let owners = start..nodes.min(start.saturating_add(CHUNK as u32));
-                degrees.count(tables, &population, columns.tables, owners);
-            }
-            anyhow::Ok(degrees)
-        })?;
+        let degrees = network.read(
+            |NodesView {
+                 population,
+                 columns,
+                 tables,
+                 ..
+             }| {
+                let nodes = columns.tables.len() as u32;
+                let degrees = InDegrees::new(nodes as usize);
+                for start in (0..nodes).step_by(CHUNK) {
+                    watch.go_on()?;
+                    let owners = start..nodes.min(start.saturating_add(CHUNK as u32));
+                    degrees.count(tables, &population, columns.tables, owners);
+                }
+                anyhow::Ok(degrees)
+            },
+        )?;
         self.in_degrees = Some(degrees);
         self.timing(number, "bootstrap", "in_degree", 1)
     }
@@ -253,35 +271,49 @@ impl<'a> Simulation<'a> {
     fn routing(&mut self, number: u32, network: &mut Network) -> anyhow::Result<()> {
         let _line = self.watch.busy("writing the routing tables".to_owned());
         let (watch, writers) = (self.watch, &mut self.writers);
-        network.view_tables(|population, columns, ids, tables| {
-            let (keys, mut rows) = (columns.keys, Vec::new());
-            let mut written = Ok(());
-            for owner in (0..keys.len() as u32).map(Row) {
-                watch.go_on()?;
-                let node = ids.id(owner, keys);
-                let mut write = |bucket: u32, peers: &[Row]| {
-                    peers.iter().enumerate().try_for_each(|(position, &peer)| {
-                        writers.routing(&RoutingRow {
-                            network: number,
-                            node,
-                            bucket: bucket as u8,
-                            position: position as u8,
-                            peer: ids.id(peer, keys),
+        network.read(
+            |NodesView {
+                 population,
+                 columns,
+                 ids,
+                 tables,
+                 ..
+             }| {
+                let (keys, mut rows) = (columns.keys, Vec::new());
+                let mut written = Ok(());
+                for owner in (0..keys.len() as u32).map(Row) {
+                    watch.go_on()?;
+                    let node = ids.id(owner, keys);
+                    let mut write = |bucket: u32, peers: &[Row]| {
+                        peers.iter().enumerate().try_for_each(|(position, &peer)| {
+                            writers.routing(&RoutingRow {
+                                network: number,
+                                node,
+                                bucket: bucket as u8,
+                                position: position as u8,
+                                peer: ids.id(peer, keys),
+                            })
                         })
-                    })
-                };
-                let table = columns.tables[owner.index()];
-                tables.for_each_bucket(&population, owner, table, &mut rows, |bucket, peers| {
-                    if written.is_ok() {
-                        written = write(bucket, peers);
+                    };
+                    let table = columns.tables[owner.index()];
+                    tables.for_each_bucket(
+                        &population,
+                        owner,
+                        table,
+                        &mut rows,
+                        |bucket, peers| {
+                            if written.is_ok() {
+                                written = write(bucket, peers);
+                            }
+                        },
+                    );
+                    if written.is_err() {
+                        break;
                     }
-                });
-                if written.is_err() {
-                    break;
                 }
-            }
-            Ok(written?)
-        })
+                Ok(written?)
+            },
+        )
     }
 
     /// Writes what recording has taken in a phase, or in phases in flight at the same time, the encoders' threads
@@ -313,12 +345,12 @@ impl<'a> Simulation<'a> {
     ) -> anyhow::Result<()> {
         waiting.end(phase);
         if waiting.is_first(phase) {
-            network.view_end(end, |nodes, node| {
+            network.read_end(end, |nodes, node| {
                 self.node_rows((number, phase), &nodes, node)
             })?;
         } else {
             let rows = network.len() as u32;
-            let states = network.view_end(end, |_, node| {
+            let states = network.read_end(end, |_, node| {
                 (0..rows)
                     .into_par_iter()
                     .map(|row| node(Row(row)))
@@ -329,7 +361,7 @@ impl<'a> Simulation<'a> {
         let mut its_turn = Vec::new();
         waiting.take(|phase, states| its_turn.push((phase, states)));
         for (phase, states) in its_turn {
-            network.view_end(end, |nodes, _| {
+            network.read_end(end, |nodes, _| {
                 let node = |row: Row| states[row.index()];
                 self.node_rows((number, phase), &nodes, &node)
             })?;
@@ -341,7 +373,7 @@ impl<'a> Simulation<'a> {
     fn node_rows(
         &mut self,
         (number, phase): (u32, u32),
-        nodes: &NodesAtEnd,
+        nodes: &NodesView,
         node: &(dyn Fn(Row) -> NodeState + Sync),
     ) -> anyhow::Result<()> {
         const CHUNK: usize = 1 << 16;
@@ -349,11 +381,12 @@ impl<'a> Simulation<'a> {
         let in_degrees = self.in_degrees.as_ref();
         let begun = Moment::of_the_process();
         let encoded = self.writers.encoding();
-        let NodesAtEnd {
+        let NodesView {
             population,
             columns,
             ids,
             tables,
+            ..
         } = nodes;
         let is_labelled = self.inputs.labels.is_some();
         let row = |sizes: &mut Sizes, place: usize| {
@@ -372,7 +405,7 @@ impl<'a> Simulation<'a> {
                 key: columns.keys[place].0,
                 // Rows of imported nodes are in the order of keys, as labels are.
                 label: is_labelled.then_some(place as u32),
-                online: columns.activity[place].is_online(),
+                online: columns.presence[place].is_online(),
                 table_entries,
                 buckets,
                 contacts: u64::from(contacts),
@@ -462,6 +495,37 @@ impl<'a> Simulation<'a> {
             1 => self.watch.bar(phase, total),
             _ => self.watch.bar(&format!("{network}/{phase}"), total),
         }
+    }
+}
+
+/// Takes what phases in flight at the same time record.
+struct Recorder<'s, 'a> {
+    simulation: &'s mut Simulation<'a>,
+    /// Number of the network.
+    number: u32,
+    /// Place of the first of the phases.
+    first: usize,
+    begun: Vec<Begun>,
+    /// Nodes at the ends of phases, until it is their turn in the table.
+    nodes: Turns<Vec<NodeState>>,
+    bar: ProgressBar,
+}
+
+impl Observer for Recorder<'_, '_> {
+    type Error = anyhow::Error;
+
+    fn go_on(&mut self) -> anyhow::Result<()> {
+        Ok(self.simulation.watch.go_on()?)
+    }
+
+    fn recorded(&mut self, network: &mut Network) -> anyhow::Result<()> {
+        self.simulation.take(network, &self.bar)
+    }
+
+    fn ended(&mut self, network: &mut Network, end: &PhaseEnd) -> anyhow::Result<()> {
+        let begun = &mut self.begun[end.phase as usize - self.first];
+        self.simulation
+            .end(self.number, network, end, begun, &mut self.nodes)
     }
 }
 

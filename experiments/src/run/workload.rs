@@ -8,6 +8,7 @@ use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Planned, Source};
 use kadsim_engine::record::Kind;
 use kadsim_systems::Network;
+use kadsim_systems::network::read::NodesView;
 use kadsim_systems::phases::Phase;
 
 use crate::file::{self, Experiment, Origin, Work};
@@ -174,9 +175,13 @@ fn targets(work: &Work, network: &mut Network, provided: &[Option<SegmentKeys>])
     match (segments, keys) {
         (Some(segments), _) => Targets::Segments(segments, *draw),
         (None, file::Keys::Random) => Targets::Random,
-        (None, file::Keys::Nodes) => network.view(|population, _, ids| match ids.key_seed() {
-            Some(key_seed) => Targets::GeneratedNodes(key_seed),
-            None => Targets::ListedNodes(population.keys().into()),
-        }),
+        (None, file::Keys::Nodes) => network.read(
+            |NodesView {
+                 population, ids, ..
+             }| match ids.key_seed() {
+                Some(key_seed) => Targets::GeneratedNodes(key_seed),
+                None => Targets::ListedNodes(population.keys().into()),
+            },
+        ),
     }
 }

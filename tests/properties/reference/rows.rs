@@ -2,7 +2,7 @@
 
 use kadsim_engine::record::{Kind, OperationRow};
 
-use kadsim_systems::step::Procedure;
+use kadsim_systems::rules::Procedure;
 
 use super::{Known, Node, Reference, Running};
 

@@ -1,9 +1,7 @@
-//! One contact outside any operation, and time that passes without one: what a caller of the library does
-//! by hand.
+//! One contact outside any operation, and time that passes without one: for callers of the library.
 //!
-//! The contact is one of a lookup in all but that: counted at the remote when it is sent, its fate drawn,
-//! origin and remote charged. It takes an operation number of its own, so its
-//! draws are independent of all others. Cost: O(1).
+//! The contact is counted at the remote when it is sent, its fate drawn, origin and remote charged, as that of a lookup.
+//! It takes an operation number of its own, so its draws are independent of all others. Cost: O(1).
 
 use kadsim_engine::link::{ContactId, Fate, Links};
 use kadsim_engine::node::Row;
@@ -19,7 +17,7 @@ pub struct Single {
     pub operation: u64,
     /// When it was sent, µs.
     pub time_us: u64,
-    /// What becomes of it.
+    /// Outcome and delay.
     pub fate: Fate,
     /// What the origin was charged, µs.
     pub origin_overhead_us: u64,
@@ -36,21 +34,20 @@ impl Single {
 }
 
 impl Network {
-    /// Contacts a node, now. `None` is a node that does not exist: nobody is there, and only the
-    /// origin is charged. The clock stands still: what the contact costs is for [`Network::wait`].
+    /// Contacts a node, now. `None` is a node that does not exist: only the origin is charged. The clock stands still:
+    /// what the contact costs is for [`Network::wait`].
     pub fn contact(&mut self, from: Row, to: Option<Row>) -> Single {
         let operation = self.next_operation;
         self.next_operation += 1;
-        let (reachable, origin_overhead_us, remote_overhead_us) =
-            self.view_links(|columns, links| {
-                let origin_us = links.charge(&columns.activity[from.index()]);
-                let Some(to) = to else {
-                    return (false, origin_us, 0);
-                };
-                let remote = &columns.activity[to.index()];
-                remote.contact();
-                (remote.is_online(), origin_us, links.charge(remote))
-            });
+        let is_online = |row: Row| {
+            self.read_all(|nodes, counters| {
+                counters.contacts[row.index()].add();
+                nodes.columns.presence[row.index()].is_online()
+            })
+        };
+        let reachable = to.is_some_and(is_online);
+        let origin_overhead_us = self.charge(from);
+        let remote_overhead_us = to.map_or(0, |to| self.charge(to));
         let contact = ContactId {
             network_seed: self.seed,
             operation,
@@ -66,7 +63,15 @@ impl Network {
         }
     }
 
-    /// Lets time pass in which nothing happens, µs.
+    /// Returns what using a node costs, µs.
+    fn charge(&mut self, row: Row) -> u64 {
+        let Ok((links, mut overhead)) = self.states.overhead.get_mut(&mut self.world) else {
+            unreachable!("a network has its links from the start");
+        };
+        links.charge(&mut overhead.as_mut_slice()[row.index()])
+    }
+
+    /// Lets `us` µs pass in which nothing happens.
     ///
     /// # Panics
     ///

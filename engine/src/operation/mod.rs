@@ -1,0 +1,218 @@
+//! Operations: what nodes ask of the network, planned, in flight and ended.
+//!
+//! An operation is not an entity. It lives for a moment, so operations in flight are rows of their own, the slots of
+//! [`Operations`]. Slots are reused with the memory they have; numbers are not.
+
+mod contact;
+mod lookup;
+mod slots;
+
+pub use contact::Contact;
+pub use lookup::Lookup;
+pub use slots::Operations;
+
+use crate::hardware::Touch;
+use crate::key::Key;
+use crate::node::Row;
+use crate::record::Kind;
+use crate::slot::{OperationSlot, PhaseSlot};
+
+/// Items of each list whose memory a slot keeps from one operation to the next. A lookup in a network of a million
+/// nodes knows some 160 nodes at its end with k = 20.
+pub const KEPT: usize = 1024;
+
+/// An operation before it starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// Its number in the network.
+    pub number: u64,
+    /// The node that asks.
+    pub origin: Row,
+    /// The key it asks for.
+    pub key: Key,
+    /// When it is due, µs of the network's clock.
+    pub due_us: u64,
+}
+
+/// What the operations of a phase have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Task {
+    /// Number of the phase, for the tables.
+    pub phase: u32,
+    /// Slot of the phase.
+    pub slot: PhaseSlot,
+    /// What the operations do.
+    pub kind: Kind,
+    /// When they are cut off, µs: no event is handled from then on.
+    pub until_us: u64,
+}
+
+/// Where operations come from: a phase of an experiment, a trace, a caller.
+pub trait Source: Send + Sync {
+    /// Returns the next operation, in the order of (due time, number), or `None` when there are no more. It stays the
+    /// same until [`Source::advance`].
+    fn peek(&self) -> Option<Planned>;
+
+    /// Goes on to the operation after the next.
+    fn advance(&mut self);
+}
+
+/// How far an operation has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Stage {
+    /// It is in a slot and has done nothing.
+    #[default]
+    Planned,
+    /// It looks up.
+    Lookup,
+    /// Its lookup has ended in this round of the step.
+    LookedUp,
+    /// It ends when its last contact completes.
+    Closing,
+    /// It has ended.
+    Ended,
+}
+
+/// An operation in flight, or one that has just ended.
+#[derive(Clone, Debug, Default)]
+pub struct Operation {
+    /// Its number in the network.
+    pub number: u64,
+    /// Its slot.
+    pub slot: OperationSlot,
+    /// Number of its phase, for the tables.
+    pub phase: u32,
+    /// Slot of its phase.
+    pub phase_slot: PhaseSlot,
+    /// What it does.
+    pub kind: Kind,
+    /// When it is cut off, µs: no event is handled from then on.
+    pub until_us: u64,
+    /// When it was due, µs.
+    pub due_us: u64,
+    /// When it started, µs.
+    pub start_us: u64,
+    /// When its lookup ended, µs.
+    pub lookup_end_us: u64,
+    /// When it ended, µs.
+    pub end_us: u64,
+    /// How far it has got.
+    pub stage: Stage,
+    /// What the lookup was charged for its origin, µs.
+    pub origin_overhead_us: u64,
+    /// Contacts sent by the lookup.
+    pub attempts: u32,
+    /// Contacts handled that succeeded.
+    pub succeeded: u32,
+    /// Contacts handled that failed.
+    pub failed: u32,
+    /// Contacts in flight when the lookup stopped.
+    pub abandoned: u32,
+    /// Known nodes when the lookup stopped.
+    pub known: u32,
+    /// The node whose answer carried the value.
+    pub holder: Option<Row>,
+    /// Largest depth over the result; once the value is found, that of the holder.
+    pub depth: u16,
+    /// Stores that succeeded.
+    pub stored: u32,
+    /// Stores that failed.
+    pub store_failed: u32,
+    /// Recall of the result of a lookup that ran to its end, if it is wanted.
+    pub recall: Option<f32>,
+    /// What its lookup knows.
+    pub lookup: Lookup,
+    /// Contacts in flight.
+    pub in_flight: Vec<Contact>,
+    /// When each of the lanes of py-dht's procedure is free, µs from the start.
+    pub lanes_us: Vec<u64>,
+    /// The nodes found, nearest to the key first.
+    pub result: Vec<Row>,
+}
+
+impl Operation {
+    /// Becomes a planned operation that starts at `start_us`, keeping its memory.
+    fn restart(&mut self, slot: OperationSlot, planned: Planned, task: &Task, start_us: u64) {
+        let mut lookup = std::mem::take(&mut self.lookup);
+        let mut in_flight = std::mem::take(&mut self.in_flight);
+        let mut lanes_us = std::mem::take(&mut self.lanes_us);
+        let mut result = std::mem::take(&mut self.result);
+        lookup.restart(planned.key, planned.origin);
+        in_flight.clear();
+        lanes_us.clear();
+        result.clear();
+        *self = Self {
+            number: planned.number,
+            slot,
+            phase: task.phase,
+            phase_slot: task.slot,
+            kind: task.kind,
+            until_us: task.until_us,
+            due_us: planned.due_us,
+            start_us,
+            lookup,
+            in_flight,
+            lanes_us,
+            result,
+            ..Self::default()
+        };
+    }
+
+    /// Gives back the memory of long lists. For an operation that has ended, whose result is all that is still read.
+    pub fn give_back(&mut self) {
+        self.lookup.give_back(KEPT);
+        give_back(&mut self.in_flight, KEPT);
+        give_back(&mut self.lanes_us, KEPT);
+    }
+
+    /// Returns the bytes it takes, on the heap and in its slot, free capacity included.
+    pub fn bytes_used(&self) -> usize {
+        size_of::<Self>()
+            + self.lookup.bytes_used()
+            + self.in_flight.capacity() * size_of::<Contact>()
+            + self.lanes_us.capacity() * size_of::<u64>()
+            + self.result.capacity() * size_of::<Row>()
+    }
+
+    /// Prefetches what the next event of the operation reads: its contacts in flight and the nearest known nodes.
+    #[inline]
+    pub fn touch(&self, touch: &mut Touch) {
+        touch.range(&self.in_flight, 0..self.in_flight.len());
+        self.lookup.shortlist.touch(touch);
+    }
+
+    /// Returns the node that asks.
+    #[inline]
+    pub fn origin(&self) -> Row {
+        self.lookup.origin
+    }
+
+    /// Returns the key asked for.
+    #[inline]
+    pub fn key(&self) -> Key {
+        self.lookup.key
+    }
+
+    /// Returns `event_us`, or [`Operations::NEVER`] if the operation is cut off before.
+    #[inline]
+    pub fn before_cut(&self, event_us: u64) -> u64 {
+        if event_us < self.until_us {
+            event_us
+        } else {
+            Operations::NEVER
+        }
+    }
+
+    /// Returns the contacts handled.
+    pub fn completed(&self) -> u32 {
+        self.succeeded + self.failed
+    }
+}
+
+/// Empties a list, and gives back its memory if that is of more than `kept` items.
+fn give_back<T>(list: &mut Vec<T>, kept: usize) {
+    list.clear();
+    if list.capacity() > kept {
+        *list = Vec::new();
+    }
+}

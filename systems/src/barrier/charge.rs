@@ -1,0 +1,131 @@
+//! Charges overhead to the contacts of a step, which fixes when they complete.
+//!
+//! Overhead is charged in the order of (time, operation, sequence). Cost: O(s log s) for s contacts.
+
+use bevy_ecs::prelude::*;
+use rayon::slice::ParallelSliceMut;
+
+use kadsim_engine::hardware::Touch;
+use kadsim_engine::link::Links;
+use kadsim_engine::node::{Column, Overhead, Row};
+use kadsim_engine::operation::{Contact, Operation, Operations};
+use kadsim_engine::record::Request;
+
+use crate::outbox::{Outboxes, Send, Sent, Stored};
+use crate::provide;
+use crate::rules::Rules;
+
+/// Contacts ahead whose counters and operation are prefetched.
+const AHEAD: usize = 12;
+/// Contacts from which on they are sorted by several threads.
+const MANY: usize = 4096;
+
+/// What was sent in a step, in the order of charging, if it is charged or recorded.
+#[derive(Resource, Default)]
+pub struct Sends(pub Vec<Send>);
+
+/// Charges the contacts of the step and fixes when they complete, and when the operations that sent them go on.
+pub fn charge_contacts(
+    links: Res<Links>,
+    rules: Res<Rules>,
+    mut overhead: Column<Overhead>,
+    mut operations: ResMut<Operations>,
+    mut outboxes: ResMut<Outboxes>,
+    mut sends: ResMut<Sends>,
+) {
+    let sends = &mut sends.0;
+    sends.clear();
+    for out in outboxes.iter_mut() {
+        sends.append(&mut out.sends);
+    }
+    match sends.len() {
+        0 => return,
+        MANY.. => sends.par_sort_unstable_by_key(Send::order),
+        _ => sends.sort_unstable_by_key(Send::order),
+    }
+    // An operation that is evaluated at once has charged its contacts itself.
+    if links.is_charged() && rules.procedure.is_by_clock() {
+        let Some(out) = outboxes.iter_mut().next() else {
+            unreachable!("what was sent came from an outbox");
+        };
+        let (slots, next_events_us) = operations.slots_mut();
+        let mut charging = Charging {
+            overhead: overhead.as_mut_slice(),
+            links: &links,
+            slots,
+            next_events_us,
+            stores: &mut out.stores,
+        };
+        charging.charge_all(sends);
+    }
+}
+
+/// What charging reads and writes.
+struct Charging<'a> {
+    overhead: &'a mut [Overhead],
+    links: &'a Links,
+    slots: &'a mut [Operation],
+    next_events_us: &'a mut [u64],
+    /// Stores whose arrival is known now.
+    stores: &'a mut Vec<Stored>,
+}
+
+impl Charging<'_> {
+    /// Charges all contacts, which are in order.
+    fn charge_all(&mut self, sends: &mut [Send]) {
+        let mut touch = Touch::default();
+        for place in 0..sends.len() {
+            if let Some(ahead) = sends.get(place + 2 * AHEAD) {
+                touch.item(self.slots, ahead.slot.index());
+            }
+            if let Some(ahead) = sends.get(place + AHEAD) {
+                let in_flight = &self.slots[ahead.slot.index()].in_flight;
+                touch.range(in_flight, 0..in_flight.len());
+                if let Sent::Contact { to, .. } = ahead.what {
+                    touch.item(self.overhead, to.index());
+                }
+            }
+            self.charge(&mut sends[place]);
+        }
+    }
+
+    /// Charges a contact, or an origin's use.
+    fn charge(&mut self, send: &mut Send) {
+        let Sent::Contact {
+            to, request, fate, ..
+        } = send.what
+        else {
+            let origin_us = self.use_of(send.from);
+            self.slots[send.slot.index()].origin_overhead_us = origin_us;
+            return;
+        };
+        let origin_us = match request {
+            Request::Lookup => self.slots[send.slot.index()].origin_overhead_us,
+            Request::Store => self.use_of(send.from),
+        };
+        let charged_us = (origin_us, self.use_of(to));
+        if let Sent::Contact { overhead_us, .. } = &mut send.what {
+            *overhead_us = charged_us;
+        }
+        let completes_us = Contact::completion_us(send.time_us, fate, charged_us);
+        let operation = &mut self.slots[send.slot.index()];
+        let next_event_us = &mut self.next_events_us[send.slot.index()];
+        if request == Request::Store {
+            provide::complete_store(operation, to, fate, completes_us, self.stores);
+            *next_event_us = operation.before_cut(operation.end_us);
+            return;
+        }
+        // An operation that has stopped in the meantime has abandoned it.
+        let mut in_flight = operation.in_flight.iter_mut();
+        if let Some(contact) = in_flight.find(|contact| contact.sequence == send.sequence) {
+            contact.completes_us = completes_us;
+            *next_event_us = operation.before_cut(completes_us).min(*next_event_us);
+        }
+    }
+
+    /// Returns what using a node costs, µs.
+    #[inline]
+    fn use_of(&mut self, row: Row) -> u64 {
+        self.links.charge(&mut self.overhead[row.index()])
+    }
+}

@@ -1,0 +1,65 @@
+//! Completion: an operation ends when its last contact completes.
+
+use bevy_ecs::prelude::*;
+
+use kadsim_engine::operation::{Operation, Operations, Stage};
+use kadsim_engine::record::Kind;
+
+use crate::outbox::{Chunk, Outbox, Outboxes};
+use crate::window::Window;
+
+/// Operations from which on they are ended on several threads.
+const MANY: usize = 1024;
+
+/// Ends the operations whose last contact completes in the window.
+pub fn complete_operations(
+    window: Res<Window>,
+    mut operations: ResMut<Operations>,
+    mut outboxes: ResMut<Outboxes>,
+) {
+    let are_many = outboxes.closing() >= MANY;
+    outboxes.for_each_chunk(&mut operations, are_many, |chunk| {
+        complete_chunk(chunk, &window);
+    });
+}
+
+/// Ends those of a chunk.
+fn complete_chunk(chunk: Chunk, window: &Window) {
+    let mut closing = std::mem::take(&mut chunk.out.closing);
+    for slot in closing.drain(..) {
+        let index = chunk.index(slot);
+        let operation = &mut chunk.slots[index];
+        complete(window, operation, chunk.out);
+        chunk.next_events_us[index] = next_event_us(operation);
+    }
+    chunk.out.closing = closing;
+}
+
+/// Ends an operation whose lookup has ended, if its last contact completes in the window.
+pub fn complete(window: &Window, operation: &mut Operation, out: &mut Outbox) {
+    let end_us = operation.end_us;
+    if end_us >= window.until_us(operation) {
+        operation.stage = Stage::Closing;
+        return;
+    }
+    operation.stage = Stage::Ended;
+    let tick = out.tick(operation, end_us);
+    tick.durations_us.push(end_us - operation.start_us);
+    if operation.kind == Kind::Retrieve {
+        match operation.holder {
+            Some(_) => tick.found += 1,
+            None => tick.missed += 1,
+        }
+    }
+    out.ended.push(operation.slot);
+    // Its slot is free at the end of the step only, after thousands of others.
+    operation.give_back();
+}
+
+/// Returns when an operation whose lookup has ended has its next event, µs.
+pub fn next_event_us(operation: &Operation) -> u64 {
+    match operation.stage {
+        Stage::Ended => Operations::NEVER,
+        _ => operation.before_cut(operation.end_us),
+    }
+}

@@ -1,0 +1,449 @@
+//! Drives the lookups of a chunk: sends contacts, draws their fates, and handles answers and failures when they are due.
+
+use kadsim_engine::key::Key;
+use kadsim_engine::node::Row;
+use kadsim_engine::operation::{Contact, Operation, Stage};
+use kadsim_engine::population::Owner;
+use kadsim_engine::record::{Kind, Outcome, Request};
+use kadsim_engine::routing::layout::TOUCH_STAGES;
+use kadsim_engine::shortlist::Known;
+
+use super::{Answered, Asks, Machine, Next, Recall};
+use crate::context::{Charges, Context};
+use crate::lanes::{Lanes, Question};
+use crate::outbox::{Chunk, Outbox, Send, Sent};
+use crate::retrieve;
+use crate::view::View;
+
+/// What a lookup does next.
+#[must_use]
+enum Poll {
+    /// It reads a node's answer.
+    Ask(Question),
+    /// Its next event is at this time, µs, after the window.
+    Until(u64),
+    /// It has ended.
+    Ended,
+}
+
+/// Advances the lookups of a chunk to the end of the window, `lanes` at a time. Operations whose last contact completes in
+/// the window are noted as closing.
+pub fn advance(chunk: Chunk, view: &View, machine: impl Machine, lanes: usize) {
+    let Chunk {
+        slots,
+        next_events_us,
+        out,
+        ..
+    } = chunk;
+    let Lanes {
+        mut turns,
+        mut questions,
+    } = std::mem::take(&mut out.lanes);
+    let mut context = Context {
+        view,
+        out,
+        charges: Charges::Later,
+    };
+    let mut waiting = 0..slots.len();
+    loop {
+        while turns.len() < lanes
+            && let Some(index) = waiting.next()
+        {
+            if next_events_us[index] >= view.window.until_us {
+                continue;
+            }
+            let operation = &slots[index];
+            match operation.stage {
+                Stage::Closing => context.out.closing.push(operation.slot),
+                Stage::LookedUp | Stage::Ended => {}
+                Stage::Planned | Stage::Lookup => {
+                    fetch_operation(view, operation, context.out);
+                    turns.push(index);
+                }
+            }
+        }
+        if turns.is_empty() {
+            break;
+        }
+        questions.clear();
+        turns.retain(|&index| {
+            let operation = &mut slots[index];
+            match poll(&mut context, operation, machine) {
+                Poll::Ask(question) => {
+                    fetch_node(view, operation, &question, context.out);
+                    questions.push((index, question));
+                    true
+                }
+                Poll::Until(next_us) => {
+                    next_events_us[index] = operation.before_cut(next_us);
+                    false
+                }
+                Poll::Ended => false,
+            }
+        });
+        fetch_answers(view, slots, &questions, context.out);
+        for (index, question) in &questions {
+            answered(&mut context, &mut slots[*index], question, machine);
+        }
+    }
+    questions.clear();
+    out.lanes = Lanes { turns, questions };
+    out.count_contacts(view);
+}
+
+/// Evaluates an operation's lookup from start to end.
+pub fn evaluate(context: &mut Context, operation: &mut Operation, machine: impl Machine) {
+    while matches!(operation.stage, Stage::Planned | Stage::Lookup)
+        && let Poll::Ask(question) = poll(context, operation, machine)
+    {
+        answered(context, operation, &question, machine);
+    }
+    context.out.count_contacts(context.view);
+}
+
+/// Prefetches what an operation's next event reads.
+#[inline]
+fn fetch_operation(view: &View, operation: &Operation, out: &mut Outbox) {
+    if operation.stage == Stage::Planned {
+        out.touch
+            .item(view.columns.keys, operation.origin().index());
+    }
+    // An instrumented run counts what answers read.
+    if !out.touch.is_counting() {
+        operation.touch(&mut out.touch);
+    }
+}
+
+/// Prefetches the components of the node that is asked.
+#[inline]
+fn fetch_node(view: &View, operation: &Operation, question: &Question, out: &mut Outbox) {
+    let asked = question.owner.row.index();
+    if !view.tables.are_laid_out(&view.population) {
+        out.touch.item(view.columns.tables, asked);
+    }
+    if operation.kind == Kind::Retrieve {
+        out.touch.item(view.columns.stores, asked);
+    }
+}
+
+/// Prefetches what the answers to the questions read.
+#[inline]
+fn fetch_answers(
+    view: &View,
+    slots: &[Operation],
+    questions: &[(usize, Question)],
+    out: &mut Outbox,
+) {
+    for stage in 0..TOUCH_STAGES {
+        for (index, question) in questions {
+            let (owner, key) = (question.owner, slots[*index].key());
+            let Outbox { touch, scratch, .. } = &mut *out;
+            let rows = &mut scratch.rows;
+            view.tables
+                .touch(&view.population, owner, key, stage, touch, rows);
+        }
+    }
+    for (index, question) in questions {
+        if slots[*index].kind == Kind::Retrieve {
+            let store = view.columns.stores[question.owner.row.index()];
+            view.segments.touch(store, &mut out.touch);
+        }
+    }
+    out.count_contacts(view);
+    out.reads.lines += out.touch.take_lines();
+}
+
+/// Goes on until an answer is needed, the window ends or the lookup does.
+#[inline]
+fn poll(context: &mut Context, operation: &mut Operation, machine: impl Machine) -> Poll {
+    if operation.stage == Stage::Planned {
+        return begin(context, operation);
+    }
+    while operation.stage == Stage::Lookup {
+        let Some(index) = Contact::first_to_complete(&operation.in_flight) else {
+            unreachable!("a lookup waits for a contact in flight");
+        };
+        let completes_us = operation.in_flight[index].completes_us;
+        if is_after_window(context.view, operation, completes_us, machine) {
+            return Poll::Until(completes_us);
+        }
+        let contact = operation.in_flight.swap_remove(index);
+        keep_time(operation, completes_us, machine);
+        if contact.fate.outcome == Outcome::Ok {
+            let key = contact.distance.key_from(operation.key());
+            let owner = Owner {
+                row: contact.row,
+                key,
+            };
+            return Poll::Ask(Question {
+                owner,
+                contact: Some(contact),
+            });
+        }
+        operation.failed += 1;
+        let population = &context.view.population;
+        machine.failed(&mut operation.lookup, population, contact.row);
+        go_on(context, operation, completes_us, machine);
+    }
+    Poll::Ended
+}
+
+/// Returns whether a contact that completes at `completes_us` is handled in a later window.
+#[inline]
+fn is_after_window<M: Machine>(
+    view: &View,
+    operation: &Operation,
+    completes_us: u64,
+    _machine: M,
+) -> bool {
+    M::BY_CLOCK && completes_us >= view.window.until_us(operation)
+}
+
+/// Adds what a handled contact cost to the lane that is free first, where time is kept in lanes.
+#[inline]
+fn keep_time<M: Machine>(operation: &mut Operation, cost_us: u64, _machine: M) {
+    if !M::BY_CLOCK
+        && let Some(lane_us) = operation.lanes_us.iter_mut().min()
+    {
+        *lane_us = Contact::later_us(*lane_us, cost_us);
+    }
+}
+
+/// Begins an operation: it reads its origin's own table.
+fn begin(context: &mut Context, operation: &mut Operation) -> Poll {
+    open(context.view, operation, context.out);
+    Poll::Ask(Question {
+        owner: context.view.population.owner(operation.origin()),
+        contact: None,
+    })
+}
+
+/// Notes that an operation has started: it knows no node yet.
+pub fn open(view: &View, operation: &mut Operation, out: &mut Outbox) {
+    out.tick(operation, operation.start_us).started += 1;
+    operation.lookup.shortlist.reset(view.rules.beta as usize);
+    operation.stage = Stage::Lookup;
+}
+
+/// Handles the answer to a question, and sends the contacts that follow from it.
+#[inline]
+fn answered<M: Machine>(
+    context: &mut Context,
+    operation: &mut Operation,
+    question: &Question,
+    machine: M,
+) {
+    let view = context.view;
+    let row = question.owner.row;
+    let depth = question.contact.map_or(0, |contact| contact.depth);
+    let is_closest =
+        M::KNOWS_TRUTH && view.is_among_closest(row, operation.key(), &mut context.out.scratch);
+    let has_value = match question.contact {
+        // The origin has looked in its own store already, or, by py-dht's procedure, does not.
+        None => false,
+        Some(contact) => {
+            let asked_us = match M::BY_CLOCK {
+                true => Contact::arrival_us(contact.fate, contact.completes_us),
+                false => operation.start_us,
+            };
+            retrieve::has_value(view, operation, row, asked_us)
+        }
+    };
+    read_answer(
+        context,
+        question.owner,
+        operation.key(),
+        machine.asks(has_value, is_closest),
+    );
+    context.out.reads.answers += 1;
+    let answered = Answered {
+        row,
+        depth,
+        named: &context.out.answer,
+        has_value,
+        is_closest,
+    };
+    let Some(contact) = question.contact else {
+        machine.start(&mut operation.lookup, &answered);
+        return start(context, operation, machine);
+    };
+    operation.succeeded += 1;
+    machine.answered(&mut operation.lookup, &view.population, &answered);
+    if has_value {
+        operation.holder = Some(row);
+        operation.depth = depth;
+    }
+    go_on(context, operation, contact.completes_us, machine);
+}
+
+/// Replaces the outbox's answer by that of a node.
+#[inline]
+fn read_answer(context: &mut Context, owner: Owner, key: Key, asks: Asks) {
+    let (view, out) = (context.view, &mut *context.out);
+    match asks {
+        Asks::Closest => view.answer(owner, key, &mut out.answer),
+        Asks::Bucket => read_bucket(view, owner, key, out),
+        Asks::Nothing => out.answer.clear(),
+    }
+}
+
+/// Replaces the outbox's answer by [`Asks::Bucket`].
+fn read_bucket(view: &View, owner: Owner, key: Key, out: &mut Outbox) {
+    let table = view
+        .tables
+        .table(&view.population, view.columns.tables, owner.row);
+    let (rows, answer) = (&mut out.scratch.rows, &mut out.answer);
+    answer.clear();
+    let mut read = |bucket: u32, all: &mut Vec<Row>| {
+        view.tables
+            .bucket(&view.population, owner, table, bucket, rows);
+        all.append(rows);
+    };
+    // A table has no bucket of its owner's own key.
+    let shared = owner.key.shared_bits(key).min(Key::BITS - 1);
+    read(shared, &mut answer.rows);
+    if answer.rows.is_empty() {
+        (shared + 1..Key::BITS).for_each(|bucket| read(bucket, &mut answer.rows));
+    }
+    let mut shallower = (0..shared).rev();
+    while answer.rows.is_empty()
+        && let Some(bucket) = shallower.next()
+    {
+        read(bucket, &mut answer.rows);
+    }
+    answer.read += answer.rows.len() as u64;
+    answer.measure(&view.population, key);
+}
+
+/// Charges the origin, unless it needs to contact no node, and sends the first contacts.
+fn start<M: Machine>(context: &mut Context, operation: &mut Operation, machine: M) {
+    let view = context.view;
+    if !operation.lookup.is_stopped {
+        operation.origin_overhead_us = context.charges.charge(view.links, operation.origin());
+        if view.is_charged() {
+            context.out.sends.push(Send {
+                time_us: operation.start_us,
+                operation: operation.number,
+                slot: operation.slot,
+                sequence: 0,
+                from: operation.origin(),
+                what: Sent::Origin,
+            });
+        }
+    }
+    if !M::BY_CLOCK {
+        // With more lanes than nodes there are never enough contacts to handle one.
+        let lanes = view.population.keys().len();
+        let lanes = lanes.min(view.rules.alpha as usize);
+        operation.lanes_us.resize(lanes, 0);
+    }
+    go_on(context, operation, operation.start_us, machine);
+}
+
+/// Does what the machine decides, until it waits or ends, at `now_us`.
+#[inline]
+fn go_on(context: &mut Context, operation: &mut Operation, now_us: u64, machine: impl Machine) {
+    loop {
+        match machine.next(&mut operation.lookup, &context.view.population) {
+            Next::Contact(remote) => contact(context, operation, now_us, remote, machine),
+            Next::Wait => return,
+            Next::End => return end(context, operation, now_us, machine),
+        }
+    }
+}
+
+/// Contacts a node at `now_us`.
+#[inline]
+fn contact<M: Machine>(
+    context: &mut Context,
+    operation: &mut Operation,
+    now_us: u64,
+    remote: Known,
+    _machine: M,
+) {
+    let view = context.view;
+    let sequence = operation.attempts;
+    operation.attempts += 1;
+    context.out.contacted(view, operation, remote.row);
+    let fate = view.draw(operation, sequence, remote.row);
+    // An operation evaluated at once keeps costs, and its contacts carry its start as their time.
+    let (time_us, base_us, overhead_us) = match M::BY_CLOCK {
+        true => (now_us, now_us, (0, 0)),
+        false => {
+            let remote_us = context.charges.charge(view.links, remote.row);
+            (
+                operation.start_us,
+                0,
+                (operation.origin_overhead_us, remote_us),
+            )
+        }
+    };
+    let completes_us = match M::BY_CLOCK && view.is_charged() {
+        true => Contact::UNCHARGED,
+        false => Contact::completion_us(base_us, fate, overhead_us),
+    };
+    operation.in_flight.push(Contact {
+        completes_us,
+        sequence,
+        row: remote.row,
+        distance: remote.distance,
+        depth: remote.note.depth(),
+        fate,
+    });
+    let send = Send {
+        time_us,
+        operation: operation.number,
+        slot: operation.slot,
+        sequence,
+        from: operation.origin(),
+        what: Sent::Contact {
+            to: remote.row,
+            request: Request::Lookup,
+            fate,
+            overhead_us,
+        },
+    };
+    context.out.send(view, operation, send);
+}
+
+/// Ends the lookup, which has handled its last contact at `now_us`.
+fn end<M: Machine>(context: &mut Context, operation: &mut Operation, now_us: u64, machine: M) {
+    let view = context.view;
+    let lookup = &operation.lookup;
+    let depth = machine.result(lookup, &view.population, &mut operation.result);
+    if operation.holder.is_none() {
+        operation.depth = depth;
+        if view.recording.recall {
+            operation.recall = recall(context, operation, machine);
+        }
+    }
+    let end_us = match M::BY_CLOCK {
+        true => now_us,
+        false => {
+            let longest_us = operation.lanes_us.iter().copied().max().unwrap_or(0);
+            Contact::later_us(operation.start_us, longest_us)
+        }
+    };
+    close(context.out, operation, end_us);
+}
+
+/// Returns the recall of an operation's result; `None` where it is not defined.
+fn recall(context: &mut Context, operation: &Operation, machine: impl Machine) -> Option<f32> {
+    let view = context.view;
+    match machine.recall(&operation.lookup) {
+        Recall::Compared => view.recall(operation, &mut context.out.scratch),
+        Recall::Known(share) => (!view.is_alone(operation.origin())).then_some(share),
+        Recall::Undefined => None,
+    }
+}
+
+/// Notes that an operation's lookup has ended at `end_us`. Contacts in flight are abandoned.
+pub fn close(out: &mut Outbox, operation: &mut Operation, end_us: u64) {
+    operation.lookup_end_us = end_us;
+    operation.end_us = end_us;
+    operation.abandoned = operation.in_flight.len() as u32;
+    operation.known = operation.lookup.shortlist.len() as u32;
+    operation.in_flight.clear();
+    operation.stage = Stage::LookedUp;
+    out.closing.push(operation.slot);
+}

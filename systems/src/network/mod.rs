@@ -1,0 +1,343 @@
+//! A network: its nodes, what they know and hold, and the world that they live in.
+//!
+//! Several networks can live side by side; nothing is global. [`run_loop`] says how time passes in one.
+
+mod nodes;
+pub mod phase_end;
+pub mod read;
+pub mod run_loop;
+pub mod single;
+mod spec;
+
+pub use nodes::BytesUsed;
+pub use spec::{NetworkError, NodeSet, Spec};
+
+use bevy_ecs::prelude::*;
+use bevy_ecs::schedule::Schedules;
+use rayon::prelude::*;
+
+use kadsim_engine::hardware::move_to_huge_pages;
+use kadsim_engine::ids::Ids;
+use kadsim_engine::key::Key;
+use kadsim_engine::link::Links;
+use kadsim_engine::node::{Contacts, NodeBundle, Overhead, Presence, Received, Row};
+use kadsim_engine::operation::Operations;
+use kadsim_engine::population::RadixIndex;
+use kadsim_engine::presence::{Draw, Offline};
+use kadsim_engine::routing::layout::LayoutKind;
+use kadsim_engine::routing::{Rule, Tables};
+use kadsim_engine::segments::Segments;
+
+use crate::barrier::charge::Sends;
+use crate::lookahead::Lookahead;
+use crate::outbox::Outboxes;
+use crate::phases::Phases;
+use crate::record::{self, Recorded};
+use crate::recording::Recording;
+use crate::view::Online;
+use crate::window::Window;
+use crate::{bootstrap, step};
+
+use nodes::{component_bytes, make_nodes, spawn_nodes};
+use read::States;
+use spec::NODES_MAX;
+
+/// A simulated Kademlia network.
+pub struct Network {
+    world: World,
+    schedule: Schedule,
+    states: States,
+    layout: LayoutKind,
+    seed: u64,
+    nodes: usize,
+    now_us: u64,
+    next_operation: u64,
+    lookahead: Lookahead,
+    /// Whether a node has been offline.
+    absences: bool,
+}
+
+impl Network {
+    /// Makes the nodes, with empty tables.
+    ///
+    /// # Errors
+    ///
+    /// Ids or keys that are not different; parameters that contradict each other.
+    pub fn new(spec: Spec) -> Result<Self, NetworkError> {
+        spec.check()?;
+        let (ids, keys) = make_nodes(spec.nodes, spec.seed)?;
+        let nodes = keys.len();
+        let mut world = World::new();
+        let rule = Rule {
+            bucket_size: spec.bucket_size,
+            policy: spec.policy,
+            network_seed: spec.seed,
+        };
+        world.insert_resource(RadixIndex::new(&keys));
+        world.insert_resource(ids);
+        world.insert_resource(Tables::new(rule));
+        world.insert_resource(Links {
+            link: spec.link,
+            overhead_us: spec.overhead_us,
+        });
+        world.insert_resource(spec.rules);
+        world.insert_resource(Online(nodes as u64));
+        world.insert_resource(Recording::default());
+        world.insert_resource(Segments::default());
+        world.insert_resource(Operations::default());
+        world.insert_resource(Outboxes::default());
+        world.insert_resource(Sends::default());
+        world.insert_resource(Recorded::default());
+        world.insert_resource(Phases::default());
+        world.insert_resource(Received::default());
+        world.insert_resource(step::Timings::default());
+        world.insert_resource(Window {
+            tick_us: spec.tick_us,
+            ..Window::default()
+        });
+        world.init_resource::<Schedules>();
+        world.register_system_cached(bootstrap::bootstrap_all);
+        world.register_system_cached(bootstrap::forget_all);
+        world.register_system_cached(bootstrap::bootstrap_node);
+        world.register_system_cached(record::end_phase);
+        spawn_nodes(&mut world, keys);
+        let mut network = Self {
+            states: States::new(&mut world),
+            world,
+            schedule: step::schedule(),
+            layout: spec.layout,
+            seed: spec.seed,
+            nodes,
+            now_us: 0,
+            next_operation: 0,
+            lookahead: Lookahead::default(),
+            absences: false,
+        };
+        network.read_all(|nodes, counters| {
+            move_to_huge_pages(nodes.columns.keys);
+            move_to_huge_pages(nodes.columns.stores);
+            move_to_huge_pages(nodes.columns.presence);
+            move_to_huge_pages(counters.contacts);
+            move_to_huge_pages(counters.overhead);
+        });
+        network.take_offline(&spec.offline)?;
+        Ok(network)
+    }
+
+    /// Takes the nodes off the network that are offline from the start. Cost: O(nodes) on all threads where they are
+    /// drawn, O(listed) else.
+    fn take_offline(&mut self, offline: &Offline) -> Result<(), NetworkError> {
+        if !offline.is_any() {
+            return Ok(());
+        }
+        let seed = self.seed;
+        let presence: Vec<Presence> = self.read(|nodes| {
+            let keys = nodes.columns.keys;
+            match offline {
+                &Offline::Drawn(count) => {
+                    let draw = Draw::new(seed, keys.len() as u32, count);
+                    let rows = (0..keys.len() as u32).into_par_iter().map(Row);
+                    let presence = rows.map(|row| {
+                        let is_offline = draw.is_offline(nodes.ids.id(row, keys) as u64);
+                        Presence::of(!is_offline)
+                    });
+                    Ok(presence.collect())
+                }
+                Offline::Listed(listed) => {
+                    let mut presence = vec![Presence::Online; keys.len()];
+                    for &id in listed.iter() {
+                        let row = nodes.ids.row(id, &nodes.population);
+                        let row = row.ok_or(NetworkError::UnknownNode(id))?;
+                        presence[row.index()] = Presence::Offline;
+                    }
+                    Ok(presence)
+                }
+            }
+        })?;
+        let online = presence.par_iter().filter(|one| one.is_online()).count();
+        self.presence(|column| column.copy_from_slice(&presence));
+        self.world.resource_mut::<Online>().0 = online as u64;
+        self.absences = true;
+        Ok(())
+    }
+
+    /// Writes the presence of the nodes.
+    fn presence<T>(&mut self, write: impl FnOnce(&mut [Presence]) -> T) -> T {
+        let Ok(mut presence) = self.states.presence.get_mut(&mut self.world) else {
+            unreachable!("a query has no conditions");
+        };
+        write(presence.as_mut_slice())
+    }
+
+    /// Fills every node's table from full knowledge, in the network's layout.
+    pub fn bootstrap(&mut self) {
+        self.world
+            .run_system_cached_with(bootstrap::bootstrap_all, self.layout)
+            .expect(REGISTERED);
+    }
+
+    /// Empties every node's table. Those of a second bootstrap are then not laid out beside those of the first, for which
+    /// memory might not do.
+    pub fn forget_tables(&mut self) {
+        self.world
+            .run_system_cached(bootstrap::forget_all)
+            .expect(REGISTERED);
+    }
+
+    /// Fills one node's table from full knowledge; no other table changes.
+    pub fn bootstrap_node(&mut self, row: Row) {
+        self.world
+            .run_system_cached_with(bootstrap::bootstrap_node, row)
+            .expect(REGISTERED);
+    }
+
+    /// Adds a node to the running network. It can be contacted at once, its table is empty until it is bootstrapped, and
+    /// no other table changes. Cost: O(nodes added so far).
+    ///
+    /// # Errors
+    ///
+    /// An id or a key that exists already.
+    pub fn add_node(&mut self, id: i64, key: Key) -> Result<Row, NetworkError> {
+        if self.row(id).is_some() {
+            return Err(NetworkError::DuplicateNode(id));
+        }
+        let other = self.read(|nodes| {
+            let other = nodes.population.find(key);
+            other.map(|row| nodes.ids.id(row, nodes.columns.keys))
+        });
+        if let Some(other) = other {
+            return Err(NetworkError::DuplicateKey {
+                key,
+                node: id,
+                other,
+            });
+        }
+        if self.nodes >= NODES_MAX {
+            return Err(NetworkError::TooLarge);
+        }
+        self.world.spawn(NodeBundle {
+            key,
+            ..NodeBundle::default()
+        });
+        self.world.resource_mut::<Ids>().add(id);
+        self.world.resource_mut::<Online>().0 += 1;
+        self.nodes += 1;
+        Ok(Row(self.nodes as u32 - 1))
+    }
+
+    /// Takes a node off the network, or puts it back. Offline, it answers no request; its table and its segments stay.
+    pub fn set_online(&mut self, row: Row, online: bool) {
+        let was = self.presence(|column| {
+            let new = Presence::of(online);
+            std::mem::replace(&mut column[row.index()], new).is_online()
+        });
+        let total = &mut self.world.resource_mut::<Online>().0;
+        *total = *total + u64::from(online) - u64::from(was);
+        self.absences |= !online;
+    }
+
+    /// Returns the number of nodes.
+    pub fn len(&self) -> usize {
+        self.nodes
+    }
+
+    /// Returns whether there is no node.
+    pub fn is_empty(&self) -> bool {
+        self.nodes == 0
+    }
+
+    /// Returns the number of the nodes that are online.
+    pub fn online(&self) -> u64 {
+        self.world.resource::<Online>().0
+    }
+
+    /// Returns the seed of every draw.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Returns the network's clock, µs.
+    pub fn now_us(&self) -> u64 {
+        self.now_us
+    }
+
+    /// Returns the number that the next operation gets.
+    pub fn next_operation(&self) -> u64 {
+        self.next_operation
+    }
+
+    /// Sets the overhead counter of every node to zero.
+    pub fn reset_overhead(&mut self) {
+        let Ok((_, mut overhead)) = self.states.overhead.get_mut(&mut self.world) else {
+            unreachable!("a network has its links from the start");
+        };
+        overhead.as_mut_slice().fill(Overhead::default());
+    }
+
+    /// Sets the contacts of every node to zero.
+    fn reset_contacts(&mut self) {
+        let Ok(mut contacts) = self.states.contacts.get_mut(&mut self.world) else {
+            unreachable!("a query has no conditions");
+        };
+        let contacts = contacts.as_mut_slice().par_iter_mut();
+        contacts.for_each(Contacts::reset);
+    }
+
+    /// Removes every stored segment.
+    pub fn clear_segments(&mut self) {
+        self.with_stores(|segments, stores| segments.clear(stores));
+    }
+
+    /// Gives a node a segment's key to hold, from now on.
+    pub fn store(&mut self, row: Row, key: Key) {
+        let now_us = self.now_us;
+        self.world
+            .resource_mut::<Segments>()
+            .insert(row, key, now_us);
+    }
+
+    /// Returns the rows recorded since the last time they were taken.
+    pub fn recorded(&mut self) -> &mut Recorded {
+        self.world.resource_mut::<Recorded>().into_inner()
+    }
+
+    /// Returns what is recorded, to be changed between phases.
+    pub fn recording(&mut self) -> &mut Recording {
+        self.world.resource_mut::<Recording>().into_inner()
+    }
+
+    /// Returns the rules of lookups, to be changed between phases.
+    pub fn rules(&mut self) -> &mut crate::rules::Rules {
+        self.world
+            .resource_mut::<crate::rules::Rules>()
+            .into_inner()
+    }
+
+    /// Returns the time that steps have spent since the last call.
+    pub fn take_timings(&mut self) -> step::Timings {
+        std::mem::take(self.world.resource_mut::<step::Timings>().into_inner())
+    }
+
+    /// Returns the overhead of each use, µs.
+    pub fn overhead_us(&self) -> u64 {
+        self.world.resource::<Links>().overhead_us
+    }
+
+    /// Returns the bytes on the heap, by what takes them.
+    pub fn bytes_used(&self) -> BytesUsed {
+        BytesUsed {
+            components: component_bytes(&self.world),
+            index: self.world.resource::<RadixIndex>().bytes_used(),
+            tables: self.world.resource::<Tables>().bytes_used(),
+            segments: self.world.resource::<Segments>().bytes_used(),
+        }
+    }
+
+    /// Returns the bytes that slots of operations take, free ones included, and the number of slots.
+    pub fn operation_bytes(&self) -> (usize, usize) {
+        self.world.resource::<Operations>().bytes_used()
+    }
+}
+
+/// Why a system of the network's own can be run.
+const REGISTERED: &str = "the network has registered the system";

@@ -1,0 +1,338 @@
+//! The run loop: how time passes in a network.
+//!
+//! Phases of operations begin ([`Network::begin_phase`]), several at a time if they overlap, and [`Network::run`] drives
+//! them to their ends, step by step, for experiments, for the comparison of layouts and for callers of the library
+//! ([`Network::lookup`], [`Network::provide`], [`Network::retrieve`]). An [`Observer`] takes what is recorded on the way.
+
+use std::collections::HashMap;
+
+use kadsim_engine::counts::Counts;
+use kadsim_engine::key::Key;
+use kadsim_engine::link::Links;
+use kadsim_engine::node::{Received, Row};
+use kadsim_engine::operation::{Operations, Planned, Source, Stage};
+use kadsim_engine::record::Kind;
+use kadsim_engine::segments::Segments;
+use kadsim_engine::slot::PhaseSlot;
+use kadsim_engine::time::LAST_US;
+
+use super::Network;
+use super::phase_end::PhaseEnd;
+use crate::barrier::charge::Sends;
+use crate::lookahead::{Lookahead, Shared};
+use crate::out_of_time::OutOfTime;
+use crate::phases::{Accounting, Phase, Phases};
+use crate::record::{self, Recorded};
+use crate::recording::Recording;
+use crate::rules::Rules;
+use crate::window::{Execution, Window};
+
+/// What is left after a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Progress {
+    /// Operations are in flight or to start.
+    Going,
+    /// Every operation has ended or is cut off.
+    Done,
+    /// An operation goes on beyond the end of the clock, and the network cannot.
+    OutOfTime(OutOfTime),
+}
+
+/// Follows the phases of a network while they run.
+pub trait Observer {
+    /// Why the run stops early.
+    type Error: From<OutOfTime>;
+
+    /// Decides, before each step, whether to go on.
+    ///
+    /// # Errors
+    ///
+    /// The reason to stop.
+    fn go_on(&mut self) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Takes what was recorded; after each step, and after the end of each phase.
+    ///
+    /// # Errors
+    ///
+    /// The reason to stop.
+    fn recorded(&mut self, _network: &mut Network) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    /// Reads the nodes at the end of a phase.
+    ///
+    /// # Errors
+    ///
+    /// The reason to stop.
+    fn ended(&mut self, _network: &mut Network, _end: &PhaseEnd) -> Result<(), Self::Error> {
+        Ok(())
+    }
+}
+
+impl Network {
+    /// Runs the phases in flight to their ends.
+    ///
+    /// # Errors
+    ///
+    /// Those of the observer; an operation that goes on beyond the end of the clock.
+    pub fn run<O: Observer>(&mut self, observer: &mut O) -> Result<(), O::Error> {
+        loop {
+            observer.go_on()?;
+            let progress = self.step();
+            observer.recorded(self)?;
+            if let Progress::OutOfTime(out_of_time) = progress {
+                return Err(out_of_time.into());
+            }
+            while let Some(end) = self.end_phase() {
+                observer.recorded(self)?;
+                observer.ended(self, &end)?;
+            }
+            if progress == Progress::Done {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Begins a phase, beside those that are in flight. If some of them provide and some retrieve, contacts must take
+    /// time.
+    ///
+    /// # Panics
+    ///
+    /// If the phase starts before the network's clock.
+    pub fn begin_phase(&mut self, phase: Phase) {
+        assert!(phase.start_us >= self.now_us, "time does not go back");
+        self.next_operation += phase.operations;
+        let started = Counts::new(self.len(), phase.operations);
+        let slot = self.open_phase(phase, Accounting::Full, started);
+        if slot.index() == 0 {
+            self.reset_contacts();
+        } else {
+            let nodes = self.len();
+            self.world.resource_mut::<Received>().begin(slot, nodes);
+        }
+    }
+
+    /// Puts a phase among those in flight; returns its slot.
+    fn open_phase(&mut self, phase: Phase, accounting: Accounting, started: Counts) -> PhaseSlot {
+        let is_alone = self.world.resource::<Phases>().is_empty();
+        if is_alone && self.world.resource::<Segments>().wants_merge() {
+            self.merge_segments(self.now_us);
+        }
+        let execution = Execution::of(
+            self.world.resource::<Rules>(),
+            self.world.resource::<Recording>(),
+            self.world.resource::<Links>(),
+        );
+        self.lookahead = Lookahead::default();
+        let mut window = self.world.resource_mut::<Window>();
+        window.execution = execution;
+        window.settled_us = 0;
+        let number = phase.number;
+        let slot = self.world.resource_mut::<Phases>().begin(phase, accounting);
+        self.world
+            .resource_mut::<Recorded>()
+            .begin_phase(slot, number, started);
+        slot
+    }
+
+    /// Simulates the next window of time in which something happens. Returns what is left.
+    pub fn step(&mut self) -> Progress {
+        let event_us = self.world.resource::<Operations>().next_event_us();
+        let start_us = self.world.resource::<Phases>().next_start_us();
+        let Some(from_us) = event_us.into_iter().chain(start_us).min() else {
+            self.world.resource_mut::<Window>().settled_us = u64::MAX;
+            return Progress::Done;
+        };
+        if from_us > LAST_US {
+            return self.out_of_time();
+        }
+        let execution = self.world.resource::<Window>().execution;
+        let shared = Shared {
+            absences: self.absences,
+            segments: self.world.resource::<Phases>().share_segments(),
+        };
+        let links = self.world.resource::<Links>();
+        let (until_us, starts_us) = self.lookahead.bounds(execution, links, shared, from_us);
+        let mut window = self.world.resource_mut::<Window>();
+        window.from_us = from_us;
+        window.until_us = until_us;
+        window.starts_us = starts_us;
+        self.merge_shared(from_us);
+        loop {
+            self.schedule.run(&mut self.world);
+            if !self.world.resource::<Window>().again {
+                break;
+            }
+        }
+        let recorded = self.world.resource::<Recorded>();
+        self.lookahead.adapt(recorded.connections_sent);
+        match recorded.out_of_time {
+            Some(out_of_time) => Progress::OutOfTime(out_of_time),
+            None => Progress::Going,
+        }
+    }
+
+    /// Nothing is left but what happens after the end of the clock: says whose turn would be first.
+    fn out_of_time(&self) -> Progress {
+        let event = self.world.resource::<Operations>().first_after(LAST_US);
+        let start = self.world.resource::<Phases>().first_after(LAST_US);
+        let Some((_, operation, phase)) = event.into_iter().chain(start).min() else {
+            unreachable!("something was to happen after the end of the clock");
+        };
+        Progress::OutOfTime(OutOfTime { phase, operation })
+    }
+
+    /// Ends the phase that is over first, if one is: every operation has ended or is cut off, and whatever
+    /// else is in flight has come as far. The clock stands at the latest end of a phase.
+    pub fn end_phase(&mut self) -> Option<PhaseEnd> {
+        let settled_us = self.world.resource::<Window>().settled_us;
+        let (slot, phase, end_us) = self.world.resource::<Phases>().over(settled_us)?;
+        if self.world.resource::<Phases>().accounting(slot) == Accounting::None {
+            let cut_off = self.world.resource_mut::<Phases>().remove(slot);
+            self.now_us = self.now_us.max(end_us);
+            return Some(PhaseEnd {
+                phase,
+                end_us,
+                cut_off,
+                received: Vec::new(),
+                later_uses: HashMap::new(),
+                started: Counts::default(),
+            });
+        }
+        self.world
+            .run_system_cached_with(record::end_phase, (slot, end_us))
+            .expect(super::REGISTERED);
+        let are_counted = self.world.resource::<Links>().is_charged();
+        let later_uses = match are_counted && self.world.resource::<Phases>().are_several() {
+            true => record::uses_after(self.world.resource::<Sends>(), end_us),
+            false => HashMap::new(),
+        };
+        let cut_off = self.world.resource_mut::<Phases>().remove(slot);
+        let received = self.world.resource_mut::<Received>().take(slot);
+        let started = self.world.resource_mut::<Recorded>().take_started(slot);
+        self.merge_segments(self.first_arrival_us(end_us));
+        self.now_us = self.now_us.max(end_us);
+        Some(PhaseEnd {
+            phase,
+            end_us,
+            cut_off,
+            received,
+            later_uses,
+            started,
+        })
+    }
+
+    /// Rebuilds the arena of segments if many have been stored since and are retrieved at the same time.
+    fn merge_shared(&mut self, from_us: u64) {
+        let execution = self.world.resource::<Window>().execution;
+        let mut phases = self.world.resource_mut::<Phases>();
+        phases.hold_readers(execution);
+        let is_read = match execution {
+            Execution::Whole => phases.share_segments() && !phases.are_readers_held(),
+            Execution::Windowed | Execution::Sequential => phases.share_segments(),
+        };
+        // A phase that has been cut off may still be to end: it asks what was held then.
+        let now_us = phases
+            .first_cut_us()
+            .map_or(from_us, |cut_us| cut_us.min(from_us));
+        if is_read && self.world.resource::<Segments>().wants_merge() {
+            self.merge_segments(self.first_arrival_us(now_us));
+        }
+    }
+
+    /// The earliest time, up to `now_us`, for which anybody may still ask what a node holds: answers under way are
+    /// those of the moment when the request reached the node.
+    fn first_arrival_us(&self, now_us: u64) -> u64 {
+        let arrival_us = self.world.resource::<Operations>().first_arrival_us();
+        arrival_us.map_or(now_us, |arrival_us| arrival_us.min(now_us))
+    }
+
+    /// Rebuilds the arena of segments. No later read is of a time before `now_us`.
+    fn merge_segments(&mut self, now_us: u64) {
+        self.with_stores(|segments, stores| segments.merge(stores, now_us));
+    }
+
+    /// Runs one operation from now to its end; its row is the last of [`Recorded::operations`]. Returns
+    /// its result.
+    fn run_one(&mut self, kind: Kind, origin: Row, key: Key) -> Vec<Row> {
+        let planned = Planned {
+            number: self.next_operation,
+            origin,
+            key,
+            due_us: self.now_us,
+        };
+        self.next_operation += 1;
+        let phase = Phase {
+            number: 0,
+            kind,
+            source: Box::new(One(Some(planned))),
+            operations: 1,
+            parallel: None,
+            start_us: self.now_us,
+            max_us: None,
+        };
+        self.open_phase(phase, Accounting::None, Counts::default());
+        if let Err(out_of_time) = self.run(&mut Unobserved) {
+            // As the sum of an `Instant` and a `Duration` that no clock reaches.
+            panic!("{out_of_time}");
+        }
+        // Slots are reused as they are: the one just freed still has its result.
+        self.world
+            .resource::<Operations>()
+            .last_freed()
+            .map_or_else(Vec::new, |operation| {
+                assert_eq!(operation.stage, Stage::Ended, "the run goes on to its end");
+                operation.result.clone()
+            })
+    }
+
+    /// Looks up the nodes closest to a key, from now to the end; returns them nearest first.
+    ///
+    /// # Panics
+    ///
+    /// If it goes beyond the last moment of the clock, 9e12 ms.
+    pub fn lookup(&mut self, origin: Row, key: Key) -> Vec<Row> {
+        self.run_one(Kind::Lookup, origin, key)
+    }
+
+    /// Looks up the nodes closest to a key and stores the key there; returns them nearest first.
+    ///
+    /// # Panics
+    ///
+    /// If it goes beyond the last moment of the clock, 9e12 ms.
+    pub fn provide(&mut self, origin: Row, key: Key) -> Vec<Row> {
+        self.run_one(Kind::Provide, origin, key)
+    }
+
+    /// Looks for a node that holds the key; returns the closest nodes known at the end.
+    ///
+    /// # Panics
+    ///
+    /// If it goes beyond the last moment of the clock, 9e12 ms.
+    pub fn retrieve(&mut self, origin: Row, key: Key) -> Vec<Row> {
+        self.run_one(Kind::Retrieve, origin, key)
+    }
+}
+
+/// A single operation.
+struct One(Option<Planned>);
+
+impl Source for One {
+    fn peek(&self) -> Option<Planned> {
+        self.0
+    }
+
+    fn advance(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// An observer that takes nothing.
+struct Unobserved;
+
+impl Observer for Unobserved {
+    type Error = OutOfTime;
+}

@@ -1,0 +1,127 @@
+//! What a network is made of.
+
+use kadsim_engine::key::Key;
+use kadsim_engine::link::{Link, UniformLink};
+use kadsim_engine::presence::Offline;
+use kadsim_engine::routing::Policy;
+use kadsim_engine::routing::layout::LayoutKind;
+
+use crate::rules::{Procedure, Rules, Stop};
+
+/// Most nodes of a network.
+pub(super) const NODES_MAX: usize = 1 << 31;
+
+/// What a network is made of. [`Default`]: no nodes, k = 20, `closest` buckets, `packed`, no delays.
+pub struct Spec {
+    /// The nodes.
+    pub nodes: NodeSet,
+    /// The nodes that are offline. [`Offline::Drawn`] is for generated nodes only.
+    pub offline: Offline,
+    /// Seed of every draw.
+    pub seed: u64,
+    /// k, 1 to 255.
+    pub bucket_size: u8,
+    /// Which candidates a bucket keeps.
+    pub policy: Policy,
+    /// How tables lie in memory.
+    pub layout: LayoutKind,
+    /// How lookups are run.
+    pub rules: Rules,
+    /// Whether contacts succeed and what they cost.
+    pub link: Box<dyn Link>,
+    /// Gamma, µs a use.
+    pub overhead_us: u64,
+    /// Length of a row of the ticks table, µs, at least 1.
+    pub tick_us: u64,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            nodes: NodeSet::Generated(0),
+            offline: Offline::default(),
+            seed: 0,
+            bucket_size: 20,
+            policy: Policy::default(),
+            layout: LayoutKind::default(),
+            rules: Rules::default(),
+            link: Box::new(UniformLink::default()),
+            overhead_us: 0,
+            tick_us: 50_000,
+        }
+    }
+}
+
+/// The nodes that a network starts with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NodeSet {
+    /// Ids 0 to n - 1 with uniform keys.
+    Generated(u32),
+    /// These ids and keys, all different.
+    Imported(Vec<(i64, Key)>),
+}
+
+/// Why a network cannot be made, or asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetworkError {
+    /// Two nodes have one id.
+    #[error("node {0} exists already")]
+    DuplicateNode(i64),
+    /// Two nodes have one key.
+    #[error("key {key:#018x} of node {node} belongs to node {other} already", key = .key.0)]
+    DuplicateKey {
+        /// The key.
+        key: Key,
+        /// The node that came later.
+        node: i64,
+        /// The node that has it.
+        other: i64,
+    },
+    /// There is no node with this id.
+    #[error("there is no node {0}")]
+    UnknownNode(i64),
+    /// More nodes than rows can name.
+    #[error("a network holds at most 2^31 nodes")]
+    TooLarge,
+    /// Contacts that cost nothing cannot be charged in the order of time.
+    #[error("overhead needs contacts that take time: the shortest delay is 0")]
+    NoLookahead,
+    /// A parameter that must be at least 1 is 0.
+    #[error("{0} must be at least 1")]
+    Zero(&'static str),
+    /// Offline nodes are to be drawn from nodes that are not generated.
+    #[error("offline nodes are drawn from generated nodes only; list the ids of imported ones")]
+    DrawnOffline,
+    /// Procedures made to compare with others know no other stop rule than their own.
+    #[error("stop rule closest-answered goes with procedure iterative only")]
+    StopRule,
+}
+
+impl Spec {
+    /// Checks the parameters on their own and together.
+    pub(super) fn check(&self) -> Result<(), NetworkError> {
+        let named = [
+            (u64::from(self.bucket_size), "bucket_size"),
+            (u64::from(self.rules.alpha), "alpha"),
+            (u64::from(self.rules.beta), "beta"),
+            (u64::from(self.rules.steps_to_stop), "steps_to_stop"),
+            (self.tick_us, "tick_us"),
+        ];
+        if let Some((_, name)) = named.into_iter().find(|(value, _)| *value == 0) {
+            return Err(NetworkError::Zero(name));
+        }
+        let procedure = self.rules.procedure;
+        if self.rules.stop == Stop::ClosestAnswered && procedure != Procedure::Iterative {
+            return Err(NetworkError::StopRule);
+        }
+        let shortest_us = self.link.shortest_us(self.offline.is_any());
+        if self.overhead_us > 0 && procedure.is_by_clock() && shortest_us == 0 {
+            return Err(NetworkError::NoLookahead);
+        }
+        let are_drawn = matches!(self.offline, Offline::Drawn(count) if count > 0);
+        if are_drawn && matches!(self.nodes, NodeSet::Imported(_)) {
+            return Err(NetworkError::DrawnOffline);
+        }
+        Ok(())
+    }
+}

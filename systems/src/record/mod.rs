@@ -1,0 +1,334 @@
+//! Records what happened in a step: rows of the ticks, operations and connections tables.
+//!
+//! Rows wait in [`Recorded`] until the caller takes them, in the order of the tables: all that a window can bring has
+//! happened when it is recorded.
+
+mod rows;
+mod ticks;
+pub mod turns;
+
+use std::collections::HashMap;
+
+use bevy_ecs::prelude::*;
+use rayon::prelude::*;
+
+use kadsim_engine::counts::Counts;
+use kadsim_engine::ids::Ids;
+use kadsim_engine::node::{Nodes, Row};
+use kadsim_engine::operation::Operations;
+use kadsim_engine::record::{ConnectionRow, OperationRow, Request, TickRow};
+use kadsim_engine::slot::{OperationSlot, PhaseSlot};
+use kadsim_engine::time::LAST_US;
+
+use crate::barrier::charge::Sends;
+use crate::out_of_time::OutOfTime;
+use crate::outbox::{Outboxes, Reads, Send, Sent};
+use crate::phases::Phases;
+use crate::recording::Recording;
+use crate::view::Online;
+use crate::window::Window;
+
+pub use rows::Ended;
+use ticks::OpenTicks;
+use turns::Turns;
+
+/// Operations from which on rows are made on several threads.
+const MANY: usize = 1024;
+
+/// Rows that have not been taken yet, and ticks that are not over.
+#[derive(Resource, Default)]
+pub struct Recorded {
+    /// Rows of the operations table.
+    pub operations: Vec<OperationRow>,
+    /// Result lists of the operations, one after the other, if they are wanted.
+    pub result_ids: Vec<Option<Vec<i64>>>,
+    /// Rows of the ticks table.
+    pub ticks: Vec<TickRow>,
+    /// Rows of the connections table.
+    pub connections: Vec<ConnectionRow>,
+    /// What answers have read since the start, if that is counted.
+    pub reads: Reads,
+    /// Connections sent in the last step.
+    pub connections_sent: u64,
+    /// An operation whose connection ends beyond the clock.
+    pub out_of_time: Option<OutOfTime>,
+    /// Operations that have ended, while others may still end before them.
+    ended: Vec<Ended>,
+    /// How many of them were left when rows were last written.
+    waited: usize,
+    /// When the first of them ended, µs.
+    first_end_us: Option<u64>,
+    /// Slots of those that have ended in the last step. Reused memory.
+    slots: Vec<OperationSlot>,
+    /// Index of those that become rows now, by (end, operation). Reused memory.
+    order: Vec<(u64, u64, u32)>,
+    /// Ticks that are not over, by the slot of the phase.
+    open: Vec<OpenTicks>,
+    /// Rows of ticks, until it is their phase's turn.
+    closed: Turns<TickRow>,
+}
+
+impl Recorded {
+    /// Returns whether there is no row to take.
+    pub fn is_empty(&self) -> bool {
+        self.operations.is_empty() && self.ticks.is_empty() && self.connections.is_empty()
+    }
+
+    /// Drops the rows, which have been taken.
+    pub fn clear(&mut self) {
+        self.operations.clear();
+        self.result_ids.clear();
+        self.ticks.clear();
+        self.connections.clear();
+    }
+
+    /// Closes every tick that ends by `until_us`. `of` is the number of the network and of its nodes online.
+    pub fn close_ticks(&mut self, until_us: u64, tick_us: u64, of: (u32, u64)) {
+        for slot in 0..self.open.len() {
+            self.close_ticks_of(PhaseSlot(slot as u32), until_us, tick_us, of);
+        }
+        self.closed.take(|_, row| self.ticks.push(row));
+    }
+
+    /// Closes every tick of a phase that ends by `until_us`.
+    fn close_ticks_of(&mut self, slot: PhaseSlot, until_us: u64, tick_us: u64, of: (u32, u64)) {
+        let Self { open, closed, .. } = self;
+        let open = &mut open[slot.index()];
+        let phase = open.phase;
+        open.close(until_us, tick_us, of, |row| closed.push(phase, row));
+    }
+
+    /// Begins a phase, of which no operation is in flight. `started` is to count its operations by origin.
+    pub fn begin_phase(&mut self, slot: PhaseSlot, phase: u32, started: Counts) {
+        if self.open.len() <= slot.index() {
+            self.open.resize_with(slot.index() + 1, OpenTicks::default);
+        }
+        self.open[slot.index()].begin(phase, started);
+        self.closed.begin(phase);
+    }
+
+    /// Removes and returns the operations by origin of a phase that has ended.
+    pub fn take_started(&mut self, slot: PhaseSlot) -> Counts {
+        std::mem::take(&mut self.open[slot.index()].started)
+    }
+
+    /// Notes an operation that has ended.
+    fn note(&mut self, ended: &Ended) {
+        let first_us = self.first_end_us.unwrap_or(u64::MAX);
+        self.first_end_us = Some(ended.end_us.min(first_us));
+        self.open[ended.phase_slot.index()]
+            .started
+            .add(ended.origin);
+    }
+
+    /// Writes the rows of the operations that ended before `until_us`, in order; later, where only few have been added to
+    /// those that wait, so that these are not read again for each few.
+    fn close_most_operations(&mut self, until_us: u64, results: bool) {
+        if 2 * (self.ended.len() - self.waited) >= self.waited {
+            self.close_operations(until_us, results);
+        }
+    }
+
+    /// Writes the rows of the operations that ended before `until_us`, in order.
+    fn close_operations(&mut self, until_us: u64, results: bool) {
+        if self.first_end_us.is_none_or(|end_us| end_us >= until_us) {
+            return;
+        }
+        // Indices are sorted rather than rows, which are ten times as large and are not copied twice.
+        let indices = self.ended.iter().zip(0..);
+        let over = indices.filter(|(ended, _)| ended.end_us < until_us);
+        self.order
+            .extend(over.map(|(ended, index)| (ended.end_us, ended.row.operation, index)));
+        self.order.sort_unstable();
+        self.operations.reserve(self.order.len());
+        for (_, _, index) in self.order.drain(..) {
+            let ended = &mut self.ended[index as usize];
+            self.operations.push(ended.row);
+            if results {
+                self.result_ids.push(std::mem::take(&mut ended.result));
+            }
+        }
+        self.ended.retain(|ended| ended.end_us >= until_us);
+        self.first_end_us = self.ended.iter().map(|ended| ended.end_us).min();
+        self.waited = self.ended.len();
+    }
+
+    /// Makes the rows of a step's connections.
+    fn connections(
+        &mut self,
+        network: u32,
+        sends: &[Send],
+        operations: &Operations,
+        id: impl Fn(Row) -> i64,
+    ) {
+        for send in sends {
+            let Sent::Contact {
+                to,
+                request,
+                fate,
+                overhead_us,
+            } = send.what
+            else {
+                continue;
+            };
+            let operation = operations.get(send.slot);
+            let total_delay_us = fate.total_us(overhead_us);
+            if total_delay_us > LAST_US {
+                self.out_of_time.get_or_insert(OutOfTime {
+                    phase: operation.phase,
+                    operation: send.operation,
+                });
+            }
+            self.connections.push(ConnectionRow {
+                network,
+                phase: operation.phase,
+                operation: send.operation,
+                sequence: send.sequence,
+                time_us: send.time_us,
+                from: id(send.from),
+                to: id(to),
+                request,
+                outcome: fate.outcome,
+                base_delay_us: fate.base_delay_us,
+                origin_overhead_us: overhead_us.0,
+                remote_overhead_us: overhead_us.1,
+                total_delay_us,
+            });
+        }
+    }
+}
+
+/// What makes rows of what happened.
+#[derive(bevy_ecs::system::SystemParam)]
+pub struct Naming<'w, 's> {
+    nodes: Nodes<'w, 's>,
+    ids: Res<'w, Ids>,
+    recording: Res<'w, Recording>,
+    online: Res<'w, Online>,
+}
+
+impl Naming<'_, '_> {
+    /// Returns the number of the network and of its nodes online, for rows of the ticks table.
+    fn of(&self) -> (u32, u64) {
+        (self.recording.network, self.online.0)
+    }
+}
+
+/// Makes the rows of the operations that have ended in the step.
+pub fn record_operations(
+    naming: Naming,
+    operations: Res<Operations>,
+    outboxes: Res<Outboxes>,
+    mut phases: ResMut<Phases>,
+    mut recorded: ResMut<Recorded>,
+) {
+    let recorded = &mut *recorded;
+    let (keys, ids) = (naming.nodes.columns().keys, &*naming.ids);
+    let row = |&slot: &OperationSlot| {
+        rows::ended(operations.get(slot), None, &naming.recording, ids, keys)
+    };
+    let slots = &mut recorded.slots;
+    slots.clear();
+    outboxes
+        .iter()
+        .for_each(|out| slots.extend_from_slice(&out.ended));
+    let first = recorded.ended.len();
+    if slots.len() >= MANY {
+        recorded.ended.par_extend(slots.par_iter().map(row));
+    } else {
+        recorded.ended.extend(slots.iter().map(row));
+    }
+    let ended = std::mem::take(&mut recorded.ended);
+    for ended in &ended[first..] {
+        phases.end(ended.phase_slot, ended.end_us);
+        recorded.note(ended);
+    }
+    recorded.ended = ended;
+}
+
+/// Adds the counts of the step to the open ticks, and closes the rows of operations and ticks that are complete.
+pub fn record_ticks(
+    naming: Naming,
+    window: Res<Window>,
+    phases: Res<Phases>,
+    mut outboxes: ResMut<Outboxes>,
+    mut recorded: ResMut<Recorded>,
+) {
+    let recorded = &mut *recorded;
+    recorded.connections_sent = 0;
+    for out in outboxes.iter_mut() {
+        recorded.reads.answers += out.reads.answers;
+        recorded.reads.entries += out.answer.read;
+        recorded.reads.lines += out.reads.lines;
+        for (ticks, open) in out.ticks.iter_mut().zip(&mut recorded.open) {
+            recorded.connections_sent += open.add(ticks);
+        }
+    }
+    // Operations that are cut off stand among those that end at the same moment, and count in that tick.
+    let cut_us = phases.first_cut_us().unwrap_or(u64::MAX);
+    let settled_us = window.settled_us.min(cut_us);
+    recorded.close_most_operations(settled_us, naming.recording.results);
+    recorded.close_ticks(settled_us, window.tick_us, naming.of());
+}
+
+/// Makes the rows of the step's connections, if they are recorded.
+pub fn record_connections(
+    naming: Naming,
+    operations: Res<Operations>,
+    sends: Res<Sends>,
+    mut recorded: ResMut<Recorded>,
+) {
+    if naming.recording.connections {
+        let keys = naming.nodes.columns().keys;
+        let id = |row| naming.ids.id(row, keys);
+        recorded.connections(naming.recording.network, &sends.0, &operations, id);
+    }
+}
+
+/// Ends the phase in a slot at `end_us`: cuts off its operations in flight and writes its open ticks.
+///
+/// Another phase that is cut off at the same moment loses its operations too, because the rows of all stand in the order
+/// of their numbers.
+pub fn end_phase(
+    In((slot, end_us)): In<(PhaseSlot, u64)>,
+    naming: Naming,
+    window: Res<Window>,
+    mut operations: ResMut<Operations>,
+    mut recorded: ResMut<Recorded>,
+) {
+    let recorded = &mut *recorded;
+    let (keys, ids) = (naming.nodes.columns().keys, &*naming.ids);
+    let mut cut = Vec::new();
+    for operation in operations.slots() {
+        if operation.until_us == end_us + 1 {
+            let ended = rows::ended(operation, Some(end_us), &naming.recording, ids, keys);
+            recorded.note(&ended);
+            recorded.open[operation.phase_slot.index()].cut_off(end_us / window.tick_us);
+            recorded.ended.push(ended);
+            cut.push(operation.slot);
+        }
+    }
+    operations.free(cut);
+    recorded.close_operations(end_us + 1, naming.recording.results);
+    recorded.close_ticks_of(slot, u64::MAX, window.tick_us, naming.of());
+    recorded.closed.end(recorded.open[slot.index()].phase);
+    recorded.closed.take(|_, row| recorded.ticks.push(row));
+}
+
+/// Returns how often the overhead of each node was charged after `end_us`, in the last step.
+pub fn uses_after(sends: &Sends, end_us: u64) -> HashMap<Row, u32> {
+    let mut uses = HashMap::new();
+    let after = sends.0.iter().rev();
+    for send in after.take_while(|send| send.time_us > end_us) {
+        match send.what {
+            Sent::Origin => *uses.entry(send.from).or_default() += 1,
+            Sent::Contact { to, request, .. } => {
+                *uses.entry(to).or_default() += 1;
+                if request == Request::Store {
+                    *uses.entry(send.from).or_default() += 1;
+                }
+            }
+        }
+    }
+    uses
+}

@@ -1,0 +1,98 @@
+//! Rows of the operations table.
+
+use kadsim_engine::ids::Ids;
+use kadsim_engine::key::Key;
+use kadsim_engine::node::Row;
+use kadsim_engine::operation::{Operation, Stage};
+use kadsim_engine::record::{Kind, OperationRow};
+use kadsim_engine::slot::PhaseSlot;
+
+use crate::recording::Recording;
+
+/// An operation that has ended or was cut off, until its row's turn comes in the table.
+#[derive(Debug, Clone)]
+pub struct Ended {
+    /// Its row.
+    pub row: OperationRow,
+    /// Ids of its result, nearest to the key first, if they are wanted and its lookup has ended.
+    pub result: Option<Vec<i64>>,
+    /// Slot of its phase.
+    pub phase_slot: PhaseSlot,
+    /// The node that asked.
+    pub origin: Row,
+    /// When it ended, or was cut off, µs.
+    pub end_us: u64,
+}
+
+/// Makes the row of an operation that has ended or, if `cut_us` is given, was cut off then.
+pub fn ended(
+    operation: &Operation,
+    cut_us: Option<u64>,
+    recording: &Recording,
+    ids: &Ids,
+    keys: &[Key],
+) -> Ended {
+    let is_kept = recording.results && has_looked_up(operation, cut_us);
+    let result = operation.result.iter();
+    let result = is_kept.then(|| result.map(|&row| ids.id(row, keys)).collect());
+    let id = |row| ids.id(row, keys);
+    Ended {
+        row: row(operation, cut_us, recording.network, id),
+        result,
+        phase_slot: operation.phase_slot,
+        origin: operation.origin(),
+        end_us: cut_us.unwrap_or(operation.end_us),
+    }
+}
+
+/// Returns whether the lookup of an operation had ended when the operation ended, or was cut off.
+fn has_looked_up(operation: &Operation, cut_us: Option<u64>) -> bool {
+    match operation.stage {
+        Stage::Planned | Stage::Lookup => false,
+        Stage::LookedUp | Stage::Closing => {
+            cut_us.is_none_or(|cut_us| operation.lookup_end_us <= cut_us)
+        }
+        Stage::Ended => true,
+    }
+}
+
+/// Makes the row. Columns that an operation did not come to are null.
+fn row(
+    operation: &Operation,
+    cut_us: Option<u64>,
+    network: u32,
+    id: impl Fn(Row) -> i64,
+) -> OperationRow {
+    let ended = cut_us.is_none();
+    let has_looked_up = has_looked_up(operation, cut_us);
+    let provided = operation.kind == Kind::Provide && ended;
+    let known = match operation.stage {
+        Stage::Planned | Stage::Lookup => operation.lookup.shortlist.len() as u32,
+        Stage::LookedUp | Stage::Closing | Stage::Ended => operation.known,
+    };
+    OperationRow {
+        network,
+        phase: operation.phase,
+        operation: operation.number,
+        kind: operation.kind,
+        origin: id(operation.origin()),
+        key: operation.key().0,
+        due_us: operation.due_us,
+        start_us: operation.start_us,
+        end_us: ended.then_some(operation.end_us),
+        attempts: operation.attempts,
+        completed: operation.completed(),
+        succeeded: operation.succeeded,
+        failed: operation.failed,
+        abandoned: operation.abandoned + operation.in_flight.len() as u32,
+        depth: u32::from(operation.depth),
+        known,
+        recall: operation.recall.filter(|_| has_looked_up),
+        found: (ended && operation.kind == Kind::Retrieve).then_some(operation.holder.is_some()),
+        holder: operation.holder.filter(|_| ended).map(id),
+        stored: provided.then_some(operation.stored),
+        store_failed: provided.then_some(operation.store_failed),
+        lookup_us: has_looked_up.then(|| operation.lookup_end_us - operation.start_us),
+        store_us: provided.then(|| operation.end_us - operation.lookup_end_us),
+    }
+}

@@ -1,0 +1,112 @@
+//! Rows of the ticks table: ticks of a phase that are not over, and what is made of those that are.
+
+use std::collections::BTreeMap;
+
+use hdrhistogram::Histogram;
+
+use kadsim_engine::counts::Counts;
+use kadsim_engine::record::TickRow;
+
+use crate::ticks::{TickCounts, Ticks};
+
+/// Durations of a tick up to which percentiles are exact.
+const EXACT: usize = 1 << 16;
+
+/// Ticks of a phase that are not over, and the operations that it has started.
+#[derive(Default)]
+pub struct OpenTicks {
+    /// Number of the phase.
+    pub phase: u32,
+    ticks: BTreeMap<u64, TickCounts>,
+    /// Operations in flight at the end of the ticks that are over.
+    active: u64,
+    /// Operations that have a row, by origin.
+    pub started: Counts,
+}
+
+impl OpenTicks {
+    /// Begins a phase, of which no operation is in flight. `started` is to count its operations.
+    pub fn begin(&mut self, phase: u32, started: Counts) {
+        self.phase = phase;
+        self.started = started;
+        // Single operations follow one another within a tick, which goes on.
+        if self.ticks.is_empty() {
+            self.active = 0;
+        }
+    }
+
+    /// Adds what happened in a window; returns the connections sent in it.
+    pub fn add(&mut self, window: &mut Ticks) -> u64 {
+        let mut sent = 0;
+        for (tick, counts) in window.iter_mut() {
+            sent += counts.outcomes.iter().sum::<u64>();
+            self.ticks.entry(tick).or_default().add(counts);
+        }
+        sent
+    }
+
+    /// Counts an operation that was cut off in a tick.
+    pub fn cut_off(&mut self, tick: u64) {
+        self.ticks.entry(tick).or_default().cut_off += 1;
+    }
+
+    /// Makes the rows of the ticks that end by `until_us`.
+    pub fn close(
+        &mut self,
+        until_us: u64,
+        tick_us: u64,
+        (network, online): (u32, u64),
+        mut row: impl FnMut(TickRow),
+    ) {
+        while let Some(tick) = self.ticks.first_entry() {
+            if tick.key().saturating_add(1).saturating_mul(tick_us) > until_us {
+                return;
+            }
+            let (tick, mut counts) = tick.remove_entry();
+            let finished = counts.durations_us.len() as u64;
+            self.active = self.active + counts.started - finished - counts.cut_off;
+            let [ok, fast_error, slow_error, not_found] = counts.outcomes;
+            row(TickRow {
+                network,
+                phase: self.phase,
+                tick,
+                time_us: tick * tick_us,
+                online,
+                active: self.active,
+                started: counts.started,
+                finished,
+                connections: counts.outcomes.iter().sum(),
+                ok,
+                fast_error,
+                slow_error,
+                not_found,
+                stored: counts.stored,
+                found: counts.found,
+                missed: counts.missed,
+                duration_us: percentiles(&mut counts.durations_us),
+            });
+        }
+    }
+}
+
+/// Returns the nearest-rank 50th, 90th and 99th percentile, µs; of many durations from a histogram with a relative error
+/// of at most 0.1 %.
+fn percentiles(durations_us: &mut [u64]) -> Option<[u64; 3]> {
+    let ranks = [0.50, 0.90, 0.99];
+    if durations_us.is_empty() {
+        return None;
+    }
+    if durations_us.len() > EXACT
+        && let Ok(mut histogram) = Histogram::<u64>::new(3)
+    {
+        for &duration in durations_us.iter() {
+            histogram
+                .record(duration)
+                .expect("a histogram that resizes records any duration");
+        }
+        return Some(ranks.map(|rank| histogram.value_at_quantile(rank)));
+    }
+    durations_us.sort_unstable();
+    let n = durations_us.len();
+    Some([50, 90, 99].map(|rank| durations_us[(n * rank).div_ceil(100).max(1) - 1]))
+}

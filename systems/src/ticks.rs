@@ -1,0 +1,130 @@
+//! Counts of what happens, by tick of the clock.
+
+use std::collections::BTreeMap;
+
+use crate::window::Window;
+
+/// What happened in a tick.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TickCounts {
+    /// Operations that started.
+    pub started: u64,
+    /// Connections sent, by [`Outcome`](kadsim_engine::record::Outcome).
+    pub outcomes: [u64; 4],
+    /// Stores sent that succeed.
+    pub stored: u64,
+    /// Retrieves that ended with the value.
+    pub found: u64,
+    /// Retrieves that ended without the value.
+    pub missed: u64,
+    /// Operations that were cut off.
+    pub cut_off: u64,
+    /// Durations of the operations that ended, µs, in no order.
+    pub durations_us: Vec<u64>,
+}
+
+impl TickCounts {
+    /// Sets all counts to zero, keeping the memory.
+    fn clear(&mut self) {
+        let mut durations_us = std::mem::take(&mut self.durations_us);
+        durations_us.clear();
+        *self = TickCounts {
+            durations_us,
+            ..TickCounts::default()
+        };
+    }
+
+    /// Adds the counts of another part of the same tick, and takes its durations.
+    pub fn add(&mut self, other: &mut TickCounts) {
+        self.started += other.started;
+        self.outcomes
+            .iter_mut()
+            .zip(other.outcomes)
+            .for_each(|(sum, n)| *sum += n);
+        self.stored += other.stored;
+        self.found += other.found;
+        self.missed += other.missed;
+        self.cut_off += other.cut_off;
+        self.durations_us.append(&mut other.durations_us);
+    }
+}
+
+/// Counts by tick of a window. The first ticks lie in an array, later ones in a map.
+#[derive(Default)]
+pub struct Ticks {
+    tick_us: u64,
+    first: u64,
+    near: Vec<TickCounts>,
+    /// Ticks of the array that this window has reached.
+    used: usize,
+    far: BTreeMap<u64, TickCounts>,
+}
+
+impl Ticks {
+    /// Most ticks in the array.
+    const NEAR: usize = 1024;
+
+    /// Empties it for a window.
+    pub fn open(&mut self, window: &Window) {
+        self.tick_us = window.tick_us;
+        self.first = window.from_us / window.tick_us;
+        self.near[..self.used]
+            .iter_mut()
+            .for_each(TickCounts::clear);
+        self.used = 0;
+        self.far.clear();
+    }
+
+    /// Returns the counts of the tick in which `time_us` lies, which must not be before the window.
+    #[inline]
+    pub fn at(&mut self, time_us: u64) -> &mut TickCounts {
+        let tick = time_us / self.tick_us;
+        let index = (tick - self.first) as usize;
+        if index >= Self::NEAR {
+            return self.far.entry(tick).or_default();
+        }
+        if index >= self.used {
+            self.used = index + 1;
+            if index >= self.near.len() {
+                self.near.resize_with(index + 1, TickCounts::default);
+            }
+        }
+        &mut self.near[index]
+    }
+
+    /// Returns each tick in which something happened, in the order of time.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (u64, &mut TickCounts)> {
+        let near = (self.first..).zip(&mut self.near[..self.used]);
+        let far = self.far.iter_mut().map(|(&tick, counts)| (tick, counts));
+        near.chain(far)
+            .filter(|(_, counts)| **counts != TickCounts::default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn near_and_far_ticks_come_in_the_order_of_time() {
+        let window = Window {
+            from_us: 25,
+            tick_us: 10,
+            ..Window::default()
+        };
+        let mut ticks = Ticks::default();
+        ticks.open(&window);
+        for time_us in [25, 10 * 5000 + 3, 41, 29] {
+            ticks.at(time_us).started += 1;
+        }
+        let counted = |ticks: &mut Ticks| -> Vec<(u64, u64)> {
+            let each = ticks
+                .iter_mut()
+                .map(|(tick, counts)| (tick, counts.started));
+            each.collect()
+        };
+        assert_eq!(counted(&mut ticks), [(2, 2), (4, 1), (5000, 1)]);
+        ticks.open(&window);
+        assert_eq!(counted(&mut ticks), []);
+    }
+}

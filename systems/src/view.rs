@@ -1,0 +1,200 @@
+//! What operations read while they run.
+
+use bevy_ecs::prelude::*;
+use bevy_ecs::system::SystemParam;
+
+use kadsim_engine::answer::Answer;
+use kadsim_engine::key::{Distance, Key};
+use kadsim_engine::link::{ContactId, Fate, Links};
+use kadsim_engine::node::{Columns, Contacts, Nodes, Received, Row};
+use kadsim_engine::operation::Operation;
+use kadsim_engine::population::{Owner, Population, RadixIndex};
+use kadsim_engine::routing::Tables;
+use kadsim_engine::segments::Segments;
+use kadsim_engine::slot::PhaseSlot;
+
+use crate::recording::Recording;
+use crate::rules::Rules;
+use crate::window::Window;
+
+/// Number of the nodes that are online.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Online(pub u64);
+
+/// Read access to what a [`View`] shows, for a system.
+#[derive(SystemParam)]
+pub struct Readable<'w, 's> {
+    nodes: Nodes<'w, 's>,
+    index: Res<'w, RadixIndex>,
+    tables: Res<'w, Tables>,
+    links: Res<'w, Links>,
+    segments: Res<'w, Segments>,
+    rules: Res<'w, Rules>,
+    online: Res<'w, Online>,
+    recording: Res<'w, Recording>,
+    received: Res<'w, Received>,
+    window: Res<'w, Window>,
+}
+
+impl Readable<'_, '_> {
+    /// Returns the view. `contacts` are the nodes' counters, which the system writes.
+    pub fn view<'a>(&'a self, contacts: &'a [Contacts]) -> View<'a> {
+        let columns = self.nodes.columns();
+        View {
+            population: Population::new(columns.keys, &self.index),
+            columns,
+            contacts,
+            tables: &self.tables,
+            links: &self.links,
+            segments: &self.segments,
+            rules: &self.rules,
+            online: self.online.0,
+            recording: &self.recording,
+            received: &self.received,
+            window: *self.window,
+        }
+    }
+}
+
+/// Read-only view of the network, shared by all operations of a step. Only relaxed counters are written through it.
+#[derive(Clone, Copy)]
+pub struct View<'a> {
+    /// Full knowledge of the network.
+    pub population: Population<'a>,
+    /// The nodes' components.
+    pub columns: Columns<'a>,
+    /// Requests that nodes have received.
+    contacts: &'a [Contacts],
+    /// Routing tables.
+    pub tables: &'a Tables,
+    /// Links and overhead.
+    pub links: &'a Links,
+    /// Segment stores.
+    pub segments: &'a Segments,
+    /// How lookups are run.
+    pub rules: &'a Rules,
+    /// Number of the nodes that are online.
+    online: u64,
+    /// What is recorded.
+    pub recording: &'a Recording,
+    /// Requests that nodes have received from phases in slots from 1 on.
+    received: &'a Received,
+    /// The window of time.
+    pub window: Window,
+}
+
+impl View<'_> {
+    /// Returns whether uses of a node cost anything.
+    #[inline]
+    pub fn is_charged(&self) -> bool {
+        self.links.is_charged()
+    }
+
+    /// Returns whether contacts wait for the barrier to be charged.
+    #[inline]
+    pub fn is_charged_at_barrier(&self) -> bool {
+        self.is_charged() && self.rules.procedure.is_by_clock()
+    }
+
+    /// Returns whether sends are kept for the barrier.
+    #[inline]
+    pub fn keeps_sends(&self) -> bool {
+        self.is_charged() || self.recording.connections
+    }
+
+    /// Returns whether a node answers.
+    #[inline]
+    fn is_online(&self, row: Row) -> bool {
+        let presence = self.columns.presence;
+        self.online as usize == presence.len() || presence[row.index()].is_online()
+    }
+
+    /// Replaces `out` by a node's answer to a request for `key`.
+    #[inline]
+    pub fn answer(&self, owner: Owner, key: Key, out: &mut Answer) {
+        let column = self.columns.tables;
+        let table = self.tables.table(&self.population, column, owner.row);
+        self.tables
+            .closest(&self.population, owner, table, key, out);
+    }
+
+    /// Returns whether a node holds a key at `time_us`.
+    #[inline]
+    pub fn holds(&self, row: Row, key: Key, time_us: u64) -> bool {
+        self.segments
+            .holds(self.columns.stores[row.index()], row, key, time_us)
+    }
+
+    /// Draws the fate of a contact that an operation sends.
+    #[inline]
+    pub fn draw(&self, operation: &Operation, sequence: u32, remote: Row) -> Fate {
+        let contact = ContactId {
+            network_seed: self.tables.rule().network_seed,
+            operation: operation.number,
+            sequence,
+        };
+        self.links.link.draw(contact, self.is_online(remote))
+    }
+
+    /// Returns the column that [`View::count`] writes, to be prefetched.
+    #[inline]
+    pub fn counters(&self) -> &[Contacts] {
+        self.contacts
+    }
+
+    /// Counts a contact at the remote.
+    #[inline]
+    pub fn count(&self, phase: PhaseSlot, remote: Row) {
+        self.received.add(phase, remote, self.contacts);
+    }
+
+    /// Returns whether no node is online but the origin: a lookup can find no node.
+    pub fn is_alone(&self, origin: Row) -> bool {
+        self.online == u64::from(self.is_online(origin))
+    }
+
+    /// Returns the network's beta closest online nodes to a key, nearest first.
+    fn closest_online<'s>(&self, key: Key, scratch: &'s mut Scratch) -> &'s [(Distance, Row)] {
+        let beta = self.rules.beta as usize;
+        let Scratch { closest, rows } = scratch;
+        let online = |row| self.is_online(row);
+        self.population.closest(key, beta, online, rows, closest);
+        closest
+    }
+
+    /// Returns whether a node is as close to a key as the network's beta closest online nodes.
+    pub fn is_among_closest(&self, row: Row, key: Key, scratch: &mut Scratch) -> bool {
+        let distance = self.population.key(row).distance(key);
+        let farthest = self.closest_online(key, scratch).last();
+        farthest.is_some_and(|&(farthest, _)| distance <= farthest)
+    }
+
+    /// Returns the share of the network's beta closest online nodes that are in the operation's result; `None` if no
+    /// node is online but the origin.
+    pub fn recall(&self, operation: &Operation, scratch: &mut Scratch) -> Option<f32> {
+        if self.is_alone(operation.origin()) {
+            return None;
+        }
+        let key = operation.key();
+        let truth = self.closest_online(key, scratch);
+        // Both are sorted by distance, so one pass finds what they share.
+        let mut result = operation.result.iter().peekable();
+        let mut hits = 0u32;
+        for &(distance, row) in truth.iter() {
+            while result
+                .next_if(|&&other| self.population.key(other).distance(key) < distance)
+                .is_some()
+            {}
+            hits += u32::from(result.next_if(|&&other| other == row).is_some());
+        }
+        Some(hits as f32 / truth.len() as f32)
+    }
+}
+
+/// Memory that is reused from operation to operation.
+#[derive(Default)]
+pub struct Scratch {
+    closest: Vec<(Distance, Row)>,
+    /// Rows of one bucket, of candidates.
+    pub rows: Vec<Row>,
+}
