@@ -100,7 +100,7 @@ fn a_node_takes_116_bytes_and_a_contact_allocates_nothing() {
 /// same time.
 fn lists_follow_what_is_known() {
     const LOOKUPS: u64 = 300;
-    let network = Network::new(Spec {
+    let mut network = Network::new(Spec {
         nodes: NodeSet::Generated(NODES),
         overhead_us: 20,
         rules: Rules {
@@ -152,7 +152,7 @@ fn nodes_take_116_bytes() {
 }
 
 fn contacts_allocate_nothing(overhead_us: u64, connections: bool) {
-    let network = Network::new(Spec {
+    let mut network = Network::new(Spec {
         nodes: NodeSet::Generated(NODES),
         overhead_us,
         // One tick for all: each has lists of its own.
