@@ -1,7 +1,7 @@
 //! The limit that lookups are held against: cache lines read at random from a table far beyond the nearer
 //! caches, in huge pages, the address of none depending on the value of another.
 
-use kadsim_engine::hardware::{LINE, Touch, with_huge_pages};
+use kadsim_engine::hardware::{LINE, Prefetcher, with_huge_pages};
 use kadsim_engine::key::mix;
 use rayon::prelude::*;
 
@@ -56,9 +56,9 @@ fn plain(table: &[u64], range: std::ops::Range<u64>) -> u64 {
 }
 
 fn fetched(table: &[u64], range: std::ops::Range<u64>, ahead: u64) -> u64 {
-    let mut touch = Touch::default();
+    let mut prefetcher = Prefetcher::default();
     range.fold(0, |sum: u64, i| {
-        touch.item(table, place(table, i + ahead));
+        prefetcher.item(table, place(table, i + ahead));
         sum.wrapping_add(table[place(table, i)])
     })
 }

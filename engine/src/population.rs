@@ -6,7 +6,7 @@
 
 use bevy_ecs::resource::Resource;
 
-use crate::hardware::{Touch, with_huge_pages};
+use crate::hardware::{Prefetcher, with_huge_pages};
 use crate::key::{Distance, Key};
 use crate::node::Row;
 
@@ -202,11 +202,11 @@ impl<'a> Population<'a> {
 
     /// What [`Population::subtree`] will read of the index.
     #[inline]
-    pub fn touch_subtree(&self, key: Key, depth: u32, touch: &mut Touch) {
+    pub fn prefetch_subtree(&self, key: Key, depth: u32, prefetcher: &mut Prefetcher) {
         let finer = self.index.bits.saturating_sub(depth);
         let first = prefix_of(key.0, depth.min(self.index.bits)) << finer;
-        touch.item(&self.index.offsets, first as usize);
-        touch.item(&self.index.offsets, (first + (1 << finer)) as usize);
+        prefetcher.item(&self.index.offsets, first as usize);
+        prefetcher.item(&self.index.offsets, (first + (1 << finer)) as usize);
     }
 
     /// The depth that [`Population::closest_in`] begins at.
@@ -217,10 +217,10 @@ impl<'a> Population<'a> {
 
     /// The keys that finding the `k` rows closest to a key within its subtree at `depth` will read.
     #[inline]
-    pub fn touch_closest(&self, key: Key, depth: u32, k: usize, touch: &mut Touch) {
+    pub fn prefetch_closest(&self, key: Key, depth: u32, k: usize, prefetcher: &mut Prefetcher) {
         let rows = self.subtree(key, self.closest_depth(depth, k));
         let end = rows.end.min(rows.start.saturating_add(3 * k as u32));
-        touch.range(self.keys, rows.start as usize..end as usize);
+        prefetcher.range(self.keys, rows.start as usize..end as usize);
     }
 
     /// Appends the `k` rows closest to `key` (at least 1) of its subtree at `depth`, in no order, or all if

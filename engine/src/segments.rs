@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use bevy_ecs::resource::Resource;
 use rayon::slice::ParallelSliceMut;
 
-use crate::hardware::Touch;
+use crate::hardware::Prefetcher;
 use crate::key::Key;
 use crate::node::{Row, Store};
 
@@ -32,9 +32,9 @@ impl Segments {
 
     /// Fetches the key that [`Segments::holds`] compares first.
     #[inline]
-    pub fn touch(&self, store: Store, touch: &mut Touch) {
+    pub fn prefetch(&self, store: Store, prefetcher: &mut Prefetcher) {
         if store.len > 0 {
-            touch.item(&self.arena, (store.start + store.len / 2) as usize);
+            prefetcher.item(&self.arena, (store.start + store.len / 2) as usize);
         }
     }
 

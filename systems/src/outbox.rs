@@ -9,7 +9,7 @@ use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
 use kadsim_engine::answer::Answer;
-use kadsim_engine::hardware::Touch;
+use kadsim_engine::hardware::Prefetcher;
 use kadsim_engine::key::Key;
 use kadsim_engine::link::Fate;
 use kadsim_engine::node::Row;
@@ -113,7 +113,7 @@ pub struct Outbox {
     /// How many of them have let others of their origin start.
     pub succeeded: usize,
     /// Prefetcher; counts cache lines instead in an instrumented run.
-    pub touch: Touch,
+    pub prefetcher: Prefetcher,
     /// What was read, if that is counted.
     pub reads: Reads,
     /// The answer that is being read.
@@ -131,10 +131,10 @@ impl Outbox {
     fn open(&mut self, window: &Window, recording: &Recording, phases: usize) {
         self.ticks.resize_with(phases, Ticks::default);
         self.ticks.iter_mut().for_each(|ticks| ticks.open(window));
-        if self.touch.is_counting() != recording.instrumented {
-            self.touch = match recording.instrumented {
-                true => Touch::counting(),
-                false => Touch::default(),
+        if self.prefetcher.is_counting() != recording.instrumented {
+            self.prefetcher = match recording.instrumented {
+                true => Prefetcher::counting(),
+                false => Prefetcher::default(),
             };
         }
         self.reads = Reads::default();
@@ -148,7 +148,7 @@ impl Outbox {
     /// Notes that a node is contacted: it is counted by [`Outbox::count_contacts`].
     #[inline]
     pub fn contacted(&mut self, view: &View, operation: &Operation, remote: Row) {
-        self.touch.item(view.counters(), remote.index());
+        self.prefetcher.item(view.counters(), remote.index());
         self.contacted.push((operation.phase_slot, remote));
     }
 

@@ -42,7 +42,7 @@ fn provide(chunk: Chunk, view: &View) {
     for (place, &slot) in closing.iter().enumerate() {
         if let Some(&ahead) = closing.get(place + AHEAD) {
             let result = &chunk.slots[chunk.index(ahead)].result;
-            chunk.out.touch.range(result, 0..result.len());
+            chunk.out.prefetcher.range(result, 0..result.len());
         }
         let index = chunk.index(slot);
         let mut context = Context {

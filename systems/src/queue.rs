@@ -17,7 +17,7 @@ pub struct Queue {
     /// Those under a limit whose start is known, the first to start on top.
     ready: BinaryHeap<Reverse<Ready>>,
     /// Origins of those under a limit that have started or ended in this round.
-    touched: Vec<Row>,
+    changed: Vec<Row>,
 }
 
 /// An operation whose start is known.
@@ -69,7 +69,7 @@ impl Queue {
             origins: HashMap::new(),
             waiting: 0,
             ready: BinaryHeap::new(),
-            touched: Vec::new(),
+            changed: Vec::new(),
         }
     }
 
@@ -192,13 +192,13 @@ impl Queue {
             return self.source.advance();
         }
         if let Some(Reverse(ready)) = self.ready.pop() {
-            self.touched.push(ready.planned.origin);
+            self.changed.push(ready.planned.origin);
         }
     }
 
     /// Those that have started have run: places that had to wait for them need not any more.
     pub fn end_round(&mut self) {
-        for origin in &self.touched {
+        for origin in &self.changed {
             if let Some(origin) = self.origins.get_mut(origin) {
                 origin.admitted_us.pop();
             }
@@ -209,13 +209,13 @@ impl Queue {
     pub fn free(&mut self, origin: Row, end_us: u64) {
         if let Some(places) = self.origins.get_mut(&origin) {
             places.free_us.push(Reverse(end_us));
-            self.touched.push(origin);
+            self.changed.push(origin);
         }
     }
 
     /// Lets operations take the places that have become free in this round.
     pub fn admit_successors(&mut self) {
-        for origin in std::mem::take(&mut self.touched) {
+        for origin in std::mem::take(&mut self.changed) {
             self.admit(origin);
         }
     }

@@ -41,10 +41,10 @@ fn look(chunk: Chunk, view: &View) {
     };
     for index in chunk.fresh..chunk.slots.len() {
         if let Some(ahead) = chunk.slots.get(index + AHEAD).filter(|ahead| starts(ahead))
-            && !chunk.out.touch.is_counting()
+            && !chunk.out.prefetcher.is_counting()
         {
             let origin = ahead.origin().index();
-            chunk.out.touch.item(view.columns.stores, origin);
+            chunk.out.prefetcher.item(view.columns.stores, origin);
         }
         let operation = &mut chunk.slots[index];
         let (origin, start_us) = (operation.origin(), operation.start_us);

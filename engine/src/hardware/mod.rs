@@ -16,7 +16,7 @@ mod prefetch;
 mod vectors;
 
 pub use pages::{move_to_huge_pages, with_huge_pages};
-pub use prefetch::Touch;
+pub use prefetch::Prefetcher;
 pub use vectors::{Kernel, vectorised};
 
 /// Bytes of a cache line.

@@ -5,11 +5,11 @@ use super::LINE;
 /// Prefetcher; counts cache lines instead in an instrumented run. So the lines counted are those that the engine says
 /// it reads.
 #[derive(Clone, Debug, Default)]
-pub struct Touch {
+pub struct Prefetcher {
     lines: Option<Vec<usize>>,
 }
 
-impl Touch {
+impl Prefetcher {
     /// A prefetcher that counts cache lines.
     pub fn counting() -> Self {
         Self {
@@ -23,7 +23,7 @@ impl Touch {
         self.lines.is_some()
     }
 
-    /// Distinct cache lines touched since the last call; 0 if it does not count.
+    /// Distinct cache lines prefetched since the last call; 0 if it does not count.
     pub fn take_lines(&mut self) -> u64 {
         let Some(lines) = &mut self.lines else {
             return 0;

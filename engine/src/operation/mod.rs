@@ -11,7 +11,7 @@ pub use contact::Contact;
 pub use lookup::Lookup;
 pub use slots::Operations;
 
-use crate::hardware::Touch;
+use crate::hardware::Prefetcher;
 use crate::key::Key;
 use crate::node::Row;
 use crate::record::Kind;
@@ -176,9 +176,9 @@ impl Operation {
 
     /// Prefetches what the next event of the operation reads: its contacts in flight and the nearest known nodes.
     #[inline]
-    pub fn touch(&self, touch: &mut Touch) {
-        touch.range(&self.in_flight, 0..self.in_flight.len());
-        self.lookup.shortlist.touch(touch);
+    pub fn prefetch(&self, prefetcher: &mut Prefetcher) {
+        prefetcher.range(&self.in_flight, 0..self.in_flight.len());
+        self.lookup.shortlist.prefetch(prefetcher);
     }
 
     /// Returns the node that asks.

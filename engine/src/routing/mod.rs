@@ -15,7 +15,7 @@ use bevy_ecs::resource::Resource;
 
 use self::layout::Layout;
 use crate::answer::Answer;
-use crate::hardware::Touch;
+use crate::hardware::Prefetcher;
 use crate::key::Key;
 use crate::node::{Row, Table};
 use crate::population::{Owner, Population};
@@ -124,22 +124,29 @@ impl Tables {
         }
     }
 
-    /// Prefetches what [`Tables::closest`] will read; see [`Layout::touch`].
+    /// Prefetches what [`Tables::closest`] will read; see [`Layout::prefetch`].
     #[inline]
-    pub fn touch(
+    pub fn prefetch(
         &self,
         population: &Population,
         owner: Owner,
         key: Key,
         stage: u32,
-        touch: &mut Touch,
+        prefetcher: &mut Prefetcher,
         rows: &mut Vec<Row>,
     ) {
         // A node added later is not in the layout.
         if owner.row.index() < population.sorted()
             && let Some(layout) = &self.layout
         {
-            layout.touch(self.knowledge(population), owner, key, stage, touch, rows);
+            layout.prefetch(
+                self.knowledge(population),
+                owner,
+                key,
+                stage,
+                prefetcher,
+                rows,
+            );
         }
     }
 

@@ -20,7 +20,7 @@ use self::portable::Portable;
 use self::vectors::Vectors;
 use crate::answer::Answer;
 use crate::hardware::avx512::Avx512;
-use crate::hardware::{Kernel, Touch, vectorised};
+use crate::hardware::{Kernel, Prefetcher, vectorised};
 use crate::key::{Distance, Key};
 use crate::node::Row;
 use crate::population::Population;
@@ -62,10 +62,10 @@ impl Shortlist {
 
     /// Fetches the head from memory.
     #[inline]
-    pub fn touch(&self, touch: &mut Touch) {
-        touch.range(&self.nodes.distances, 0..self.nodes.distances.len());
-        touch.range(&self.nodes.rows, 0..self.nodes.rows.len());
-        touch.range(&self.nodes.notes, 0..self.nodes.notes.len());
+    pub fn prefetch(&self, prefetcher: &mut Prefetcher) {
+        prefetcher.range(&self.nodes.distances, 0..self.nodes.distances.len());
+        prefetcher.range(&self.nodes.rows, 0..self.nodes.rows.len());
+        prefetcher.range(&self.nodes.notes, 0..self.nodes.notes.len());
     }
 
     /// Number of known nodes.

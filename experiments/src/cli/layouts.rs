@@ -214,8 +214,8 @@ fn three_digits(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use kadsim::engine::routing::layout::LayoutKind;
-    use kadsim::systems::outbox::Reads;
     use kadsim::systems::network::BytesUsed;
+    use kadsim::systems::outbox::Reads;
 
     use super::*;
 

@@ -5,7 +5,7 @@
 use bevy_ecs::prelude::*;
 use rayon::slice::ParallelSliceMut;
 
-use kadsim_engine::hardware::Touch;
+use kadsim_engine::hardware::Prefetcher;
 use kadsim_engine::link::Links;
 use kadsim_engine::node::{Column, Overhead, Row};
 use kadsim_engine::operation::{Contact, Operation, Operations};
@@ -73,16 +73,16 @@ struct Charging<'a> {
 impl Charging<'_> {
     /// Charges all contacts, which are in order.
     fn charge_all(&mut self, sends: &mut [Send]) {
-        let mut touch = Touch::default();
+        let mut prefetcher = Prefetcher::default();
         for place in 0..sends.len() {
             if let Some(ahead) = sends.get(place + 2 * AHEAD) {
-                touch.item(self.slots, ahead.slot.index());
+                prefetcher.item(self.slots, ahead.slot.index());
             }
             if let Some(ahead) = sends.get(place + AHEAD) {
                 let in_flight = &self.slots[ahead.slot.index()].in_flight;
-                touch.range(in_flight, 0..in_flight.len());
+                prefetcher.range(in_flight, 0..in_flight.len());
                 if let Sent::Contact { to, .. } = ahead.what {
-                    touch.item(self.overhead, to.index());
+                    prefetcher.item(self.overhead, to.index());
                 }
             }
             self.charge(&mut sends[place]);

@@ -5,7 +5,7 @@ use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Contact, Operation, Stage};
 use kadsim_engine::population::Owner;
 use kadsim_engine::record::{Kind, Outcome, Request};
-use kadsim_engine::routing::layout::TOUCH_STAGES;
+use kadsim_engine::routing::layout::PREFETCH_STAGES;
 use kadsim_engine::shortlist::Known;
 
 use super::{Answered, Asks, Machine, Next, Recall};
@@ -105,12 +105,12 @@ pub fn evaluate(context: &mut Context, operation: &mut Operation, machine: impl 
 #[inline]
 fn fetch_operation(view: &View, operation: &Operation, out: &mut Outbox) {
     if operation.stage == Stage::Planned {
-        out.touch
+        out.prefetcher
             .item(view.columns.keys, operation.origin().index());
     }
     // An instrumented run counts what answers read.
-    if !out.touch.is_counting() {
-        operation.touch(&mut out.touch);
+    if !out.prefetcher.is_counting() {
+        operation.prefetch(&mut out.prefetcher);
     }
 }
 
@@ -119,10 +119,10 @@ fn fetch_operation(view: &View, operation: &Operation, out: &mut Outbox) {
 fn fetch_node(view: &View, operation: &Operation, question: &Question, out: &mut Outbox) {
     let asked = question.owner.row.index();
     if !view.tables.are_laid_out(&view.population) {
-        out.touch.item(view.columns.tables, asked);
+        out.prefetcher.item(view.columns.tables, asked);
     }
     if operation.kind == Kind::Retrieve {
-        out.touch.item(view.columns.stores, asked);
+        out.prefetcher.item(view.columns.stores, asked);
     }
 }
 
@@ -134,23 +134,27 @@ fn fetch_answers(
     questions: &[(usize, Question)],
     out: &mut Outbox,
 ) {
-    for stage in 0..TOUCH_STAGES {
+    for stage in 0..PREFETCH_STAGES {
         for (index, question) in questions {
             let (owner, key) = (question.owner, slots[*index].key());
-            let Outbox { touch, scratch, .. } = &mut *out;
+            let Outbox {
+                prefetcher,
+                scratch,
+                ..
+            } = &mut *out;
             let rows = &mut scratch.rows;
             view.tables
-                .touch(&view.population, owner, key, stage, touch, rows);
+                .prefetch(&view.population, owner, key, stage, prefetcher, rows);
         }
     }
     for (index, question) in questions {
         if slots[*index].kind == Kind::Retrieve {
             let store = view.columns.stores[question.owner.row.index()];
-            view.segments.touch(store, &mut out.touch);
+            view.segments.prefetch(store, &mut out.prefetcher);
         }
     }
     out.count_contacts(view);
-    out.reads.lines += out.touch.take_lines();
+    out.reads.lines += out.prefetcher.take_lines();
 }
 
 /// Goes on until an answer is needed, the window ends or the lookup does.

@@ -5,7 +5,7 @@
 
 use super::face::{Slices, deep_from};
 use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
-use crate::hardware::{Touch, with_huge_pages};
+use crate::hardware::{Prefetcher, with_huge_pages};
 use crate::node::Row;
 use crate::population::Population;
 use crate::routing::rule::Rule;
@@ -79,13 +79,13 @@ impl Slices for Dense {
     }
 
     #[inline]
-    fn touch_place(&self, owner: Row, bucket: u32, touch: &mut Touch) {
+    fn prefetch_place(&self, owner: Row, bucket: u32, prefetcher: &mut Prefetcher) {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
         let place = owner.index() % OWNERS_PER_CHUNK;
         if bucket < self.deep {
-            touch.item(&chunk.counts, place * self.deep as usize + bucket as usize);
+            prefetcher.item(&chunk.counts, place * self.deep as usize + bucket as usize);
         } else {
-            touch.range(&chunk.deep_starts, place..place + 2);
+            prefetcher.range(&chunk.deep_starts, place..place + 2);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a bucket layout implements.
 
 use crate::answer::Answer;
-use crate::hardware::Touch;
+use crate::hardware::Prefetcher;
 use crate::key::Key;
 use crate::node::Row;
 use crate::population::{Owner, Population};
@@ -16,15 +16,15 @@ pub trait Layout: Send + Sync {
     fn closest(&self, knowledge: Knowledge, owner: Owner, key: Key, out: &mut Answer);
 
     /// Prefetches what [`Layout::closest`] with the same arguments will read. Called with stages 0 to
-    /// [`TOUCH_STAGES`] - 1, with other work in between: each stage may read what the one before has prefetched.
+    /// [`PREFETCH_STAGES`] - 1, with other work in between: each stage may read what the one before has prefetched.
     /// `rows` is memory for reuse.
-    fn touch(
+    fn prefetch(
         &self,
         knowledge: Knowledge,
         owner: Owner,
         key: Key,
         stage: u32,
-        touch: &mut Touch,
+        prefetcher: &mut Prefetcher,
         rows: &mut Vec<Row>,
     );
 
@@ -32,9 +32,9 @@ pub trait Layout: Send + Sync {
     fn bytes_used(&self) -> usize;
 }
 
-/// How often [`Layout::touch`] is called before an answer is read: for where the entries lie, for the
+/// How often [`Layout::prefetch`] is called before an answer is read: for where the entries lie, for the
 /// entries, for their keys.
-pub const TOUCH_STAGES: u32 = 3;
+pub const PREFETCH_STAGES: u32 = 3;
 
 /// What a layout that stores entries has to say; the rest of [`Layout`] follows from it.
 pub(super) trait Stored: Send + Sync {
@@ -53,7 +53,14 @@ pub(super) trait Stored: Send + Sync {
 
     /// What [`Stored::append`] will read: where the entries lie (stage 0), the entries (stage 1), and, with
     /// those at hand, the keys of the entries (stage 2).
-    fn touch(&self, owner: Row, bucket: u32, keys: &[Key], stage: u32, touch: &mut Touch);
+    fn prefetch(
+        &self,
+        owner: Row,
+        bucket: u32,
+        keys: &[Key],
+        stage: u32,
+        prefetcher: &mut Prefetcher,
+    );
 
     /// Bytes on the heap.
     fn bytes_used(&self) -> usize;
@@ -68,7 +75,7 @@ pub(super) trait Slices: Send + Sync {
     fn entries(&self, owner: Row, bucket: u32) -> &[Row];
 
     /// What [`Slices::entries`] will read to find them.
-    fn touch_place(&self, owner: Row, bucket: u32, touch: &mut Touch);
+    fn prefetch_place(&self, owner: Row, bucket: u32, prefetcher: &mut Prefetcher);
 
     /// Bytes on the heap.
     fn bytes_used(&self) -> usize;
@@ -86,15 +93,24 @@ impl<T: Slices> Stored for T {
     }
 
     #[inline]
-    fn touch(&self, owner: Row, bucket: u32, keys: &[Key], stage: u32, touch: &mut Touch) {
+    fn prefetch(
+        &self,
+        owner: Row,
+        bucket: u32,
+        keys: &[Key],
+        stage: u32,
+        prefetcher: &mut Prefetcher,
+    ) {
         if stage == 0 {
-            return self.touch_place(owner, bucket, touch);
+            return self.prefetch_place(owner, bucket, prefetcher);
         }
         let entries = self.entries(owner, bucket);
         if stage == 1 {
-            touch.range(entries, 0..entries.len());
+            prefetcher.range(entries, 0..entries.len());
         } else {
-            entries.iter().for_each(|row| touch.item(keys, row.index()));
+            entries
+                .iter()
+                .for_each(|row| prefetcher.item(keys, row.index()));
         }
     }
 
@@ -124,18 +140,18 @@ impl<T: Stored> Layout for T {
     }
 
     #[inline]
-    fn touch(
+    fn prefetch(
         &self,
         knowledge: Knowledge,
         owner: Owner,
         key: Key,
         stage: u32,
-        touch: &mut Touch,
+        prefetcher: &mut Prefetcher,
         _: &mut Vec<Row>,
     ) {
         let bucket = owner.key.shared_bits(key).min(self.deep());
         let keys = knowledge.population.keys();
-        Stored::touch(self, owner.row, bucket, keys, stage, touch);
+        Stored::prefetch(self, owner.row, bucket, keys, stage, prefetcher);
     }
 
     fn bytes_used(&self) -> usize {

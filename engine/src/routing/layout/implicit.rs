@@ -3,7 +3,7 @@
 
 use super::face::{Layout, closest_by_bucket, deep_from};
 use crate::answer::Answer;
-use crate::hardware::Touch;
+use crate::hardware::Prefetcher;
 use crate::key::Key;
 use crate::node::Row;
 use crate::population::Owner;
@@ -50,13 +50,13 @@ impl Layout for Implicit {
     }
 
     #[inline]
-    fn touch(
+    fn prefetch(
         &self,
         knowledge: Knowledge,
         owner: Owner,
         key: Key,
         stage: u32,
-        touch: &mut Touch,
+        prefetcher: &mut Prefetcher,
         rows: &mut Vec<Row>,
     ) {
         let Knowledge { population, rule } = knowledge;
@@ -67,16 +67,21 @@ impl Layout for Implicit {
         let (sibling, depth, k) = (owner.key.flipped(bucket), bucket + 1, rule.k());
         match (stage, rule.policy) {
             (0, Policy::Closest) => {
-                population.touch_subtree(sibling, population.closest_depth(depth, k), touch);
+                population.prefetch_subtree(
+                    sibling,
+                    population.closest_depth(depth, k),
+                    prefetcher,
+                );
             }
-            (0, Policy::Random) => population.touch_subtree(sibling, depth, touch),
-            (1, Policy::Closest) => population.touch_closest(sibling, depth, k, touch),
+            (0, Policy::Random) => population.prefetch_subtree(sibling, depth, prefetcher),
+            (1, Policy::Closest) => population.prefetch_closest(sibling, depth, k, prefetcher),
             (1, Policy::Random) => {
                 // Drawn here and again for the answer: cheaper than to wait for k keys from anywhere.
                 rows.clear();
                 rule.fill(population, owner.key, bucket, rows);
                 let keys = population.keys();
-                rows.iter().for_each(|row| touch.item(keys, row.index()));
+                rows.iter()
+                    .for_each(|row| prefetcher.item(keys, row.index()));
             }
             _ => {}
         }

@@ -23,7 +23,7 @@
 //!   [`Tables`](crate::routing::Tables).
 //! - Buckets from `deep_from` on hold a handful of nodes together. Storing all 64 buckets one by one wastes most bytes.
 //! - [`Layout::closest`] is called millions of times a second. It allocates nothing, and adds the entries that it reads
-//!   to [`Answer::read`](crate::answer::Answer::read). [`Layout::touch`] prefetches in three stages what it will read,
+//!   to [`Answer::read`](crate::answer::Answer::read). [`Layout::prefetch`] prefetches in three stages what it will read,
 //!   for many lookups at once. An instrumented run counts the cache lines prefetched, so a line that is left out is
 //!   both waited for and not counted.
 //! - Large arenas come from [`with_huge_pages`](crate::hardware::with_huge_pages), one for each chunk of owners.
@@ -33,7 +33,7 @@
 //! `cargo test --lib layout` runs the property suite of `tests.rs` over every layout of [`LayoutKind::ALL`], on random
 //! populations, k, policies and seeds. Every bucket equals the one of brute force (`closest`), or is a subset of its
 //! candidates of the right size, the same in every layout (`random`). [`Layout::closest`] equals a full sort of the
-//! table, for keys near, far and equal to the owner's. [`Layout::touch`] accepts every question that is answered.
+//! table, for keys near, far and equal to the owner's. [`Layout::prefetch`] accepts every question that is answered.
 //! `cargo test` adds what py-dht recorded (`tests/golden/tables.rs`), whole runs against a reference simulator
 //! (`tests/properties/`), and results that do not depend on the layout.
 //!
@@ -60,7 +60,7 @@ mod spans;
 use std::fmt;
 
 pub use dense::Dense;
-pub use face::{Layout, TOUCH_STAGES};
+pub use face::{Layout, PREFETCH_STAGES};
 pub use implicit::Implicit;
 pub use packed::Packed;
 pub use spans::Spans;

@@ -6,7 +6,7 @@
 
 use super::face::{Slices, deep_from};
 use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
-use crate::hardware::{Touch, with_huge_pages};
+use crate::hardware::{Prefetcher, with_huge_pages};
 use crate::node::Row;
 use crate::population::Population;
 use crate::routing::rule::Rule;
@@ -79,12 +79,12 @@ impl Slices for Packed {
     }
 
     #[inline]
-    fn touch_place(&self, owner: Row, bucket: u32, touch: &mut Touch) {
+    fn prefetch_place(&self, owner: Row, bucket: u32, prefetcher: &mut Prefetcher) {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
         let place = owner.index() % OWNERS_PER_CHUNK;
         let first = place * self.deep as usize;
-        touch.range(&chunk.starts, place..place + 2);
-        touch.range(&chunk.counts, first..first + bucket as usize + 1);
+        prefetcher.range(&chunk.starts, place..place + 2);
+        prefetcher.range(&chunk.counts, first..first + bucket as usize + 1);
     }
 
     fn bytes_used(&self) -> usize {

@@ -8,7 +8,7 @@
 use super::face::{Stored, deep_from};
 use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
 use crate::answer::Answer;
-use crate::hardware::{Touch, with_huge_pages};
+use crate::hardware::{Prefetcher, with_huge_pages};
 use crate::key::Key;
 use crate::node::Row;
 use crate::population::Population;
@@ -149,28 +149,36 @@ impl Stored for Spans {
     }
 
     #[inline]
-    fn touch(&self, owner: Row, bucket: u32, keys: &[Key], stage: u32, touch: &mut Touch) {
+    fn prefetch(
+        &self,
+        owner: Row,
+        bucket: u32,
+        keys: &[Key],
+        stage: u32,
+        prefetcher: &mut Prefetcher,
+    ) {
         let chunk = self.chunk(owner);
         let place = self.place(owner, bucket);
         if stage == 0 {
-            touch.item(&chunk.spans, place);
+            prefetcher.item(&chunk.spans, place);
             return;
         }
         let span = chunk.spans[place];
         match (stage, span.mask()) {
             (1, 0) => {
                 let first = span.first as usize;
-                touch.range(&chunk.others, first..first + 1);
+                prefetcher.range(&chunk.others, first..first + 1);
             }
             (1, mask) => {
                 let first = span.first as usize;
                 let length = (u64::BITS - mask.leading_zeros()) as usize;
-                touch.range(keys, first..first + length);
+                prefetcher.range(keys, first..first + length);
             }
             (_, 0) => {
                 let rows = chunk.others(span.first);
-                touch.range(rows, 0..rows.len());
-                rows.iter().for_each(|&row| touch.item(keys, row as usize));
+                prefetcher.range(rows, 0..rows.len());
+                rows.iter()
+                    .for_each(|&row| prefetcher.item(keys, row as usize));
             }
             _ => {}
         }

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::fill::OWNERS_PER_CHUNK;
 use super::*;
 use crate::answer::Answer;
-use crate::hardware::Touch;
+use crate::hardware::Prefetcher;
 use crate::key::Key;
 use crate::node::Row;
 use crate::population::RadixIndex;
@@ -76,9 +76,9 @@ proptest! {
                     entries.sort_unstable();
                     entries.truncate(rule.k());
                     let mut closest = Answer::default();
-                    let mut touch = Touch::default();
-                    for stage in 0..TOUCH_STAGES {
-                        layout.touch(Knowledge { population: &population, rule: &rule }, population.owner(owner), key, stage, &mut touch, &mut Vec::new());
+                    let mut prefetcher = Prefetcher::default();
+                    for stage in 0..PREFETCH_STAGES {
+                        layout.prefetch(Knowledge { population: &population, rule: &rule }, population.owner(owner), key, stage, &mut prefetcher, &mut Vec::new());
                     }
                     layout.closest(Knowledge { population: &population, rule: &rule }, population.owner(owner), key, &mut closest);
                     prop_assert_eq!(closest.sorted(), entries, "{:?}", kind);
