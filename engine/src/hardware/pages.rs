@@ -1,6 +1,6 @@
 //! Huge pages for large arrays.
 
-/// An empty vector with room for `capacity` items, in huge pages where the system has them: a first prefetcher of
+/// An empty vector with room for `capacity` items, in huge pages where the system has them: a first touch of
 /// 2 MiB then costs one page fault instead of 512.
 pub fn with_huge_pages<T>(capacity: usize) -> Vec<T> {
     let items: Vec<T> = Vec::with_capacity(capacity);
