@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, UInt64Array};
 
-use super::support::{Dir, SMALL};
+use crate::support::{Dir, SMALL};
 
 #[track_caller]
 fn refused(dir: &Dir, args: &[&str], words: &[&str]) {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::support::{Answer, Dir, SMALL};
+use crate::support::{Answer, Dir, SMALL};
 
 const HEAD: &str = "schema = 1\nname = \"s\"\nseed = 1\nnetwork.nodes = 10\n";
 const PHASE: &str = "[[phase]]\nname = \"p\"\nkind = \"lookup\"\ncount = 5\n";

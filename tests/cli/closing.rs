@@ -7,7 +7,7 @@ use kadsim::sweep::{Study, Task};
 use kadsim::watch::Watch;
 use serde_json::Value;
 
-use super::support::{Dir, SMALL, on_terminal};
+use crate::support::{Dir, SMALL, on_terminal};
 
 /// The longest line, in letters.
 fn width(text: &str) -> usize {

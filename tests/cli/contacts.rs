@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::support::{Dir, Table};
+use crate::support::{Dir, Table};
 
 /// Two nodes, each in the other's table, so that the origin of a provide is among its own result whenever the other
 /// one has answered: 22 times of 40.

@@ -3,7 +3,7 @@
 //! `KADSIM_CRASHES` is the number of kills, `KADSIM_CRASH_SEED` repeats a series:
 //!
 //! ```sh
-//! KADSIM_CRASHES=300 cargo test --release --test cli crash -- --nocapture
+//! KADSIM_CRASHES=300 cargo test --release --test tests cli::crash -- --nocapture
 //! ```
 //!
 //! After each kill every folder with a finished name is whole and has the digest of the undisturbed one, and no file
@@ -16,8 +16,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::folders::grid;
-use super::support::{Dir, Random, setting};
 use super::sweep::assert_same;
+use crate::support::{Dir, Random, setting};
 
 const CELLS: [&str; 4] = [
     "lookup.alpha=1/network.nodes=200",

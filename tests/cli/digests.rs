@@ -2,7 +2,7 @@
 //!
 //! `digests/recorded.txt` has a line for each table of each experiment: its rows, and the digest of each column. Only
 //! columns that are recorded are compared, so a new column needs no new record. A result that changes on purpose is
-//! recorded anew by `KADSIM_RECORD=1 cargo test --test cli digests`, in a commit that says why.
+//! recorded anew by `KADSIM_RECORD=1 cargo test --test tests cli::digests`, in a commit that says why.
 
 use std::fmt::Write as _;
 use std::fs;

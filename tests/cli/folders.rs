@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::interruption::{LONG, signal};
-use super::support::{Answer, Dir, SMALL, piped};
+use crate::support::{Answer, Dir, SMALL, piped};
 
 /// Four cells of the small experiment.
 const GRID: &str = "\n[sweep]\n\"lookup.alpha\" = [1, 3]\n\"network.nodes\" = [200, 300]\n";
@@ -419,4 +419,22 @@ fn an_unfinished_cell_is_not_in_the_tree_of_the_study() {
     assert!(text.contains("run      not finished"), "{text}");
     dir.kadsim(&["run", "grid.toml", "--quiet"]).ends(0);
     assert_eq!(dir.list("out"), ["grid"]);
+}
+
+#[test]
+fn a_finished_run_is_not_overwritten() {
+    let dir = Dir::new();
+    dir.kadsim(&["run", "small.toml"]).ends(0);
+    let digest = dir.digest("out/small");
+    dir.kadsim(&["run", "small.toml", "--seed", "8"])
+        .ends(2)
+        .says(&["out/small", "--force"]);
+    assert_eq!(
+        (dir.list("out"), dir.digest("out/small")),
+        (vec!["small".to_owned()], digest.clone())
+    );
+    dir.kadsim(&["run", "small.toml", "--seed", "8", "--force"])
+        .ends(0);
+    assert_eq!(dir.list("out"), ["small"]);
+    assert_ne!(dir.digest("out/small"), digest);
 }

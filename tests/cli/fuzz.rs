@@ -5,7 +5,7 @@
 //!
 //! ```sh
 //! KADSIM_FUZZ_EXPERIMENTS=20000 KADSIM_FUZZ_IMPORTS=2000 KADSIM_FUZZ_RUNS=500 \
-//!     cargo test --release --test cli fuzz -- --nocapture
+//!     cargo test --release --test tests cli::fuzz -- --nocapture
 //! ```
 //!
 //! `KADSIM_FUZZ_SEED` says which inputs. An input that fails is written to a file, whose path is printed.
@@ -29,7 +29,7 @@ use kadsim::warnings::{notices, notices_of_cells, warnings};
 use kadsim::watch::Watch;
 
 use self::grammar::Grammar;
-use super::support::{Answer, Dir, piped};
+use crate::support::{Answer, Dir, piped};
 
 /// Longest time that an input may take.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -7,7 +7,7 @@ use std::process::Command;
 use arrow::array::AsArray;
 use kadsim::import;
 
-use super::support::{Answer, Dir};
+use crate::support::{Answer, Dir};
 
 const LISTED: &str = r#"schema = 1
 name = "listed"

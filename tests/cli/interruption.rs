@@ -7,7 +7,7 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::support::{Answer, Dir, piped};
+use crate::support::{Answer, Dir, piped};
 
 /// Lookups for minutes, under the name of the small experiment.
 pub const LONG: &str = r#"schema = 1

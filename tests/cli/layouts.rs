@@ -8,7 +8,7 @@ use kadsim::engine::routing::layout::LayoutKind;
 use serde_json::Value;
 
 use super::interruption::{LONG, signal};
-use super::support::{Answer, Dir, piped};
+use crate::support::{Answer, Dir, piped};
 
 #[test]
 fn a_line_for_each_layout() {

@@ -8,7 +8,7 @@ use kadsim::estimate::{Estimate, estimate};
 use kadsim::inputs;
 use kadsim::watch::Watch;
 
-use super::support::{Answer, Dir, piped};
+use crate::support::{Answer, Dir, piped};
 
 /// Lookups among so many nodes, with the keys that follow.
 fn experiment(nodes: u32, lookups: u32, more: &str) -> String {

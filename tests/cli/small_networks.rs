@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, UInt64Array};
 
-use super::support::{Answer, Dir};
+use crate::support::{Answer, Dir};
 
 #[test]
 fn networks_of_few_nodes_run() {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::interruption::signal;
-use super::support::{Answer, Dir, SMALL};
+use crate::support::{Answer, Dir, SMALL};
 
 /// 24 cells over the small experiment.
 const GRID: &str = r#"

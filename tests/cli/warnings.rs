@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::support::{Answer, Dir, SMALL};
+use crate::support::{Answer, Dir, SMALL};
 
 /// `small.toml` with settings in the place of others.
 fn with(dir: &Dir, changes: &[(&str, &str)]) {

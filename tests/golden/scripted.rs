@@ -5,9 +5,9 @@ use kadsim_engine::record::{Kind, Outcome};
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::step::Procedure;
 
-use crate::data::{Golden, GoldenRow};
-use crate::operations::Lookup;
-use crate::world::{N1000, World};
+use crate::golden::data::{Golden, GoldenRow};
+use crate::golden::operations::Lookup;
+use crate::golden::world::{N1000, World};
 
 /// The fate of each contact of each operation.
 struct Script(Vec<Vec<Fate>>);

@@ -10,7 +10,7 @@ use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::network::{Network, NodeSet, Spec};
 use kadsim_systems::step::{Procedure, Rules};
 
-use crate::data::Golden;
+use crate::golden::data::Golden;
 
 /// The golden networks.
 #[derive(Clone, Copy)]

@@ -18,7 +18,7 @@ use kadsim_systems::network::{Network, NodeSet, Spec};
 use kadsim_systems::phases::{self, CutOff};
 use kadsim_systems::step::{Procedure, Rules, Stop};
 
-use crate::reference::{self, Phase, Reference};
+use crate::properties::reference::{self, Phase, Reference};
 
 /// Cases of most tests; more if the environment says so, in the variable that proptest reads too.
 fn cases() -> u64 {

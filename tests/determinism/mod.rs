@@ -1,19 +1,15 @@
 //! One file and seed, one result: whatever the threads, the layout, the length of a tick or the neighbours.
 
-#[allow(dead_code)]
-#[path = "cli/support.rs"]
-mod support;
-
 use std::collections::HashMap;
 use std::fs;
 
+use crate::support::{Dir, Table};
 use kadsim::systems::network::{NodeSet, Spec};
 use kadsim_engine::key::Key;
 use kadsim_engine::link::{Delay, Fault, UniformLink};
 use kadsim_engine::node::Row;
 use kadsim_engine::random::Probability;
 use kadsim_systems::Network;
-use support::{Dir, Table};
 
 /// Errors of both kinds, overhead, all tables, several phases with a limit on what is in flight.
 const MIXED: &str = r#"schema = 1
