@@ -1,4 +1,4 @@
-//! Bad input: a clear error, exit 2, and nothing is lost or half-written.
+//! Bad input: an error with its place, exit status 2, and no output lost or half-written.
 
 use std::fs;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! `check` of large and odd files: in time, with places, and without two things that cannot be told apart.
+//! `check` of large and odd experiment files: it ends in time, names places, and tells similar cells apart.
 
 use std::fmt::Write;
 

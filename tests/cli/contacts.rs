@@ -1,4 +1,4 @@
-//! What a contact, a store, a walk in rounds and a cut-off come to, and where times end.
+//! Duration and outcome of a contact, a store, a walk in rounds and a cut-off.
 
 use std::collections::HashMap;
 

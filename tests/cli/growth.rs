@@ -1,4 +1,4 @@
-//! Studies that grow: cells that are done are kept, and what would change them is refused and named.
+//! Studies that grow: finished cells stay, and the program refuses and names a change that would invalidate them.
 
 use std::fs;
 use std::time::SystemTime;

@@ -1,4 +1,4 @@
-//! The command line as a user meets it: each test runs the program in a temporary folder.
+//! The command line: each test runs the program in a temporary folder.
 
 mod bad_input;
 mod checks;

@@ -1,4 +1,4 @@
-//! Nodes that are offline, what nodes have started and how many tables name them, and the clock of deadlines.
+//! Nodes that are offline, operations that nodes start, in-degrees, and the clock of deadlines.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 

@@ -1,4 +1,4 @@
-//! Networks and workloads at the lower end, and imported ones.
+//! Networks and workloads of the smallest sizes, generated and imported.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Six simultaneous starts of one run: one of them owns the folder, and its tables are nobody else's.
+//! Six simultaneous starts of one run: one process owns the folder, and all tables are its own.
 //!
 //! `KADSIM_STARTS` is the number of rounds, `KADSIM_STARTS_SEED` repeats a series:
 //!

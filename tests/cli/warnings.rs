@@ -1,4 +1,4 @@
-//! Experiments that may not mean what they say: a warning that names the key, its place, the value and what to do.
+//! Warnings about experiments that may not mean what they say: key, place, value and advice.
 
 use serde_json::Value;
 

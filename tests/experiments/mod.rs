@@ -1,4 +1,4 @@
-//! The experiment files that come with the program.
+//! The experiment files of the repository: each is valid, and begins with the question that it answers.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The rows of a golden file, by name of column. Times are converted to whole microseconds.
+//! Rows of a golden file, by column name. Times are in whole microseconds.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! Overhead: series of lookups, provides and retrieves in which each use of a node makes it dearer.
+//! Overhead: series of lookups, provides and retrieves in which each use of a node raises its cost.
 
 use std::collections::HashMap;
 

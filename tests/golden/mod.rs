@@ -1,8 +1,7 @@
-//! Everything that py-dht answered (`data/`, produced by driving commit 65e6fdf unmodified) against kadsim.
+//! kadsim against py-dht's recorded answers. `data/` comes from commit 65e6fdf of py-dht, driven unmodified.
 //!
-//! By `procedure = "py-dht"` every row matches, field by field, but for the error statistics, which match
-//! as such; by `procedure = "iterative"` every row of constant cost, with the exceptions that the README
-//! names and no other.
+//! With `procedure = "py-dht"` every row matches, field by field. Random errors match by their statistics. With
+//! `procedure = "iterative"` every row of constant cost matches, except for the differences that the documentation lists.
 
 mod data;
 mod errors;

@@ -1,4 +1,4 @@
-//! Lookups, provides and retrieves where every contact costs 100 ms and none fails.
+//! Lookups, provides and retrieves in which every contact costs 100 ms and none fails.
 
 use std::collections::HashMap;
 

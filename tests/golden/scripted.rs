@@ -1,4 +1,4 @@
-//! Lookups whose errors and delays are those that py-dht drew, contact by contact.
+//! Lookups with the errors and delays that py-dht drew, contact by contact.
 
 use kadsim_engine::link::{ContactId, Fate, Link};
 use kadsim_engine::record::{Kind, Outcome};

@@ -1,4 +1,4 @@
-//! Routing tables: every row, in every layout.
+//! Routing tables, row by row, in every layout.
 
 use std::collections::BTreeMap;
 

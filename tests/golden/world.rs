@@ -1,4 +1,4 @@
-//! A network made of golden nodes, and what an operation on it gives.
+//! A network of golden nodes, and the outcome of an operation in it.
 
 use std::collections::HashMap;
 

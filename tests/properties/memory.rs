@@ -1,4 +1,4 @@
-//! What a run keeps in memory follows what is in flight, however many operations there are.
+//! Memory of a run is bounded by the operations in flight, whatever their total.
 
 use std::collections::VecDeque;
 

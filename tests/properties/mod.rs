@@ -1,5 +1,5 @@
-//! What must hold for any network: nothing is lost, lookups find what is there, every row is that of a naive
-//! simulator written from the specification, and memory follows what is in flight.
+//! Properties of any network: counts add up, lookups find the closest nodes, every row is that of the reference simulator,
+//! and memory follows the operations in flight.
 
 mod against_reference;
 mod error_free;

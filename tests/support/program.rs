@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 
 use arrow::array::ArrayRef;
 
+use super::events::Changes;
 use super::experiments::SMALL;
 use super::tables::{self, Table};
 use super::terminal::on_terminal;
@@ -73,6 +75,11 @@ impl Dir {
         command
     }
 
+    /// Changes in the folder from now on.
+    pub fn changes(&self) -> Changes {
+        Changes::below(self.0.path())
+    }
+
     pub fn spawn(&self, args: &[&str]) -> Child {
         piped(&mut self.command(args)).spawn().unwrap()
     }
@@ -98,6 +105,13 @@ impl Dir {
     }
 }
 
+/// Sends a signal, `-INT` for instance.
+pub fn signal(child: &Child, name: &str) {
+    let mut kill = Command::new("kill");
+    let status = kill.args([name, &child.id().to_string()]).status();
+    assert!(status.unwrap().success());
+}
+
 /// The command with its output kept.
 pub fn piped(command: &mut Command) -> &mut Command {
     command.stdout(Stdio::piped()).stderr(Stdio::piped())
@@ -106,6 +120,8 @@ pub fn piped(command: &mut Command) -> &mut Command {
 /// What a call said, and how it ended.
 pub struct Answer {
     pub status: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
     pub stdout: String,
     pub stderr: String,
 }
@@ -114,9 +130,18 @@ impl Answer {
     pub fn new(output: Output) -> Self {
         Self {
             status: output.status.code(),
+            signal: output.status.signal(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
+    }
+
+    /// Ends each line as in a file, and not as on a terminal.
+    pub fn with_plain_line_ends(mut self) -> Self {
+        for text in [&mut self.stdout, &mut self.stderr] {
+            *text = text.replace("\r\n", "\n");
+        }
+        self
     }
 
     #[track_caller]

@@ -3,25 +3,77 @@
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 use nix::pty::{Winsize, openpty};
 
+use super::events::PATIENCE;
 use super::program::Answer;
 
-/// What a call says with stdout on a terminal of so many columns, and stderr on another one.
+/// Returns what a call says with stdout on a terminal of `columns`, and stderr on another one.
 pub fn on_terminal(columns: u16, command: &mut Command) -> Answer {
-    let (stdout, out) = terminal(columns);
-    let (stderr, err) = terminal(columns);
-    let mut child = command.stdout(out).stderr(err).spawn().unwrap();
-    // The last ones at the terminals' other ends, so that reading comes to an end.
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let [stdout, stderr] = [stdout, stderr].map(|end| thread::spawn(|| read_terminal(end)));
-    Answer {
-        status: child.wait().unwrap().code(),
-        stdout: stdout.join().unwrap(),
-        stderr: stderr.join().unwrap(),
+    Shown::start(columns, command).end()
+}
+
+/// A process with stdout on a terminal, and stderr on another one.
+pub struct Shown {
+    pub child: Child,
+    stdout: Receiver<Vec<u8>>,
+    stderr: Receiver<Vec<u8>>,
+    /// Read from `stderr` so far.
+    seen: Vec<u8>,
+}
+
+impl Shown {
+    pub fn start(columns: u16, command: &mut Command) -> Self {
+        let (stdout, out) = terminal(columns);
+        let (stderr, err) = terminal(columns);
+        let child = command.stdout(out).stderr(err).spawn().unwrap();
+        // Closes the programs' ends in this process: a terminal ends when its last one is closed.
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        Self {
+            child,
+            stdout: read_terminal(stdout),
+            stderr: read_terminal(stderr),
+            seen: Vec::new(),
+        }
+    }
+
+    /// Waits until stderr holds what `is_there` looks for, among all that it has shown.
+    #[track_caller]
+    pub fn wait_for(&mut self, is_there: impl Fn(&str) -> bool) {
+        loop {
+            let text = String::from_utf8_lossy(&self.seen);
+            if is_there(&text) {
+                return;
+            }
+            match self.stderr.recv_timeout(PATIENCE) {
+                Ok(more) => self.seen.extend(more),
+                Err(error) => panic!("{error}, after {text}"),
+            }
+        }
+    }
+
+    /// Waits until stderr shows anything that it has not shown before.
+    #[track_caller]
+    pub fn wait_for_more(&mut self) {
+        self.seen.extend(self.stderr.try_iter().flatten());
+        let seen = self.seen.len();
+        self.wait_for(|text| text.len() > seen);
+    }
+
+    /// Waits for the end of the process.
+    pub fn end(mut self) -> Answer {
+        let status = self.child.wait().unwrap();
+        self.seen.extend(self.stderr.iter().flatten());
+        Answer::new(std::process::Output {
+            status,
+            stdout: self.stdout.iter().flatten().collect(),
+            stderr: self.seen,
+        })
+        .with_plain_line_ends()
     }
 }
 
@@ -37,13 +89,17 @@ fn terminal(columns: u16) -> (OwnedFd, OwnedFd) {
     (ends.master, ends.slave)
 }
 
-/// All that a terminal was given, lines ended as in a file.
-fn read_terminal(end: OwnedFd) -> String {
-    let (mut file, mut text) = (File::from(end), Vec::new());
-    let mut buffer = [0; 4096];
-    // Linux reports an error when the last one at the other end is gone, others an end.
-    while let Ok(read @ 1..) = file.read(&mut buffer) {
-        text.extend(&buffer[..read]);
-    }
-    String::from_utf8(text).unwrap().replace("\r\n", "\n")
+/// Returns all that a terminal is given, as it comes.
+fn read_terminal(end: OwnedFd) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let (mut file, mut buffer) = (File::from(end), [0; 4096]);
+        // Linux reports an error when the last program's end is closed, others an end.
+        while let Ok(read @ 1..) = file.read(&mut buffer) {
+            if sender.send(buffer[..read].to_vec()).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
 }
