@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
+use std::time::Instant;
 
 use nix::pty::{Winsize, openpty};
 
@@ -64,10 +65,22 @@ impl Shown {
         self.wait_for(|text| text.len() > seen);
     }
 
-    /// Waits for the end of the process.
+    /// Waits for the end of the process. Kills it after a time in which it should have ended.
+    #[track_caller]
     pub fn end(mut self) -> Answer {
+        let begun = Instant::now();
+        loop {
+            match self.stderr.recv_timeout(PATIENCE) {
+                Ok(more) if begun.elapsed() < PATIENCE => self.seen.extend(more),
+                // The terminal has no program any more.
+                Err(RecvTimeoutError::Disconnected) => break,
+                _ => {
+                    self.child.kill().unwrap();
+                    panic!("it goes on, after {}", String::from_utf8_lossy(&self.seen));
+                }
+            }
+        }
         let status = self.child.wait().unwrap();
-        self.seen.extend(self.stderr.iter().flatten());
         Answer::new(std::process::Output {
             status,
             stdout: self.stdout.iter().flatten().collect(),
