@@ -1,12 +1,12 @@
-//! What a network asks of the heap, counted by the allocator itself. One test, for nothing else may run in
-//! this process.
+//! Heap memory of a network, counted by the global allocator of this binary. It holds one test, since no other
+//! code may allocate meanwhile.
 //!
-//! A node takes 112 bytes as an entity and at most 4 in the index over the keys, and no other that grows with
-//! their number. Once operations have their slots, 200 contacts allocate less than once, which leaves room for
-//! lists of a step and for a slot that gets a longer list than it ever had: without overhead, where an
-//! operation is worked on from its first contact to its last, and with overhead and every connection recorded,
-//! where each step ends in a barrier. The lists of an operation are as long as what it knows, whatever beta is,
-//! and those of an unusually long one are given back.
+//! - A node takes 112 bytes as an entity and at most 4 in the index over the keys. No other structure grows with the
+//!   number of nodes.
+//! - Once each operation slot has been used, 200 contacts allocate less than once. The margin is for the lists of a step,
+//!   and for a slot whose list grows beyond its longest one. The test counts without overhead, where an operation runs
+//!   from its first contact to its last, and with overhead and recorded connections, where each step ends in a barrier.
+//! - The lists of an operation are as long as what it knows, whatever beta is. A slot gives an unusually long list back.
 
 use std::alloc::System;
 

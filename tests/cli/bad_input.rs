@@ -1,11 +1,11 @@
-//! Bad input: a clear error, exit 2, and nothing is lost or half-written.
+//! Bad input: an error with its place, exit status 2, and no output lost or half-written.
 
 use std::fs;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, UInt64Array};
 
-use super::support::{Dir, SMALL};
+use crate::support::{Dir, SMALL};
 
 #[track_caller]
 fn refused(dir: &Dir, args: &[&str], words: &[&str]) {

@@ -1,8 +1,8 @@
-//! `check` of large and odd files: in time, with places, and without two things that cannot be told apart.
+//! `check` of large and odd experiment files: it ends in time, names places, and tells similar cells apart.
 
 use std::fmt::Write;
 
-use super::support::{Answer, Dir, SMALL};
+use crate::support::{Answer, Dir, SMALL};
 
 const HEAD: &str = "schema = 1\nname = \"s\"\nseed = 1\nnetwork.nodes = 10\n";
 const PHASE: &str = "[[phase]]\nname = \"p\"\nkind = \"lookup\"\ncount = 5\n";

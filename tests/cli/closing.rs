@@ -1,4 +1,5 @@
-//! What people see at the end of runs and studies: tables that fit, names that tables and summaries have, what failed.
+//! What the program prints at the end of runs and studies: tables that fit the terminal, metrics by the names of the
+//! summary, and what failed.
 
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use kadsim::sweep::{Study, Task};
 use kadsim::watch::Watch;
 use serde_json::Value;
 
-use super::support::{Dir, SMALL, on_terminal};
+use crate::support::{Dir, LONG, SMALL, Shown, on_terminal, signal};
 
 /// The longest line, in letters.
 fn width(text: &str) -> usize {
@@ -255,6 +256,7 @@ fn an_expectation_that_fails_is_said_once_at_the_end() {
 fn no_progress_hides_the_bars_and_nothing_else() {
     let dir = Dir::new();
     study(&dir, "\"lookup.alpha\" = [1, 3]\n");
+    let is_bar = |text: &str| text.contains(['█', '░']) || text.contains("bootstrap");
     for call in [
         &["run", "small.toml", "--force"][..],
         &["run", "grid.toml", "--force"],
@@ -265,7 +267,6 @@ fn no_progress_hides_the_bars_and_nothing_else() {
             .on_terminal(80, &[call, &["--no-progress"]].concat())
             .ends(0);
         assert_plain(&hidden.stderr);
-        let is_bar = |text: &str| text.contains(['█', '░']) || text.contains("bootstrap");
         assert!(!is_bar(&hidden.stderr), "{}", hidden.stderr);
         let names: Vec<_> = hidden
             .stdout
@@ -284,11 +285,24 @@ fn no_progress_hides_the_bars_and_nothing_else() {
             hidden.stdout
         );
     }
-    let shown = dir
-        .on_terminal(80, &["run", "small.toml", "--force"])
-        .ends(0);
-    assert!(shown.stderr.contains('\u{1b}'), "{:?}", shown.stderr);
-    assert_plain(&shown.stdout);
+    // Long enough for a bar on a busy machine: lines are drawn by a thread of their own.
+    dir.write("long.toml", LONG);
+    let mut command = dir.command(&["run", "long.toml", "--force"]);
+    let mut shown = Shown::start(80, command.env("TERM", "xterm"));
+    shown.wait_for(|text| is_bar(text));
+    signal(&shown.child, "-INT");
+    let answer = shown.end().ends(130);
+    // Cleared in the end.
+    let last = answer
+        .stderr
+        .rfind("\u{1b}[")
+        .map(|at| &answer.stderr[at..]);
+    assert!(
+        last.is_some_and(|last| !is_bar(last)),
+        "{:?}",
+        answer.stderr
+    );
+    assert_plain(&answer.stdout);
 }
 
 /// A terminal echoes `^C` where the cursor is: behind a full line that would be the next one, which nobody clears.
@@ -296,10 +310,14 @@ fn no_progress_hides_the_bars_and_nothing_else() {
 fn a_bar_leaves_room_for_an_echo() {
     let dir = Dir::new();
     study(&dir, "\"lookup.alpha\" = [1, 3]\n");
+    let is_bar = |text: &str| text.contains(['█', '░']);
     for (columns, file) in [(80, "small.toml"), (20, "small.toml"), (80, "grid.toml")] {
-        let more = ["--set", "phase.putting.count=20_000"];
-        let call = [&["run", file, "--force"], &more[..]].concat();
-        let shown = dir.on_terminal(columns, &call).ends(0).stderr;
+        let more = ["--force", "--set", "phase.putting.count=2_000_000"];
+        let mut command = dir.command(&[&["run", file], &more[..]].concat());
+        let mut shown = Shown::start(columns, command.env("TERM", "xterm"));
+        shown.wait_for(is_bar);
+        signal(&shown.child, "-INT");
+        let shown = shown.end().ends(130).stderr;
         // Each escape sequence ends with a letter.
         let mut parts = shown.split('\u{1b}');
         let mut text = parts.next().unwrap().to_owned();
@@ -309,9 +327,7 @@ fn a_bar_leaves_room_for_an_echo() {
                 .unwrap()
                 .1;
         }
-        let lines = text
-            .split(['\r', '\n'])
-            .filter(|line| line.contains(['█', '░']));
+        let lines = text.split(['\r', '\n']).filter(|line| is_bar(line));
         let widths: Vec<usize> = lines.map(|line| line.chars().count()).collect();
         let room = usize::from(columns) - 2;
         assert!(

@@ -1,8 +1,8 @@
-//! What a contact, a store, a walk in rounds and a cut-off come to, and where times end.
+//! Duration and outcome of a contact, a store, a walk in rounds and a cut-off.
 
 use std::collections::HashMap;
 
-use super::support::{Dir, Table};
+use crate::support::{Dir, Table};
 
 /// Two nodes, each in the other's table, so that the origin of a provide is among its own result whenever the other
 /// one has answered: 22 times of 40.

@@ -1,23 +1,22 @@
-//! SIGKILL at random moments of `run`, `run --force` and shards, mixed, on one study.
+//! SIGKILL at random moments of `run`, `run --force` and shards of one study.
 //!
 //! `KADSIM_CRASHES` is the number of kills, `KADSIM_CRASH_SEED` repeats a series:
 //!
 //! ```sh
-//! KADSIM_CRASHES=300 cargo test --release --test cli crash -- --nocapture
+//! KADSIM_CRASHES=300 cargo test --release --test tests cli::crash -- --nocapture
 //! ```
 //!
-//! After each kill every folder with a finished name is whole and has the digest of the undisturbed one, and no file
-//! that kadsim has not written is lost. In the end a plain run completes the study.
+//! After each kill, every folder with a finished name is whole and has the digest of an undisturbed run, and foreign files
+//! are still there. A last run completes the study.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::process::Child;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use super::folders::grid;
-use super::support::{Dir, Random, setting};
 use super::sweep::assert_same;
+use crate::support::{Dir, Random, setting, wait_at_most};
 
 const CELLS: [&str; 4] = [
     "lookup.alpha=1/network.nodes=200",
@@ -120,8 +119,8 @@ fn crash() {
             .collect();
         let begun = Instant::now();
         children.sort_by_key(|(moment, _)| *moment);
-        for (moment, child) in children {
-            thread::sleep(moment.saturating_sub(begun.elapsed()));
+        for (moment, mut child) in children {
+            wait_at_most(&mut child, moment.saturating_sub(begun.elapsed()));
             let was_running = kill(child);
             killed += u64::from(was_running);
             // The machine may have been busy when the length was measured, or be so now.

@@ -4,11 +4,8 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Child;
-use std::thread;
-use std::time::Duration;
 
-use super::interruption::{LONG, signal};
-use super::support::{Answer, Dir, SMALL, piped};
+use crate::support::{Answer, Dir, LONG, SMALL, piped, signal};
 
 /// Four cells of the small experiment.
 const GRID: &str = "\n[sweep]\n\"lookup.alpha\" = [1, 3]\n\"network.nodes\" = [200, 300]\n";
@@ -30,18 +27,12 @@ fn stopped(dir: &Dir) -> Child {
         "--set",
         "phase.looking.spread_ms=0",
     ];
+    let changes = dir.changes();
     let mut child = dir.spawn(&call);
-    wait_for(dir, "out/small.partial/timings.parquet", &mut child);
+    let timings = dir.path("out/small.partial/timings.parquet");
+    changes.wait_until(&mut child, || timings.exists());
     signal(&child, "-STOP");
     child
-}
-
-/// Waits until a file or a folder is there.
-fn wait_for(dir: &Dir, path: &str, child: &mut Child) {
-    while !dir.path(path).exists() {
-        assert!(child.try_wait().unwrap().is_none(), "it has ended");
-        thread::sleep(Duration::from_millis(1));
-    }
 }
 
 fn go_on(child: Child) -> Answer {
@@ -358,6 +349,7 @@ fn a_cell_that_another_process_runs_is_waited_for() {
     fs::create_dir_all(&partial).unwrap();
     let lock = File::create(partial.join("running.lock")).unwrap();
     lock.lock().unwrap();
+    let changes = dir.changes();
     let mut child = dir.spawn(&["run", "grid.toml"]);
     let others = [
         "lookup.alpha=1/network.nodes=300",
@@ -365,7 +357,8 @@ fn a_cell_that_another_process_runs_is_waited_for() {
         "lookup.alpha=3/network.nodes=300",
     ];
     for cell in others {
-        wait_for(&dir, &format!("out/grid/{cell}"), &mut child);
+        let done = dir.path(&format!("out/grid/{cell}"));
+        changes.wait_until(&mut child, || done.exists());
     }
     assert!(child.try_wait().unwrap().is_none(), "it has ended");
     let text = dir.kadsim(&["inspect", "out/grid"]).ends(0).stdout;
@@ -399,15 +392,15 @@ fn an_unfinished_cell_is_not_in_the_tree_of_the_study() {
     let dir = Dir::new();
     grid(&dir);
     dir.write("long.toml", LONG.replace("\"small\"", "\"grid\"") + GRID);
+    let changes = dir.changes();
     let mut child = dir.spawn(&["run", "long.toml", "--quiet", "--threads", "1"]);
     // The longest cells come first.
     let cell = "lookup.alpha=1/network.nodes=300";
     let unfinished = format!("out/grid.partial/{cell}");
     let begun = |(path, _): &(String, String)| path.ends_with("timings.parquet");
-    while !everything(&dir.path("out")).iter().any(begun) {
-        assert!(child.try_wait().unwrap().is_none(), "it has ended");
-        thread::sleep(Duration::from_millis(1));
-    }
+    changes.wait_until(&mut child, || {
+        everything(&dir.path("out")).iter().any(begun)
+    });
     signal(&child, "-INT");
     Answer::new(child.wait_with_output().unwrap()).ends(130);
     assert_eq!(dir.list("out"), ["grid", "grid.partial"]);
@@ -419,4 +412,22 @@ fn an_unfinished_cell_is_not_in_the_tree_of_the_study() {
     assert!(text.contains("run      not finished"), "{text}");
     dir.kadsim(&["run", "grid.toml", "--quiet"]).ends(0);
     assert_eq!(dir.list("out"), ["grid"]);
+}
+
+#[test]
+fn a_finished_run_is_not_overwritten() {
+    let dir = Dir::new();
+    dir.kadsim(&["run", "small.toml"]).ends(0);
+    let digest = dir.digest("out/small");
+    dir.kadsim(&["run", "small.toml", "--seed", "8"])
+        .ends(2)
+        .says(&["out/small", "--force"]);
+    assert_eq!(
+        (dir.list("out"), dir.digest("out/small")),
+        (vec!["small".to_owned()], digest.clone())
+    );
+    dir.kadsim(&["run", "small.toml", "--seed", "8", "--force"])
+        .ends(0);
+    assert_eq!(dir.list("out"), ["small"]);
+    assert_ne!(dir.digest("out/small"), digest);
 }

@@ -1,14 +1,14 @@
-//! Experiment files and imports that are generated and mutated: whatever they hold, there is no panic, an answer within
-//! 10 s, and no refusal without a place.
+//! Generated and mutated experiment files and imports. No input causes a panic, each gets an answer within 10 s, and every
+//! refusal names a place.
 //!
-//! CI runs a small number. The full one, with an optimised program:
+//! The default number of inputs is small. A full run needs an optimised program:
 //!
 //! ```sh
 //! KADSIM_FUZZ_EXPERIMENTS=20000 KADSIM_FUZZ_IMPORTS=2000 KADSIM_FUZZ_RUNS=500 \
-//!     cargo test --release --test cli fuzz -- --nocapture
+//!     cargo test --release --test tests cli::fuzz -- --nocapture
 //! ```
 //!
-//! `KADSIM_FUZZ_SEED` says which inputs. An input that fails is written to a file, whose path is printed.
+//! `KADSIM_FUZZ_SEED` selects the inputs. The test writes an input that fails to a file, and prints its path.
 
 mod grammar;
 mod imports;
@@ -29,7 +29,7 @@ use kadsim::warnings::{notices, notices_of_cells, warnings};
 use kadsim::watch::Watch;
 
 use self::grammar::Grammar;
-use super::support::{Answer, Dir, piped};
+use crate::support::{Answer, Dir, piped};
 
 /// Longest time that an input may take.
 const PATIENCE: Duration = Duration::from_secs(10);

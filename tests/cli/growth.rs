@@ -1,12 +1,12 @@
-//! Studies that grow: cells that are done are kept, and what would change them is refused and named.
+//! Studies that grow: finished cells stay, and the program refuses and names a change that would invalidate them.
 
 use std::fs;
 use std::time::SystemTime;
 
 use serde_json::Value;
 
-use super::support::{Answer, Dir, SMALL};
 use super::sweep::assert_same;
+use crate::support::{Answer, Dir, SMALL};
 
 const SWEEP: &str = "\n[sweep]\n\"lookup.alpha\" = [1, 3]\n\n[[sweep.cases]]\nlabel = \"calm\"\n\n\
                      [[sweep.cases]]\nlabel = \"failing\"\n\"link.slow_error\" = { rate = 0.2, delay_ms = 500 }\n";

@@ -1,4 +1,4 @@
-//! Node lists and traces, from the command line to the tables: what is read, what is refused and how soon.
+//! Node lists and traces, from the command line to the tables: what the program reads, what it refuses, and how soon.
 
 use std::fs::{self, OpenOptions};
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::Command;
 use arrow::array::AsArray;
 use kadsim::import;
 
-use super::support::{Answer, Dir};
+use crate::support::{Answer, Dir};
 
 const LISTED: &str = r#"schema = 1
 name = "listed"

@@ -1,72 +1,34 @@
-//! Runs that do not come to their end: Ctrl-C, SIGKILL, a full disk.
+//! Runs that end early: signals, a second Ctrl-C, SIGKILL, a full disk.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, Command};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use super::support::{Answer, Dir, piped};
+use crate::support::{Answer, Dir, LONG, Shown, signal};
 
-/// Lookups for minutes, under the name of the small experiment.
-pub const LONG: &str = r#"schema = 1
-name = "small"
-seed = 7
-network.nodes = 300
-link.delay_ms = { uniform = [50, 75] }
-
-[[phase]]
-name = "looking"
-kind = "lookup"
-count = 200_000_000
-spread_ms = 9_000_000_000
-"#;
-
-/// Starts a long run and waits until it is well on its way.
-fn start_long(dir: &Dir, more: &[&str]) -> Child {
-    start(
-        dir,
-        &mut dir.command(&[&["run", "long.toml"], more].concat()),
-    )
+/// Starts a long run and waits until it has finished some of its lookups.
+fn start_long(dir: &Dir, more: &[&str]) -> Shown {
+    let call = [&["run", "long.toml"], more].concat();
+    start(dir, &mut dir.command(&call))
 }
 
 /// As [`start_long`], by a command that runs `long.toml`.
-fn start(dir: &Dir, command: &mut Command) -> Child {
+fn start(dir: &Dir, command: &mut Command) -> Shown {
     dir.write("long.toml", LONG);
-    let mut child = piped(command).spawn().unwrap();
-    let begun = Instant::now();
-    while !dir.path("out/small.partial/timings.parquet").exists() {
-        if child.try_wait().unwrap().is_some() {
-            Answer::new(child.wait_with_output().unwrap()).ends(130);
-            unreachable!("it has ended by itself");
-        }
-        assert!(
-            begun.elapsed() < Duration::from_secs(30),
-            "the run has not begun to write"
-        );
-        thread::sleep(Duration::from_millis(10));
-    }
-    thread::sleep(Duration::from_millis(500));
-    child
-}
-
-pub fn signal(child: &Child, name: &str) {
-    assert!(
-        Command::new("kill")
-            .args([name, &child.id().to_string()])
-            .status()
-            .unwrap()
-            .success()
-    );
+    let mut run = Shown::start(80, command.env("TERM", "xterm"));
+    run.wait_for(|text| {
+        let mut shares = text.split(" %").filter_map(|part| part.rsplit(' ').next());
+        shares.any(|share| share.parse::<f64>().is_ok_and(|share| share > 0.0))
+    });
+    run
 }
 
 #[test]
 fn ctrl_c_leaves_readable_tables_that_say_so() {
     let dir = Dir::new();
-    let child = start_long(&dir, &[]);
-    signal(&child, "-INT");
-    Answer::new(child.wait_with_output().unwrap())
+    let run = start_long(&dir, &[]);
+    signal(&run.child, "-INT");
+    run.end()
         .ends(130)
         .says(&["interrupted", "out/small.partial"]);
     assert_eq!(dir.list("out"), ["small.partial"]);
@@ -87,9 +49,9 @@ fn ctrl_c_leaves_readable_tables_that_say_so() {
 fn sigterm_and_sighup_end_a_run_as_ctrl_c_does() {
     for name in ["-TERM", "-HUP"] {
         let dir = Dir::new();
-        let child = start_long(&dir, &[]);
-        signal(&child, name);
-        Answer::new(child.wait_with_output().unwrap())
+        let run = start_long(&dir, &[]);
+        signal(&run.child, name);
+        run.end()
             .ends(130)
             .says(&["stopping", "interrupted", "out/small.partial"]);
         let read = dir.table("out/small.partial/operations.parquet");
@@ -125,23 +87,25 @@ fn a_second_ctrl_c_ends_a_run_at_once() {
 #[test]
 fn nohup_keeps_a_run_from_hanging_up() {
     let dir = Dir::new();
-    let mut child = start(
+    let mut run = start(
         &dir,
         &mut dir.through("trap '' HUP; exec", &["run", "long.toml"]),
     );
-    signal(&child, "-HUP");
-    thread::sleep(Duration::from_millis(300));
-    assert!(child.try_wait().unwrap().is_none(), "it has ended");
-    signal(&child, "-TERM");
-    Answer::new(child.wait_with_output().unwrap()).ends(130);
+    signal(&run.child, "-HUP");
+    // Two pictures of the bar: one may have been under way.
+    run.wait_for_more();
+    run.wait_for_more();
+    assert!(run.child.try_wait().unwrap().is_none(), "it has ended");
+    signal(&run.child, "-TERM");
+    run.end().ends(130);
 }
 
 #[test]
 fn a_killed_run_does_not_look_finished() {
     let dir = Dir::new();
-    let child = start_long(&dir, &[]);
-    signal(&child, "-KILL");
-    assert_eq!(child.wait_with_output().unwrap().status.signal(), Some(9));
+    let run = start_long(&dir, &[]);
+    signal(&run.child, "-KILL");
+    assert_eq!(run.end().signal, Some(9));
     assert_eq!(dir.list("out"), ["small.partial"]);
     dir.kadsim(&["run", "small.toml"]).ends(0);
     assert_eq!(dir.list("out"), ["small"]);
@@ -153,9 +117,9 @@ fn force_killed_half_way_leaves_the_old_run() {
     dir.kadsim(&["run", "small.toml"]).ends(0);
     let digest = dir.digest("out/small");
     for name in ["-KILL", "-INT"] {
-        let child = start_long(&dir, &["--force"]);
-        signal(&child, name);
-        child.wait_with_output().unwrap();
+        let run = start_long(&dir, &["--force"]);
+        signal(&run.child, name);
+        run.end();
         assert_eq!(dir.list("out"), ["small", "small.partial"]);
         assert_eq!(dir.digest("out/small"), digest);
         std::fs::remove_dir_all(dir.path("out/small.partial")).unwrap();
@@ -165,12 +129,12 @@ fn force_killed_half_way_leaves_the_old_run() {
 #[test]
 fn two_runs_do_not_share_a_folder() {
     let dir = Dir::new();
-    let mut child = start_long(&dir, &[]);
+    let run = start_long(&dir, &[]);
     dir.kadsim(&["run", "small.toml"])
         .ends(2)
         .says(&["out/small.partial", "another run"]);
-    child.kill().unwrap();
-    child.wait().unwrap();
+    signal(&run.child, "-KILL");
+    run.end();
 }
 
 /// A limit on the size of files fails as a full disk does: in the middle of a write.

@@ -1,14 +1,11 @@
 //! `kadsim layouts`: every layout on one experiment.
 
 use std::process::Command;
-use std::thread;
-use std::time::Duration;
 
 use kadsim::engine::routing::layout::LayoutKind;
 use serde_json::Value;
 
-use super::interruption::{LONG, signal};
-use super::support::{Answer, Dir, piped};
+use crate::support::{Dir, LONG, Shown, signal};
 
 #[test]
 fn a_line_for_each_layout() {
@@ -185,14 +182,13 @@ fn ctrl_c_ends_a_comparison() {
     let dir = Dir::new();
     let mut mkfifo = Command::new("mkfifo");
     assert!(mkfifo.arg(dir.path("pipe")).status().unwrap().success());
-    let child = piped(&mut dir.command(&["layouts", "pipe"]))
-        .spawn()
-        .unwrap();
-    // Read when signals are watched already.
+    let mut command = dir.command(&["layouts", "pipe"]);
+    let mut comparison = Shown::start(80, command.env("TERM", "xterm"));
+    // Opened when the program has begun to read.
     dir.write("pipe", LONG);
-    thread::sleep(Duration::from_millis(500));
-    signal(&child, "-INT");
-    let answer = Answer::new(child.wait_with_output().unwrap());
+    comparison.wait_for(|text| text.contains('░'));
+    signal(&comparison.child, "-INT");
+    let answer = comparison.end();
     let answer = answer.ends(130).says(&["stopping", "interrupted"]);
     assert_eq!(answer.stdout, "");
     assert_eq!(dir.list("."), ["pipe", "small.toml"]);

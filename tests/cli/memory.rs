@@ -1,14 +1,10 @@
-//! The memory that `check` says, and what a run takes.
-
-use std::fs;
-use std::thread;
-use std::time::Duration;
+//! Memory that `check` estimates, against the peak of the run.
 
 use kadsim::estimate::{Estimate, estimate};
 use kadsim::inputs;
 use kadsim::watch::Watch;
 
-use super::support::{Answer, Dir, piped};
+use crate::support::{self, Dir};
 
 /// Lookups among so many nodes, with the keys that follow.
 fn experiment(nodes: u32, lookups: u32, more: &str) -> String {
@@ -29,23 +25,13 @@ count = {lookups}
 }
 
 /// The estimate and the peak resident memory of a run, both in bytes.
+#[cfg(target_os = "linux")]
 fn estimate_and_peak(text: &str) -> (Estimate, u64) {
     let dir = Dir::new();
     dir.write("memory.toml", text);
     let (loaded, inputs) = inputs::load(&dir.path("memory.toml"), &[], Watch::NOBODY).unwrap();
-    let mut child = piped(&mut dir.command(&["run", "memory.toml", "--quiet"]))
-        .spawn()
-        .unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut peak_kib = 0;
-    while child.try_wait().unwrap().is_none() {
-        let status = fs::read_to_string(&status).unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim_end_matches("kB").trim().parse().ok());
-        peak_kib = kib.unwrap_or(0).max(peak_kib);
-        thread::sleep(Duration::from_millis(1));
-    }
-    Answer::new(child.wait_with_output().unwrap()).ends(0);
+    let finished = dir.path("out/memory");
+    let peak_kib = support::peak_kib(&dir, &["run", "memory.toml"], || finished.exists());
     (estimate(&loaded.experiment, &inputs), peak_kib << 10)
 }
 

@@ -1,4 +1,4 @@
-//! Nodes that are offline, what nodes have started and how many tables name them, and the clock of deadlines.
+//! Nodes that are offline, operations that nodes start, in-degrees, and the clock of deadlines.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -6,7 +6,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::{Int64Type, UInt64Type};
 use serde_json::Value;
 
-use super::support::{Dir, Table};
+use crate::support::{Dir, Table};
 
 /// 300 nodes of which 90 are offline, in two networks, with every table.
 const ABSENT: &str = r#"schema = 1

@@ -1,10 +1,10 @@
-//! Networks and workloads at the lower end, and imported ones.
+//! Networks and workloads of the smallest sizes, generated and imported.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, UInt64Array};
 
-use super::support::{Answer, Dir};
+use crate::support::{Answer, Dir};
 
 #[test]
 fn networks_of_few_nodes_run() {

@@ -1,15 +1,15 @@
-//! Six simultaneous starts of one run: one of them owns the folder, and its tables are nobody else's.
+//! Six simultaneous starts of one run: one process owns the folder, and all tables are its own.
 //!
 //! `KADSIM_STARTS` is the number of rounds, `KADSIM_STARTS_SEED` repeats a series:
 //!
 //! ```sh
-//! KADSIM_STARTS=1000 cargo test --release --test cli starts -- --nocapture
+//! KADSIM_STARTS=1000 cargo test --release --test tests cli::starts -- --nocapture
 //! ```
 
 use std::fs;
 use std::process::Child;
 
-use super::support::{Answer, Dir, Random, setting};
+use crate::support::{Answer, Dir, Random, setting};
 
 /// Processes that start at once.
 const AT_ONCE: usize = 6;

@@ -1,16 +1,14 @@
-//! Sweeps: the same bytes however the cells are run, and however often they are interrupted; one table over all.
+//! Sweeps: the same bytes in whatever order and portions cells run, and however often they are interrupted; the study's
+//! tables.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Child;
-use std::thread;
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use super::interruption::signal;
-use super::support::{Answer, Dir, SMALL};
+use crate::support::{self, Dir, SMALL, signal};
 
 /// 24 cells over the small experiment.
 const GRID: &str = r#"
@@ -159,26 +157,27 @@ fn a_run_its_shards_and_its_cells_one_by_one_leave_the_same_bytes() {
 
 /// Starts a sweep of longer cells and waits until some are done and others not.
 fn half_way(dir: &Dir, out: &str) -> Child {
-    let child = dir.spawn(&["run", "long.toml", "--quiet", "--out", out]);
-    let begun = Instant::now();
-    while done(dir, out) < 5 {
-        assert!(
-            begun.elapsed() < Duration::from_secs(120),
-            "no cell is done"
-        );
-        thread::sleep(Duration::from_millis(2));
-    }
+    let folders = folders(dir, out);
+    let changes = dir.changes();
+    let mut child = dir.spawn(&["run", "long.toml", "--quiet", "--out", out]);
+    changes.wait_until(&mut child, || done(dir, &folders) >= 5);
     child
 }
 
-/// How many cells are done.
-fn done(dir: &Dir, out: &str) -> usize {
+/// The folders of the cells.
+fn folders(dir: &Dir, out: &str) -> Vec<String> {
     let list = dir
         .kadsim(&["sweep", "long.toml", "--list", "--out", out])
         .ends(0)
         .stdout;
     let folders = list.lines().map(|line| line.split_once('\t').unwrap().1);
-    folders.filter(|folder| dir.path(folder).is_dir()).count()
+    folders.map(str::to_owned).collect()
+}
+
+/// How many cells are done.
+fn done(dir: &Dir, folders: &[String]) -> usize {
+    let is_done = |folder: &&String| dir.path(folder).is_dir();
+    folders.iter().filter(is_done).count()
 }
 
 #[test]
@@ -196,7 +195,7 @@ fn a_sweep_killed_in_the_middle_ends_with_the_same_bytes() {
         signal(&child, name);
         let status = child.wait().unwrap().code();
         assert_eq!(status, (name == "-INT").then_some(130));
-        let before = done(&dir, out);
+        let before = done(&dir, &folders(&dir, out));
         assert!((5..24).contains(&before), "{before} cells were done");
         let study = format!("{out}/long");
         assert!(!dir.path(&study).join("summary.parquet").exists());
@@ -833,19 +832,12 @@ fn a_sweep_needs_no_more_memory_than_check_says() {
     let said: Vec<&str> = said.split_whitespace().collect();
     assert_eq!(said[4], "MiB");
     let said: f64 = said[3].parse().unwrap();
-    let mut child = dir.spawn(&["run", "grid.toml", "--set", set, "--threads", "2"]);
-    let status = dir.path(&format!("/proc/{}/status", child.id()));
-    let mut peak = 0.0;
-    while child.try_wait().unwrap().is_none() {
-        let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find(|line| line.starts_with("VmHWM:"));
-        let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<f64>().ok());
-        peak = kib.unwrap_or(0.0).max(peak);
-        thread::sleep(Duration::from_millis(5));
-    }
-    Answer::new(child.wait_with_output().unwrap()).ends(0);
-    assert!(
-        peak > 0.0 && peak / 1024.0 < said,
-        "{peak} KiB, said {said} MiB"
+    let (summary, partial) = (
+        dir.path("out/grid/summary.parquet"),
+        dir.path("out/grid.partial"),
     );
+    let call = ["run", "grid.toml", "--set", set, "--threads", "2"];
+    let peak_kib = support::peak_kib(&dir, &call, || summary.exists() && !partial.exists());
+    let peak = peak_kib as f64 / 1024.0;
+    assert!(peak < said, "{peak} MiB, said {said} MiB");
 }

@@ -1,8 +1,8 @@
-//! Experiments that may not mean what they say: a warning that names the key, its place, the value and what to do.
+//! Warnings about experiments that may not mean what they say: key, place, value and advice.
 
 use serde_json::Value;
 
-use super::support::{Answer, Dir, SMALL};
+use crate::support::{Answer, Dir, SMALL};
 
 /// `small.toml` with settings in the place of others.
 fn with(dir: &Dir, changes: &[(&str, &str)]) {

@@ -1,12 +1,12 @@
-//! The rows of a golden file, by name of column. Times are converted to whole microseconds.
+//! Rows of a golden file, by column name. Times are in whole microseconds.
 
-use std::fs::File;
 use std::path::Path;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::{cast, concat_batches};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, UInt64Type};
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+use crate::support::tables;
 
 /// A golden file.
 pub struct Golden {
@@ -19,11 +19,7 @@ impl Golden {
     pub fn read(name: &'static str) -> Self {
         let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/data");
         let path = data.join(name).with_extension("parquet");
-        let file = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-        let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-        let schema = builder.schema().clone();
-        let batches: Vec<RecordBatch> = builder.build().unwrap().map(Result::unwrap).collect();
-        let batch = concat_batches(&schema, &batches).unwrap();
+        let batch = tables::read(&path);
         assert!(batch.num_rows() > 0, "{name} is empty");
         Self { name, batch }
     }

@@ -8,8 +8,8 @@ use kadsim_engine::record::Kind;
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::rules::Procedure;
 
-use crate::data::{Golden, GoldenRow};
-use crate::world::{N1000, World};
+use crate::golden::data::{Golden, GoldenRow};
+use crate::golden::world::{N1000, World};
 
 /// Passes over the golden origins and targets, each with a seed of its own.
 const SEEDS: u64 = 4;

@@ -1,4 +1,4 @@
-//! Overhead: series of lookups, provides and retrieves in which each use of a node makes it dearer.
+//! Overhead: series of lookups, provides and retrieves in which each use of a node raises its cost.
 
 use std::collections::HashMap;
 
@@ -6,8 +6,8 @@ use kadsim_engine::record::Kind;
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::rules::Procedure;
 
-use crate::data::{Golden, GoldenRow};
-use crate::world::{N1000, Ran, World, constant_link};
+use crate::golden::data::{Golden, GoldenRow};
+use crate::golden::world::{N1000, Ran, World, constant_link};
 
 const OVERHEAD_US: u64 = 250;
 

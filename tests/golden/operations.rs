@@ -1,4 +1,4 @@
-//! Lookups, provides and retrieves where every contact costs 100 ms and none fails.
+//! Lookups, provides and retrieves in which every contact costs 100 ms and none fails.
 
 use std::collections::HashMap;
 
@@ -6,8 +6,8 @@ use kadsim_engine::key::Key;
 use kadsim_engine::record::Kind;
 use kadsim_systems::rules::Procedure;
 
-use crate::data::{Golden, GoldenRow};
-use crate::world::{N200, N1000, Place, Ran, World};
+use crate::golden::data::{Golden, GoldenRow};
+use crate::golden::world::{N200, N1000, Place, Ran, World};
 
 /// The columns that a lookup and a retrieve share.
 #[derive(Debug, PartialEq, Eq)]

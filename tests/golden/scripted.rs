@@ -1,13 +1,13 @@
-//! Lookups whose errors and delays are those that py-dht drew, contact by contact.
+//! Lookups with the errors and delays that py-dht drew, contact by contact.
 
 use kadsim_engine::link::{ContactId, Fate, Link};
 use kadsim_engine::record::{Kind, Outcome};
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::rules::Procedure;
 
-use crate::data::{Golden, GoldenRow};
-use crate::operations::Lookup;
-use crate::world::{N1000, World};
+use crate::golden::data::{Golden, GoldenRow};
+use crate::golden::operations::Lookup;
+use crate::golden::world::{N1000, World};
 
 /// The fate of each contact of each operation.
 struct Script(Vec<Vec<Fate>>);

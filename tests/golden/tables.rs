@@ -1,4 +1,4 @@
-//! Routing tables: every row, in every layout.
+//! Routing tables, row by row, in every layout.
 
 use std::collections::BTreeMap;
 
@@ -8,15 +8,15 @@ use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::network::read::NodesView;
 use kadsim_systems::rules::Procedure;
 
-use crate::data::Golden;
-use crate::world::{N200, N1000, Place, World, constant_link};
+use crate::golden::data::Golden;
+use crate::golden::world::{N200, N1000, Place, World, constant_link};
 
 /// Members of each (node, bucket), nearest to the owner first.
 type Buckets = BTreeMap<(i64, u32), Vec<i64>>;
 
 fn golden(place: Place) -> Buckets {
     let golden = Golden::read(place.routing_tables);
-    let bucket = |row: &crate::data::GoldenRow| u32::try_from(row.int("bucket")).unwrap();
+    let bucket = |row: &crate::golden::data::GoldenRow| u32::try_from(row.int("bucket")).unwrap();
     golden
         .rows()
         .map(|row| ((row.int("node"), bucket(&row)), row.ints("members")))

@@ -1,4 +1,4 @@
-//! A network made of golden nodes, and what an operation on it gives.
+//! A network of golden nodes, and the outcome of an operation in it.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use kadsim_systems::network::read::NodesView;
 use kadsim_systems::network::{Network, NodeSet, Spec};
 use kadsim_systems::rules::{Procedure, Rules};
 
-use crate::data::Golden;
+use crate::golden::data::Golden;
 
 /// The golden networks.
 #[derive(Clone, Copy)]

@@ -1,6 +1,7 @@
-//! Random small networks with errors, overhead, nodes that are offline and nodes added later, phases that are
-//! cut off, few operations and many at once, by every procedure: every operation and connection, field by
-//! field, as the naive simulator has it; and ticks that add up.
+//! Random small networks against the reference simulator: every operation and every connection, field by field, and ticks
+//! that add up.
+//!
+//! Networks vary in errors, overhead, offline nodes, nodes added later, cut-offs, load and procedure.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,7 +20,7 @@ use kadsim_systems::network::{Network, NodeSet, Spec};
 use kadsim_systems::phases::{self, CutOff};
 use kadsim_systems::rules::{Procedure, Rules, Stop};
 
-use crate::reference::{self, Phase, Reference};
+use crate::properties::reference::{self, Phase, Reference};
 
 /// Cases of most tests; more if the environment says so, in the variable that proptest reads too.
 fn cases() -> u64 {

@@ -1,4 +1,4 @@
-//! Networks without errors: a lookup finds the true closest nodes.
+//! Networks without errors: a lookup finds the closest nodes.
 
 use kadsim_engine::key::Key;
 use kadsim_engine::link::{Delay, UniformLink};

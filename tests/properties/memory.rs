@@ -1,4 +1,4 @@
-//! What a run keeps in memory follows what is in flight, however many operations there are.
+//! Memory of a run is bounded by the operations in flight, whatever their total.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use kadsim_systems::network::{Network, NodeSet, Spec};
 use kadsim_systems::phases::Phase;
 use kadsim_systems::rules::{Procedure, Rules};
 
-use crate::against_reference::Listed;
+use crate::properties::against_reference::Listed;
 
 /// Operations that one step starts, at most, where no more are due at the same time.
 const BATCH: usize = 1 << 14;

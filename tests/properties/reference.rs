@@ -1,10 +1,10 @@
-//! A naive simulator of the procedure by the clock: one operation event after the other from a heap, maps
-//! for everything, overhead charged at the moment of sending. Written from the description of the network's
-//! behaviour, not from the engine; only the draws of links and the routing tables are taken from it.
+//! Reference simulator: one event at a time from a heap, maps for all state, overhead charged when a contact is sent.
 //!
-//! A store is seen by an answer of the same microsecond, whichever of the two comes first in the heap. So phases
-//! that provide and retrieve at the same time run again, with answers from the stores that came of the run before,
-//! until the same stores come of it.
+//! It is written from the description of the network's behaviour, not from the engine, and takes only the draws of links and
+//! the routing tables from it.
+//!
+//! An answer contains a store of the same microsecond, whichever comes first in the heap. Phases that provide and retrieve
+//! at the same time therefore run again, with answers from the stores of the previous run, until the stores repeat.
 
 mod py_dht;
 mod rfm19;

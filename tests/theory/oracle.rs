@@ -1,8 +1,7 @@
-//! The exact length of a greedy path to an existing node over random buckets, which needs no network: a path
-//! depends only on how many nodes share how many bits with the target, and those counts halve at random.
+//! Exact length of a greedy path to an existing node over random buckets, computed without a network: a path depends only on
+//! how many nodes share how many bits with the target, and those counts halve at random.
 //!
-//! The experiment files `greedy.toml` and `gummadi.toml` of `experiments/published` hold networks against the
-//! figures that are checked here.
+//! `greedy.toml` and `gummadi.toml` in `experiments/published` compare networks with the figures that are checked here.
 
 use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;

@@ -1,6 +1,6 @@
-//! Experiment files of all keys that there are, with values of each that are usual, at an edge, or odd.
+//! Experiment files with every key, and with usual, extreme and odd values of each.
 //!
-//! Which keys there are the program says itself, where it refuses an unknown one: a new key is tried from its first day.
+//! The keys come from the program, which lists them where it refuses an unknown one. A new key is thus covered at once.
 
 use std::fmt::Write;
 

@@ -1,4 +1,4 @@
-//! Node lists and traces, as CSV and as Parquet, most of them valid before they are mutated.
+//! Node lists and traces as CSV and Parquet. Most are valid before their mutation.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Changes of a text: of bytes, of lines and of tokens.
+//! Mutations of a text: of bytes, lines and tokens.
 
 use std::fs;
 use std::path::Path;

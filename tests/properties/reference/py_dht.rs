@@ -1,5 +1,5 @@
-//! py-dht's procedure, naively, in the words that describe it. What it shares with the procedure by the clock
-//! (what a contact costs, what an answer changes, the stores) is the reference's.
+//! py-dht's procedure in the reference simulator. Costs of contacts, effects of answers and stores are those of the
+//! procedure by the clock.
 
 use super::{Contacted, Reference, Running, Status};
 

@@ -1,4 +1,4 @@
-//! RFM19.1's walk, naively, in the words that describe it. What a contact costs is the reference's.
+//! RFM19.1's walk in the reference simulator. Costs of contacts are those of the reference.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Operations as rows: as they ended, or as they were cut off.
+//! Rows of operations that ended, or that a phase cut off.
 
 use kadsim_engine::record::{Kind, OperationRow};
 

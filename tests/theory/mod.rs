@@ -1,9 +1,8 @@
-//! Closed forms and exact references that a network must meet.
+//! Closed forms and exact references.
 //!
-//! Those of data availability sampling are hypergeometric: of N² cells a sampler draws S without repetition,
-//! and does not see a withheld block for what it is if it draws none of the withheld ones, of which there must
-//! be (N - K + 1)² at least (false positive); or takes an available block for withheld if it draws one of M that
-//! are missing (false negative).
+//! Those of data availability sampling are hypergeometric. A sampler draws S of N² cells without repetition. A false positive
+//! draws none of the withheld cells, of which there are at least (N - K + 1)². A false negative draws one of M cells that are
+//! missing from an available block.
 
 mod oracle;
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The tables of the quickstart as pandas, pyarrow and DuckDB see them. Makes its own virtual environment.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 venv=target/venv
 if ! "$venv/bin/python" -c 'import pandas, pyarrow, duckdb' 2>/dev/null; then
@@ -14,4 +14,4 @@ trap 'rm -rf "$out"' EXIT
 ${KADSIM:-cargo run --locked --quiet --} run experiments/quickstart.toml --quiet --out "$out" \
     --set 'output.tables=["ticks","operations","nodes","connections","routing"]' \
     --set output.results=true --set output.in_degree=true
-"$venv/bin/python" tests/tables.py "$out/quickstart"
+"$venv/bin/python" tests/python/tables.py "$out/quickstart"

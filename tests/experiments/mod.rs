@@ -1,13 +1,9 @@
-//! The experiment files that come with the program.
-
-#[allow(dead_code)]
-#[path = "cli/support.rs"]
-mod support;
+//! The experiment files of the repository: each is valid, and begins with the question that it answers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use support::Dir;
+use crate::support::Dir;
 
 /// Every experiment file of the folder `experiments`, of what is published and of the crawl.
 fn files() -> Vec<PathBuf> {

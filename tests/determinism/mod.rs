@@ -1,65 +1,42 @@
-//! One file and seed, one result: whatever the threads, the layout, the length of a tick or the neighbours.
-
-#[allow(dead_code)]
-#[path = "cli/support.rs"]
-mod support;
+//! One result for a file and a seed, whatever the threads, the layout, the length of a tick and other networks in the
+//! process.
 
 use std::collections::HashMap;
 use std::fs;
 
+use crate::support::{Dir, MIXED, Table};
 use kadsim::systems::network::{NodeSet, Spec};
 use kadsim_engine::key::Key;
 use kadsim_engine::link::{Delay, Fault, UniformLink};
 use kadsim_engine::node::Row;
 use kadsim_engine::random::Probability;
 use kadsim_systems::Network;
-use support::{Dir, Table};
 
-/// Errors of both kinds, overhead, all tables, several phases with a limit on what is in flight.
-const MIXED: &str = r#"schema = 1
-name = "mixed"
-seed = 11
-networks = 2
-network.nodes = 1500
-network.bucket_size = 8
-[link]
-delay_ms = { uniform = [50, 75] }
-fast_error = { rate = 0.1, delay_ms = { uniform = [50, 100] } }
-slow_error = { rate = 0.05, delay_ms = { choice = [500, 900] } }
-overhead_ms = 0.5
-[[phase]]
-name = "putting"
-kind = "provide"
-count = 300
-spread_ms = 2000
-[[phase]]
-name = "looking"
-kind = "lookup"
-count = 500
-keys = "nodes"
-[[phase]]
-name = "getting"
-kind = "retrieve"
-origin = { sample = 30 }
-count_each = 20
-segments = "putting"
-parallel = 4
-reset_overhead = false
-deadline_ms = 4000
-max_ms = 800
-[output]
-tables = ["ticks", "operations", "nodes", "connections", "routing"]
-results = true
-"#;
+/// The mixed experiment at a size where steps hold many operations: with overhead, in two networks, with a limit on
+/// what is in flight. The last phase is cut off.
+const LARGE: [&str; 11] = [
+    "networks=2",
+    "network.nodes=1500",
+    "link.overhead_ms=0.5",
+    "phase.putting.count=300",
+    "phase.looking.count=500",
+    "phase.getting.origin={ sample = 30 }",
+    "phase.getting.count_each=20",
+    "phase.getting.parallel=4",
+    "phase.getting.reset_overhead=false",
+    "phase.getting.deadline_ms=4000",
+    "phase.getting.max_ms=800",
+];
 
 const TABLES: [&str; 5] = ["ticks", "operations", "nodes", "connections", "routing"];
 
 /// The digest of each table and the text of the summary.
 type Contents = HashMap<&'static str, String>;
 
-/// Runs the mixed experiment, whose last phase is cut off.
+/// Runs the mixed experiment as [`LARGE`] says, with more arguments.
 fn contents(dir: &Dir, out: &str, args: &[&str]) -> Contents {
-    contents_of(dir, "mixed", out, args, 1)
+    let large = LARGE.map(|set| ["--set", set]).concat();
+    contents_of(dir, "mixed", out, &[&large[..], args].concat(), 1)
 }
 
 /// Runs an experiment that ends with a status.

@@ -2,7 +2,7 @@
 # A sweep of 24 cells by a plain run, by shards, and by each recipe of experiments/cluster: all have to lead to the same
 # digest. Installs what it needs from Debian's packages and PyPI; Slurm's daemons run on this host, as long as this does.
 set -euo pipefail
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/../.."
 
 need() { command -v "$1" >/dev/null || missing+=("$2"); }
 missing=()
@@ -25,7 +25,7 @@ if ! "$venv/bin/python" -c 'import snakemake, ray, pandas, pyarrow, duckdb' 2>/d
 fi
 
 recipes=$PWD/experiments/cluster
-shellcheck "$recipes"/*.sh tests/*.sh
+shellcheck "$recipes"/*.sh tests/*/*.sh
 
 if [ -z "${KADSIM:-}" ]; then
     cargo build --locked --quiet
@@ -128,7 +128,7 @@ same slurm-out
 
 # The README's examples, on what they say they are run on.
 "$KADSIM" run "$here/experiments/grid.toml" --quiet
-if "$venv/bin/python" "$here/tests/cluster/readme.py" "$here/README.md"; then
+if "$venv/bin/python" "$here/tests/python/readme.py" "$here/README.md"; then
     echo "ok   README"
     passed=$((passed + 1))
 else
