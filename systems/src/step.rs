@@ -16,6 +16,7 @@
 //!
 //! Neither the course nor the length of a window ever changes a result.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use bevy_ecs::prelude::*;
@@ -64,6 +65,26 @@ pub enum Stop {
     ClosestAnswered,
 }
 
+impl Stop {
+    /// Every stop rule.
+    pub const ALL: [Stop; 2] = [Stop::NoProgress, Stop::ClosestAnswered];
+
+    /// Its word in an experiment file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stop::NoProgress => "no-progress",
+            Stop::ClosestAnswered => "closest-answered",
+        }
+    }
+}
+
+/// Its word in an experiment file.
+impl fmt::Display for Stop {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
 /// How a lookup's contacts are scheduled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Procedure {
@@ -78,6 +99,18 @@ pub enum Procedure {
 }
 
 impl Procedure {
+    /// Every procedure.
+    pub const ALL: [Procedure; 3] = [Procedure::Iterative, Procedure::PyDht, Procedure::Rfm19];
+
+    /// Its word in an experiment file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Procedure::Iterative => "iterative",
+            Procedure::PyDht => "py-dht",
+            Procedure::Rfm19 => "rfm19",
+        }
+    }
+
     /// Whether contacts are handled at the time they complete.
     #[inline]
     pub fn is_by_clock(self) -> bool {
@@ -85,6 +118,13 @@ impl Procedure {
             Self::Iterative | Self::Rfm19 => true,
             Self::PyDht => false,
         }
+    }
+}
+
+/// Its word in an experiment file.
+impl fmt::Display for Procedure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
     }
 }
 
