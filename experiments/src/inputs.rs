@@ -12,14 +12,13 @@ use kadsim_engine::key::Key;
 use kadsim_engine::link::{Fault, UniformLink};
 use kadsim_engine::presence::{self, Offline};
 use kadsim_engine::random::{Probability, network_seed};
-use kadsim_engine::routing;
 use kadsim_systems::network::{NodeSet, Spec};
-use kadsim_systems::rules;
+use kadsim_systems::rules::Rules;
 
 use self::metrics::{Metrics, Names};
 use crate::file::{
     self, Delay, Draft, Draw, ErrorRate, Experiment, Hash, Invalid, Known, Loaded, OPERATIONS_MAX,
-    Origin, Phase, Policy, Population, Procedure, SHOWN_MAX, Sources, Span, Stop, Work, shown,
+    Origin, Phase, Population, Procedure, SHOWN_MAX, Sources, Span, Work, shown,
 };
 use crate::import::{self, ImportError, TraceRow};
 use crate::watch::{Stopped, Watch};
@@ -579,24 +578,14 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
         offline,
         seed,
         bucket_size: experiment.network.bucket_size,
-        policy: match experiment.network.bootstrap {
-            Policy::Closest => routing::Policy::Closest,
-            Policy::Random => routing::Policy::Random,
-        },
+        policy: experiment.network.bootstrap,
         layout: experiment.layout,
-        rules: rules::Rules {
+        rules: Rules {
             alpha: experiment.lookup.alpha,
             beta: experiment.lookup.beta,
             steps_to_stop: experiment.lookup.steps_to_stop,
-            stop: match experiment.lookup.stop {
-                Stop::NoProgress => rules::Stop::NoProgress,
-                Stop::ClosestAnswered => rules::Stop::ClosestAnswered,
-            },
-            procedure: match experiment.lookup.procedure {
-                Procedure::Iterative => rules::Procedure::Iterative,
-                Procedure::PyDht => rules::Procedure::PyDht,
-                Procedure::Rfm19 => rules::Procedure::Rfm19,
-            },
+            stop: experiment.lookup.stop,
+            procedure: experiment.lookup.procedure,
         },
         link: Box::new(UniformLink {
             delay: delay(&link.delay),

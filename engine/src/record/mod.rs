@@ -24,6 +24,8 @@ pub mod ticks;
 pub mod timings;
 pub mod writer;
 
+use std::fmt;
+
 pub use connections::{ConnectionRow, ConnectionTable};
 pub use nodes::{NodeRow, NodeTable};
 pub use operations::{OperationRow, OperationTable};
@@ -49,13 +51,20 @@ impl Kind {
     /// Every kind, in the order of their discriminants.
     pub const ALL: [Kind; 3] = [Kind::Provide, Kind::Lookup, Kind::Retrieve];
 
-    /// The name in the tables' `kind` column.
+    /// The name in the tables' `kind` column and in an experiment file.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Provide => "provide",
             Kind::Lookup => "lookup",
             Kind::Retrieve => "retrieve",
         }
+    }
+}
+
+/// Its name.
+impl fmt::Display for Kind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
     }
 }
 

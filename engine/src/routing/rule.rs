@@ -1,5 +1,7 @@
 //! What a routing table holds under full knowledge of the network.
 
+use std::fmt;
+
 use crate::key::Key;
 use crate::node::Row;
 use crate::population::Population;
@@ -14,6 +16,26 @@ pub enum Policy {
     /// A uniform sample of k candidates, as in a converged live network. A hop gains 1.33 + log2 k bits
     /// (Stutzbach and Rejaie, INFOCOM 2006).
     Random,
+}
+
+impl Policy {
+    /// Every policy.
+    pub const ALL: [Policy; 2] = [Policy::Closest, Policy::Random];
+
+    /// Its word in an experiment file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Policy::Closest => "closest",
+            Policy::Random => "random",
+        }
+    }
+}
+
+/// Its word in an experiment file.
+impl fmt::Display for Policy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
 }
 
 /// What defines every table of a network under full knowledge.

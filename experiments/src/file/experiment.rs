@@ -124,16 +124,6 @@ macro_rules! words {
 }
 
 words! {
-    /// Which of a bucket's candidates bootstrapping keeps: `network.bootstrap`.
-    Policy {
-        /// The k closest to the owner.
-        Closest = "closest",
-        /// A uniform sample of k.
-        Random = "random",
-    }
-}
-
-words! {
     /// What makes a key from a peer id: `network.hash`.
     Hash {
         /// SHA-256, as of libp2p.
@@ -143,50 +133,29 @@ words! {
     }
 }
 
-words! {
-    /// When a lookup ends: `lookup.stop`.
-    Stop {
-        /// After `steps_to_stop` answers in a row without progress (py-dht).
-        NoProgress = "no-progress",
-        /// When the beta closest known nodes have all answered (libp2p, the Kademlia paper).
-        ClosestAnswered = "closest-answered",
-    }
-}
-
-words! {
-    /// How a lookup schedules its contacts: `lookup.procedure`.
-    Procedure {
-        /// By the clock: alpha contacts in flight, answers in order of completion.
-        Iterative = "iterative",
-        /// As py-dht does, to compare with what was published by it.
-        PyDht = "py-dht",
-        /// As ProbeLab's RFM19.1 counts hops, to compare with what was published by it.
-        Rfm19 = "rfm19",
-    }
-}
-
+/// What the operations of a phase do: `kind`.
+pub use kadsim_engine::record::Kind;
+/// Which of a bucket's candidates bootstrapping keeps: `network.bootstrap`.
+pub use kadsim_engine::routing::Policy;
 /// How routing tables lie in memory: `engine.layout`. Never changes a result.
 pub use kadsim_engine::routing::layout::LayoutKind as Layout;
+/// When a lookup ends: `lookup.stop`. How a lookup schedules its contacts: `lookup.procedure`.
+pub use kadsim_systems::rules::{Procedure, Stop};
 
-impl Word for Layout {
-    const ALL: &'static [Self] = &Self::ALL;
+/// The words of enums of the engine and of systems, which spell them themselves.
+macro_rules! words_of {
+    ($($name:ident),+) => {
+        $(impl Word for $name {
+            const ALL: &'static [Self] = &Self::ALL;
 
-    fn word(self) -> &'static str {
-        self.as_str()
-    }
+            fn word(self) -> &'static str {
+                self.as_str()
+            }
+        })+
+    };
 }
 
-words! {
-    /// What the operations of a phase are: `kind`.
-    Kind {
-        /// Lookup, then store a segment at each node of the result.
-        Provide = "provide",
-        /// Find the nodes closest to a key.
-        Lookup = "lookup",
-        /// Find a segment.
-        Retrieve = "retrieve",
-    }
-}
+words_of!(Kind, Layout, Policy, Procedure, Stop);
 
 words! {
     /// What is looked up: `keys`.

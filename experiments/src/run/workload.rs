@@ -6,24 +6,14 @@ use std::sync::Arc;
 use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Planned, Source};
-use kadsim_engine::record::Kind;
 use kadsim_systems::Network;
 use kadsim_systems::network::read::NodesView;
 use kadsim_systems::phases::Phase;
 
-use crate::file::{self, Experiment, Origin, Work};
+use crate::file::{self, Experiment, Kind, Origin, Work};
 use crate::import::TraceRow;
 use crate::inputs::Inputs;
 use crate::workload::{Drawn, DrawnSegments, Listed, Online, Origins, Plan, SegmentKeys, Targets};
-
-/// What the operations of a phase do.
-fn kind(kind: file::Kind) -> Kind {
-    match kind {
-        file::Kind::Provide => Kind::Provide,
-        file::Kind::Lookup => Kind::Lookup,
-        file::Kind::Retrieve => Kind::Retrieve,
-    }
-}
 
 /// Where the operations of a phase come from.
 pub(crate) struct Workload {
@@ -125,7 +115,7 @@ impl Workload {
         phase: &file::Phase,
         network: &mut Network,
     ) -> Option<SegmentKeys> {
-        let kind = kind(phase.kind);
+        let kind = phase.kind;
         network.begin_phase(Phase {
             number: place as u32,
             kind,
