@@ -3,6 +3,7 @@
 //! Results go to stdout; progress and diagnostics to stderr. Exit status 0: done; 1: the run failed, hit
 //! `max_ms`, or an `[[expect]]` does not hold; 2: wrong usage or invalid experiment; 130: interrupted.
 
+mod keys;
 mod layouts;
 mod results;
 mod signals;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use kadsim::estimate::{self, Estimate, human};
 use kadsim::file::{Invalid, Loaded, Notices};
 use kadsim::inputs::{self, InputError, Inputs};
@@ -60,10 +62,18 @@ enum Command {
         #[arg(long)]
         all: bool,
     },
+    /// List every key of the experiment file with its type, default, range, unit and meaning
+    Keys {
+        /// Print a table in Markdown
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// Print the JSON Schema of the experiment file, for editors
+    Schema,
     /// Print a completion script for a shell
     Completions {
         /// The shell
-        shell: clap_complete::Shell,
+        shell: Shell,
     },
 }
 
@@ -72,7 +82,7 @@ struct ExperimentArgs {
     /// The experiment file (TOML)
     file: PathBuf,
     /// Override a key of the file, e.g. link.fast_error.rate=0.2 or phase.seeding.count=100
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = keys::OverrideParser, hide_possible_values = true)]
     overrides: Vec<String>,
 }
 
@@ -268,11 +278,25 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
             let text = inspect::describe(path, &view).map_err(Failure::Other)?;
             print(&text)
         }
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "kadsim", &mut script);
-            print(&String::from_utf8_lossy(&script))
-        }
+        Command::Keys { markdown: true } => print(&keys::markdown()),
+        Command::Keys { markdown: false } => print(&keys::table(width_of(&io::stdout()))),
+        Command::Schema => print(&format!("{:#}", kadsim::file::keys::json_schema())),
+        Command::Completions { shell } => print(&completions(*shell)),
+    }
+}
+
+/// The completion script of a shell.
+fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "kadsim", &mut script);
+    let script = String::from_utf8_lossy(&script).into_owned();
+    match shell {
+        // Bash puts a space behind a word that it has completed, but a value follows a key.
+        Shell::Bash => script.replace(
+            "                --set)\n",
+            "                --set)\n                    compopt -o nospace 2>/dev/null\n",
+        ),
+        _ => script,
     }
 }
 

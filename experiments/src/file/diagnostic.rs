@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::sweep::Cell;
+use super::cell::Cell;
 
 /// Errors shown at most; of the rest only their number is.
 pub(crate) const SHOWN_MAX: usize = 20;

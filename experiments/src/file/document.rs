@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Invalid, Sources, Span};
-use super::reader::{shown, some, suggestion};
+use super::wording::{shown, some, suggestion};
 
 /// Most parts of a key in an override: more than any key has.
 const PATH_PARTS_MAX: usize = 8;
@@ -407,4 +407,24 @@ pub(super) fn name(value: &Value) -> Option<&str> {
         Node::String(name) => Some(name),
         _ => None,
     }
+}
+
+/// The keys of a table by path, each with its place. Tables are gone into where `enter` says so of their path.
+pub(super) fn flat<'t>(
+    table: &'t Table,
+    before: &str,
+    enter: &impl Fn(&str) -> bool,
+) -> Vec<(String, Span, &'t Value)> {
+    let mut found = Vec::new();
+    for entry in table.entries.iter() {
+        let path = format!("{before}{}", entry.key);
+        match &entry.value.node {
+            Node::Table(inner) if enter(&path) => {
+                found.extend(flat(inner, &format!("{path}."), enter));
+            }
+            _ => found.push((path, entry.span, &entry.value)),
+        }
+    }
+    found.sort_by_key(|(_, span, _)| span.order());
+    found
 }

@@ -1,7 +1,7 @@
 //! The experiment file: from TOML text and `--set` overrides to a resolved [`Experiment`].
 //!
 //! ```text
-//! text ─ document ─> tree of values, each with its place ─ schema, phases ─> Experiment ─ resolved ─> text
+//! text ─ document ─> tree of values, each with its place ─ sections, phases ─> Experiment ─ resolved ─> text
 //!                                                   └ sweep ─> a tree for each cell ┘
 //! ```
 //!
@@ -15,31 +15,47 @@
 //!
 //! The keys, their defaults and their units are those of the experiment file's documentation in README.
 
+mod cell;
+mod defaults;
+mod delay;
 mod diagnostic;
 mod document;
+mod drawn_delay;
 mod experiment;
+pub mod keys;
+mod milliseconds;
+mod phase;
 mod phases;
 mod reader;
+mod report;
 mod resolved;
-mod schema;
+mod sections;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod wording;
+mod words;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use self::reader::Choices;
+use self::report::Choices;
 use crate::content;
 
+pub use self::cell::{Cell, Setting};
+pub use self::defaults::*;
+pub use self::delay::{Choice, Delay, ErrorRate};
 pub(crate) use self::diagnostic::SHOWN_MAX;
 pub use self::diagnostic::{Invalid, Notices, Sources, Span};
 pub use self::experiment::*;
-pub(crate) use self::reader::{micros_rounded, shown};
-pub use self::resolved::milliseconds;
+pub(crate) use self::milliseconds::micros_rounded;
+pub use self::milliseconds::milliseconds;
+pub use self::phase::{Origin, Phase, PhaseSpans, Tables, Work};
+pub use self::sweep::CELLS_MAX;
 pub(crate) use self::sweep::Grid;
-pub use self::sweep::{CELLS_MAX, Cell, Setting};
+pub(crate) use self::wording::shown;
+pub use self::words::{DeadlineFrom, Draw, Hash, Keys, Kind, Layout, Policy, Procedure, Stop};
 
 /// Longest experiment file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -170,7 +186,7 @@ fn build(path: &Path, name: String, text: String, overrides: &[String]) -> Resul
     let folder = path.parent().unwrap_or(Path::new(""));
     let choices = Choices::default();
     let Some(grid) = Grid::take(&mut root, &sources, &choices)? else {
-        let draft = schema::read(&root, sources, &choices, folder);
+        let draft = sections::read(&root, sources, &choices, folder);
         return Ok(Drafts::One(Box::new(draft)));
     };
     let mut cells = Vec::new();
@@ -178,7 +194,7 @@ fn build(path: &Path, name: String, text: String, overrides: &[String]) -> Resul
     for index in 0..grid.len() {
         let cell = grid.cell(index);
         let tree = grid.tree(&cell, &sources);
-        let draft = tree.map(|tree| schema::read(&tree, sources.clone(), &choices, folder));
+        let draft = tree.map(|tree| sections::read(&tree, sources.clone(), &choices, folder));
         let errors = match &draft {
             Ok(draft) => draft.wrong.as_ref(),
             Err(invalid) => Some(invalid),
