@@ -3,14 +3,13 @@
 //! A warning is a function of the experiment and of what it reads, the same wherever and however the experiment runs: it
 //! is part of `summary.json`. Only certain ones are given: what can come out as it is written is no warning.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::file::{
     DeadlineFrom, Experiment, Kind, Loaded, Notices, Origin, Phase, Policy, Population, Procedure,
     Sources, Span, Stop, Work, milliseconds,
 };
 use crate::inputs::Inputs;
-use crate::sweep::{Study, StudyCell};
 
 /// Most rows of a `connections` table without a warning.
 const CONNECTIONS_MAX: u64 = 100_000_000;
@@ -61,37 +60,9 @@ pub fn notices(loaded: &Loaded, warnings: &[Warning]) -> Notices {
     notices
 }
 
-/// The warnings of these cells of a study, those about one key as one: the first, with the number of the cells that
-/// have it.
-pub fn notices_of_cells(study: &Study, places: &[usize]) -> Notices {
-    let mut found: Vec<(&StudyCell, &Warning, usize)> = Vec::new();
-    let mut known: HashMap<&str, usize> = HashMap::new();
-    for cell in places.iter().map(|place| &study.cells[*place]) {
-        for warning in &cell.warnings {
-            let place = *known.entry(&warning.key).or_insert_with(|| {
-                found.push((cell, warning, 0));
-                found.len() - 1
-            });
-            found[place].2 += 1;
-        }
-    }
-    let mut notices = Notices::default();
-    for (cell, warning, times) in found {
-        let all = study.cells.len();
-        let more = match times {
-            1 => String::new(),
-            _ => format!(" and {} more", times - 1),
-        };
-        let index = cell.cell.index;
-        let cells = format!("in cell {index} ({}){more} of {all} cells", cell.cell);
-        let cells = (times < all).then_some(cells);
-        warning.add_to(&mut notices, &cell.loaded.sources, cells);
-    }
-    notices
-}
-
 impl Warning {
-    fn add_to(&self, notices: &mut Notices, sources: &Sources, cells: Option<String>) {
+    /// Adds it at its place in `sources`; `cells` are those of a sweep that it is about, where not all.
+    pub(crate) fn add_to(&self, notices: &mut Notices, sources: &Sources, cells: Option<String>) {
         notices.add(sources, &self.span, &self.title, &self.advice, cells);
     }
 }

@@ -16,17 +16,16 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::basis::{self, Basis, FileDigests};
-use super::table::{self, MEANS};
-use super::{Study, StudyCell, StudyError};
+use super::difference::has_grown;
+use super::error::StudyError;
+use super::study::{Study, StudyCell};
+use super::table::{self, MEANS, SUMMARY};
 use crate::file::Cell;
 use crate::output::{
     self, FolderError, Kind, LOCK, Lock, Names, STUDY, Shape, is_empty, is_file, is_folder,
     is_there, make_folder,
 };
 use crate::watch::Watch;
-
-/// The table over all cells: the metrics of each network.
-pub(crate) const SUMMARY: &str = "summary.parquet";
 
 /// What writes a table over all cells, in the folder given, to a path.
 type WriteTable = fn(&Path, &Path, &Study) -> Result<()>;
@@ -137,7 +136,7 @@ impl Root {
             Ok(()) => root.running.change(Kind::Shared)?,
             Err(error) => {
                 if alone {
-                    root.leave_empty();
+                    root.running.leave_empty();
                 }
                 return Err(error);
             }
@@ -146,16 +145,6 @@ impl Root {
             true => Ok(root),
             // A run of this name has come between.
             false => Err(FolderError::Busy(root.names.partial).into()),
-        }
-    }
-
-    /// Gives `NAME.partial` back if nothing is in it.
-    fn leave_empty(self) {
-        let Self { names, running, .. } = self;
-        if fs::read_dir(&names.partial).is_ok_and(|all| all.count() == 1) {
-            running.remove();
-            // It stays if somebody else has taken it meanwhile.
-            let _ = fs::remove_dir(&names.partial);
         }
     }
 
@@ -203,7 +192,7 @@ impl Root {
                 continue;
             }
             let differences = basis::differences(folder, basis);
-            if !basis::has_grown(&differences) {
+            if !has_grown(&differences) {
                 return Err(StudyError::Changed {
                     path: path.clone(),
                     cell: cell.cell.to_string(),
