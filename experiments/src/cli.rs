@@ -164,13 +164,13 @@ struct MachineArgs {
     seed: Option<u64>,
 }
 
-/// Parses, runs, and says how it went.
+/// Parses the command line, runs the command, and returns the exit status.
 pub fn main() -> ExitCode {
     signals::survive_large_files();
     let cli = Cli::parse();
     match execute(&cli.command) {
         Ok(status) => status,
-        // Whoever reads stdout has gone away: there is nobody to tell.
+        // The reader of stdout is gone, so no message can reach it.
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             let (text, status) = failure.describe();
@@ -180,12 +180,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Whether the terminal takes text and nothing else.
+/// Returns whether the terminal shows text alone.
 fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// Whether diagnostics have colors.
+/// Returns whether diagnostics have colors.
 fn is_colored() -> bool {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     io::stderr().is_terminal() && !plain && !is_dumb()
@@ -201,7 +201,7 @@ fn warn(notices: &Notices) {
 /// Why a command has no result.
 enum Failure {
     Invalid(Invalid),
-    /// Asked to stop before there was anything to leave.
+    /// The user stopped it before it had results.
     Stopped,
     Run(RunError),
     Layouts(LayoutsError),
@@ -363,11 +363,11 @@ fn part(name: &str, bytes: u64) -> String {
     format!("# {name:<22}{:>15}\n", human(bytes))
 }
 
-/// Columns of a terminal that does not say how many it has.
+/// Columns of a terminal that does not report them.
 const USUAL_WIDTH: usize = 80;
 
-/// How wide tables on this stream may be: as the terminal, or else as the variable COLUMNS says. Where neither is
-/// there, each row of a table is one line, however long.
+/// Returns the width of tables on this stream: that of the terminal, else that of the variable COLUMNS. Without either,
+/// each row of a table is one line.
 fn width_of(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
     if stream.is_terminal() {
         let size = terminal_size::terminal_size_of(stream);
@@ -377,7 +377,7 @@ fn width_of(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
     columns.parse().ok().filter(|columns| *columns > 0)
 }
 
-/// Whoever sits at the terminal.
+/// Returns the user at the terminal: what they see and whether they have stopped the program.
 fn watch(hidden: bool) -> Result<Watch<'static>, Failure> {
     Ok(Watch {
         progress: !hidden && io::stderr().is_terminal() && !is_dumb(),
@@ -430,8 +430,7 @@ impl OutputArgs {
     }
 }
 
-/// Prints what came of a command that has been carried out; that counts, also where nobody reads to the
-/// end of it.
+/// Prints the results of a finished command. The status stays the same if the reader of stdout is gone.
 fn conclude(text: &str, status: ExitCode) -> Result<ExitCode, Failure> {
     match print(text) {
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(status),

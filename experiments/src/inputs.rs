@@ -1,4 +1,4 @@
-//! What an experiment reads beside its own file, read and checked before anything is run.
+//! Inputs of an experiment beside its own file: node lists and traces, read and checked before anything runs.
 
 mod metrics;
 mod nodes;
@@ -47,13 +47,13 @@ impl Inputs {
     }
 }
 
-/// Why an experiment has no inputs.
+/// Reason that the inputs of an experiment cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// The experiment is invalid.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// Somebody has asked to stop.
+    /// The user has stopped the program.
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
@@ -63,7 +63,7 @@ pub enum InputError {
 /// # Errors
 ///
 /// Everything that is wrong with the experiment and with what it reads, at once, each with its place in the
-/// experiment file; or somebody has asked to stop.
+/// experiment file; or the user has stopped the program.
 pub fn load(
     path: &Path,
     overrides: &[String],
@@ -76,7 +76,7 @@ pub fn load(
     )
 }
 
-/// What a draft reads, and the experiment that it is if nothing is wrong.
+/// Reads the inputs of a draft. Returns them with the experiment if nothing is wrong.
 ///
 /// # Errors
 ///
@@ -95,13 +95,13 @@ pub(crate) fn of_draft(
 ///
 /// # Errors
 ///
-/// Everything that is wrong, at once, each with its place in the experiment file; or somebody has asked to
-/// stop.
+/// Everything that is wrong, at once, each with its place in the experiment file; or the user has stopped the
+/// program.
 pub fn read(loaded: &Loaded, watch: Watch<'_>) -> Result<Inputs, InputError> {
     read_known(loaded, Known::ALL, Vec::new(), &mut Files::default(), watch)
 }
 
-/// As [`read`], of an experiment of which not all is known, as there are errors.
+/// As [`read`], for an experiment with errors, of which some parts are unknown.
 fn read_known(
     loaded: &Loaded,
     known: Known,
@@ -153,7 +153,7 @@ fn read_known(
     })
 }
 
-/// Files that have been read, so that experiments that share them read each once.
+/// Files already read, so that experiments that share a file read it once.
 #[derive(Default)]
 pub(crate) struct Files {
     ids: HashMap<(PathBuf, Option<Hash>), Arc<Imported>>,
@@ -168,7 +168,7 @@ struct Reader<'a> {
     files: &'a mut Files,
     watch: Watch<'a>,
     errors: Vec<Invalid>,
-    /// How many different keys the trace of a phase has, where that was asked for.
+    /// Number of different keys in the trace of a phase, where it was needed.
     keys: HashMap<usize, u64>,
 }
 
@@ -207,7 +207,7 @@ impl Reader<'_> {
         nodes
     }
 
-    /// Says that all nodes, this many, are offline.
+    /// Reports that all `nodes` nodes are offline.
     fn nobody(&mut self, nodes: u32) {
         let network = &self.experiment.network;
         let (what, label) = match &network.size {
@@ -227,8 +227,7 @@ impl Reader<'_> {
         self.error(network.absence(), format!("{what}: {all}"), label);
     }
 
-    /// Reports overhead where a contact to a node that is offline may take no time: who pays for what then has no
-    /// order.
+    /// Reports overhead if a contact to an offline node may take no time. Overhead would be charged in no order then.
     fn timeout(&mut self, nodes: &Nodes) {
         let (link, procedure) = (&self.experiment.link, self.experiment.lookup.procedure);
         let is_charged = link.overhead_us > 0 && procedure != Procedure::PyDht;
@@ -327,7 +326,7 @@ impl Reader<'_> {
         self.error(&phase.spans.origin, title, label);
     }
 
-    /// Operations of each phase, which are not too many, where this many nodes are online.
+    /// Returns the number of operations of each phase if `online` nodes are online. Reports too many.
     fn operations(&mut self, online: Option<u32>, traces: &[Option<Arc<[TraceRow]>>]) -> Vec<u64> {
         let mut operations = Vec::new();
         let mut left = OPERATIONS_MAX;
@@ -373,7 +372,7 @@ impl Reader<'_> {
         self.error(&phase.spans.withheld, title, label);
     }
 
-    /// A retrieve phase must find as many segments as it asks for, where this many nodes are online.
+    /// Reports a retrieve phase that asks for more segments than there are if `online` nodes are online.
     fn segments(
         &mut self,
         phase: &Phase,
@@ -433,7 +432,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What is expected must be a key of the summary.
+    /// Reports expectations of metrics that the summary will not have.
     fn metrics(&mut self) {
         if self.experiment.expects.is_empty() {
             return;

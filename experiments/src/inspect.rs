@@ -5,7 +5,7 @@
 //! byte for present (1) or absent (0), then, if present, the value in little-endian bytes; strings and
 //! lists are preceded by their length as 8 bytes, dictionaries count as their strings. A table's digest
 //! is over its number of rows and each column's name, type and stream; a folder's is over the names and
-//! digests of all its tables but `timings.parquet`, and `summary.json`; of a study, see [`study`].
+//! digests of all its tables but `timings.parquet`, and `summary.json`; of a study, see `study`.
 
 mod study;
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Studies: the cells of a sweep, each a run of its own, and one table over all of them.
 //!
-//! A cell is a pure function of file, overrides and index: it is read, estimated and digested without the others,
-//! runs in a process of its own or beside others, and leaves the same bytes. So no process keeps the state of the
-//! whole study: a cell is done if and only if its folder has its name and its digest, and a study goes on from there.
+//! A cell is a pure function of file, overrides and index. It is read, estimated and digested without the others, runs in
+//! any process, alone or beside others, and leaves the same bytes. So no process keeps the state of the whole study: a
+//! cell is done if and only if its folder has its name and its digest, and a study continues from the cells that are done.
 //!
-//! Before anything runs, all cells are read and checked, whichever of them are to be run.
+//! All cells are read and checked before any of them runs.
 
 mod basis;
 mod difference;
@@ -34,21 +34,21 @@ use crate::inputs;
 use crate::output::{FolderError, pause};
 use crate::run::{self, Options, RunError};
 
-/// What came of running cells of a study.
+/// The outcome of running cells of a study.
 pub struct StudyReport {
     /// The study's folder.
     pub path: PathBuf,
     /// The cells that were asked for, in order.
     pub cells: Vec<usize>,
-    /// Those of them that were run now, or begun, in order.
+    /// Cells that this process has run or begun, in order.
     pub ran: Vec<usize>,
-    /// Those that failed, in order, and why.
+    /// Cells that failed, in order, each with the reason.
     pub failed: Vec<(usize, CellError)>,
-    /// Those that are done, in order.
+    /// Cells that are done, in order.
     pub ended: Vec<usize>,
-    /// Whether it was asked to stop before all of them were done.
+    /// Whether the user stopped it before all of them were done.
     pub interrupted: bool,
-    /// How many cells of the whole study are done.
+    /// Number of cells of the whole study that are done.
     pub done: usize,
     /// Wall time, s.
     pub seconds: f64,
@@ -152,7 +152,7 @@ impl Study {
         ran
     }
 
-    /// Runs a cell, unless another process has done so meanwhile; whether it has begun.
+    /// Runs a cell, unless another process has done so meanwhile. Returns whether it has run.
     fn run_cell(
         &self,
         place: usize,
@@ -175,7 +175,7 @@ impl Study {
     }
 }
 
-/// What came of running cells.
+/// Cells run by this process.
 #[derive(Default)]
 struct Ran {
     /// Those that this process has run, or begun.

@@ -1,4 +1,4 @@
-//! The operations of a phase, made one by one as they become due: memory does not grow with their number.
+//! The operations of a phase, made one by one as they become due, so that memory does not grow with their number.
 //!
 //! 1. Due times come in order: each is drawn as the least of the uniform times that are left.
 //! 2. Which operation has which due time is a pseudo-random permutation, so the times of an origin's
@@ -30,13 +30,13 @@ pub enum SegmentKeys {
 pub struct DrawnSegments {
     /// Seed of the network.
     pub network_seed: u64,
-    /// Place of the phase in the experiment.
+    /// Index of the phase in the experiment.
     pub phase: u32,
     /// Number of the operation that provides the first.
     pub first: u64,
-    /// How many are provided.
+    /// Number of segments that are provided.
     pub provided: u64,
-    /// How many are not, though they can be asked for.
+    /// Number of segments that are withheld: drawn by retrieves, but never provided.
     pub withheld: u64,
     /// Parts of each.
     pub parts: u32,
@@ -54,7 +54,7 @@ impl DrawnSegments {
 }
 
 impl SegmentKeys {
-    /// How many parts there are.
+    /// Returns the number of parts.
     pub fn len(&self) -> u64 {
         match self {
             SegmentKeys::Drawn(drawn) => (drawn.provided + drawn.withheld) * u64::from(drawn.parts),
@@ -62,7 +62,7 @@ impl SegmentKeys {
         }
     }
 
-    /// Whether there is none.
+    /// Returns whether there is no part.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -81,7 +81,7 @@ fn random_key(network_seed: u64, operation: u64) -> Key {
     Key(Stream::new(network_seed, Purpose::OperationKey, operation, 0).bits())
 }
 
-/// The nodes of a network that are online, in the order of keys: those that operations may start at.
+/// The online nodes of a network, in the order of keys. Operations start at these.
 #[derive(Clone, Debug)]
 pub enum Online {
     /// All of this many nodes.
@@ -99,7 +99,7 @@ impl Online {
         }
     }
 
-    /// How many they are.
+    /// Returns their number.
     fn len(&self) -> u64 {
         match self {
             Online::All(nodes) => u64::from(*nodes),
@@ -107,7 +107,7 @@ impl Online {
         }
     }
 
-    /// The one at a place, which is below their number.
+    /// Returns the row of the online node of index `place`, which is below their number.
     fn row(&self, place: u64) -> Row {
         match self {
             Online::All(_) => Row(place as u32),
@@ -146,7 +146,7 @@ impl Origins {
     }
 }
 
-/// What is looked up.
+/// Keys that operations ask for.
 #[derive(Clone, Debug)]
 pub enum Targets {
     /// Uniform keys.
@@ -164,7 +164,7 @@ pub enum Targets {
 pub struct Plan {
     /// Seed of the network.
     pub network_seed: u64,
-    /// Place of the phase in the experiment.
+    /// Index of the phase in the experiment.
     pub phase: u32,
     /// Number of the first operation.
     pub first: u64,
@@ -176,9 +176,9 @@ pub struct Plan {
     pub origins: Origins,
     /// Operations in all for [`Origins::Random`], else per origin.
     pub count: u64,
-    /// The last so many of them do not take place.
+    /// Number of operations that do not take place, the last ones.
     pub withheld: u64,
-    /// What they ask for.
+    /// Keys that they ask for.
     pub targets: Targets,
     /// When the phase starts, µs.
     pub start_us: u64,

@@ -1,4 +1,4 @@
-//! Studies on the command line: `kadsim sweep`, and what `run` and `check` say of an experiment with a `[sweep]`.
+//! Studies on the command line: `kadsim sweep`, and `run` and `check` of an experiment with a `[sweep]`.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -154,7 +154,7 @@ pub(super) fn run(
     concluded
 }
 
-/// What failed or fell short, by cell.
+/// Returns the complaints by cell.
 fn all_complaints(
     study: &Study,
     report: &StudyReport,

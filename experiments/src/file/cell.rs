@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use sha2::{Digest, Sha256};
 
-/// Longest text of a list or a table, in bytes. A longer one is cut, with a digest of all of it.
+/// Longest text of a list or a table, in bytes. A longer one is cut, and a digest of the whole follows.
 const TEXT_BYTES_MAX: usize = 200;
 
 /// A value of a swept key.
@@ -52,7 +52,7 @@ impl Setting {
         Self::Text(text)
     }
 
-    /// What the readers of folders and tables take the value for; with `as_float` they read numbers as floats.
+    /// Returns the value as readers of folders and tables take it. With `as_float` they read numbers as floats.
     pub(super) fn taken_for(&self, as_float: bool) -> TakenFor {
         let text = self.to_string();
         let of_float = |number: f64| match number {
@@ -78,19 +78,19 @@ pub(super) enum TakenFor {
     Text(String),
 }
 
-/// A cell of a sweep: where it is in the grid.
+/// A cell of a sweep: its index and its settings.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
-    /// Its place among all cells, from 0.
+    /// Index among all cells, from 0.
     pub index: usize,
-    /// The value on each axis: the folders it lies in.
+    /// Value on each axis. The axes are the folders that the cell lies in.
     pub axes: Vec<(String, Setting)>,
-    /// What it sets, by path: the axes, and what its case sets.
+    /// Value of each key that the cell sets, by path: the axes, and the keys of its case.
     pub settings: Vec<(String, Setting)>,
 }
 
 impl Cell {
-    /// Where it lies in the study's folder: `lookup.alpha=1/network.nodes=1000`. What is not a letter, a digit or
+    /// Returns the path of the cell in the study's folder: `lookup.alpha=1/network.nodes=1000`. A byte that is no letter, digit or
     /// one of `._-` stands as `%` and two hexadecimal digits, as hive-style readers expect.
     pub fn folder(&self) -> PathBuf {
         let axes = self.axes.iter();

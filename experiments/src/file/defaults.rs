@@ -42,8 +42,7 @@ pub const DEFAULT_KEYS: Keys = Keys::Random;
 pub const DEFAULT_SPREAD_US: u64 = 0;
 /// Default of a phase's `reset_overhead`.
 pub const DEFAULT_RESET_OVERHEAD: bool = true;
-/// What `reset_overhead` is of a phase that says when it starts: others may be in flight then, which use the same
-/// counters.
+/// `reset_overhead` of a phase with `start_ms`. Other phases may be in flight then, and use the same counters.
 pub const RESET_OVERHEAD_IN_FLIGHT: bool = false;
 /// Default of a phase's `withheld`.
 pub const DEFAULT_WITHHELD: u64 = 0;

@@ -1,4 +1,4 @@
-//! Delays to draw.
+//! Delays of contacts, as the file gives them: constant, uniform, or drawn from a list.
 
 use std::fmt::{self, Display};
 use std::ops::Deref;
@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::milliseconds::milliseconds;
 
-/// A delay to draw, in microseconds, each at most [`TIME_MAX_US`].
+/// A delay to draw, in microseconds, at most [`TIME_MAX_US`](super::defaults::TIME_MAX_US).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Delay {
     /// Always the same.
@@ -26,16 +26,16 @@ pub enum Delay {
 #[derive(Clone)]
 pub struct Choice(Arc<Listed>);
 
-/// The list, and what is asked of it more than once.
+/// The list, with its minimum and its text, which are needed often.
 struct Listed {
     delays_us: Vec<u64>,
     shortest_us: u64,
-    /// As the file spells it, once that was asked for.
+    /// As the file spells it. Made at the first use.
     text: OnceLock<String>,
 }
 
 impl Choice {
-    /// As the file spells it, `spell` each delay.
+    /// Returns the list as the file spells it, with `spell` for each delay.
     pub(super) fn text(&self, spell: impl Fn(u64) -> String) -> &str {
         self.0.text.get_or_init(|| {
             let delays: Vec<_> = self.iter().copied().map(spell).collect();
@@ -84,7 +84,7 @@ impl std::hash::Hash for Choice {
 }
 
 impl Delay {
-    /// The shortest that can be drawn, in microseconds.
+    /// Returns the shortest delay that can be drawn, in microseconds.
     pub fn shortest_us(&self) -> u64 {
         match self {
             Self::Constant(delay) => *delay,
@@ -94,10 +94,10 @@ impl Delay {
     }
 }
 
-/// How often contacts fail in one way, and how long that takes.
+/// A way in which contacts fail: how often, and after which delay.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ErrorRate {
-    /// 0 to 1.
+    /// Share of the contacts that fail, 0 to 1.
     pub rate: f64,
     /// Drawn once for a contact that fails.
     pub delay: Delay,

@@ -9,18 +9,18 @@ use super::diagnostic::Span;
 use super::phase::{Phase, Tables};
 use super::words::{Hash, Layout, Policy, Procedure, Stop};
 
-/// What to run. Two are equal if they mean the same run: places in the text do not count.
+/// An experiment. Two are equal if they mean the same run; places in the text do not count.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Experiment {
     /// Name of the run's folder; `[a-z0-9_-]+`.
     pub name: String,
-    /// What every draw depends on.
+    /// Seed of every draw.
     pub seed: u64,
-    /// Independent networks, 1 to [`NETWORKS_MAX`].
+    /// Independent networks, 1 to [`NETWORKS_MAX`](super::defaults::NETWORKS_MAX).
     pub networks: u32,
     /// The nodes and what they know at first.
     pub network: NetworkSection,
-    /// How lookups go about.
+    /// How lookups are made.
     pub lookup: LookupSection,
     /// What contacts cost and how they fail.
     pub link: LinkSection,
@@ -28,7 +28,7 @@ pub struct Experiment {
     pub tick_us: u64,
     /// How tables lie in memory.
     pub layout: Layout,
-    /// What happens, in this order; at least one.
+    /// The phases, in order; at least one.
     pub phases: Vec<Phase>,
     /// What is written.
     pub output: OutputSection,
@@ -45,21 +45,21 @@ pub struct NetworkSection {
     pub bucket_size: u8,
     /// Which candidates a bucket keeps.
     pub bootstrap: Policy,
-    /// Where the file says how many nodes there are, or names their file.
+    /// Place of `nodes` or `ids` in the text.
     pub size_span: Span,
     /// Share of generated nodes that are offline, from 0 up to but below 1; 0 of imported ones.
     pub offline: f64,
-    /// Where the file says it, if it does.
+    /// Place of `offline` in the text, if it is there.
     pub offline_span: Span,
 }
 
 impl NetworkSection {
-    /// How many of this many generated nodes are offline: the share of them, rounded, half away from 0.
+    /// Returns the number of offline nodes among `nodes` generated ones: the share, rounded, halves away from 0.
     pub fn offline_of(&self, nodes: u32) -> u32 {
         (self.offline * f64::from(nodes)).round() as u32
     }
 
-    /// Where the file says which nodes are offline.
+    /// Returns the place in the text that decides which nodes are offline.
     pub fn absence(&self) -> &Span {
         match &self.size {
             Population::Generated(_) => &self.offline_span,
@@ -71,15 +71,15 @@ impl NetworkSection {
 /// Where the nodes come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Population {
-    /// So many nodes with ids from 0, 1 to [`NODES_MAX`].
+    /// This many nodes with ids from 0; 1 to [`NODES_MAX`](super::defaults::NODES_MAX).
     Generated(u32),
     /// Ids and keys from a table.
     Imported {
-        /// Where it is; absolute.
+        /// Absolute path.
         path: PathBuf,
-        /// What makes keys from its peer ids, if its keys are not there.
+        /// Hash that makes keys from peer ids, for a file without keys.
         hash: Option<Hash>,
-        /// Where the file says it.
+        /// Place of the path in the text.
         span: Span,
     },
 }
@@ -87,21 +87,21 @@ pub enum Population {
 /// `[lookup]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LookupSection {
-    /// Contacts in flight, 1 to [`ALPHA_MAX`].
+    /// Contacts in flight, 1 to [`ALPHA_MAX`](super::defaults::ALPHA_MAX).
     pub alpha: u32,
-    /// Nodes in a result, 1 to [`BETA_MAX`].
+    /// Nodes in a result, 1 to [`BETA_MAX`](super::defaults::BETA_MAX).
     pub beta: u32,
-    /// Answers in a row without progress that end a lookup, 1 to [`STEPS_TO_STOP_MAX`].
+    /// Answers in a row without progress that end a lookup, 1 to [`STEPS_TO_STOP_MAX`](super::defaults::STEPS_TO_STOP_MAX).
     pub steps_to_stop: u32,
     /// The stop rule.
     pub stop: Stop,
     /// The schedule of contacts. [`Stop::ClosestAnswered`] only with [`Procedure::Iterative`].
     pub procedure: Procedure,
-    /// Where in the text it is.
+    /// Places of its keys in the text.
     pub spans: LookupSpans,
 }
 
-/// Where what `[lookup]` says stands in the text; nowhere for what it does not say.
+/// Places of the keys of `[lookup]` in the text. A key that is absent has the default span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LookupSpans {
     /// Its `alpha`.
@@ -115,28 +115,28 @@ pub struct LookupSpans {
 /// `[link]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinkSection {
-    /// Of one way; a successful request costs two.
+    /// Delay of one way. A successful request costs two.
     pub delay: Delay,
     /// Contacts that fail fast.
     pub fast_error: Option<ErrorRate>,
     /// Contacts that fail slowly, of those that do not fail fast.
     pub slow_error: Option<ErrorRate>,
-    /// What contacting a node that is not there costs. Not told: the slow error's delay, else [`DEFAULT_DELAY`].
+    /// Cost of a contact to a node that is offline. By default the slow error's delay, else [`DEFAULT_DELAY`].
     pub timeout: Delay,
-    /// gamma, in microseconds. Where it is not 0, no contact takes no time, unless by [`Procedure::PyDht`].
+    /// gamma, in microseconds. If it is above 0, every contact takes time, except under [`Procedure::PyDht`].
     pub overhead_us: u64,
 }
 
 impl LinkSection {
-    /// What `timeout` is where the file does not tell.
+    /// Returns the default of `timeout`.
     pub fn default_timeout(&self) -> Delay {
         self.slow_error
             .as_ref()
             .map_or(DEFAULT_DELAY, |error| error.delay.clone())
     }
 
-    /// The shortest time that a contact to a node that is online can take, in microseconds: how far an engine may look
-    /// ahead where all are. An error of rate 0 does not count; one of rate 1 hides no other.
+    /// Returns the shortest time that a contact to an online node can take, in microseconds. An engine may look ahead
+    /// this far if all nodes are online. An error of rate 0 does not count; one of rate 1 hides no other.
     pub fn lookahead_us(&self) -> u64 {
         let errors = [&self.fast_error, &self.slow_error].into_iter().flatten();
         let errors = errors
@@ -157,12 +157,12 @@ pub struct OutputSection {
     pub results: bool,
     /// Whether nodes carry how many routing tables name them.
     pub in_degree: bool,
-    /// Where the file says which tables.
+    /// Place of `tables` in the text.
     pub tables_span: Span,
 }
 
 impl Experiment {
-    /// The phases that may be in flight at the same time, as ranges of [`Experiment::phases`], in order.
+    /// Returns the groups of phases that may be in flight at the same time, as ranges of [`Experiment::phases`], in order.
     pub fn overlapping(&self) -> impl Iterator<Item = Range<usize>> {
         let starts = |&place: &usize| place == 0 || self.phases[place].start_us.is_none();
         let begins: Vec<usize> = (0..self.phases.len()).filter(starts).collect();
@@ -175,8 +175,8 @@ impl Experiment {
         begins.into_iter().zip(ends).map(|(begin, end)| begin..end)
     }
 
-    /// Whether the true closest nodes are looked for after each lookup: somebody asked for the operations
-    /// table, or expects something of recall.
+    /// Returns whether recall is measured after each lookup: the operations table is written, or an expectation names
+    /// recall.
     pub fn wants_recall(&self) -> bool {
         let of_recall = |expect: &Expect| expect.metric.contains(".recall.");
         self.output.tables.operations || self.expects.iter().any(of_recall)
@@ -194,6 +194,6 @@ pub struct Expect {
     pub high: f64,
     /// Where the bounds come from.
     pub source: Option<String>,
-    /// Where the metric stands.
+    /// Place of the metric in the text.
     pub span: Span,
 }

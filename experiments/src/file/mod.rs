@@ -6,14 +6,14 @@
 //! ```
 //!
 //! Notes on the implementation:
-//! 1. Every value keeps its [`Span`], so that an error of meaning found anywhere, also long after reading, points at
-//!    the text that caused it. An override is a source of its own: its errors point into the command line.
-//! 2. A syntax error ends the reading. Whatever is wrong beyond syntax is reported all at once, in [`Invalid`].
+//! 1. Every value keeps its [`Span`], so that an error found long after reading still points at the text that
+//!    caused it. An override is a source of its own; its errors point into the command line.
+//! 2. A syntax error ends the reading. All other errors are reported at once, in [`Invalid`].
 //! 3. Milliseconds are read from the text of the number, never through a float, so that microseconds are exact.
-//! 4. Nothing here touches a file but the experiment file itself: whether `ids`, `trace` or an expectation's metric
-//!    exist is for the caller to find out, who reports it by [`Sources::error`].
+//! 4. This module opens no file but the experiment file. The caller checks whether `ids`, `trace` and the metrics of
+//!    expectations exist, and reports errors by [`Sources::error`].
 //!
-//! The keys, their defaults and their units are those of the experiment file's documentation in README.
+//! The table of [`keys`] has every key with its type, default, range and meaning.
 
 mod cell;
 mod defaults;
@@ -66,24 +66,24 @@ pub(crate) const CELL_ERRORS_MAX: usize = 10_000;
 /// A valid experiment and the texts it came from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// What to run.
+    /// The experiment.
     pub experiment: Experiment,
-    /// What the spans in `experiment` point into.
+    /// The texts that the spans in `experiment` point into.
     pub sources: Sources,
 }
 
-/// An experiment as far as it could be read. What is wrong in the text stands at its default here.
+/// An experiment as far as it could be read. A key with an error has its default.
 pub(crate) struct Draft {
     pub(crate) loaded: Loaded,
     pub(crate) known: Known,
-    /// What is wrong.
+    /// The errors, if there are any.
     pub(crate) wrong: Option<Invalid>,
 }
 
-/// Which parts of a draft are what the text says.
+/// The parts of a draft that were read without errors.
 #[derive(Clone, Copy)]
 pub(crate) struct Known {
-    /// How many nodes there are, or in which file.
+    /// The number of nodes, or the file that lists them.
     pub(crate) nodes: bool,
     /// All of every phase.
     pub(crate) phases: bool,
@@ -101,13 +101,13 @@ impl Known {
 pub(crate) enum Drafts {
     /// An experiment.
     One(Box<Draft>),
-    /// A sweep with its cells, in order; of one that cannot be read at all, what is wrong. Where much is wrong, only
-    /// the first ones.
+    /// A sweep with its cells, in order, each with its draft or the errors that keep it from being read. After
+    /// [`CELL_ERRORS_MAX`] errors the other cells are left out.
     Cells(Grid, Vec<(Cell, Result<Draft, Invalid>)>),
 }
 
 impl Drafts {
-    /// The one experiment that the file holds.
+    /// Returns the only experiment of the file.
     ///
     /// # Errors
     /// It holds a sweep.
@@ -138,10 +138,10 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, Invalid> {
     drafts(path, overrides)?.valid()
 }
 
-/// What the file `path` holds, of which all need not be valid: for who has more to find wrong with it.
+/// Reads the file `path` as far as possible, so that a caller can add errors of its own.
 ///
 /// # Errors
-/// The file cannot be read or is not TOML, or its `[sweep]` is none.
+/// The file cannot be read or is not TOML, or its `[sweep]` is invalid.
 pub(crate) fn drafts(path: &Path, overrides: &[String]) -> Result<Drafts, Invalid> {
     let name = path.display().to_string();
     let text = read(path).map_err(|error| {
@@ -150,8 +150,8 @@ pub(crate) fn drafts(path: &Path, overrides: &[String]) -> Result<Drafts, Invali
     build(path, name, text, overrides)
 }
 
-/// As [`load`], of a `text` already at hand. `name` stands for the file in messages; relative paths in the text are
-/// taken from its folder, those in `overrides` from the working directory.
+/// As [`load`], from `text`. Messages call the file `name`. Relative paths in the text start at its folder, those in
+/// `overrides` at the working directory.
 ///
 /// # Errors
 /// The text is not a valid experiment.

@@ -1,4 +1,4 @@
-//! A phase of an experiment, and the tables that are written of it.
+//! A phase of an experiment, and the choice of tables.
 
 use std::fmt::{self, Display};
 use std::path::PathBuf;
@@ -9,36 +9,35 @@ use super::words::{DeadlineFrom, Draw, Keys, Kind};
 /// One `[[phase]]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Phase {
-    /// No other phase has it; `[a-z0-9_-]+`.
+    /// Unique name; `[a-z0-9_-]+`.
     pub name: String,
-    /// What its operations are.
+    /// What its operations do.
     pub kind: Kind,
     /// Which operations there are.
     pub work: Work,
-    /// When it starts, from the run's start, in microseconds; `None`: when every phase before it has finished, and
-    /// nothing is in flight. Phases that have it come before those that have not, but for the first.
+    /// Start from the run's start, in microseconds. `None`: it starts when every phase before it has finished. Phases
+    /// with a start come before those without, except that the first may have none.
     pub start_us: Option<u64>,
     /// Most operations in flight per origin, from 1; `None`: no limit.
     pub parallel: Option<u32>,
-    /// Whether overhead counters start from zero. Never of a phase that has `start_us`.
+    /// Whether overhead counters start from zero. False for a phase with `start_us`.
     pub reset_overhead: bool,
-    /// When it is cut off, from its start, in microseconds.
+    /// Time after which it is cut off, from its start, in microseconds.
     pub max_us: Option<u64>,
-    /// In what times an operation should be done, in microseconds, in ascending order. The first is the deadline;
-    /// the others are counted too.
+    /// Deadlines of an operation, in microseconds, in ascending order. `in_time` refers to the first.
     pub deadlines_us: Vec<u64>,
-    /// From when these times count.
+    /// Moment from which deadlines count.
     pub deadline_from: DeadlineFrom,
-    /// Where in the text it is.
+    /// Places of its keys in the text.
     pub spans: PhaseSpans,
 }
 
-/// Where what a phase says stands in the text; nowhere for what it does not say.
+/// Places of the keys of a phase in the text. A key that is absent has the default span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PhaseSpans {
     /// Its name.
     pub name: Span,
-    /// What its origin is: the word, the size or the id.
+    /// Its `origin`: the word, the size or the id.
     pub origin: Span,
     /// Its `count` or `count_each`.
     pub count: Span,
@@ -57,12 +56,12 @@ pub struct PhaseSpans {
 pub enum Work {
     /// From a table.
     Trace {
-        /// Where it is; absolute.
+        /// Absolute path.
         path: PathBuf,
-        /// Where the file says it.
+        /// Place of the path in the text.
         span: Span,
     },
-    /// From the experiment's seed.
+    /// Drawn from the experiment's seed.
     Drawn {
         /// The nodes that operations start at.
         origin: Origin,
@@ -70,16 +69,16 @@ pub enum Work {
         count: u64,
         /// What is looked up.
         keys: Keys,
-        /// Due times are uniform from 0 to this, itself excluded, in microseconds; 0: all at once.
+        /// Due times are uniform from 0 up to but below this, in microseconds. 0: all at once.
         spread_us: u64,
-        /// What is retrieved: the index in [`Experiment::phases`] of an earlier provide phase. Retrieves have it,
-        /// others do not.
+        /// Index of the provide phase whose segments are retrieved, in
+        /// [`Experiment::phases`](super::experiment::Experiment::phases). Only retrieve phases have it.
         segments: Option<usize>,
         /// Which of those segments.
         draw: Draw,
-        /// How many of the segments of a provide phase nobody provides; they are drawn all the same. 0 of others.
+        /// Segments of a provide phase that are drawn but never provided. 0 for other phases.
         withheld: u64,
-        /// How many parts each segment of a provide phase has; what is drawn are parts. 1 of others.
+        /// Parts of each segment of a provide phase; retrieves draw parts. 1 for other phases.
         parts: u32,
     },
 }
@@ -93,14 +92,14 @@ pub enum Origin {
     One,
     /// Every node that is online.
     Each,
-    /// So many nodes, the same in every phase; 1 to how many are online.
+    /// A sample of this many nodes, the same in every phase; 1 to the number of online nodes.
     Sample(u32),
     /// The node of this id.
     Node(i64),
 }
 
 impl Origin {
-    /// At how many nodes operations start where `online` nodes are online; `None` where they are drawn anew.
+    /// Returns the number of origins if `online` nodes are online; `None` if each operation draws its own.
     pub fn nodes(self, online: u32) -> Option<u64> {
         match self {
             Self::Random => None,
@@ -135,10 +134,10 @@ impl Tables {
         connections: false,
         routing: false,
     };
-    /// The names of all tables, in the order the file's documentation has them.
+    /// Names of all tables, in the order of the documentation.
     pub const NAMES: [&'static str; 5] = ["ticks", "operations", "nodes", "connections", "routing"];
 
-    /// Names of the chosen ones, in the order of [`Self::NAMES`].
+    /// Returns the names of the chosen tables, in the order of [`Self::NAMES`].
     pub fn names(mut self) -> Vec<&'static str> {
         Self::NAMES
             .into_iter()
@@ -146,7 +145,7 @@ impl Tables {
             .collect()
     }
 
-    /// The switch of a table, if there is a table of this name.
+    /// Returns the switch of the table `name`, if there is such a table.
     pub fn by_name(&mut self, name: &str) -> Option<&mut bool> {
         Some(match name {
             "ticks" => &mut self.ticks,

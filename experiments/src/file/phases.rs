@@ -1,4 +1,4 @@
-//! The `[[phase]]`s: which operations each has, and what must be true across them.
+//! Reads the `[[phase]]`s, and checks what must be true across them.
 
 mod earlier;
 mod work;
@@ -20,7 +20,7 @@ use super::words::{DeadlineFrom, Kind};
 /// What an element of a list of deadlines is.
 static ELEMENT: Takes = Takes::Milliseconds(Least::Zero);
 
-/// Names that a phase cannot have, and what has them: two rows or metrics could not be told apart.
+/// Names that a phase cannot have, each with the reason: two rows or two metrics would have the same name.
 const RESERVED: [(&str, &str); 4] = [
     (
         "bootstrap",
@@ -34,13 +34,13 @@ const RESERVED: [(&str, &str); 4] = [
     ("warnings", "summary.json has its warnings there"),
 ];
 
-/// A name that no phase can have, if this is one.
+/// Returns the entry of [`RESERVED`] for `name`, if there is one.
 fn reserved(name: &str) -> Option<(&'static str, &'static str)> {
     RESERVED.into_iter().find(|(reserved, _)| *reserved == name)
 }
 
-/// Reads all phases. `nodes` is the number of nodes, and that of those online, where it is known; `takes_time`: whether
-/// every contact does.
+/// Reads all phases. The pair is the number of nodes and of online nodes, where known. `takes_time` says whether every
+/// contact takes time.
 pub(super) fn read(
     top: &Section<'_>,
     (nodes, online): (Option<u32>, Option<u32>),
@@ -82,8 +82,8 @@ pub(super) fn read(
     phases
 }
 
-/// Reports phases that provide and retrieve at the same time where a contact may take no time: whether a store comes
-/// before an answer then has no order.
+/// Reports phases that provide and retrieve at the same time while a contact may take no time. Stores and answers would
+/// have no order then.
 fn refuse_at_once(top: &Section<'_>, phases: &[Phase]) {
     let first = phases
         .iter()
@@ -189,7 +189,7 @@ impl<'a> Earlier<'a> {
         Some((name, span))
     }
 
-    /// When the phase starts, if it says so.
+    /// Reads when the phase starts, if it says so.
     fn start(&self, section: &Section<'a>, spans: &mut PhaseSpans) -> Option<u64> {
         let field = section.get(&keys::START)?;
         spans.start = field.value.span;
@@ -219,7 +219,7 @@ impl<'a> Earlier<'a> {
     }
 }
 
-/// Whether overhead counters start from zero. They cannot where other phases, which use them, may be in flight.
+/// Reads whether overhead counters start from zero. They cannot while other phases that use them may be in flight.
 fn reset_overhead(section: &Section<'_>) -> bool {
     let Some(start) = section.get(&keys::START) else {
         return section.boolean_or(&keys::RESET_OVERHEAD);
@@ -238,7 +238,7 @@ fn reset_overhead(section: &Section<'_>) -> bool {
     RESET_OVERHEAD_IN_FLIGHT
 }
 
-/// One deadline or several.
+/// Reads one deadline or several.
 fn deadlines(field: &Field<'_>) -> Vec<u64> {
     if !matches!(field.value.node, Node::Array(_)) {
         return field.micros().into_iter().collect();
@@ -258,7 +258,7 @@ fn deadlines(field: &Field<'_>) -> Vec<u64> {
     deadlines
 }
 
-/// From when deadlines count.
+/// Reads the moment from which deadlines count.
 fn deadline_from(section: &Section<'_>) -> DeadlineFrom {
     if !section.has(&keys::DEADLINE) {
         section.refuse(

@@ -15,10 +15,10 @@ use super::report::Report;
 use super::wording::{shown, suggestion};
 use super::words::Word;
 
-/// Wrong elements of a list of words or numbers after which the rest of it is not read.
+/// Wrong elements of a list after which the others are not read.
 const WRONG_ELEMENTS_MAX: usize = SHOWN_MAX;
 
-/// A table of known keys. One that is not there reads as empty.
+/// A table of known keys. A section that is absent reads as empty.
 pub(super) struct Section<'a> {
     pub(super) report: &'a Report<'a>,
     table: Option<&'a Table>,
@@ -408,9 +408,9 @@ impl<'a> Field<'a> {
     }
 
     /// As [`Self::integer`], but at most `most`, where the rest of the file says so.
-    pub(super) fn integer_up_to<T: TryFrom<i128>>(&self, most: Option<T>) -> Option<T>
+    pub(super) fn integer_up_to<T>(&self, most: Option<T>) -> Option<T>
     where
-        T: Into<i128>,
+        T: TryFrom<i128> + Into<i128>,
     {
         match (self.takes, most) {
             (&Takes::Integer(low, _, remark), Some(most)) => {

@@ -9,20 +9,20 @@ use super::diagnostic::{Diagnostic, Invalid, SHOWN_MAX, Sources, Span};
 use super::document::Value;
 use super::wording::suggestion;
 
-/// Lists of delays that have been read: a list that the cells of a sweep share is read once.
+/// Lists of delays already read. The cells of a sweep share a list, and it is read once.
 #[derive(Default)]
 pub(super) struct Choices(pub(super) RefCell<HashMap<usize, Read>>);
 
-/// A list of delays, and what came of reading it.
+/// A list of delays and its delays or errors.
 #[derive(Clone)]
 pub(super) struct Read {
-    /// Keeps the list where it is: its address is the key.
+    /// Keeps the list alive, because its address is the key.
     pub(super) _list: Arc<Vec<Value>>,
     pub(super) choice: Option<Choice>,
     pub(super) wrong: Vec<Diagnostic>,
 }
 
-/// All that was found wrong so far.
+/// The errors found so far.
 pub(super) struct Report<'a> {
     pub(super) sources: &'a Sources,
     pub(super) choices: &'a Choices,

@@ -1,4 +1,4 @@
-//! The experiment as a file that says everything: `resolved.toml`.
+//! Writes an experiment as a file with every key: `resolved.toml`.
 
 use std::fmt::{self, Display, Write};
 use std::path::Path;
@@ -11,8 +11,8 @@ use super::phase::{Origin, Phase, Work};
 use super::words::{Kind, Stop};
 
 impl Experiment {
-    /// Every key with its value, as an experiment file that reads as an equal experiment from any folder: paths of
-    /// `ids` and `trace` are absolute.
+    /// Returns an experiment file with every key, which reads as an equal experiment from any folder: paths of `ids` and
+    /// `trace` are absolute.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.

@@ -15,9 +15,9 @@ use crate::file::Experiment;
 pub(super) struct Imported {
     pub(super) rows: Arc<[(i64, Key)]>,
     pub(super) ids: HashSet<i64>,
-    /// Ids of those that are offline.
+    /// Ids of the offline nodes.
     pub(super) offline: Arc<[i64]>,
-    /// The same.
+    /// The same ids, to look one up.
     pub(super) are_offline: HashSet<i64>,
     pub(super) labels: Option<Arc<StringArray>>,
 }
@@ -29,12 +29,12 @@ pub(super) enum Named {
     Imported(PathBuf),
 }
 
-/// The generated nodes of an experiment, and who of them is offline.
+/// The generated nodes of an experiment, and which of them are offline.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Generated {
     pub(super) nodes: u32,
     pub(super) offline: u32,
-    /// Seed of the experiment and number of its networks, on which it depends who is offline; 0 where nobody is.
+    /// Seed of the experiment and number of its networks, which decide which nodes are offline; 0 where all are online.
     pub(super) draws: (u64, u32),
 }
 
@@ -59,7 +59,7 @@ impl Generated {
     }
 }
 
-/// The nodes, as far as they are known: an error may keep them from being read.
+/// The nodes as far as they are known. An error may keep them from being read.
 #[derive(Default)]
 pub(super) struct Nodes {
     pub(super) imported: Option<Arc<Imported>>,
@@ -68,7 +68,7 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    /// Whether there is a node of this id, or may be.
+    /// Returns whether there is or may be a node of this id.
     pub(super) fn has(&self, id: i64) -> bool {
         match (&self.imported, self.count) {
             (Some(imported), _) => imported.ids.contains(&id),
@@ -77,7 +77,7 @@ impl Nodes {
         }
     }
 
-    /// How many of them are offline.
+    /// Returns the number of offline nodes.
     pub(super) fn offline(&self) -> u32 {
         match (&self.imported, &self.generated) {
             (Some(imported), _) => imported.are_offline.len() as u32,
@@ -86,7 +86,7 @@ impl Nodes {
         }
     }
 
-    /// How many are online.
+    /// Returns the number of online nodes, if it is known.
     pub(super) fn online(&self) -> Option<u32> {
         Some(self.count? - self.offline())
     }
@@ -100,7 +100,7 @@ impl Nodes {
         }
     }
 
-    /// What a trace must name instead of the node with this id, if it must not name that.
+    /// Returns what a trace must name instead of the node with this id, if it cannot name that node.
     pub(super) fn wanted_instead(&self, id: i64) -> Option<&'static str> {
         if !self.has(id) {
             return Some("a node of the network");

@@ -90,7 +90,7 @@ impl Basis {
         })
     }
 
-    /// What stands in `cell.json`.
+    /// Returns the text of `cell.json`.
     pub(super) fn document(&self) -> String {
         let document = json!({ "digest": self.digest, "version": VERSION, "files": self.files });
         format!("{document:#}\n")
@@ -117,7 +117,7 @@ pub(crate) fn digest_in(folder: &Path) -> Option<String> {
     known["digest"].as_str().map(str::to_owned)
 }
 
-/// What has changed since the cell in `folder` was run.
+/// Returns the differences between the basis of the cell in `folder` and `now`.
 pub(super) fn differences(folder: &Path, now: &Basis) -> Vec<Difference> {
     let read = || -> Option<(Value, BTreeMap<String, String>)> {
         let known = serde_json::from_slice(&fs::read(folder.join(CELL)).ok()?).ok()?;
@@ -195,7 +195,6 @@ fn flatten(prefix: &str, table: &Table, keys: &mut BTreeMap<String, String>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     #[test]
     fn keys_are_named_by_path_and_phases_by_their_names() {

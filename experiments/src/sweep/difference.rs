@@ -7,7 +7,7 @@ use crate::output::{CELL, RESOLVED};
 /// Version of kadsim that runs.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// What has changed of the basis of a cell since it was run.
+/// A difference between the basis that a cell was run with and the one of now.
 #[derive(Debug, PartialEq)]
 pub enum Difference {
     /// Another version of kadsim has run it.
@@ -23,7 +23,7 @@ pub enum Difference {
         /// The value now, if any.
         new: Option<String>,
     },
-    /// What it was run with cannot be read any more.
+    /// The basis that it was run with cannot be read.
     Unknown,
 }
 
@@ -43,7 +43,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Whether a cell differs in nothing but in having more networks now.
+/// Returns whether the only difference is that the cell has more networks now.
 pub(super) fn has_grown(differences: &[Difference]) -> bool {
     let number = |value: &Option<String>| value.as_ref()?.parse::<u64>().ok();
     match differences {

@@ -1,4 +1,4 @@
-//! What a cell tells once it is done.
+//! Results of a cell that is done.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub struct CellReport {
     pub path: PathBuf,
     /// `summary.json`.
     pub summary: Map<String, Value>,
-    /// What became of each `[[expect]]` that is for it.
+    /// Verdict on each `[[expect]]` that is for it.
     pub verdicts: Vec<Verdict>,
     /// Phases that were cut off by their `max_ms`, in order.
     pub cut_off: Vec<CutOff>,
@@ -53,7 +53,7 @@ impl StudyCell {
 }
 
 impl Study {
-    /// What the cell in `place` tells, done, in the study's folder `root`.
+    /// Reads the results of the cell of index `place`, which is done, in the study's folder `root`.
     ///
     /// # Errors
     ///

@@ -93,7 +93,7 @@ impl Root {
     /// # Errors
     ///
     /// It holds cells that this study would run otherwise and `force` is not given, or something that kadsim has not
-    /// written; somebody runs what is to be replaced; somebody has asked to stop; the file system refuses.
+    /// written; another process runs what is to be replaced; the user has stopped the program; the file system refuses.
     pub(super) fn open(
         path: &Path,
         study: &Study,
@@ -114,7 +114,7 @@ impl Root {
         opened
     }
 
-    /// [`Root::open`], with the gate held.
+    /// [`Root::open`], for a caller that holds the gate.
     fn open_alone(
         names: Names,
         bases: Vec<Basis>,
@@ -175,7 +175,7 @@ impl Root {
         self.publish_list(study)
     }
 
-    /// Makes sure that the cells that are done, as far as they are meant, are as this study would run them.
+    /// Checks that the cells that are done and belong to this study are as this study would run them.
     fn compare(&self, study: &Study, known: &Known, alone: bool) -> Result<(), StudyError> {
         let path = &self.names.finished;
         let mut is_related = false;
@@ -315,12 +315,12 @@ impl Root {
     }
 
     /// Ends the work of this process. If all cells are done, and the study is still the one that this process has
-    /// begun, writes the tables over them and removes what the study replaces; whoever leaves last removes
+    /// begun, writes the tables over them and removes what the study replaces; the process that ends last removes
     /// `NAME.partial`.
     ///
     /// # Errors
     ///
-    /// A table cannot be read or written; somebody has asked to stop while another process writes it.
+    /// A table cannot be read or written; the user has stopped the program while another process writes it.
     pub(super) fn conclude(self, study: &Study, watch: Watch<'_>) -> Result<(), StudyError> {
         let gate = Lock::wait(&gate(&self.names), watch)?;
         let concluded = self.conclude_alone(study);
@@ -328,7 +328,7 @@ impl Root {
         concluded
     }
 
-    /// [`Root::conclude`], with the gate held.
+    /// [`Root::conclude`], for a caller that holds the gate.
     fn conclude_alone(self, study: &Study) -> Result<(), StudyError> {
         let path = &self.names.finished;
         let known = Known::read(path);
@@ -359,7 +359,7 @@ fn gate(names: &Names) -> PathBuf {
     names.finished.with_extension("lock")
 }
 
-/// Takes the lock that says that cells are run, alone if nobody else holds it. The gate is held.
+/// Takes the lock of processes that run cells, alone if no other process holds it. The caller holds the gate.
 fn take_running(names: &Names) -> Result<(Lock, bool), FolderError> {
     let path = names.partial.join(LOCK);
     for (kind, alone) in [(Kind::Alone, true), (Kind::Shared, false)] {

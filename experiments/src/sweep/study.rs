@@ -12,7 +12,7 @@ use crate::threads;
 use crate::warnings::{Warning, warnings};
 use crate::watch::Watch;
 
-/// What an experiment file asks for.
+/// An experiment file that is valid.
 pub enum Task {
     /// One experiment.
     One(Box<Loaded>, Inputs),
@@ -28,7 +28,7 @@ pub struct Study {
     pub dir: String,
     /// The cells, in order.
     pub cells: Vec<StudyCell>,
-    /// What the cells were made from.
+    /// The grid that the cells come from.
     pub(super) grid: Grid,
 }
 
@@ -40,9 +40,9 @@ pub struct StudyCell {
     pub loaded: Loaded,
     /// The memory it will need.
     pub need: Estimate,
-    /// What it may not mean.
+    /// Warnings about it.
     pub warnings: Vec<Warning>,
-    /// How long it takes, beside others: nodes made and operations planned, over all networks.
+    /// Measure of how long it takes, relative to other cells: nodes made and operations planned, over all networks.
     pub(super) work: u64,
 }
 
@@ -53,7 +53,7 @@ pub enum Slice {
     All,
     /// The one of this index, from 0.
     Index(usize),
-    /// Of so many shards this one, from 1: every `of`-th cell.
+    /// One of several shards: every `of`-th cell.
     Shard {
         /// Which one, from 1.
         shard: usize,
@@ -175,7 +175,7 @@ impl Study {
         notices
     }
 
-    /// How many of these cells run at once on so many threads, or on all.
+    /// Plans how many of these cells run at once on `threads` threads, by default on all.
     ///
     /// # Errors
     ///

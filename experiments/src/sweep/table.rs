@@ -258,7 +258,7 @@ pub(super) fn write_means(path: &Path, root: &Path, study: &Study) -> Result<()>
     Ok(())
 }
 
-/// The columns of a cell's index and settings, for so many rows.
+/// Returns the columns of a cell's index and settings, `rows` long.
 fn settings(cell: &Cell, swept: &[Swept], rows: usize) -> Result<Vec<ArrayRef>> {
     let index = u32::try_from(cell.index)?;
     let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(vec![index; rows]))];

@@ -1,4 +1,4 @@
-//! The keys of the experiment file, each in one place: [`table`] has a row for every key, with its path, what it takes,
+//! The keys of the experiment file, each in one place: `table` has a row for every key, with its path, what it takes,
 //! its default and its meaning.
 //!
 //! From the rows come the keys that the reader knows, the ranges and words that it checks and names in messages, the

@@ -45,22 +45,19 @@ impl<'a> Earlier<'a> {
         let (withheld, parts) = self.provided(section, kind, operations, spans);
         let mut segments = None;
         let draw = section.word_or(&keys::DRAW);
-        match kind {
-            Some(Kind::Retrieve) => {
-                segments = self.segments(section);
-                if let (Draw::Same, Some(Origin::Random), Some(field)) =
-                    (draw, origin, section.get(&keys::DRAW))
-                {
-                    field.cannot_be(
-                        "\"same\" with origin = \"random\"",
-                        "distinct, independent, or an origin with count_each",
-                    );
-                }
-                if let (Some(origin), Some(count)) = (origin, &count) {
-                    self.enough(section, segments, origin, draw, count);
-                }
+        if kind == Some(Kind::Retrieve) {
+            segments = self.segments(section);
+            if let (Draw::Same, Some(Origin::Random), Some(field)) =
+                (draw, origin, section.get(&keys::DRAW))
+            {
+                field.cannot_be(
+                    "\"same\" with origin = \"random\"",
+                    "distinct, independent, or an origin with count_each",
+                );
             }
-            _ => {}
+            if let (Some(origin), Some(count)) = (origin, &count) {
+                self.enough(section, segments, origin, draw, count);
+            }
         }
         let work = Work::Drawn {
             origin: origin.unwrap_or(keys::ORIGIN.default),
