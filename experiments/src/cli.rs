@@ -3,6 +3,7 @@
 //! Results go to stdout; progress and diagnostics to stderr. Exit status 0: done; 1: the run failed, hit
 //! `max_ms`, or an `[[expect]]` does not hold; 2: wrong usage or invalid experiment; 130: interrupted.
 
+mod keys;
 mod layouts;
 mod results;
 mod signals;
@@ -15,6 +16,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 use kadsim::estimate::{self, Estimate, human};
 use kadsim::file::{Invalid, Loaded, Notices};
 use kadsim::inputs::{self, InputError, Inputs};
@@ -60,10 +62,18 @@ enum Command {
         #[arg(long)]
         all: bool,
     },
+    /// List every key of the experiment file with its type, default, range, unit and meaning
+    Keys {
+        /// Print a table in Markdown
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// Print the JSON Schema of the experiment file, for editors
+    Schema,
     /// Print a completion script for a shell
     Completions {
         /// The shell
-        shell: clap_complete::Shell,
+        shell: Shell,
     },
 }
 
@@ -72,7 +82,7 @@ struct ExperimentArgs {
     /// The experiment file (TOML)
     file: PathBuf,
     /// Override a key of the file, e.g. link.fast_error.rate=0.2 or phase.seeding.count=100
-    #[arg(long = "set", value_name = "KEY=VALUE")]
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = keys::OverrideParser, hide_possible_values = true)]
     overrides: Vec<String>,
 }
 
@@ -154,13 +164,13 @@ struct MachineArgs {
     seed: Option<u64>,
 }
 
-/// Parses, runs, and says how it went.
+/// Parses the command line, runs the command, and returns the exit status.
 pub fn main() -> ExitCode {
     signals::survive_large_files();
     let cli = Cli::parse();
     match execute(&cli.command) {
         Ok(status) => status,
-        // Whoever reads stdout has gone away: there is nobody to tell.
+        // The reader of stdout is gone, so no message can reach it.
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             let (text, status) = failure.describe();
@@ -170,12 +180,12 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Whether the terminal takes text and nothing else.
+/// Returns whether the terminal shows text alone.
 fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// Whether diagnostics have colors.
+/// Returns whether diagnostics have colors.
 fn is_colored() -> bool {
     let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     io::stderr().is_terminal() && !plain && !is_dumb()
@@ -191,7 +201,7 @@ fn warn(notices: &Notices) {
 /// Why a command has no result.
 enum Failure {
     Invalid(Invalid),
-    /// Asked to stop before there was anything to leave.
+    /// The user stopped it before it had results.
     Stopped,
     Run(RunError),
     Layouts(LayoutsError),
@@ -268,11 +278,25 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
             let text = inspect::describe(path, &view).map_err(Failure::Other)?;
             print(&text)
         }
-        Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(*shell, &mut Cli::command(), "kadsim", &mut script);
-            print(&String::from_utf8_lossy(&script))
-        }
+        Command::Keys { markdown: true } => print(&keys::markdown()),
+        Command::Keys { markdown: false } => print(&keys::table(width_of(&io::stdout()))),
+        Command::Schema => print(&format!("{:#}", kadsim::file::keys::json_schema())),
+        Command::Completions { shell } => print(&completions(*shell)),
+    }
+}
+
+/// The completion script of a shell.
+fn completions(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "kadsim", &mut script);
+    let script = String::from_utf8_lossy(&script).into_owned();
+    match shell {
+        // Bash puts a space behind a word that it has completed, but a value follows a key.
+        Shell::Bash => script.replace(
+            "                --set)\n",
+            "                --set)\n                    compopt -o nospace 2>/dev/null\n",
+        ),
+        _ => script,
     }
 }
 
@@ -339,11 +363,11 @@ fn part(name: &str, bytes: u64) -> String {
     format!("# {name:<22}{:>15}\n", human(bytes))
 }
 
-/// Columns of a terminal that does not say how many it has.
+/// Columns of a terminal that does not report them.
 const USUAL_WIDTH: usize = 80;
 
-/// How wide tables on this stream may be: as the terminal, or else as the variable COLUMNS says. Where neither is
-/// there, each row of a table is one line, however long.
+/// Returns the width of tables on this stream: that of the terminal, else that of the variable COLUMNS. Without either,
+/// each row of a table is one line.
 fn width_of(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
     if stream.is_terminal() {
         let size = terminal_size::terminal_size_of(stream);
@@ -353,7 +377,7 @@ fn width_of(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
     columns.parse().ok().filter(|columns| *columns > 0)
 }
 
-/// Whoever sits at the terminal.
+/// Returns the user at the terminal: what they see and whether they have stopped the program.
 fn watch(hidden: bool) -> Result<Watch<'static>, Failure> {
     Ok(Watch {
         progress: !hidden && io::stderr().is_terminal() && !is_dumb(),
@@ -406,8 +430,7 @@ impl OutputArgs {
     }
 }
 
-/// Prints what came of a command that has been carried out; that counts, also where nobody reads to the
-/// end of it.
+/// Prints the results of a finished command. The status stays the same if the reader of stdout is gone.
 fn conclude(text: &str, status: ExitCode) -> Result<ExitCode, Failure> {
     match print(text) {
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(status),

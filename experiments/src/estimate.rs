@@ -7,9 +7,9 @@
 //!
 //! 1. Sizes of what is counted (operations, rows, segments) are those of its types; how many there are at once
 //!    follows from the constants of the engine and from what a lookup meets (`lookup`).
-//! 2. Vectors that grow by doubling are on average [`GROWN`] times as long as what is in them.
+//! 2. Vectors that grow by doubling are on average `GROWN` times as long as what is in them.
 //! 3. The allocator keeps some of what was freed, and the model leaves out much that is small: parts are taken
-//!    [`MARGIN`] times, those whose length is known from the start [`KNOWN_MARGIN`] times.
+//!    `MARGIN` times, those whose length is known from the start `KNOWN_MARGIN` times.
 //! 4. Networks of a run come one after the other, in the memory of the one before.
 //!
 //! The estimate shall lie between 1 and 2 times the peak resident memory of the process. `cargo bench --bench runs --

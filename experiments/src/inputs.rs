@@ -1,6 +1,8 @@
-//! What an experiment reads beside its own file, read and checked before anything is run.
+//! Inputs of an experiment beside its own file: node lists and traces, read and checked before anything runs.
 
 mod metrics;
+mod nodes;
+mod spec;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -9,16 +11,13 @@ use std::sync::Arc;
 use arrow::array::StringArray;
 use indicatif::ProgressBar;
 use kadsim_engine::key::Key;
-use kadsim_engine::link::{Fault, UniformLink};
-use kadsim_engine::presence::{self, Offline};
-use kadsim_engine::random::{Probability, network_seed};
-use kadsim_systems::network::{NodeSet, Spec};
-use kadsim_systems::rules::Rules;
 
 use self::metrics::{Metrics, Names};
+use self::nodes::{Generated, Imported, Named, Nodes};
+pub use self::spec::spec;
 use crate::file::{
-    self, Delay, Draft, Draw, ErrorRate, Experiment, Hash, Invalid, Known, Loaded, OPERATIONS_MAX,
-    Origin, Phase, Population, Procedure, SHOWN_MAX, Sources, Span, Work, shown,
+    self, Draft, Draw, Experiment, Hash, Invalid, Known, Loaded, OPERATIONS_MAX, Origin, Phase,
+    Population, Procedure, SHOWN_MAX, Sources, Span, Work, shown,
 };
 use crate::import::{self, ImportError, TraceRow};
 use crate::watch::{Stopped, Watch};
@@ -48,13 +47,13 @@ impl Inputs {
     }
 }
 
-/// Why an experiment has no inputs.
+/// Reason that the inputs of an experiment cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
     /// The experiment is invalid.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// Somebody has asked to stop.
+    /// The user has stopped the program.
     #[error(transparent)]
     Stopped(#[from] Stopped),
 }
@@ -64,7 +63,7 @@ pub enum InputError {
 /// # Errors
 ///
 /// Everything that is wrong with the experiment and with what it reads, at once, each with its place in the
-/// experiment file; or somebody has asked to stop.
+/// experiment file; or the user has stopped the program.
 pub fn load(
     path: &Path,
     overrides: &[String],
@@ -77,7 +76,7 @@ pub fn load(
     )
 }
 
-/// What a draft reads, and the experiment that it is if nothing is wrong.
+/// Reads the inputs of a draft. Returns them with the experiment if nothing is wrong.
 ///
 /// # Errors
 ///
@@ -96,13 +95,13 @@ pub(crate) fn of_draft(
 ///
 /// # Errors
 ///
-/// Everything that is wrong, at once, each with its place in the experiment file; or somebody has asked to
-/// stop.
+/// Everything that is wrong, at once, each with its place in the experiment file; or the user has stopped the
+/// program.
 pub fn read(loaded: &Loaded, watch: Watch<'_>) -> Result<Inputs, InputError> {
     read_known(loaded, Known::ALL, Vec::new(), &mut Files::default(), watch)
 }
 
-/// As [`read`], of an experiment of which not all is known, as there are errors.
+/// As [`read`], for an experiment with errors, of which some parts are unknown.
 fn read_known(
     loaded: &Loaded,
     known: Known,
@@ -154,7 +153,7 @@ fn read_known(
     })
 }
 
-/// Files that have been read, so that experiments that share them read each once.
+/// Files already read, so that experiments that share a file read it once.
 #[derive(Default)]
 pub(crate) struct Files {
     ids: HashMap<(PathBuf, Option<Hash>), Arc<Imported>>,
@@ -163,116 +162,13 @@ pub(crate) struct Files {
     metrics: Metrics,
 }
 
-/// Nodes from a file.
-struct Imported {
-    rows: Arc<[(i64, Key)]>,
-    ids: HashSet<i64>,
-    /// Ids of those that are offline.
-    offline: Arc<[i64]>,
-    /// The same.
-    are_offline: HashSet<i64>,
-    labels: Option<Arc<StringArray>>,
-}
-
-/// The nodes that a trace may name: the generated ones, or the file that they are in.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Named {
-    Generated(Generated),
-    Imported(PathBuf),
-}
-
-/// The generated nodes of an experiment, and who of them is offline.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Generated {
-    nodes: u32,
-    offline: u32,
-    /// Seed of the experiment and number of its networks, on which it depends who is offline; 0 where nobody is.
-    draws: (u64, u32),
-}
-
-impl Generated {
-    fn of(experiment: &Experiment, nodes: u32) -> Self {
-        let offline = experiment.network.offline_of(nodes);
-        let draws = (experiment.seed, experiment.networks);
-        Self {
-            nodes,
-            offline,
-            draws: if offline > 0 { draws } else { (0, 0) },
-        }
-    }
-
-    /// The first network in which the node with this id is offline, if there is one.
-    fn first_without(&self, id: u64) -> Option<u32> {
-        let (seed, networks) = self.draws;
-        (0..networks).find(|&network| {
-            let seed = network_seed(seed, network);
-            presence::Draw::new(seed, self.nodes, self.offline).is_offline(id)
-        })
-    }
-}
-
-/// The nodes, as far as they are known: an error may keep them from being read.
-#[derive(Default)]
-struct Nodes {
-    imported: Option<Arc<Imported>>,
-    generated: Option<Generated>,
-    count: Option<u32>,
-}
-
-impl Nodes {
-    /// Whether there is a node of this id, or may be.
-    fn has(&self, id: i64) -> bool {
-        match (&self.imported, self.count) {
-            (Some(imported), _) => imported.ids.contains(&id),
-            (None, Some(count)) => (0..i64::from(count)).contains(&id),
-            (None, None) => true,
-        }
-    }
-
-    /// How many of them are offline.
-    fn offline(&self) -> u32 {
-        match (&self.imported, &self.generated) {
-            (Some(imported), _) => imported.are_offline.len() as u32,
-            (None, Some(generated)) => generated.offline,
-            (None, None) => 0,
-        }
-    }
-
-    /// How many are online.
-    fn online(&self) -> Option<u32> {
-        Some(self.count? - self.offline())
-    }
-
-    /// The first network in which the node with this id is offline, if there is one.
-    fn first_without(&self, id: i64) -> Option<u32> {
-        match (&self.imported, &self.generated) {
-            (Some(imported), _) => imported.are_offline.contains(&id).then_some(0),
-            (None, Some(generated)) => generated.first_without(id as u64),
-            (None, None) => None,
-        }
-    }
-
-    /// What a trace must name instead of the node with this id, if it must not name that.
-    fn wanted_instead(&self, id: i64) -> Option<&'static str> {
-        if !self.has(id) {
-            return Some("a node of the network");
-        }
-        self.first_without(id).map(|_| match &self.generated {
-            Some(Generated {
-                draws: (_, 2..), ..
-            }) => "a node that is online in every network",
-            _ => "a node that is online",
-        })
-    }
-}
-
 struct Reader<'a> {
     experiment: &'a Experiment,
     sources: &'a Sources,
     files: &'a mut Files,
     watch: Watch<'a>,
     errors: Vec<Invalid>,
-    /// How many different keys the trace of a phase has, where that was asked for.
+    /// Number of different keys in the trace of a phase, where it was needed.
     keys: HashMap<usize, u64>,
 }
 
@@ -311,7 +207,7 @@ impl Reader<'_> {
         nodes
     }
 
-    /// Says that all nodes, this many, are offline.
+    /// Reports that all `nodes` nodes are offline.
     fn nobody(&mut self, nodes: u32) {
         let network = &self.experiment.network;
         let (what, label) = match &network.size {
@@ -331,8 +227,7 @@ impl Reader<'_> {
         self.error(network.absence(), format!("{what}: {all}"), label);
     }
 
-    /// Reports overhead where a contact to a node that is offline may take no time: who pays for what then has no
-    /// order.
+    /// Reports overhead if a contact to an offline node may take no time. Overhead would be charged in no order then.
     fn timeout(&mut self, nodes: &Nodes) {
         let (link, procedure) = (&self.experiment.link, self.experiment.lookup.procedure);
         let is_charged = link.overhead_us > 0 && procedure != Procedure::PyDht;
@@ -431,7 +326,7 @@ impl Reader<'_> {
         self.error(&phase.spans.origin, title, label);
     }
 
-    /// Operations of each phase, which are not too many, where this many nodes are online.
+    /// Returns the number of operations of each phase if `online` nodes are online. Reports too many.
     fn operations(&mut self, online: Option<u32>, traces: &[Option<Arc<[TraceRow]>>]) -> Vec<u64> {
         let mut operations = Vec::new();
         let mut left = OPERATIONS_MAX;
@@ -477,7 +372,7 @@ impl Reader<'_> {
         self.error(&phase.spans.withheld, title, label);
     }
 
-    /// A retrieve phase must find as many segments as it asks for, where this many nodes are online.
+    /// Reports a retrieve phase that asks for more segments than there are if `online` nodes are online.
     fn segments(
         &mut self,
         phase: &Phase,
@@ -537,7 +432,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What is expected must be a key of the summary.
+    /// Reports expectations of metrics that the summary will not have.
     fn metrics(&mut self) {
         if self.experiment.expects.is_empty() {
             return;
@@ -559,59 +454,5 @@ impl Reader<'_> {
             wrong.push(self.sources.error(&expect.span, title, label));
         }
         self.errors.append(&mut wrong);
-    }
-}
-
-/// What the engine makes of the experiment, for a network with this seed.
-pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
-    let link = &experiment.link;
-    let nodes = match &inputs.ids {
-        Some(ids) => NodeSet::Imported(ids.to_vec()),
-        None => NodeSet::Generated(inputs.nodes),
-    };
-    let offline = match &inputs.ids {
-        Some(_) => Offline::Listed(inputs.offline.clone()),
-        None => Offline::Drawn(inputs.nodes - inputs.online),
-    };
-    Spec {
-        nodes,
-        offline,
-        seed,
-        bucket_size: experiment.network.bucket_size,
-        policy: experiment.network.bootstrap,
-        layout: experiment.layout,
-        rules: Rules {
-            alpha: experiment.lookup.alpha,
-            beta: experiment.lookup.beta,
-            steps_to_stop: experiment.lookup.steps_to_stop,
-            stop: experiment.lookup.stop,
-            procedure: experiment.lookup.procedure,
-        },
-        link: Box::new(UniformLink {
-            delay: delay(&link.delay),
-            fast_error: link.fast_error.as_ref().map(fault),
-            slow_error: link.slow_error.as_ref().map(fault),
-            timeout: delay(&link.timeout),
-        }),
-        overhead_us: link.overhead_us,
-        tick_us: experiment.tick_us,
-    }
-}
-
-fn delay(delay: &Delay) -> kadsim_engine::link::Delay {
-    match delay {
-        Delay::Constant(delay) => kadsim_engine::link::Delay::Constant(*delay),
-        Delay::Uniform { low, high } => kadsim_engine::link::Delay::Uniform {
-            low: *low,
-            high: *high,
-        },
-        Delay::Choice(delays) => kadsim_engine::link::Delay::Choice(delays.to_vec()),
-    }
-}
-
-fn fault(error: &ErrorRate) -> Fault {
-    Fault {
-        probability: Probability::new(error.rate),
-        delay: delay(&error.delay),
     }
 }

@@ -5,7 +5,7 @@
 //! byte for present (1) or absent (0), then, if present, the value in little-endian bytes; strings and
 //! lists are preceded by their length as 8 bytes, dictionaries count as their strings. A table's digest
 //! is over its number of rows and each column's name, type and stream; a folder's is over the names and
-//! digests of all its tables but `timings.parquet`, and `summary.json`; of a study, see [`study`].
+//! digests of all its tables but `timings.parquet`, and `summary.json`; of a study, see `study`.
 
 mod study;
 #[cfg(test)]
@@ -26,6 +26,7 @@ use arrow::datatypes::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sha2::{Digest, Sha256};
 
+use crate::hex::hex;
 use crate::table::{Side, TextTable, wrapped};
 
 /// The table that depends on the machine, and so stays out of a folder's digest.
@@ -397,12 +398,4 @@ fn numbers<T: ArrowPrimitiveType, const N: usize>(
 fn add_bytes(hasher: &mut Sha256, bytes: &[u8]) {
     hasher.update((bytes.len() as u64).to_le_bytes());
     hasher.update(bytes);
-}
-
-pub(crate) fn hex(hasher: Sha256) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in hasher.finalize() {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }

@@ -1,10 +1,12 @@
 //! kadsim: a data-oriented simulator of Kademlia networks of millions of nodes.
 
+mod batch;
 mod content;
 pub mod dht;
 pub mod estimate;
 pub mod figures;
 pub mod file;
+mod hex;
 pub mod import;
 pub mod inputs;
 pub mod inspect;

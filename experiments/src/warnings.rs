@@ -1,26 +1,25 @@
-//! What an experiment says that it may not mean. It runs all the same.
+//! Warnings: settings of an experiment that can hardly be meant. It runs all the same.
 //!
-//! A warning is a function of the experiment and of what it reads, the same wherever and however the experiment runs: it
-//! is part of `summary.json`. Only certain ones are given: what can come out as it is written is no warning.
+//! A warning is a function of the experiment and its inputs, the same on every machine, because it is part of
+//! `summary.json`. Only settings that cannot have their plain meaning get a warning.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use crate::file::{
     DeadlineFrom, Experiment, Kind, Loaded, Notices, Origin, Phase, Policy, Population, Procedure,
     Sources, Span, Stop, Work, milliseconds,
 };
 use crate::inputs::Inputs;
-use crate::sweep::{Study, StudyCell};
 
 /// Most rows of a `connections` table without a warning.
 const CONNECTIONS_MAX: u64 = 100_000_000;
 
-/// Something that an experiment may not mean.
+/// A setting that can hardly be meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
     /// The key that it is about, by its path: no two warnings of an experiment have the same.
     pub key: String,
-    /// What is said, with the value.
+    /// What is odd, with the value.
     pub title: String,
     /// What to do about it.
     pub advice: String,
@@ -61,42 +60,14 @@ pub fn notices(loaded: &Loaded, warnings: &[Warning]) -> Notices {
     notices
 }
 
-/// The warnings of these cells of a study, those about one key as one: the first, with the number of the cells that
-/// have it.
-pub fn notices_of_cells(study: &Study, places: &[usize]) -> Notices {
-    let mut found: Vec<(&StudyCell, &Warning, usize)> = Vec::new();
-    let mut known: HashMap<&str, usize> = HashMap::new();
-    for cell in places.iter().map(|place| &study.cells[*place]) {
-        for warning in &cell.warnings {
-            let place = *known.entry(&warning.key).or_insert_with(|| {
-                found.push((cell, warning, 0));
-                found.len() - 1
-            });
-            found[place].2 += 1;
-        }
-    }
-    let mut notices = Notices::default();
-    for (cell, warning, times) in found {
-        let all = study.cells.len();
-        let more = match times {
-            1 => String::new(),
-            _ => format!(" and {} more", times - 1),
-        };
-        let index = cell.cell.index;
-        let cells = format!("in cell {index} ({}){more} of {all} cells", cell.cell);
-        let cells = (times < all).then_some(cells);
-        warning.add_to(&mut notices, &cell.loaded.sources, cells);
-    }
-    notices
-}
-
 impl Warning {
-    fn add_to(&self, notices: &mut Notices, sources: &Sources, cells: Option<String>) {
+    /// Adds it at its place in `sources`; `cells` are those of a sweep that it is about, where not all.
+    pub(crate) fn add_to(&self, notices: &mut Notices, sources: &Sources, cells: Option<String>) {
         notices.add(sources, &self.span, &self.title, &self.advice, cells);
     }
 }
 
-/// Where one of two keys stands: the second if the first is not written.
+/// Returns the first span, or the second if the first key is absent.
 fn either(first: Span, second: Span) -> Span {
     match first.is_somewhere() {
         true => first,
@@ -104,7 +75,7 @@ fn either(first: Span, second: Span) -> Span {
     }
 }
 
-/// When something of a provide phase can be stored.
+/// The first time at which a segment of a provide phase can be stored.
 enum Stored<'a> {
     /// From this time on, in microseconds from the run's start.
     From(u64),
@@ -283,7 +254,7 @@ impl Finding<'_> {
         Stored::From(phase.start_us.unwrap_or(0).saturating_add(first))
     }
 
-    /// The shortest time in which a lookup can end, in microseconds. A lookup that has nobody to contact takes none,
+    /// The shortest time in which a lookup can end, in microseconds. A lookup without a node to contact takes none,
     /// nor does one by py-dht's schedule with fewer candidates than alpha, nor a walk that starts at one of the closest.
     fn shortest_lookup_us(&self) -> u64 {
         let lookup = &self.experiment.lookup;
@@ -362,7 +333,8 @@ fn nothing(phase: &Phase) -> Stored<'static> {
     }
 }
 
-/// About how many contacts an operation of this kind makes, stores included, in a network of so many nodes.
+/// Estimates the contacts of an operation of this kind, stores included, in a network of `nodes` nodes. Memory is
+/// estimated by [`estimate`](crate::estimate) from rarer, longer lookups; this is the mean.
 ///
 /// A hop gains 2 bits of the key over buckets of the closest, log2 k + 1.3 over random ones, until k nodes are left;
 /// alpha contacts are in flight in each hop, and `steps_to_stop` answers bring nothing more.

@@ -25,7 +25,7 @@ use std::time::Duration;
 use kadsim::engine::random::Stream;
 use kadsim::inputs::InputError;
 use kadsim::sweep::{self, Task};
-use kadsim::warnings::{notices, notices_of_cells, warnings};
+use kadsim::warnings::{notices, warnings};
 use kadsim::watch::Watch;
 
 use self::grammar::Grammar;
@@ -113,7 +113,7 @@ fn read(path: &Path, input: &Input) -> Result<(), String> {
         }
         Ok(Task::Study(study)) => {
             let all: Vec<usize> = (0..study.cells.len()).collect();
-            notices_of_cells(&study, &all).render(false);
+            study.notices(&all).render(false);
             let folders = study.cells.iter().map(|cell| cell.cell.folder());
             let mut folders: Vec<_> = folders.collect();
             folders.sort();

@@ -12,6 +12,7 @@ mod fuzz;
 mod growth;
 mod imports;
 mod interruption;
+mod keys;
 mod layouts;
 mod memory;
 mod presence;

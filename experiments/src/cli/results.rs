@@ -1,4 +1,4 @@
-//! What a finished run says: complaints on stderr; a table or a JSON document of results for stdout.
+//! Output of a finished run: complaints on stderr; a table or a JSON document of results for stdout.
 
 use std::io::{self, Write};
 use std::iter;
@@ -18,7 +18,7 @@ const COMPLAINTS_MAX: usize = 20;
 /// Most phases that a closing table has a column for.
 const PHASES_MAX: usize = 20;
 
-/// Says complaints on stderr.
+/// Prints complaints on stderr.
 pub(super) fn complain(complaints: &[String]) {
     let mut stderr = io::stderr();
     let width = width_of(&stderr);
@@ -30,7 +30,7 @@ pub(super) fn complain(complaints: &[String]) {
     }
 }
 
-/// The exit status of what has these complaints.
+/// Returns the exit status of a run with these complaints.
 pub(super) fn status(complaints: &[String]) -> ExitCode {
     match complaints {
         [] => ExitCode::SUCCESS,
@@ -38,7 +38,7 @@ pub(super) fn status(complaints: &[String]) -> ExitCode {
     }
 }
 
-/// In what a run of `count` networks fell short.
+/// Returns the complaints about a run of `count` networks.
 pub(super) fn complaints(count: u32, cut_off: &[CutOff], verdicts: &[Verdict]) -> Vec<String> {
     let cut = |CutOff { phase, networks }: &CutOff| match count {
         1 => format!("phase \"{phase}\" was cut off by its max_ms"),
@@ -85,7 +85,7 @@ pub(super) fn holding<'v>(verdicts: impl Iterator<Item = &'v Verdict> + Clone) -
     }
 }
 
-/// Some numbers, so many that they stay on a line.
+/// Returns numbers as text, only as many as fit a line.
 fn some(numbers: &[u32]) -> String {
     const MOST: usize = 10;
     let shown = numbers.iter().take(MOST).map(u32::to_string);
@@ -93,7 +93,7 @@ fn some(numbers: &[u32]) -> String {
     shown.chain(more).collect::<Vec<_>>().join(", ")
 }
 
-/// What became of each expectation.
+/// Returns the verdict on each expectation.
 pub(super) fn expects(verdicts: &[Verdict]) -> Value {
     let verdict = |verdict: &Verdict| {
         json!({

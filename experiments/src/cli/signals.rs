@@ -1,7 +1,7 @@
-//! What asks a run to stop: Ctrl-C, the end of the terminal, the system that shuts down.
+//! Signals that stop a run: Ctrl-C, the end of the terminal, a shutdown.
 //!
-//! The first time, the run is told, and closes its tables at the next chance. The second time, the process
-//! ends at once: the run stays `.partial`, as it would by a kill.
+//! At the first signal the run closes its tables as soon as it can. At the second the process ends at once, and the run
+//! stays `.partial`, as after a kill.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,11 +13,11 @@ use super::{INTERRUPTED, is_dumb};
 
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// Watches SIGINT, SIGTERM and SIGHUP from now on; what is returned is set when one of them comes.
+/// Watches SIGINT, SIGTERM and SIGHUP. The flag returned is set when one of them arrives.
 ///
 /// # Errors
 ///
-/// The system refuses, or signals are watched already.
+/// The operating system refuses, or the signals are watched already.
 pub(super) fn watch() -> anyhow::Result<&'static AtomicBool> {
     unless_hangups_are_ignored(|| ctrlc::set_handler(on_signal))
         .context("cannot watch for Ctrl-C")?;
@@ -52,8 +52,7 @@ pub(super) fn survive_large_files() {
 #[cfg(not(unix))]
 pub(super) fn survive_large_files() {}
 
-/// Lets `set` set handlers, but not for SIGHUP where whoever started the process had it ignored: that is
-/// what `nohup` is for.
+/// Lets `set` set handlers, except for SIGHUP if the parent process ignored it, as `nohup` does.
 #[cfg(unix)]
 fn unless_hangups_are_ignored<T>(set: impl FnOnce() -> T) -> T {
     use nix::sys::signal::{SigHandler, Signal, signal};

@@ -1,4 +1,4 @@
-//! Studies on the command line: `kadsim sweep`, and what `run` and `check` say of an experiment with a `[sweep]`.
+//! Studies on the command line: `kadsim sweep`, and `run` and `check` of an experiment with a `[sweep]`.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -9,7 +9,6 @@ use kadsim::figures::{CELLS_SHOWN_MAX, CellRow, OF_A_CELL, cells};
 use kadsim::run::Options;
 use kadsim::sweep::{CellReport, Slice, Study, StudyCell, StudyReport, Task};
 use kadsim::table::{Side, TextTable, wrapped};
-use kadsim::warnings::notices_of_cells;
 use serde_json::{Value, json};
 
 use super::results::{
@@ -67,7 +66,7 @@ fn list(study: &Study, output: &OutputArgs) -> Result<ExitCode, Failure> {
 /// The sweep with every default, and as comments what it would run and what memory that needs.
 pub(super) fn check(study: &Study, threads: Option<usize>) -> Result<ExitCode, Failure> {
     let all: Vec<usize> = (0..study.cells.len()).collect();
-    warn(&notices_of_cells(study, &all));
+    warn(&study.notices(&all));
     let plan = study.plan(&all, threads);
     let largest = study.cells.iter().max_by_key(|cell| cell.need.total());
     let largest = largest.unwrap_or(&study.cells[0]);
@@ -120,7 +119,7 @@ pub(super) fn run(
 ) -> Result<ExitCode, Failure> {
     if !output.quiet {
         let places = study.places(slice).map_err(Failure::Study)?;
-        warn(&notices_of_cells(study, &places));
+        warn(&study.notices(&places));
     }
     let report = study.run(slice, options).map_err(Failure::Study)?;
     let mut ended = Vec::new();
@@ -155,7 +154,7 @@ pub(super) fn run(
     concluded
 }
 
-/// What failed or fell short, by cell.
+/// Returns the complaints by cell.
 fn all_complaints(
     study: &Study,
     report: &StudyReport,

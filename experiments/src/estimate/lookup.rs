@@ -1,9 +1,9 @@
-//! What a lookup meets: nodes known, contacts, time. Means and rare extremes, from the theory of the tables and fitted
+//! Estimates of a lookup: nodes known, contacts, time. Means and rare extremes, from the theory of the tables and fitted
 //! to runs of 10 to a million nodes with k from 1 to 255.
 
 use crate::file::{Delay, Experiment, Policy, Procedure, Stop};
 
-/// A lookup of an experiment, as it mostly comes out.
+/// A typical lookup of an experiment.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Lookup {
     /// Nodes in the network.
@@ -35,7 +35,7 @@ const RANDOM_KNOWN: f64 = 0.85;
 const SENT: f64 = 0.85;
 
 impl Lookup {
-    /// Of an experiment with so many nodes.
+    /// Estimates the lookups of an experiment with `nodes` nodes.
     ///
     /// A hop gains two bits, until log2(n / k) bits are gained, and names k nodes, most of them new. A lookup that
     /// goes on until many have answered hears of up to half as many again.
@@ -77,7 +77,7 @@ impl Lookup {
         }
     }
 
-    /// How long it takes where a contact costs so much more, µs.
+    /// Returns its duration if a contact costs `overhead_us` more, µs.
     pub(super) fn duration_us(&self, overhead_us: f64) -> f64 {
         self.rounds * (self.contact_us + overhead_us)
     }

@@ -63,7 +63,7 @@ const TALLY_BYTES: f64 = 33.0 * 1.8;
 const NODE_ROWS: (f64, f64) = (65536.0, 88.0);
 
 impl Table {
-    /// Bytes while so many rows are written.
+    /// Returns the bytes in use while `rows` rows are written.
     fn bytes(&self, rows: f64) -> f64 {
         let batches = (QUEUE + 2) as f64 * BATCH_ROWS as f64;
         let column = COLUMN_BYTES + (rows * COLUMN_ROW_BYTES).min(COLUMN_FULL_BYTES);
@@ -135,7 +135,7 @@ fn ticks(experiment: &Experiment, inputs: &Inputs, lookup: &Lookup) -> f64 {
     (0..experiment.phases.len()).map(of).sum()
 }
 
-/// Origins that deadlines are told of.
+/// Origins whose deadlines are counted.
 fn tallies(experiment: &Experiment, inputs: &Inputs) -> f64 {
     let phases = experiment.phases.iter().zip(&inputs.operations);
     let of = phases.map(|(phase, &operations)| {

@@ -1,4 +1,4 @@
-//! What is wrong with an experiment and where: places in texts, and errors that show them.
+//! Errors of an experiment, each with the places in the text that it is about.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -7,15 +7,15 @@ use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
-use super::sweep::Cell;
+use super::cell::Cell;
 
-/// Errors shown at most; of the rest only their number is.
+/// Most errors that are shown. The others are counted.
 pub(crate) const SHOWN_MAX: usize = 20;
-/// What stands before an override's text, as it was typed.
+/// Text before an override in messages, as the user typed it.
 const OVERRIDE: &str = "--set ";
 
 /// A place in the text of an experiment. All spans are equal, so that two experiments are equal if they mean the same
-/// run; the default one is nowhere, for experiments made without a file.
+/// run. The default span lies in no text; experiments made without a file have it.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
     source: usize,
@@ -48,7 +48,7 @@ impl Default for Span {
 }
 
 impl Span {
-    /// Whether it is a place in a text.
+    /// Returns whether the span lies in a text.
     pub(crate) fn is_somewhere(&self) -> bool {
         self.source != usize::MAX
     }
@@ -72,7 +72,7 @@ struct Source {
     text: String,
 }
 
-/// The texts that an experiment came from: the file, then each override.
+/// The texts of an experiment: the file, then each override.
 #[derive(Clone, Debug, Default)]
 pub struct Sources(Vec<Arc<Source>>);
 
@@ -105,7 +105,7 @@ impl Sources {
         })
     }
 
-    /// What stands at `at`.
+    /// Returns the text at `at`.
     pub(super) fn text(&self, at: &Span) -> &str {
         self.0
             .get(at.source)
@@ -113,12 +113,12 @@ impl Sources {
             .unwrap_or("")
     }
 
-    /// Whether `at` lies in an override.
+    /// Returns whether `at` lies in an override.
     pub(super) fn overridden(&self, at: &Span) -> bool {
         at.source > 0 && at.source < self.0.len()
     }
 
-    /// An error of meaning at `at`: `title` says what is wrong, `label` stands at the caret and says what is allowed.
+    /// Returns an error at `at`. The `title` says what is wrong; the `label` stands at the caret and says what is allowed.
     pub fn error(&self, at: &Span, title: String, label: String) -> Invalid {
         Invalid::from_all(vec![self.diagnostic(at, title, label)])
     }
@@ -154,7 +154,7 @@ impl Sources {
     }
 }
 
-/// A place pointed at, and what is said about it.
+/// A place that a message points at, with a label.
 #[derive(Clone, Debug)]
 pub(super) struct Mark {
     source: Arc<Source>,
@@ -162,7 +162,7 @@ pub(super) struct Mark {
     label: String,
 }
 
-/// One thing that is wrong. The first mark is where, the others are what it has to do with.
+/// One error or warning. The first mark is its place; the others are related places.
 #[derive(Clone, Debug)]
 pub(super) struct Diagnostic {
     is_warning: bool,
@@ -170,7 +170,7 @@ pub(super) struct Diagnostic {
     title: Box<str>,
     marks: Vec<Mark>,
     help: Option<String>,
-    /// In which cells of a sweep, where not in all.
+    /// The cells of a sweep that have it, where not all do.
     cells: Option<String>,
 }
 
@@ -213,7 +213,7 @@ impl Diagnostic {
         cells.chain(help).fold(group, Group::element)
     }
 
-    /// What tells it from another one.
+    /// Returns a text that no other diagnostic has.
     fn identity(&self) -> String {
         let marks = self.marks.iter().map(|mark| (&mark.range, &mark.label));
         let marks: Vec<_> = marks.collect();
@@ -221,14 +221,14 @@ impl Diagnostic {
     }
 }
 
-/// Why an experiment cannot run: one error or several, each with file, line and caret where there is one.
+/// The errors of an experiment that cannot run, at least one. Each has file, line and caret, if it lies in a text.
 #[derive(Clone, Debug)]
 pub struct Invalid {
     diagnostics: Vec<Diagnostic>,
 }
 
 impl Invalid {
-    /// An error that has no place in a text.
+    /// Returns an error that lies in no text.
     pub fn plain(title: String) -> Self {
         Self::from_all(vec![Diagnostic {
             is_warning: false,
@@ -240,13 +240,13 @@ impl Invalid {
         }])
     }
 
-    /// Errors in the order of the text.
+    /// Sorts errors into the order of the text.
     pub(super) fn from_all(mut diagnostics: Vec<Diagnostic>) -> Self {
         diagnostics.sort_by_key(|diagnostic| diagnostic.order);
         Self { diagnostics }
     }
 
-    /// All of `errors` as one, in the order of the text: what a caller with checks of its own ends them with.
+    /// Merges `errors` into one, in the order of the text.
     ///
     /// # Errors
     /// There was at least one.
@@ -262,8 +262,8 @@ impl Invalid {
         }
     }
 
-    /// What is wrong in the first `read` of the `cells` cells of a sweep, as one: an error that is in all of them is
-    /// one of the experiment, any other names the first cell that has it.
+    /// Merges the errors of the first `read` of `cells` cells of a sweep. An error that all of them have is one of the
+    /// experiment; any other names the first cell that has it.
     ///
     /// # Errors
     /// There was at least one.
@@ -304,30 +304,30 @@ impl Invalid {
         }
     }
 
-    /// How many errors there are.
+    /// Returns the number of errors.
     pub fn len(&self) -> usize {
         self.diagnostics.len()
     }
 
-    /// Whether there is none, which no function here returns.
+    /// Returns whether there is no error. Values of this type from this module have at least one.
     pub fn is_empty(&self) -> bool {
         self.diagnostics.is_empty()
     }
 
-    /// The errors as a terminal shows them, with a blank line between two and no line feed at the end.
+    /// Returns the errors as a terminal shows them, with a blank line between two and no line feed at the end.
     pub fn render(&self, color: bool) -> String {
         let all: Vec<_> = self.diagnostics.iter().collect();
         render(&all, "errors", color)
     }
 }
 
-/// What may not mean what was meant, with file, line and caret where there is one. Empty where there is nothing.
+/// Warnings about an experiment, possibly none. Each has file, line and caret, if it lies in a text.
 #[derive(Clone, Debug, Default)]
 pub struct Notices(Vec<Diagnostic>);
 
 impl Notices {
-    /// Adds one at `at`: `title` says what it is, `label` stands at the caret and says what to do, `cells` in which
-    /// cells of a sweep, where not in all.
+    /// Adds a warning at `at`. The `title` says what it is, the `label` stands at the caret and says what to do, and
+    /// `cells` names the cells of a sweep that have it, where not all do.
     pub(crate) fn add(
         &mut self,
         sources: &Sources,
@@ -344,7 +344,7 @@ impl Notices {
         });
     }
 
-    /// Whether there is none.
+    /// Returns whether there is no warning.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -357,7 +357,7 @@ impl Notices {
     }
 }
 
-/// Diagnostics as a terminal shows them, as many as are shown.
+/// Returns up to [`SHOWN_MAX`] diagnostics as a terminal shows them, and the number of the others.
 fn render(diagnostics: &[&Diagnostic], what: &str, color: bool) -> String {
     let renderer = if color {
         Renderer::styled()

@@ -7,7 +7,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Diagnostic, Invalid, Sources, Span};
-use super::reader::{shown, some, suggestion};
+use super::wording::{shown, some, suggestion};
 
 /// Most parts of a key in an override: more than any key has.
 const PATH_PARTS_MAX: usize = 8;
@@ -19,12 +19,12 @@ pub(super) struct Value {
     pub(super) span: Span,
 }
 
-/// Numbers keep their text, so that what it says can be checked exactly. Lists and tables are shared between clones and
-/// copied when they are changed, so that the cells of a sweep cost what they change.
+/// A value. Numbers keep their text, so that they can be checked exactly. Clones share lists and tables until one of
+/// them changes, so that a cell of a sweep costs what it changes.
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     String(String),
-    /// Too large for 128 bits: the nearest that is not.
+    /// An integer beyond 128 bits is the nearest within.
     Integer(i128),
     Float(String),
     Boolean(bool),
@@ -52,7 +52,7 @@ impl Table {
         self.entries.iter().find(|entry| entry.key == key)
     }
 
-    /// Takes out the entry of a key, if it is there.
+    /// Removes the entry of a key, if there is one.
     pub(super) fn remove(&mut self, key: &str) -> Option<Entry> {
         let index = self.entries.iter().position(|entry| entry.key == key)?;
         Some(Arc::make_mut(&mut self.entries).remove(index))
@@ -99,8 +99,8 @@ impl Value {
         }
     }
 
-    /// How many values it holds, itself included. A list without tables and lists in it counts as one: what is read of
-    /// it is read once, whatever shares it.
+    /// Returns the number of values in it, itself included. A list without tables and lists counts as one value, because
+    /// it is read once for all cells that share it.
     pub(super) fn weight(&self) -> usize {
         let inside: usize = match &self.node {
             Node::Array(all) => {
@@ -285,7 +285,7 @@ pub(super) fn parts(
     Ok(parts)
 }
 
-/// Sets the value at the end of a path, whatever is there.
+/// Sets the value at the end of a path, in place of the one there, if any.
 pub(super) fn assign(
     sources: &Sources,
     root: &mut Value,
@@ -321,7 +321,7 @@ pub(super) fn assign(
     Ok(())
 }
 
-/// The value `part` of `at`, which has the path `before`. A table that is not there yet is made.
+/// Returns the value `part` of `at`, whose path is `before`. Makes a table if there is none.
 fn step<'v>(
     sources: &Sources,
     at: &'v mut Value,
@@ -407,4 +407,25 @@ pub(super) fn name(value: &Value) -> Option<&str> {
         Node::String(name) => Some(name),
         _ => None,
     }
+}
+
+/// Returns the keys of a table by path, each with its place, in the order of the text. Enters a table where `enter`
+/// returns true for its path.
+pub(super) fn flat<'t>(
+    table: &'t Table,
+    before: &str,
+    enter: &impl Fn(&str) -> bool,
+) -> Vec<(String, Span, &'t Value)> {
+    let mut found = Vec::new();
+    for entry in table.entries.iter() {
+        let path = format!("{before}{}", entry.key);
+        match &entry.value.node {
+            Node::Table(inner) if enter(&path) => {
+                found.extend(flat(inner, &format!("{path}."), enter));
+            }
+            _ => found.push((path, entry.span, &entry.value)),
+        }
+    }
+    found.sort_by_key(|(_, span, _)| span.order());
+    found
 }

@@ -1,45 +1,61 @@
 //! The experiment file: from TOML text and `--set` overrides to a resolved [`Experiment`].
 //!
 //! ```text
-//! text ─ document ─> tree of values, each with its place ─ schema, phases ─> Experiment ─ resolved ─> text
+//! text ─ document ─> tree of values, each with its place ─ sections, phases ─> Experiment ─ resolved ─> text
 //!                                                   └ sweep ─> a tree for each cell ┘
 //! ```
 //!
 //! Notes on the implementation:
-//! 1. Every value keeps its [`Span`], so that an error of meaning found anywhere, also long after reading, points at
-//!    the text that caused it. An override is a source of its own: its errors point into the command line.
-//! 2. A syntax error ends the reading. Whatever is wrong beyond syntax is reported all at once, in [`Invalid`].
+//! 1. Every value keeps its [`Span`], so that an error found long after reading still points at the text that
+//!    caused it. An override is a source of its own; its errors point into the command line.
+//! 2. A syntax error ends the reading. All other errors are reported at once, in [`Invalid`].
 //! 3. Milliseconds are read from the text of the number, never through a float, so that microseconds are exact.
-//! 4. Nothing here touches a file but the experiment file itself: whether `ids`, `trace` or an expectation's metric
-//!    exist is for the caller to find out, who reports it by [`Sources::error`].
+//! 4. This module opens no file but the experiment file. The caller checks whether `ids`, `trace` and the metrics of
+//!    expectations exist, and reports errors by [`Sources::error`].
 //!
-//! The keys, their defaults and their units are those of the experiment file's documentation in README.
+//! The table of [`keys`] has every key with its type, default, range and meaning.
 
+mod cell;
+mod defaults;
+mod delay;
 mod diagnostic;
 mod document;
+mod drawn_delay;
 mod experiment;
+pub mod keys;
+mod milliseconds;
+mod phase;
 mod phases;
 mod reader;
+mod report;
 mod resolved;
-mod schema;
+mod sections;
 mod sweep;
 #[cfg(test)]
 mod tests;
+mod wording;
+mod words;
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use self::reader::Choices;
+use self::report::Choices;
 use crate::content;
 
+pub use self::cell::{Cell, Setting};
+pub use self::defaults::*;
+pub use self::delay::{Choice, Delay, ErrorRate};
 pub(crate) use self::diagnostic::SHOWN_MAX;
 pub use self::diagnostic::{Invalid, Notices, Sources, Span};
 pub use self::experiment::*;
-pub(crate) use self::reader::{micros_rounded, shown};
-pub use self::resolved::milliseconds;
+pub(crate) use self::milliseconds::micros_rounded;
+pub use self::milliseconds::milliseconds;
+pub use self::phase::{Origin, Phase, PhaseSpans, Tables, Work};
+pub use self::sweep::CELLS_MAX;
 pub(crate) use self::sweep::Grid;
-pub use self::sweep::{CELLS_MAX, Cell, Setting};
+pub(crate) use self::wording::shown;
+pub use self::words::{DeadlineFrom, Draw, Hash, Keys, Kind, Layout, Policy, Procedure, Stop};
 
 /// Longest experiment file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -50,24 +66,24 @@ pub(crate) const CELL_ERRORS_MAX: usize = 10_000;
 /// A valid experiment and the texts it came from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
-    /// What to run.
+    /// The experiment.
     pub experiment: Experiment,
-    /// What the spans in `experiment` point into.
+    /// The texts that the spans in `experiment` point into.
     pub sources: Sources,
 }
 
-/// An experiment as far as it could be read. What is wrong in the text stands at its default here.
+/// An experiment as far as it could be read. A key with an error has its default.
 pub(crate) struct Draft {
     pub(crate) loaded: Loaded,
     pub(crate) known: Known,
-    /// What is wrong.
+    /// The errors, if there are any.
     pub(crate) wrong: Option<Invalid>,
 }
 
-/// Which parts of a draft are what the text says.
+/// The parts of a draft that were read without errors.
 #[derive(Clone, Copy)]
 pub(crate) struct Known {
-    /// How many nodes there are, or in which file.
+    /// The number of nodes, or the file that lists them.
     pub(crate) nodes: bool,
     /// All of every phase.
     pub(crate) phases: bool,
@@ -85,13 +101,13 @@ impl Known {
 pub(crate) enum Drafts {
     /// An experiment.
     One(Box<Draft>),
-    /// A sweep with its cells, in order; of one that cannot be read at all, what is wrong. Where much is wrong, only
-    /// the first ones.
+    /// A sweep with its cells, in order, each with its draft or the errors that keep it from being read. After
+    /// [`CELL_ERRORS_MAX`] errors the other cells are left out.
     Cells(Grid, Vec<(Cell, Result<Draft, Invalid>)>),
 }
 
 impl Drafts {
-    /// The one experiment that the file holds.
+    /// Returns the only experiment of the file.
     ///
     /// # Errors
     /// It holds a sweep.
@@ -122,10 +138,10 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, Invalid> {
     drafts(path, overrides)?.valid()
 }
 
-/// What the file `path` holds, of which all need not be valid: for who has more to find wrong with it.
+/// Reads the file `path` as far as possible, so that a caller can add errors of its own.
 ///
 /// # Errors
-/// The file cannot be read or is not TOML, or its `[sweep]` is none.
+/// The file cannot be read or is not TOML, or its `[sweep]` is invalid.
 pub(crate) fn drafts(path: &Path, overrides: &[String]) -> Result<Drafts, Invalid> {
     let name = path.display().to_string();
     let text = read(path).map_err(|error| {
@@ -134,8 +150,8 @@ pub(crate) fn drafts(path: &Path, overrides: &[String]) -> Result<Drafts, Invali
     build(path, name, text, overrides)
 }
 
-/// As [`load`], of a `text` already at hand. `name` stands for the file in messages; relative paths in the text are
-/// taken from its folder, those in `overrides` from the working directory.
+/// As [`load`], from `text`. Messages call the file `name`. Relative paths in the text start at its folder, those in
+/// `overrides` at the working directory.
 ///
 /// # Errors
 /// The text is not a valid experiment.
@@ -170,7 +186,7 @@ fn build(path: &Path, name: String, text: String, overrides: &[String]) -> Resul
     let folder = path.parent().unwrap_or(Path::new(""));
     let choices = Choices::default();
     let Some(grid) = Grid::take(&mut root, &sources, &choices)? else {
-        let draft = schema::read(&root, sources, &choices, folder);
+        let draft = sections::read(&root, sources, &choices, folder);
         return Ok(Drafts::One(Box::new(draft)));
     };
     let mut cells = Vec::new();
@@ -178,7 +194,7 @@ fn build(path: &Path, name: String, text: String, overrides: &[String]) -> Resul
     for index in 0..grid.len() {
         let cell = grid.cell(index);
         let tree = grid.tree(&cell, &sources);
-        let draft = tree.map(|tree| schema::read(&tree, sources.clone(), &choices, folder));
+        let draft = tree.map(|tree| sections::read(&tree, sources.clone(), &choices, folder));
         let errors = match &draft {
             Ok(draft) => draft.wrong.as_ref(),
             Err(invalid) => Some(invalid),

@@ -1,25 +1,18 @@
-//! The experiment as a file that says everything: `resolved.toml`.
+//! Writes an experiment as a file with every key: `resolved.toml`.
 
 use std::fmt::{self, Display, Write};
 use std::path::Path;
 
+use super::defaults::SCHEMA;
+use super::delay::Delay;
 use super::experiment::*;
-
-/// A time as a number of milliseconds, without decimals that are not needed: `12.5` for 12 500 microseconds.
-pub fn milliseconds(micros: u64) -> String {
-    let (whole, rest) = (micros / 1000, micros % 1000);
-    if rest == 0 {
-        whole.to_string()
-    } else {
-        format!("{whole}.{rest:03}")
-            .trim_end_matches('0')
-            .to_owned()
-    }
-}
+use super::milliseconds::milliseconds;
+use super::phase::{Origin, Phase, Work};
+use super::words::{Kind, Stop};
 
 impl Experiment {
-    /// Every key with its value, as an experiment file that reads as an equal experiment from any folder: paths of
-    /// `ids` and `trace` are absolute.
+    /// Returns an experiment file with every key, which reads as an equal experiment from any folder: paths of `ids` and
+    /// `trace` are absolute.
     pub fn to_toml(&self) -> String {
         let mut text = String::new();
         // Writing to a string does not fail.
@@ -234,37 +227,6 @@ impl Expect {
         match &self.source {
             Some(source) => writeln!(out, "source = {}", quoted(source)),
             None => Ok(()),
-        }
-    }
-}
-
-/// As the file spells it, in milliseconds.
-impl Display for Delay {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Constant(delay) => write!(formatter, "{}", milliseconds(*delay)),
-            Self::Uniform { low, high } => {
-                write!(
-                    formatter,
-                    "{{ uniform = [{}, {}] }}",
-                    milliseconds(*low),
-                    milliseconds(*high)
-                )
-            }
-            Self::Choice(delays) => formatter.write_str(delays.text(milliseconds)),
-        }
-    }
-}
-
-/// As the file spells it, words without their quotes.
-impl Display for Origin {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Random => formatter.write_str("random"),
-            Self::One => formatter.write_str("one"),
-            Self::Each => formatter.write_str("each"),
-            Self::Sample(size) => write!(formatter, "{{ sample = {size} }}"),
-            Self::Node(id) => write!(formatter, "{{ node = {id} }}"),
         }
     }
 }

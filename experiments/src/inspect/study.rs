@@ -10,16 +10,17 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow, bail};
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, UInt32Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{View, add_bytes, describe_table, digest, hex, summarise};
+use super::{View, add_bytes, describe_table, digest, summarise};
+use crate::batch::column;
 use crate::figures::{
     CELLS_SHOWN_MAX, CellRow, Figure, OF_A_CELL, RECALL, RETRIEVES, cells as table_of_cells,
 };
+use crate::hex::hex;
 use crate::output::{RESOLVED, STUDY};
 use crate::sweep::{MEANS, SUMMARY, digest_in};
 use crate::table::{Side, TextTable, wrapped};
@@ -235,11 +236,7 @@ fn read_means(table: &Path, keys: &[&str], most: usize) -> Result<Vec<CellMeans>
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(table)?)?.build()?;
     for batch in reader {
         let batch = batch?;
-        let column = |name: &str, r#type: &DataType| -> Result<ArrayRef> {
-            let column = batch.column_by_name(name);
-            let column = column.with_context(|| format!("no column {name}"))?;
-            Ok(cast(column, r#type)?)
-        };
+        let column = |name: &str, data_type: &DataType| column(&batch, name, data_type);
         let indices = column("cell", &DataType::UInt32)?;
         let metrics = column("metric", &DataType::Utf8)?;
         let numbers = [

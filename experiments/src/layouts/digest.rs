@@ -3,7 +3,7 @@
 use kadsim_engine::record::OperationRow;
 use sha2::{Digest as _, Sha256};
 
-use crate::inspect::hex;
+use crate::hex::hex;
 
 /// SHA-256 of operations.
 #[derive(Default)]

@@ -208,7 +208,7 @@ impl Folder {
         match folder.prepare() {
             Ok(()) => Ok(folder),
             Err(error) => {
-                folder.leave();
+                folder.lock.leave_empty();
                 Err(error)
             }
         }
@@ -232,17 +232,6 @@ impl Folder {
         shape
             .empty(partial, &[LOCK])
             .map_err(FolderError::io(partial))
-    }
-
-    /// Gives a folder back in which nothing was written.
-    fn leave(self) {
-        let partial = &self.names.partial;
-        let is_alone = fs::read_dir(partial).is_ok_and(|all| all.count() == 1);
-        if is_alone {
-            self.lock.remove();
-            // It stays if somebody else has taken it meanwhile.
-            let _ = fs::remove_dir(partial);
-        }
     }
 
     /// Where the run writes for now.

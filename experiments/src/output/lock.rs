@@ -128,6 +128,16 @@ impl Lock {
         same(self.path.symlink_metadata(), held) && same(folder.metadata(), Ok(self.folder))
     }
 
+    /// Gives the lock away, and removes its folder, if the folder holds nothing else.
+    pub fn leave_empty(self) {
+        let folder = parent(&self.path).to_owned();
+        if fs::read_dir(&folder).is_ok_and(|all| all.count() == 1) {
+            self.remove();
+            // It stays if another process has taken it meanwhile.
+            let _ = fs::remove_dir(&folder);
+        }
+    }
+
     /// Removes the file, and gives the lock away.
     pub fn remove(self) {
         if self.is_in_place() {

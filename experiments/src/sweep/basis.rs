@@ -5,7 +5,6 @@
 //! of a file that is read.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -15,14 +14,12 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use toml::Table;
 
-use super::StudyCell;
+use super::difference::{Difference, VERSION};
+use super::study::StudyCell;
 use crate::file::{DEFAULT_LAYOUT, Experiment, Population, Work};
+use crate::hex::hex;
 use crate::import;
-use crate::inspect::hex;
 use crate::output::{CELL, RESOLVED};
-
-/// Version of kadsim that runs.
-const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The basis of a cell that is to run.
 pub(super) struct Basis {
@@ -93,7 +90,7 @@ impl Basis {
         })
     }
 
-    /// What stands in `cell.json`.
+    /// Returns the text of `cell.json`.
     pub(super) fn document(&self) -> String {
         let document = json!({ "digest": self.digest, "version": VERSION, "files": self.files });
         format!("{document:#}\n")
@@ -120,52 +117,7 @@ pub(crate) fn digest_in(folder: &Path) -> Option<String> {
     known["digest"].as_str().map(str::to_owned)
 }
 
-/// What has changed of the basis of a cell since it was run.
-#[derive(Debug, PartialEq)]
-pub enum Difference {
-    /// Another version of kadsim has run it.
-    Version(String),
-    /// The file that a key names has another content.
-    Content(String),
-    /// A key has another value.
-    Key {
-        /// By path.
-        key: String,
-        /// The value that the cell was run with, if any.
-        old: Option<String>,
-        /// The value now, if any.
-        new: Option<String>,
-    },
-    /// What it was run with cannot be read any more.
-    Unknown,
-}
-
-impl fmt::Display for Difference {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Version(old) => write!(formatter, "kadsim {old} has run it, this is {VERSION}"),
-            Self::Content(key) => {
-                write!(formatter, "the file of `{key}` has another content")
-            }
-            Self::Key { key, old, new } => {
-                let [old, new] = [old, new].map(|value| value.as_deref().unwrap_or("not set"));
-                write!(formatter, "`{key}` was {old} and is {new}")
-            }
-            Self::Unknown => write!(formatter, "its {RESOLVED} or {CELL} cannot be read"),
-        }
-    }
-}
-
-/// Whether a cell differs in nothing but in having more networks now.
-pub(super) fn has_grown(differences: &[Difference]) -> bool {
-    let number = |value: &Option<String>| value.as_ref()?.parse::<u64>().ok();
-    match differences {
-        [Difference::Key { key, old, new }] if key == "networks" => number(old) < number(new),
-        _ => false,
-    }
-}
-
-/// What has changed since the cell in `folder` was run.
+/// Returns the differences between the basis of the cell in `folder` and `now`.
 pub(super) fn differences(folder: &Path, now: &Basis) -> Vec<Difference> {
     let read = || -> Option<(Value, BTreeMap<String, String>)> {
         let known = serde_json::from_slice(&fs::read(folder.join(CELL)).ok()?).ok()?;
@@ -243,24 +195,6 @@ fn flatten(prefix: &str, table: &Table, keys: &mut BTreeMap<String, String>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cell_grows_by_networks_alone() {
-        let key = |key: &str, old: &str, new: &str| Difference::Key {
-            key: key.to_owned(),
-            old: Some(old.to_owned()),
-            new: Some(new.to_owned()),
-        };
-        assert!(has_grown(&[key("networks", "9", "10")]));
-        assert!(!has_grown(&[key("networks", "10", "9")]));
-        assert!(!has_grown(&[key("seed", "9", "10")]));
-        assert!(!has_grown(&[
-            key("networks", "9", "10"),
-            key("seed", "1", "2")
-        ]));
-        assert!(!has_grown(&[]));
-    }
 
     #[test]
     fn keys_are_named_by_path_and_phases_by_their_names() {

@@ -15,8 +15,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// For cells that need so much memory each beside the others, and so much for all together, on so many threads
-    /// and in so much memory. None if a cell does not fit.
+    /// Plans cells that need `needs` bytes each beside the others and `shared` bytes together. Returns `None` if a cell
+    /// does not fit.
     pub(super) fn new(mut needs: Vec<u64>, shared: u64, threads: usize, has: u64) -> Option<Self> {
         needs.sort_unstable_by(|a, b| b.cmp(a));
         let mut plan = Self {

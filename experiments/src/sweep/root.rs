@@ -16,17 +16,16 @@ use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::basis::{self, Basis, FileDigests};
-use super::table::{self, MEANS};
-use super::{Study, StudyCell, StudyError};
+use super::difference::has_grown;
+use super::error::StudyError;
+use super::study::{Study, StudyCell};
+use super::table::{self, MEANS, SUMMARY};
 use crate::file::Cell;
 use crate::output::{
     self, FolderError, Kind, LOCK, Lock, Names, STUDY, Shape, is_empty, is_file, is_folder,
     is_there, make_folder,
 };
 use crate::watch::Watch;
-
-/// The table over all cells: the metrics of each network.
-pub(crate) const SUMMARY: &str = "summary.parquet";
 
 /// What writes a table over all cells, in the folder given, to a path.
 type WriteTable = fn(&Path, &Path, &Study) -> Result<()>;
@@ -94,7 +93,7 @@ impl Root {
     /// # Errors
     ///
     /// It holds cells that this study would run otherwise and `force` is not given, or something that kadsim has not
-    /// written; somebody runs what is to be replaced; somebody has asked to stop; the file system refuses.
+    /// written; another process runs what is to be replaced; the user has stopped the program; the file system refuses.
     pub(super) fn open(
         path: &Path,
         study: &Study,
@@ -115,7 +114,7 @@ impl Root {
         opened
     }
 
-    /// [`Root::open`], with the gate held.
+    /// [`Root::open`], for a caller that holds the gate.
     fn open_alone(
         names: Names,
         bases: Vec<Basis>,
@@ -137,7 +136,7 @@ impl Root {
             Ok(()) => root.running.change(Kind::Shared)?,
             Err(error) => {
                 if alone {
-                    root.leave_empty();
+                    root.running.leave_empty();
                 }
                 return Err(error);
             }
@@ -146,16 +145,6 @@ impl Root {
             true => Ok(root),
             // A run of this name has come between.
             false => Err(FolderError::Busy(root.names.partial).into()),
-        }
-    }
-
-    /// Gives `NAME.partial` back if nothing is in it.
-    fn leave_empty(self) {
-        let Self { names, running, .. } = self;
-        if fs::read_dir(&names.partial).is_ok_and(|all| all.count() == 1) {
-            running.remove();
-            // It stays if somebody else has taken it meanwhile.
-            let _ = fs::remove_dir(&names.partial);
         }
     }
 
@@ -186,7 +175,7 @@ impl Root {
         self.publish_list(study)
     }
 
-    /// Makes sure that the cells that are done, as far as they are meant, are as this study would run them.
+    /// Checks that the cells that are done and belong to this study are as this study would run them.
     fn compare(&self, study: &Study, known: &Known, alone: bool) -> Result<(), StudyError> {
         let path = &self.names.finished;
         let mut is_related = false;
@@ -203,7 +192,7 @@ impl Root {
                 continue;
             }
             let differences = basis::differences(folder, basis);
-            if !basis::has_grown(&differences) {
+            if !has_grown(&differences) {
                 return Err(StudyError::Changed {
                     path: path.clone(),
                     cell: cell.cell.to_string(),
@@ -326,12 +315,12 @@ impl Root {
     }
 
     /// Ends the work of this process. If all cells are done, and the study is still the one that this process has
-    /// begun, writes the tables over them and removes what the study replaces; whoever leaves last removes
+    /// begun, writes the tables over them and removes what the study replaces; the process that ends last removes
     /// `NAME.partial`.
     ///
     /// # Errors
     ///
-    /// A table cannot be read or written; somebody has asked to stop while another process writes it.
+    /// A table cannot be read or written; the user has stopped the program while another process writes it.
     pub(super) fn conclude(self, study: &Study, watch: Watch<'_>) -> Result<(), StudyError> {
         let gate = Lock::wait(&gate(&self.names), watch)?;
         let concluded = self.conclude_alone(study);
@@ -339,7 +328,7 @@ impl Root {
         concluded
     }
 
-    /// [`Root::conclude`], with the gate held.
+    /// [`Root::conclude`], for a caller that holds the gate.
     fn conclude_alone(self, study: &Study) -> Result<(), StudyError> {
         let path = &self.names.finished;
         let known = Known::read(path);
@@ -370,7 +359,7 @@ fn gate(names: &Names) -> PathBuf {
     names.finished.with_extension("lock")
 }
 
-/// Takes the lock that says that cells are run, alone if nobody else holds it. The gate is held.
+/// Takes the lock of processes that run cells, alone if no other process holds it. The caller holds the gate.
 fn take_running(names: &Names) -> Result<(Lock, bool), FolderError> {
     let path = names.partial.join(LOCK);
     for (kind, alone) in [(Kind::Alone, true), (Kind::Shared, false)] {

@@ -15,17 +15,18 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array,
     RecordBatch, StringArray, UInt32Array, UInt64Array, new_null_array,
 };
-use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Schema, UInt32Type};
 use kadsim_engine::record::RunInfo;
 use kadsim_engine::record::writer::TableWriter;
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
-use super::Study;
-use super::root::SUMMARY;
+use super::study::Study;
+use crate::batch::column;
 use crate::file::{Cell, Setting};
 use crate::summary::OverNetworks;
 
+/// The table over all cells: the metrics of each network.
+pub(crate) const SUMMARY: &str = "summary.parquet";
 /// The table of the means over networks.
 pub(crate) const MEANS: &str = "study.parquet";
 
@@ -208,11 +209,8 @@ pub(super) fn write(path: &Path, root: &Path, study: &Study) -> Result<()> {
         for batch in metrics(&root.join(cell.cell.folder()))? {
             let batch = batch?;
             let mut columns = settings(&cell.cell, &swept, batch.num_rows())?;
-            for (name, ..) in values() {
-                let column = batch.column_by_name(name);
-                columns.push(Arc::clone(
-                    column.with_context(|| format!("no column {name}"))?,
-                ));
+            for (name, data_type, ..) in values() {
+                columns.push(column(&batch, name, &data_type)?);
             }
             writer.append(columns)?;
         }
@@ -260,7 +258,7 @@ pub(super) fn write_means(path: &Path, root: &Path, study: &Study) -> Result<()>
     Ok(())
 }
 
-/// The columns of a cell's index and settings, for so many rows.
+/// Returns the columns of a cell's index and settings, `rows` long.
 fn settings(cell: &Cell, swept: &[Swept], rows: usize) -> Result<Vec<ArrayRef>> {
     let index = u32::try_from(cell.index)?;
     let mut columns: Vec<ArrayRef> = vec![Arc::new(UInt32Array::from(vec![index; rows]))];
@@ -296,13 +294,7 @@ pub(super) fn for_each_metric(
 ) -> Result<()> {
     for batch in metrics(folder)? {
         let batch = batch?;
-        let column = |name: &str, r#type: &DataType| -> Result<ArrayRef> {
-            let column = batch.column_by_name(name);
-            Ok(cast(
-                column.with_context(|| format!("no column {name}"))?,
-                r#type,
-            )?)
-        };
+        let column = |name: &str, data_type: &DataType| column(&batch, name, data_type);
         let networks = column("network", &DataType::UInt32)?;
         let names = column("metric", &DataType::Utf8)?;
         let values = column("value", &DataType::Float64)?;

@@ -13,10 +13,12 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 
+use super::super::cell::Setting;
 use super::super::document::{Entry, Node, Part, Value, name, parse};
 use super::super::experiment::Experiment;
 use super::super::resolved::quoted;
-use super::{Axis, CASE, Grid, Setting, Step, expects};
+use super::axes::{Axis, CASE, Step};
+use super::{Grid, expects};
 
 impl Grid {
     /// The experiment of all `cells`, one for each in order, with its sweep.

@@ -1,6 +1,6 @@
 //! The experiment written out again, and its times.
 
-use super::super::reader::{micros, micros_rounded};
+use super::super::milliseconds::{micros, micros_rounded};
 use super::*;
 
 #[test]

@@ -1,0 +1,97 @@
+//! Reading a delay to draw: a number, or a table with one of its forms.
+
+use std::sync::Arc;
+
+use super::delay::{Choice, Delay};
+use super::document::{Node, Value};
+use super::keys::table::{CHOICE, DELAY_FORMS, UNIFORM};
+use super::keys::{Least, Takes};
+use super::reader::{Field, Section};
+use super::report::{Read, Report};
+
+/// What an element of a list of delays is.
+static ELEMENT: Takes = Takes::Milliseconds(Least::Zero);
+
+impl Field<'_> {
+    /// A delay to draw.
+    pub(super) fn delay(&self) -> Option<Delay> {
+        let Node::Table(table) = &self.value.node else {
+            return self.micros_or_mistyped().map(Delay::Constant);
+        };
+        let before = self.report.len();
+        let inner = Section::new(
+            self.report,
+            (Some(table), self.value.span),
+            &self.path,
+            DELAY_FORMS.iter().copied(),
+        );
+        match (inner.get(&UNIFORM), inner.get(&CHOICE)) {
+            (Some(uniform), None) => uniform.uniform(),
+            (None, Some(choice)) => choice.choice(),
+            (None, None) if self.report.len() > before => None,
+            _ => {
+                self.is_not_allowed(&self.written());
+                None
+            }
+        }
+    }
+
+    fn uniform(&self) -> Option<Delay> {
+        let all = self.list()?;
+        let [low, high] = all.as_slice() else {
+            self.is_not_allowed(&self.written());
+            return None;
+        };
+        let micros = |one: &Field<'_>| one.element(one.value, &ELEMENT).micros();
+        // Both are read before either may end this: all errors at once.
+        let (low, high) = (micros(low), micros(high));
+        let (low, high) = (low?, high?);
+        if low > high {
+            self.is_not_allowed(&self.written());
+            return None;
+        }
+        Some(Delay::Uniform { low, high })
+    }
+
+    fn choice(&self) -> Option<Delay> {
+        let Node::Array(list) = &self.value.node else {
+            self.mistyped(self.takes.described());
+            return None;
+        };
+        if list.is_empty() {
+            self.is_not_allowed("an empty list");
+            return None;
+        }
+        let read = self.read_choice(list);
+        read.wrong.into_iter().for_each(|one| self.report.push(one));
+        read.choice.map(Delay::Choice)
+    }
+
+    /// Reads a list of delays, or remembers what came of it.
+    fn read_choice(&self, list: &Arc<Vec<Value>>) -> Read {
+        let address = Arc::as_ptr(list).addr();
+        if let Some(read) = self.report.choices.0.borrow().get(&address) {
+            return read.clone();
+        }
+        let report = Report::new(self.report.sources, self.report.choices);
+        let field = Field {
+            report: &report,
+            path: self.path.clone(),
+            takes: self.takes,
+            key: self.key,
+            value: self.value,
+        };
+        let delays = field.elements(|one| one.element(one.value, &ELEMENT).micros());
+        let read = Read {
+            _list: Arc::clone(list),
+            choice: delays.map(Choice::from),
+            wrong: report.into_found(),
+        };
+        self.report
+            .choices
+            .0
+            .borrow_mut()
+            .insert(address, read.clone());
+        read
+    }
+}

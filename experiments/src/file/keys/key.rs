@@ -1,0 +1,244 @@
+//! A key of the experiment file: its path, what it takes, its default and its meaning.
+
+use std::fmt::Display;
+use std::ops::Deref;
+
+use crate::file::words::{Kind, Word};
+
+/// A key of the experiment file.
+#[derive(Debug)]
+pub struct Key {
+    /// Path, with dots, as `link.fast_error.rate`; of a key in a phase as `phase.count`, without the phase's name.
+    pub path: &'static str,
+    /// What it takes.
+    pub takes: Takes,
+    /// What it is where the file does not have it.
+    pub absent: Absent,
+    /// The phases that it goes with.
+    pub goes: Goes,
+    /// One or two sentences of Markdown.
+    pub(super) text: &'static str,
+}
+
+/// A key with its default; of a key without one, `()`.
+#[derive(Debug)]
+pub(in crate::file) struct Typed<T> {
+    pub(super) key: Key,
+    pub(in crate::file) default: T,
+}
+
+impl<T> Deref for Typed<T> {
+    type Target = Key;
+
+    fn deref(&self) -> &Key {
+        &self.key
+    }
+}
+
+/// What a key is where the file does not have it.
+#[derive(Debug)]
+pub enum Absent {
+    /// A section: read as an empty one.
+    Section,
+    /// It must be there.
+    Required,
+    /// It or one of these must be there.
+    OneOf(&'static str),
+    /// No value. The text says what that means.
+    Means(&'static str),
+    /// Its default, as the file spells it, strings without quotes.
+    Default(fn() -> String),
+}
+
+/// The phases that a key of a phase goes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goes {
+    /// All.
+    Anywhere,
+    /// Those without a trace, which would say it itself.
+    Drawn,
+    /// Those of this kind without a trace.
+    With(Kind),
+}
+
+/// What a key takes, and from which range.
+#[derive(Debug)]
+pub enum Takes {
+    /// A table of other keys, as the text says.
+    Table(&'static str),
+    /// A list of tables, each written with this path in double brackets.
+    Tables(&'static str),
+    /// A table of keys by path in quotes, as the text says.
+    Paths(&'static str),
+    /// A list, as the text says.
+    List(&'static str),
+    /// The shortest and the longest time.
+    Uniform,
+    /// A list of times.
+    Choice,
+    /// An integer of a range. The remark is said behind the range.
+    Integer(i128, i128, &'static str),
+    /// A number from 0 to 1, itself excluded where the flag is set.
+    Share(bool),
+    /// True or false.
+    Boolean,
+    /// A time of at least so many milliseconds.
+    Milliseconds(Least),
+    /// A time, or several in ascending order, at most so many.
+    Deadlines(usize),
+    /// A delay to draw.
+    Delay,
+    /// A name of a phase, a case or an experiment.
+    Name,
+    /// A string. The text says what it may be.
+    Text(&'static str),
+    /// One of a few words.
+    Word(fn() -> Vec<&'static str>),
+    /// A list of different words.
+    Words(&'static [&'static str]),
+    /// The origin of a phase's operations.
+    Origin,
+    /// A list of two numbers.
+    Bounds,
+}
+
+/// Where a time begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Least {
+    /// At 0.
+    Zero,
+    /// At the first microsecond.
+    AboveZero,
+}
+
+/// The words of an enum.
+pub(super) fn words<T: Word>() -> Vec<&'static str> {
+    T::ALL.iter().map(|word| word.word()).collect()
+}
+
+/// Words of `origin`, which also takes a table with `sample` or `node`.
+pub(in crate::file) const ORIGIN_WORDS: [&str; 3] = ["random", "one", "each"];
+/// Largest `_ms` value as messages write it.
+const MILLISECONDS: &str = "a number from 0 to 9e12 with at most three decimals";
+
+impl Takes {
+    /// The type, in a word or two.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Table(_) | Self::Paths(_) => "table",
+            Self::Tables(_) => "list of tables",
+            Self::List(_) | Self::Uniform | Self::Choice => "list",
+            Self::Integer(..) => "integer",
+            Self::Share(_) => "number",
+            Self::Boolean => "boolean",
+            Self::Milliseconds(_) => "number",
+            Self::Deadlines(_) => "number or list",
+            Self::Delay => "number or table",
+            Self::Name | Self::Text(_) | Self::Word(_) => "string",
+            Self::Words(_) => "list of strings",
+            Self::Origin => "string or table",
+            Self::Bounds => "list of numbers",
+        }
+    }
+
+    /// What is allowed, as messages say it.
+    pub fn allowed(&self) -> String {
+        match self {
+            Self::Tables(path) => format!("one [[{path}]] or several"),
+            Self::Integer(low, high, remark) if low == high => format!("{low}{remark}"),
+            Self::Integer(low, high, remark) => format!("{low} to {high}{remark}"),
+            Self::Share(false) => "from 0 to 1".to_owned(),
+            Self::Share(true) => "from 0 up to but below 1".to_owned(),
+            Self::Boolean => "true or false".to_owned(),
+            Self::Milliseconds(Least::Zero) => MILLISECONDS.to_owned(),
+            Self::Milliseconds(Least::AboveZero) => "a number of milliseconds above 0".to_owned(),
+            Self::Deadlines(_) => {
+                "a number of milliseconds, or a list of them in ascending order".to_owned()
+            }
+            Self::Delay => {
+                "a number of milliseconds, { uniform = [lo, hi] } or { choice = [..] }".to_owned()
+            }
+            Self::Name => "letters a to z, digits, _ and -, at least one".to_owned(),
+            Self::Table(allowed)
+            | Self::Paths(allowed)
+            | Self::List(allowed)
+            | Self::Text(allowed) => (*allowed).to_owned(),
+            Self::Word(words) => words().join(", "),
+            Self::Words(words) => words.join(", "),
+            Self::Origin => {
+                let words = ORIGIN_WORDS.map(|word| format!("\"{word}\"")).join(", ");
+                format!("{words}, {{ sample = SIZE }} or {{ node = ID }}")
+            }
+            Self::Uniform => "[lo, hi] in milliseconds, lo not above hi".to_owned(),
+            Self::Choice => "a list of at least one number of milliseconds".to_owned(),
+            Self::Bounds => "[lo, hi], two finite numbers, lo not above hi".to_owned(),
+        }
+    }
+
+    /// Type and range, as messages say them.
+    pub fn described(&self) -> String {
+        let allowed = self.allowed();
+        match self {
+            Self::Integer(..) => format!("an integer, {allowed}"),
+            Self::Share(_) => format!("a number, {allowed}"),
+            Self::Name | Self::Text(_) | Self::Word(_) => format!("a string, {allowed}"),
+            Self::Words(_) => format!("a list of {allowed}"),
+            _ => allowed,
+        }
+    }
+}
+
+impl Key {
+    /// The last part of the path.
+    pub fn name(&self) -> &'static str {
+        self.path
+            .rsplit_once('.')
+            .map_or(self.path, |(_, name)| name)
+    }
+
+    /// The path without its last part; empty at the top.
+    pub fn section(&self) -> &'static str {
+        self.path
+            .rsplit_once('.')
+            .map_or("", |(section, _)| section)
+    }
+
+    /// Whether it only holds other keys.
+    pub fn is_section(&self) -> bool {
+        matches!(self.absent, Absent::Section)
+    }
+
+    /// The meaning, a few sentences of Markdown, and the phases that it goes with, where not all.
+    pub fn meaning(&self) -> String {
+        let text = self.text.trim_start();
+        match self.goes {
+            Goes::Anywhere => text.to_owned(),
+            Goes::Drawn => format!("{text} Not with `trace`."),
+            Goes::With(kind) => format!("{text} For phases of kind `{kind}` without `trace`."),
+        }
+    }
+
+    /// The unit of its numbers; empty where they have none.
+    pub fn unit(&self) -> &'static str {
+        match self.takes {
+            Takes::Milliseconds(_) | Takes::Deadlines(_) | Takes::Delay => "ms",
+            _ => "",
+        }
+    }
+
+    /// What it is where the file does not have it, in words.
+    pub fn default_text(&self) -> String {
+        match &self.absent {
+            Absent::Section => String::new(),
+            Absent::Required => "required".to_owned(),
+            Absent::OneOf(others) => format!("required, or {others}"),
+            Absent::Means(text) => (*text).to_owned(),
+            Absent::Default(spell) => spell(),
+        }
+    }
+}
+
+/// A default as the file spells it.
+pub(super) fn spelled(value: &impl Display) -> String {
+    value.to_string()
+}

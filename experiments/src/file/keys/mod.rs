@@ -1,0 +1,54 @@
+//! The keys of the experiment file, each in one place: `table` has a row for every key, with its path, what it takes,
+//! its default and its meaning.
+//!
+//! From the rows come the keys that the reader knows, the ranges and words that it checks and names in messages, the
+//! defaults, `kadsim keys`, `kadsim schema` and the completion of `--set`. To add a key, add its row, read it in
+//! `sections` or `phases`, and write it in `resolved`.
+
+pub(super) mod json_schema;
+pub(super) mod key;
+pub(super) mod table;
+
+pub use self::json_schema::json_schema;
+pub use self::key::{Absent, Goes, Key, Least, Takes};
+pub use self::table::ALL;
+
+/// The keys of a section, by its path; those at the top by an empty one.
+pub fn of_section(section: &str) -> impl Iterator<Item = &'static Key> {
+    ALL.iter()
+        .copied()
+        .filter(move |key| key.section() == section)
+}
+
+/// The keys that `--set` takes, as it takes them but for `NAME`, which stands for the name of a phase.
+pub fn settable() -> impl Iterator<Item = String> {
+    let single = |key: &&&Key| {
+        !key.is_section()
+            && !matches!(key.takes, Takes::Tables(_))
+            && !["expect", "sweep.cases"].contains(&key.section())
+    };
+    ALL.iter()
+        .filter(single)
+        .map(|key| match key.path.strip_prefix("phase.") {
+            Some(rest) => format!("phase.NAME.{rest}"),
+            None => key.path.to_owned(),
+        })
+}
+
+/// Whether the cells of a sweep may differ in what is at a path: not in what concerns the whole study, and not in a whole
+/// section or list. A path with the name of a phase may.
+pub(super) fn can_be_swept(path: &str) -> bool {
+    let (top, inside) = path.split_once('.').unwrap_or((path, ""));
+    let is_of_the_study = [
+        &table::SCHEMA_VERSION.key,
+        &table::NAME.key,
+        &table::EXPECT.key,
+        &table::SWEEP.key,
+    ]
+    .iter()
+    .any(|key| key.path == top);
+    let is_single = ALL
+        .iter()
+        .any(|key| key.path == top && !key.is_section() && !matches!(key.takes, Takes::Tables(_)));
+    !is_of_the_study && (!inside.is_empty() || is_single) && path != table::DIR.path
+}

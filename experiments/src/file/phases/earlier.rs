@@ -1,0 +1,79 @@
+//! What a phase has to know of the network and of the phases before it.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use crate::file::defaults::OPERATIONS_MAX;
+use crate::file::diagnostic::Span;
+use crate::file::phase::Origin;
+use crate::file::reader::Field;
+use crate::file::words::Kind;
+
+/// What later phases ask of an earlier one.
+pub(super) struct Seen<'a> {
+    pub(super) name: Option<(&'a str, Span)>,
+    pub(super) kind: Option<Kind>,
+    /// How many parts of segments there are to draw, where that is known.
+    pub(super) segments: Option<u64>,
+    /// Whether it waits for those before it.
+    pub(super) waits: bool,
+}
+
+pub(super) struct Earlier<'a> {
+    pub(super) nodes: Option<u32>,
+    pub(super) online: Option<u32>,
+    pub(super) folder: &'a Path,
+    pub(super) seen: Vec<Seen<'a>>,
+    /// The first phase of each name, as an index in `seen`.
+    pub(super) places: HashMap<&'a str, usize>,
+    /// The names of the phases that provide.
+    pub(super) provides: Vec<&'a str>,
+    /// The first phase that waits for those before it.
+    pub(super) waiting: Option<usize>,
+    /// Operations so far, as far as they are known.
+    pub(super) total: u64,
+}
+
+impl<'a> Earlier<'a> {
+    /// Keeps what later phases ask of one.
+    pub(super) fn see(&mut self, seen: Seen<'a>) {
+        let place = self.seen.len();
+        if let Some((name, _)) = seen.name {
+            self.places.entry(name).or_insert(place);
+            if seen.kind == Some(Kind::Provide) {
+                self.provides.push(name);
+            }
+        }
+        if seen.waits {
+            self.waiting.get_or_insert(place);
+        }
+        self.seen.push(seen);
+    }
+
+    /// The first phase of a name, and its place.
+    pub(super) fn named(&self, name: &str) -> Option<(usize, &Seen<'a>)> {
+        let place = *self.places.get(name)?;
+        Some((place, self.seen.get(place)?))
+    }
+
+    /// By how many origins a count is multiplied, where that is known.
+    pub(super) fn origins(&self, origin: Origin) -> Option<u64> {
+        match (origin, self.online) {
+            (Origin::Each, None) => None,
+            (_, online) => Some(origin.nodes(online.unwrap_or(0)).unwrap_or(1)),
+        }
+    }
+
+    /// The operations of a phase, added to the total.
+    pub(super) fn add(&mut self, count: u64, field: &Field<'_>, origins: u64) -> Option<u64> {
+        let operations = count.checked_mul(origins);
+        match operations.and_then(|operations| self.total.checked_add(operations)) {
+            Some(total) if total <= OPERATIONS_MAX => self.total = total,
+            _ => field.cannot_be(
+                &count.to_string(),
+                format_args!("up to {OPERATIONS_MAX} operations over all phases"),
+            ),
+        }
+        operations
+    }
+}

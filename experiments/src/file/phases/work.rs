@@ -1,0 +1,284 @@
+//! The operations of a phase: where they start, how many there are, and which segments they are about.
+
+use super::earlier::Earlier;
+use crate::file::defaults::NODES_MAX;
+use crate::file::diagnostic::{Diagnostic, Span};
+use crate::file::document::Node;
+use crate::file::keys::key::ORIGIN_WORDS;
+use crate::file::keys::table as keys;
+use crate::file::keys::{Goes, of_section};
+use crate::file::phase::{Origin, PhaseSpans, Work};
+use crate::file::reader::{Field, Section};
+use crate::file::wording::{shown, some};
+use crate::file::words::{Draw, Kind};
+
+/// `count` or `count_each`, whichever goes with the origin.
+struct Count<'a> {
+    field: Field<'a>,
+    number: u64,
+}
+
+impl<'a> Earlier<'a> {
+    /// The work, and how many segments it makes if it provides and that is known.
+    pub(super) fn drawn(
+        &mut self,
+        section: &Section<'a>,
+        kind: Option<Kind>,
+        spans: &mut PhaseSpans,
+    ) -> (Work, Option<u64>) {
+        let origin = match section.get(&keys::ORIGIN) {
+            Some(field) => self.origin(&field).map(|(origin, span)| {
+                spans.origin = span;
+                origin
+            }),
+            None => Some(keys::ORIGIN.default),
+        };
+        let count = count(section, origin);
+        if let Some(count) = &count {
+            spans.count = count.field.value.span;
+        }
+        let operations = match (&count, origin.and_then(|origin| self.origins(origin))) {
+            (Some(count), Some(origins)) => self.add(count.number, &count.field, origins),
+            _ => None,
+        };
+        refuse_others(section, kind);
+        let (withheld, parts) = self.provided(section, kind, operations, spans);
+        let mut segments = None;
+        let draw = section.word_or(&keys::DRAW);
+        if kind == Some(Kind::Retrieve) {
+            segments = self.segments(section);
+            if let (Draw::Same, Some(Origin::Random), Some(field)) =
+                (draw, origin, section.get(&keys::DRAW))
+            {
+                field.cannot_be(
+                    "\"same\" with origin = \"random\"",
+                    "distinct, independent, or an origin with count_each",
+                );
+            }
+            if let (Some(origin), Some(count)) = (origin, &count) {
+                self.enough(section, segments, origin, draw, count);
+            }
+        }
+        let work = Work::Drawn {
+            origin: origin.unwrap_or(keys::ORIGIN.default),
+            count: count.map_or(0, |count| count.number),
+            keys: section.word_or(&keys::KEYS),
+            spread_us: section.micros_or(&keys::SPREAD),
+            segments,
+            draw,
+            withheld,
+            parts,
+        };
+        let provided = operations.filter(|_| kind == Some(Kind::Provide));
+        (
+            work,
+            provided.map(|segments| segments.saturating_mul(parts.into())),
+        )
+    }
+
+    /// How many segments of a provide phase are withheld, and how many parts each has.
+    fn provided(
+        &self,
+        section: &Section<'a>,
+        kind: Option<Kind>,
+        segments: Option<u64>,
+        spans: &mut PhaseSpans,
+    ) -> (u64, u32) {
+        if kind.is_some_and(|kind| kind != Kind::Provide) {
+            return (keys::WITHHELD.default, keys::PARTS.default);
+        }
+        let withheld = section.get(&keys::WITHHELD).and_then(|field| {
+            spans.withheld = field.value.span;
+            field.integer_up_to(segments)
+        });
+        (
+            withheld.unwrap_or(keys::WITHHELD.default),
+            section.integer_or(&keys::PARTS),
+        )
+    }
+
+    /// The origin, and where it stands.
+    fn origin(&self, field: &Field<'a>) -> Option<(Origin, Span)> {
+        let table = match &field.value.node {
+            Node::Table(table) => table,
+            Node::String(text) => {
+                return origin_word(field, text).map(|origin| (origin, field.value.span));
+            }
+            _ => {
+                field.table();
+                return None;
+            }
+        };
+        let before = field.report.len();
+        let place = (Some(table), field.value.span);
+        let forms = keys::ORIGIN_FORMS.iter().copied();
+        let inner = Section::new(field.report, place, &field.path, forms);
+        match (inner.get(&keys::SAMPLE), inner.get(&keys::NODE)) {
+            (Some(sample), None) => {
+                let remark = match self.online {
+                    None => " (2^31)",
+                    Some(_) if self.online == self.nodes => " (the number of nodes)",
+                    Some(_) => " (the number of nodes online)",
+                };
+                sample
+                    .integer_in(1..=self.online.unwrap_or(NODES_MAX).into(), remark)
+                    .map(|size| (Origin::Sample(size), sample.value.span))
+            }
+            (None, Some(node)) => match self.nodes {
+                Some(nodes) => {
+                    node.integer_in(0..=i128::from(nodes) - 1, " (the ids of generated nodes)")
+                }
+                None => node.integer(),
+            }
+            .map(|id| (Origin::Node(id), node.value.span)),
+            (None, None) if field.report.len() > before => None,
+            _ => {
+                field.is_not_allowed(&field.written());
+                None
+            }
+        }
+    }
+
+    /// The index of the phase that provides what is retrieved.
+    fn segments(&self, section: &Section<'a>) -> Option<usize> {
+        let allowed = match self.provides.as_slice() {
+            [] => "an earlier phase of kind provide; there is none".to_owned(),
+            names => format!("an earlier phase of kind provide: {}", some(names)),
+        };
+        let Some(field) = section.get(&keys::SEGMENTS) else {
+            let name = section
+                .get(&keys::KIND)
+                .map_or(section.span, |field| field.value.span);
+            let label = format!("required: `segments`, {allowed}; or `trace`");
+            section
+                .report
+                .error(&name, "a retrieve needs `segments` or `trace`", label);
+            return None;
+        };
+        let text = field.text_of(&allowed)?;
+        match self.named(text).map(|(index, seen)| (index, seen.kind)) {
+            Some((index, Some(Kind::Provide))) => return Some(index),
+            // Its kind is wrong, which is reported where it stands.
+            Some((_, None)) => return None,
+            _ => {}
+        }
+        let title = format!("`{}` cannot be \"{}\"", field.path, shown(text));
+        let error = field.report.sources.diagnostic(
+            &field.value.span,
+            title,
+            format!("allowed: {allowed}"),
+        );
+        section.report.push(
+            section
+                .report
+                .suggestion(text, self.provides.iter().copied())
+                .into_iter()
+                .fold(error, Diagnostic::help),
+        );
+        None
+    }
+
+    /// Reports more segments asked for than there are.
+    fn enough(
+        &self,
+        section: &Section<'a>,
+        provided: Option<usize>,
+        origin: Origin,
+        draw: Draw,
+        count: &Count<'_>,
+    ) {
+        let Some(provider) = provided.and_then(|index| self.seen.get(index)) else {
+            return;
+        };
+        let Some(segments) = provider.segments else {
+            return;
+        };
+        let (most, what) = match (draw, origin) {
+            (_, _) if segments == 0 => (Some(0), "no more, as there are no segments".to_owned()),
+            (Draw::Distinct, Origin::Random) => {
+                let pairs = self
+                    .online
+                    .map(|online| segments.saturating_mul(online.into()));
+                (
+                    pairs,
+                    format!("the pairs of a node and one of {segments} segments"),
+                )
+            }
+            (Draw::Distinct, _) => (Some(segments), "the segments there are".to_owned()),
+            _ => (None, String::new()),
+        };
+        let Some(most) = most.filter(|most| count.number > *most) else {
+            return;
+        };
+        let distinct = if segments > 0 { " distinct" } else { "" };
+        let title = format!(
+            "`{}` cannot be {}: more{distinct} segments than there are",
+            count.field.path, count.number
+        );
+        let label = format!("allowed: 0 to {most}, {what}");
+        let (name, span) = provider.name.unwrap_or_default();
+        let about = format!("\"{name}\" provides {segments}");
+        let mut error = count.field.related(title, label, &span, &about);
+        if segments > 0 {
+            error = error.help("with draw = \"independent\" segments may repeat");
+        }
+        section.report.push(error);
+    }
+}
+
+fn origin_word(field: &Field<'_>, text: &str) -> Option<Origin> {
+    match text {
+        "random" => Some(Origin::Random),
+        "one" => Some(Origin::One),
+        "each" => Some(Origin::Each),
+        _ => {
+            field.unknown_word(text, &ORIGIN_WORDS);
+            None
+        }
+    }
+}
+
+/// Reports keys that go with phases of another kind.
+fn refuse_others(section: &Section<'_>, kind: Option<Kind>) {
+    for key in of_section(keys::PHASE.path) {
+        let Goes::With(other) = key.goes else {
+            continue;
+        };
+        if kind.is_some_and(|kind| kind != other) {
+            let allowed = format!("kind = \"{other}\" or no `{}`", key.name());
+            section.refuse(key, &format!("is for {other}s"), &allowed);
+        }
+    }
+}
+
+/// Operations in all for origins drawn anew, operations of each for the others. With an unknown origin, whichever is
+/// there is checked for itself.
+fn count<'a>(section: &Section<'a>, origin: Option<Origin>) -> Option<Count<'a>> {
+    let read = |field: Field<'a>| {
+        let number = field.integer()?;
+        Some(Count { field, number })
+    };
+    let Some(origin) = origin else {
+        for key in [&keys::COUNT, &keys::COUNT_EACH] {
+            section.get(key).and_then(read);
+        }
+        return None;
+    };
+    let (key, other, why) = match origin {
+        Origin::Random => (
+            &keys::COUNT,
+            &keys::COUNT_EACH,
+            "does not go with origin = \"random\"",
+        ),
+        _ => (
+            &keys::COUNT_EACH,
+            &keys::COUNT,
+            "goes with origin = \"random\" only",
+        ),
+    };
+    if section.has(other) {
+        section.refuse(other, why, &format!("`{}` here", key.name()));
+        return section.get(key).and_then(read);
+    }
+    section.required(key).and_then(read)
+}

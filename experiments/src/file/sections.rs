@@ -1,0 +1,370 @@
+//! From the tree to the [`Experiment`]: every key, what it may be, and what may not go together. A value that is wrong
+//! is reported and read as its default, so that the rest is checked too; nothing is returned then.
+
+use std::path::Path;
+
+use super::defaults::DEFAULT_DELAY;
+use super::delay::{Delay, ErrorRate};
+use super::diagnostic::{Sources, Span};
+use super::document::Table;
+use super::experiment::*;
+use super::keys::table as keys;
+use super::keys::{Key, of_section};
+use super::phase::Tables;
+use super::phases;
+use super::reader::{Field, Section};
+use super::report::{Choices, Report};
+use super::words::{Procedure, Stop};
+use super::{Draft, Known, Loaded};
+
+/// What `root` says, and what is wrong with it. Relative paths in it start at `folder`; `choices` are what trees that
+/// share lists with this one have had read.
+pub(super) fn read(root: &Table, sources: Sources, choices: &Choices, folder: &Path) -> Draft {
+    let report = Report::new(&sources, choices);
+    let start = Span::new(0, 0..0);
+    // A sweep has been taken out of the tree.
+    let section = Section::new(&report, (Some(root), start), "", of_section(""));
+    let (experiment, known) = top(&section, folder);
+    let wrong = report.into_errors();
+    Draft {
+        loaded: Loaded {
+            experiment,
+            sources,
+        },
+        known,
+        wrong,
+    }
+}
+
+fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
+    if let Some(field) = top.required(&keys::SCHEMA_VERSION) {
+        field.integer::<u32>();
+    }
+    let name = top
+        .name(&keys::NAME)
+        .map_or("", |(name, _)| name)
+        .to_owned();
+    let seed = top.required(&keys::SEED).and_then(|field| field.integer());
+    let networks = top.integer_or(&keys::NETWORKS);
+    let (network, nodes_known) = network(top, folder);
+    let lookup = lookup(top);
+    let before = top.report.len();
+    let link = link(top, lookup.procedure);
+    // Of a link that is wrong nothing follows.
+    let takes_time = top.report.len() > before || link.lookahead_us() > 0;
+    let tick_us = top.section(&keys::CLOCK).micros_or(&keys::TICK);
+    let layout = top.section(&keys::ENGINE).word_or(&keys::LAYOUT);
+    let nodes = match network.size {
+        Population::Generated(nodes) if nodes_known => Some(nodes),
+        _ => None,
+    };
+    // Where nobody is online, that is what is wrong.
+    let online = nodes
+        .map(|nodes| nodes - network.offline_of(nodes))
+        .filter(|online| *online > 0);
+    let before = top.report.len();
+    let phases = phases::read(top, (nodes, online), takes_time, folder);
+    let known = Known {
+        nodes: nodes_known,
+        phases: top.report.len() == before,
+    };
+    let experiment = Experiment {
+        name,
+        seed: seed.unwrap_or(0),
+        networks,
+        network,
+        lookup,
+        link,
+        tick_us,
+        layout,
+        phases,
+        output: output(top),
+        expects: expects(top),
+    };
+    (experiment, known)
+}
+
+/// The section, and whether the nodes in it are what the file says.
+fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
+    let section = top.section(&keys::NETWORK);
+    let mut known = false;
+    let mut size = Population::Generated(1);
+    let nodes = section.get(&keys::NODES);
+    let ids = section.get(&keys::IDS);
+    if let (Some(nodes), Some(ids)) = (&nodes, &ids) {
+        let error = top.report.sources.diagnostic(
+            &ids.key,
+            "`network.nodes` and `network.ids` cannot both be given",
+            "allowed: one of the two",
+        );
+        top.report.push(
+            error.also(
+                top.report
+                    .sources
+                    .mark(&nodes.key, "the other one".to_owned()),
+            ),
+        );
+    }
+    if nodes.is_none() && ids.is_none() {
+        let label = "required: one of `nodes`, how many, and `ids`, a file of them";
+        top.report.error(
+            &section.span,
+            "missing key `network.nodes` or `network.ids`",
+            label,
+        );
+    }
+    let before = top.report.len();
+    let hash = section.get(&keys::HASH).and_then(|field| field.word());
+    let hash_known = top.report.len() == before;
+    if ids.is_none() {
+        section.refuse(
+            &keys::HASH,
+            "is for `network.ids`",
+            "no `hash` without `ids`",
+        );
+    }
+    if let Some((path, span)) = ids.and_then(|field| field.file(folder)) {
+        known = hash_known && !section.has(&keys::NODES);
+        size = Population::Imported { path, hash, span };
+    }
+    if let Some(nodes) = nodes.and_then(|field| field.integer()) {
+        known = !section.has(&keys::IDS);
+        size = Population::Generated(nodes);
+    }
+    let size_span = section.place(&keys::NODES).or(section.place(&keys::IDS));
+    let bucket_size = section.integer_or(&keys::BUCKET_SIZE);
+    let bootstrap = section.word_or(&keys::BOOTSTRAP);
+    let (offline, offline_span) = offline(&section);
+    (
+        NetworkSection {
+            size,
+            bucket_size,
+            bootstrap,
+            size_span: size_span.unwrap_or_default(),
+            offline,
+            offline_span,
+        },
+        known,
+    )
+}
+
+/// The share of nodes that are offline, and where that is written.
+fn offline(section: &Section<'_>) -> (f64, Span) {
+    let Some(field) = section.get(&keys::OFFLINE) else {
+        return (keys::OFFLINE.default, Span::default());
+    };
+    if let Some(ids) = section.get(&keys::IDS) {
+        let title = "`network.offline` does not go with `network.ids`".to_owned();
+        let label = "allowed: no `offline`: it is for generated nodes".to_owned();
+        let about = "these nodes are listed";
+        let error = field.related(title, label, &ids.key, about);
+        section.report.push(error);
+        return (keys::OFFLINE.default, field.value.span);
+    }
+    let share = field.share();
+    (share.unwrap_or(keys::OFFLINE.default), field.value.span)
+}
+
+fn lookup(top: &Section<'_>) -> LookupSection {
+    let section = top.section(&keys::LOOKUP);
+    let stop = section.word_or(&keys::STOP);
+    let procedure = section.word_or(&keys::PROCEDURE);
+    if stop == Stop::ClosestAnswered && procedure != Procedure::Iterative {
+        let sources = top.report.sources;
+        let title =
+            format!("`lookup.stop` cannot be \"{stop}\" with `lookup.procedure` = \"{procedure}\"");
+        let stop = section
+            .get(&keys::STOP)
+            .map_or(section.span, |field| field.value.span);
+        let procedure = section
+            .get(&keys::PROCEDURE)
+            .and_then(|field| sources.mark(&field.value.span, String::new()));
+        let label = format!(
+            "allowed: {} here, or procedure = \"{}\"",
+            Stop::NoProgress,
+            Procedure::Iterative
+        );
+        top.report
+            .push(sources.diagnostic(&stop, title, label).also(procedure));
+    }
+    LookupSection {
+        alpha: section.integer_or(&keys::ALPHA),
+        beta: section.integer_or(&keys::BETA),
+        steps_to_stop: section.integer_or(&keys::STEPS_TO_STOP),
+        stop,
+        procedure,
+        spans: LookupSpans {
+            alpha: section.place(&keys::ALPHA).unwrap_or_default(),
+            beta: section.place(&keys::BETA).unwrap_or_default(),
+            steps_to_stop: section.place(&keys::STEPS_TO_STOP).unwrap_or_default(),
+        },
+    }
+}
+
+fn link(top: &Section<'_>, procedure: Procedure) -> LinkSection {
+    let before = top.report.len();
+    let section = top.section(&keys::LINK);
+    let mut link = LinkSection {
+        delay: section
+            .get(&keys::DELAY)
+            .and_then(|field| field.delay())
+            .unwrap_or_else(|| keys::DELAY.default.clone()),
+        fast_error: error_rate(
+            &section,
+            &keys::FAST_ERROR,
+            (&keys::FAST_ERROR_RATE, &keys::FAST_ERROR_DELAY),
+        ),
+        slow_error: error_rate(
+            &section,
+            &keys::SLOW_ERROR,
+            (&keys::SLOW_ERROR_RATE, &keys::SLOW_ERROR_DELAY),
+        ),
+        timeout: DEFAULT_DELAY,
+        overhead_us: section.micros_or(&keys::OVERHEAD),
+    };
+    link.timeout = section
+        .micros(&keys::TIMEOUT)
+        .map_or_else(|| link.default_timeout(), Delay::Constant);
+    let sound = top.report.len() == before;
+    if sound && link.overhead_us > 0 && link.lookahead_us() == 0 && procedure != Procedure::PyDht {
+        no_lookahead(&section, &link);
+    }
+    link
+}
+
+fn error_rate(
+    section: &Section<'_>,
+    key: &'static Key,
+    (rate, delay): (&'static Key, &'static Key),
+) -> Option<ErrorRate> {
+    let inner = section.section(key);
+    if !inner.is_there() {
+        return None;
+    }
+    let rate = inner.required(rate).and_then(|field| field.share());
+    let delay = inner.required(delay).and_then(|field| field.delay());
+    Some(ErrorRate {
+        rate: rate?,
+        delay: delay?,
+    })
+}
+
+/// Reports overhead where a contact may take no time: who pays for what then has no order.
+fn no_lookahead(section: &Section<'_>, link: &LinkSection) {
+    let Some(overhead) = section.get(&keys::OVERHEAD) else {
+        return;
+    };
+    let zero = |error: &Option<ErrorRate>| {
+        error
+            .as_ref()
+            .is_some_and(|e| e.rate > 0.0 && e.delay.shortest_us() == 0)
+    };
+    let mut culprits = Vec::new();
+    if link.delay.shortest_us() == 0 {
+        culprits.push(
+            section
+                .get(&keys::DELAY)
+                .ok_or("`link.delay_ms` is 0 by default"),
+        );
+    }
+    for (key, error) in [
+        (&keys::FAST_ERROR, &link.fast_error),
+        (&keys::SLOW_ERROR, &link.slow_error),
+    ] {
+        if zero(error) {
+            culprits.extend(section.get(key).map(Ok));
+        }
+    }
+    let sources = section.report.sources;
+    let title = "`link.overhead_ms` above 0 needs contacts that take time";
+    let label = "allowed: 0, or shortest delays above 0, or lookup.procedure = \"py-dht\"";
+    let mut error = sources.diagnostic(&overhead.value.span, title, label);
+    for culprit in culprits {
+        error = match culprit {
+            Ok(field) => error.also(sources.mark(&field.value.span, "this can be 0".to_owned())),
+            Err(help) => error.help(help),
+        };
+    }
+    section.report.push(error);
+}
+
+fn output(top: &Section<'_>) -> OutputSection {
+    let section = top.section(&keys::OUTPUT);
+    let dir = section.get(&keys::DIR).and_then(|field| field.path());
+    OutputSection {
+        dir: dir.unwrap_or(keys::DIR.default).to_owned(),
+        tables: section
+            .get(&keys::TABLES)
+            .map_or(keys::TABLES.default, |field| tables(&field)),
+        results: section.boolean_or(&keys::RESULTS),
+        in_degree: section.boolean_or(&keys::IN_DEGREE),
+        tables_span: section.place(&keys::TABLES).unwrap_or_default(),
+    }
+}
+
+fn tables(field: &Field<'_>) -> Tables {
+    let mut tables = Tables::NONE;
+    let read = |one: &Field<'_>| {
+        let name = one.text()?;
+        match tables.by_name(name) {
+            None => one.unknown_word(name, &Tables::NAMES),
+            Some(chosen) if *chosen => one.report.error(
+                &one.value.span,
+                format!("`{}` has \"{name}\" twice", one.path),
+                "allowed: each table once",
+            ),
+            Some(chosen) => {
+                *chosen = true;
+                return Some(());
+            }
+        }
+        None
+    };
+    field.elements(read);
+    tables
+}
+
+fn expects(top: &Section<'_>) -> Vec<Expect> {
+    let all = top.get(&keys::EXPECT).and_then(|field| field.list());
+    all.unwrap_or_default().iter().filter_map(expect).collect()
+}
+
+fn expect(field: &Field<'_>) -> Option<Expect> {
+    let table = field.table()?;
+    // Of an experiment that is one cell, `where` is no key; it is refused by its own reason.
+    let (known, refused): (Vec<_>, Vec<_>) =
+        of_section(keys::EXPECT.path).partition(|key| key.path != keys::WHERE.path);
+    let place = (Some(table), field.value.span);
+    let section = Section::with_refused(field.report, place, &field.path, known, &refused);
+    section.refuse(
+        &keys::WHERE,
+        "needs a `[sweep]`",
+        "no `where`, as the experiment is one cell",
+    );
+    let source = section.get(&keys::SOURCE).and_then(|field| field.text());
+    let bounds = section
+        .required(&keys::WITHIN)
+        .and_then(|field| within(&field));
+    let metric = section.required(&keys::METRIC)?;
+    let text = metric.text()?;
+    if text.is_empty() {
+        metric.is_not_allowed("\"\"");
+    }
+    let (low, high) = bounds?;
+    Some(Expect {
+        metric: text.to_owned(),
+        low,
+        high,
+        source: source.map(str::to_owned),
+        span: metric.value.span,
+    })
+}
+
+fn within(field: &Field<'_>) -> Option<(f64, f64)> {
+    let bounds = field.elements(|one| one.number("lo or hi"))?;
+    match bounds.as_slice() {
+        [low, high] if low <= high => return Some((*low, *high)),
+        _ => field.is_not_allowed(&field.written()),
+    }
+    None
+}

@@ -1,0 +1,102 @@
+//! Keys that take one of a few words. Enums of the engine and of systems spell theirs themselves.
+
+use std::fmt;
+
+/// A fixed set of words of the file.
+pub(super) trait Word: Copy + 'static {
+    const ALL: &'static [Self];
+    fn word(self) -> &'static str;
+}
+
+macro_rules! words {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl Word for $name {
+            const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            fn word(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+
+        /// As the file spells it.
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.pad(self.word())
+            }
+        }
+    };
+}
+
+words! {
+    /// What makes a key from a peer id: `network.hash`.
+    Hash {
+        /// SHA-256, as of libp2p.
+        Sha256 = "sha256",
+        /// Keccak-256, as of Ethereum.
+        Keccak256 = "keccak256",
+    }
+}
+
+/// What the operations of a phase do: `kind`.
+pub use kadsim_engine::record::Kind;
+/// Which of a bucket's candidates bootstrapping keeps: `network.bootstrap`.
+pub use kadsim_engine::routing::Policy;
+/// How routing tables lie in memory: `engine.layout`. Never changes a result.
+pub use kadsim_engine::routing::layout::LayoutKind as Layout;
+/// When a lookup ends: `lookup.stop`. How a lookup schedules its contacts: `lookup.procedure`.
+pub use kadsim_systems::rules::{Procedure, Stop};
+
+/// The words of enums of the engine and of systems, which spell them themselves.
+macro_rules! words_of {
+    ($($name:ident),+) => {
+        $(impl Word for $name {
+            const ALL: &'static [Self] = &Self::ALL;
+
+            fn word(self) -> &'static str {
+                self.as_str()
+            }
+        })+
+    };
+}
+
+words_of!(Kind, Layout, Policy, Procedure, Stop);
+
+words! {
+    /// What is looked up: `keys`.
+    Keys {
+        /// Uniform keys.
+        Random = "random",
+        /// Keys of existing nodes, offline ones too.
+        Nodes = "nodes",
+    }
+}
+
+words! {
+    /// When the time that a deadline allows begins: `deadline_from`.
+    DeadlineFrom {
+        /// When the operation is due.
+        Due = "due",
+        /// At the run's start: the clock of a slot.
+        Run = "run",
+    }
+}
+
+words! {
+    /// Which segments an origin retrieves: `draw`.
+    Draw {
+        /// Without repetition.
+        Distinct = "distinct",
+        /// Each anew.
+        Independent = "independent",
+        /// All origins the same ones.
+        Same = "same",
+    }
+}

@@ -1,0 +1,115 @@
+//! The nodes of an experiment, generated or listed in a file, and which of them are offline.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::StringArray;
+use kadsim_engine::key::Key;
+use kadsim_engine::presence;
+use kadsim_engine::random::network_seed;
+
+use crate::file::Experiment;
+
+/// Nodes from a file.
+pub(super) struct Imported {
+    pub(super) rows: Arc<[(i64, Key)]>,
+    pub(super) ids: HashSet<i64>,
+    /// Ids of the offline nodes.
+    pub(super) offline: Arc<[i64]>,
+    /// The same ids, to look one up.
+    pub(super) are_offline: HashSet<i64>,
+    pub(super) labels: Option<Arc<StringArray>>,
+}
+
+/// The nodes that a trace may name: the generated ones, or the file that they are in.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Named {
+    Generated(Generated),
+    Imported(PathBuf),
+}
+
+/// The generated nodes of an experiment, and which of them are offline.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Generated {
+    pub(super) nodes: u32,
+    pub(super) offline: u32,
+    /// Seed of the experiment and number of its networks, which decide which nodes are offline; 0 where all are online.
+    pub(super) draws: (u64, u32),
+}
+
+impl Generated {
+    pub(super) fn of(experiment: &Experiment, nodes: u32) -> Self {
+        let offline = experiment.network.offline_of(nodes);
+        let draws = (experiment.seed, experiment.networks);
+        Self {
+            nodes,
+            offline,
+            draws: if offline > 0 { draws } else { (0, 0) },
+        }
+    }
+
+    /// The first network in which the node with this id is offline, if there is one.
+    pub(super) fn first_without(&self, id: u64) -> Option<u32> {
+        let (seed, networks) = self.draws;
+        (0..networks).find(|&network| {
+            let seed = network_seed(seed, network);
+            presence::Draw::new(seed, self.nodes, self.offline).is_offline(id)
+        })
+    }
+}
+
+/// The nodes as far as they are known. An error may keep them from being read.
+#[derive(Default)]
+pub(super) struct Nodes {
+    pub(super) imported: Option<Arc<Imported>>,
+    pub(super) generated: Option<Generated>,
+    pub(super) count: Option<u32>,
+}
+
+impl Nodes {
+    /// Returns whether there is or may be a node of this id.
+    pub(super) fn has(&self, id: i64) -> bool {
+        match (&self.imported, self.count) {
+            (Some(imported), _) => imported.ids.contains(&id),
+            (None, Some(count)) => (0..i64::from(count)).contains(&id),
+            (None, None) => true,
+        }
+    }
+
+    /// Returns the number of offline nodes.
+    pub(super) fn offline(&self) -> u32 {
+        match (&self.imported, &self.generated) {
+            (Some(imported), _) => imported.are_offline.len() as u32,
+            (None, Some(generated)) => generated.offline,
+            (None, None) => 0,
+        }
+    }
+
+    /// Returns the number of online nodes, if it is known.
+    pub(super) fn online(&self) -> Option<u32> {
+        Some(self.count? - self.offline())
+    }
+
+    /// The first network in which the node with this id is offline, if there is one.
+    pub(super) fn first_without(&self, id: i64) -> Option<u32> {
+        match (&self.imported, &self.generated) {
+            (Some(imported), _) => imported.are_offline.contains(&id).then_some(0),
+            (None, Some(generated)) => generated.first_without(id as u64),
+            (None, None) => None,
+        }
+    }
+
+    /// Returns what a trace must name instead of the node with this id, if it cannot name that node.
+    pub(super) fn wanted_instead(&self, id: i64) -> Option<&'static str> {
+        if !self.has(id) {
+            return Some("a node of the network");
+        }
+        self.first_without(id).map(|_| match &self.generated {
+            Some(Generated {
+                draws: (_, 2..), ..
+            }) => "a node that is online in every network",
+            _ => "a node that is online",
+        })
+    }
+}
