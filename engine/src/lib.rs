@@ -19,4 +19,5 @@ pub mod routing;
 pub mod segments;
 pub mod shortlist;
 pub mod slot;
+pub mod tail;
 pub mod time;

@@ -1,20 +1,23 @@
-//! The key column with an index over it: every question that full knowledge of the network answers.
+//! Full knowledge of a network: the key column with an index over it.
 //!
 //! The first `sorted` rows are in key order, with a radix index over their leading bits (4 bytes a node
-//! at most); rows added later form a tail that is searched through. Cost of finding a prefix's range: two
-//! reads of the index and, for prefixes longer than it resolves, a binary search in one or two keys.
+//! at most). Rows added later have an index of their own, the [`Tail`]. Finding the range of a prefix costs two
+//! reads of the radix index and, for a prefix longer than the index resolves, a binary search in one or two keys.
 
 use bevy_ecs::resource::Resource;
 
 use crate::hardware::{Prefetcher, with_huge_pages};
 use crate::key::{Distance, Key};
 use crate::node::Row;
+use crate::tail::{Late, Tail};
 
-/// Row offsets by leading bits of the key: rows of prefix `p` are `offsets[p]..offsets[p + 1]`.
+/// Row offsets by leading bits of the key: rows of prefix `p` are `offsets[p]..offsets[p + 1]`. Beside them the nodes
+/// added since.
 #[derive(Resource, Clone, Debug)]
 pub struct RadixIndex {
     bits: u32,
     offsets: Vec<u32>,
+    tail: Tail,
 }
 
 impl RadixIndex {
@@ -32,12 +35,28 @@ impl RadixIndex {
             }
         }
         offsets[cell..].fill(sorted.len() as u32);
-        Self { bits, offsets }
+        Self {
+            bits,
+            offsets,
+            tail: Tail::default(),
+        }
     }
 
-    /// Bytes on the heap.
+    /// Adds the key of the next row. No other node may have it. Cost: O(√added), amortised.
+    pub fn add(&mut self, key: Key) {
+        let row = Row((self.sorted() + self.tail.len()) as u32);
+        self.tail.add(Late { key, row });
+    }
+
+    /// Returns the number of rows in key order.
+    #[inline]
+    fn sorted(&self) -> usize {
+        self.offsets[self.offsets.len() - 1] as usize
+    }
+
+    /// Returns the bytes on the heap.
     pub fn bytes_used(&self) -> usize {
-        self.offsets.capacity() * size_of::<u32>()
+        self.offsets.capacity() * size_of::<u32>() + self.tail.bytes_used()
     }
 
     /// First row whose key is at least `key`.
@@ -106,9 +125,18 @@ pub struct Population<'a> {
 }
 
 impl<'a> Population<'a> {
-    /// Over a key column whose first rows are those that `index` was made from.
+    /// Combines a key column with the index made from it.
+    ///
+    /// # Panics
+    ///
+    /// If a row was added to one of them alone.
     pub fn new(keys: &'a [Key], index: &'a RadixIndex) -> Self {
-        let sorted = index.offsets[index.offsets.len() - 1] as usize;
+        let sorted = index.sorted();
+        assert_eq!(
+            keys.len(),
+            sorted + index.tail.len(),
+            "the index covers every row"
+        );
         Self {
             keys,
             sorted,
@@ -137,24 +165,25 @@ impl<'a> Population<'a> {
         }
     }
 
-    /// Number of rows in key order; the rest are the tail of nodes added later.
+    /// Returns the number of rows in key order. The rest are nodes added later.
     #[inline]
     pub fn sorted(&self) -> usize {
         self.sorted
     }
 
-    /// Rows of the tail.
-    pub fn tail(&self) -> impl Iterator<Item = Row> + use<> {
-        (self.sorted as u32..self.keys.len() as u32).map(Row)
+    /// Returns the nodes added later.
+    #[inline]
+    pub fn tail(&self) -> &'a Tail {
+        &self.index.tail
     }
 
-    /// The node with this key, if there is one.
+    /// Returns the node with this key. Cost: O(1) for the nodes of the start, O(log added) for others.
     pub fn find(&self, key: Key) -> Option<Row> {
         let row = self.index.lower_bound(&self.keys[..self.sorted], key.0);
         if (row as usize) < self.sorted && self.keys[row as usize] == key {
             return Some(Row(row));
         }
-        self.tail().find(|&row| self.key(row) == key)
+        self.tail().find(key)
     }
 
     /// Sorted rows whose keys share the first `depth` bits (0 to 64) with `key`.
@@ -280,9 +309,9 @@ impl<'a> Population<'a> {
         keys.partition_point(|k| k.0 & bit == 0) as u32
     }
 
-    /// The `n` nodes closest to `key` that `wanted` lets through, tail included, nearest first.
+    /// Replaces `out` by the `n` nodes closest to `key` that pass `wanted`, nearest first, nodes added later included.
     ///
-    /// Cost: O(log n + those not wanted among the closest) and the tail.
+    /// Cost: O(log nodes + n + those not wanted among the closest).
     pub fn closest(
         &self,
         key: Key,
@@ -304,13 +333,19 @@ impl<'a> Population<'a> {
                     .map(measured),
             );
             if out.len() >= n || rows.len() < asked {
-                out.extend(self.tail().filter(|&row| wanted(row)).map(measured));
                 break;
             }
             asked *= 2;
         }
         out.sort_unstable();
         out.truncate(n);
+        if !self.tail().is_empty() {
+            let last = out.get(n.wrapping_sub(1));
+            let farthest = last.map_or(Distance(u64::MAX), |&(distance, _)| distance);
+            self.tail().closest(key, n, farthest, wanted, out);
+            out.sort_unstable();
+            out.truncate(n);
+        }
     }
 }
 
@@ -348,9 +383,12 @@ mod tests {
         #[test]
         fn the_closest_are_those_of_a_full_sort(keys in clustered(), tail in clustered(), key: u64, n in 1usize..40) {
             let mut keys = sorted(keys);
-            let index = RadixIndex::new(&keys);
-            let tail = sorted(tail);
-            keys.extend(tail.iter().filter(|k| keys.binary_search(k).is_err()).copied().collect::<Vec<_>>());
+            let mut index = RadixIndex::new(&keys);
+            let mut seen: std::collections::BTreeSet<Key> = keys.iter().copied().collect();
+            for key in tail.into_iter().map(Key).filter(|&key| seen.insert(key)) {
+                keys.push(key);
+                index.add(key);
+            }
             let population = Population::new(&keys, &index);
             let mut expected: Vec<_> =
                 (0..keys.len() as u32).filter(|r| r % 3 != 1).map(|r| (keys[r as usize].distance(Key(key)), Row(r))).collect();

@@ -25,7 +25,7 @@ pub fn bootstrap_all(
     for (keys, mut column) in columns {
         let column = column.bypass_change_detection();
         let population = Population::new(keys, &index);
-        if population.tail().next().is_none() {
+        if population.tail().is_empty() {
             let built = layout.build(&population, tables.rule());
             tables.set_layout(built);
             column.fill(Table::LAID_OUT);

@@ -110,45 +110,39 @@ impl Rule {
         }
     }
 
-    /// Appends the entries of the whole table of the node `owner` under full knowledge, tail included, in
-    /// bucket order. Cost: O(tail log tail) beside the entries.
+    /// Appends the entries of the whole table of the node `owner` under full knowledge, nodes added later included, in
+    /// bucket order.
+    ///
+    /// Cost beside the entries: O(added log added).
     pub fn fill_table(&self, population: &Population, owner: Row, out: &mut Vec<Row>) {
         let key = population.key(owner);
-        let bucket_of = |row: Row| population.key(row).shared_bits(key);
-        let mut tail: Vec<Row> = population.tail().filter(|&row| row != owner).collect();
-        tail.sort_unstable_by_key(|&row| (bucket_of(row), population.key(row)));
-        let mut tail = &tail[..];
         for bucket in 0..Key::BITS {
-            let (late, rest) = tail.split_at(tail.partition_point(|&row| bucket_of(row) == bucket));
-            tail = rest;
-            if late.is_empty() {
+            if population.tail().is_empty() {
                 self.fill(population, key, bucket, out);
             } else {
-                self.fill_with_tail(population, key, bucket, late, out);
+                self.fill_with_tail(population, key, bucket, out);
             }
         }
     }
 
-    /// Like [`Rule::fill`] where `late`, in key order, are candidates too.
-    fn fill_with_tail(
-        &self,
-        population: &Population,
-        owner: Key,
-        bucket: u32,
-        late: &[Row],
-        out: &mut Vec<Row>,
-    ) {
+    /// Appends the entries of one bucket, nodes added later included.
+    fn fill_with_tail(&self, population: &Population, owner: Key, bucket: u32, out: &mut Vec<Row>) {
         let candidates = population.candidates(owner, bucket);
+        let late = population.tail().subtree(owner.flipped(bucket), bucket + 1);
+        if late.is_empty() {
+            self.fill(population, owner, bucket, out);
+            return;
+        }
         let total = candidates.len() + late.len();
         if total <= self.k() {
-            out.extend(candidates.iter().chain(late.iter().copied()));
+            out.extend(candidates.iter().chain(late.iter().map(|late| late.row)));
             return;
         }
         match self.policy {
             Policy::Closest => {
                 let mut rows = Vec::new();
                 population.closest_in(owner.flipped(bucket), bucket + 1, self.k(), &mut rows);
-                rows.extend_from_slice(late);
+                rows.extend(late.iter().map(|late| late.row));
                 rows.sort_unstable_by_key(|&row| population.key(row).distance(owner));
                 out.extend_from_slice(&rows[..self.k()]);
             }
@@ -159,13 +153,13 @@ impl Rule {
                 let places: Vec<usize> = late
                     .iter()
                     .enumerate()
-                    .map(|(i, &row)| i + sorted.partition_point(|&k| k < population.key(row)))
+                    .map(|(i, late)| i + sorted.partition_point(|&key| key < late.key))
                     .collect();
                 let mut positions = Vec::new();
                 self.sample(owner, bucket, total as u32, &mut positions);
                 out.extend(positions.into_iter().map(|position| {
                     match places.binary_search(&position.index()) {
-                        Ok(i) => late[i],
+                        Ok(i) => late[i].row,
                         Err(i) => Row(candidates.start + position.0 - i as u32),
                     }
                 }));

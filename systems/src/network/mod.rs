@@ -192,7 +192,7 @@ impl Network {
     }
 
     /// Adds a node to the running network. It can be contacted at once, its table is empty until it is bootstrapped, and
-    /// no other table changes. Cost: O(nodes added so far).
+    /// no other table changes. Cost: O(√added), amortised.
     ///
     /// # Errors
     ///
@@ -219,6 +219,7 @@ impl Network {
             key,
             ..NodeBundle::default()
         });
+        self.world.resource_mut::<RadixIndex>().add(key);
         self.world.resource_mut::<Ids>().add(id);
         self.world.resource_mut::<Online>().0 += 1;
         self.nodes += 1;
