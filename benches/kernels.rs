@@ -13,7 +13,7 @@ use std::hint::black_box;
 use gungraun::prelude::*;
 use kadsim_engine::answer::Answer;
 use kadsim_engine::key::{Key, mix};
-use kadsim_engine::link::{ContactId, Delay, Fault, Link, UniformLink};
+use kadsim_engine::link::{Attempt, Delay, Fault, Link, UniformLink};
 use kadsim_engine::node::Row;
 use kadsim_engine::population::{Owner, Population, RadixIndex};
 use kadsim_engine::random::Probability;
@@ -170,12 +170,15 @@ fn faulty() -> UniformLink {
 #[bench::faulty(faulty())]
 fn link_draw(link: UniformLink) -> UniformLink {
     for operation in 0..10_000 {
-        let contact = ContactId {
+        let attempt = Attempt {
             network_seed: 42,
             operation,
             sequence: 3,
+            from: Row(0),
+            to: Some(Row(1)),
+            time_us: 0,
         };
-        black_box(link.draw(contact, true));
+        black_box(link.draw(attempt, true));
     }
     link
 }

@@ -86,7 +86,12 @@ fn send_store(context: &mut Context, operation: &mut Operation, sequence: u32, r
     let by_clock = view.rules.procedure.is_by_clock();
     let ended_us = operation.lookup_end_us;
     context.out.contacted(view, operation, row);
-    let fate = view.draw(operation, sequence, row);
+    // The contacts of an operation evaluated at once carry its start as their time.
+    let time_us = match by_clock {
+        true => ended_us,
+        false => operation.start_us,
+    };
+    let fate = view.draw(operation, sequence, row, time_us);
     let mut overhead_us = (0, 0);
     if !view.is_charged_at_barrier() {
         let origin_us = context.charges.charge(view.links, operation.origin());
@@ -95,12 +100,7 @@ fn send_store(context: &mut Context, operation: &mut Operation, sequence: u32, r
         complete_store(operation, row, fate, completes_us, &mut context.out.stores);
     }
     let send = Send {
-        // The contacts of an operation evaluated at once carry its start as their time.
-        time_us: if by_clock {
-            ended_us
-        } else {
-            operation.start_us
-        },
+        time_us,
         operation: operation.number,
         slot: operation.slot,
         sequence,

@@ -5,7 +5,7 @@ use bevy_ecs::system::SystemParam;
 
 use kadsim_engine::answer::Answer;
 use kadsim_engine::key::{Distance, Key};
-use kadsim_engine::link::{ContactId, Fate, Links};
+use kadsim_engine::link::{Attempt, Fate, Links};
 use kadsim_engine::node::{Columns, Contacts, Nodes, Received, Row};
 use kadsim_engine::operation::Operation;
 use kadsim_engine::population::{Owner, Population, RadixIndex};
@@ -125,15 +125,18 @@ impl View<'_> {
             .holds(self.columns.stores[row.index()], row, key, time_us)
     }
 
-    /// Draws the fate of a contact that an operation sends.
+    /// Draws the fate of a contact that an operation sends at `time_us`.
     #[inline]
-    pub fn draw(&self, operation: &Operation, sequence: u32, remote: Row) -> Fate {
-        let contact = ContactId {
+    pub fn draw(&self, operation: &Operation, sequence: u32, remote: Row, time_us: u64) -> Fate {
+        let attempt = Attempt {
             network_seed: self.tables.rule().network_seed,
             operation: operation.number,
             sequence,
+            from: operation.origin(),
+            to: Some(remote),
+            time_us,
         };
-        self.links.link.draw(contact, self.is_online(remote))
+        self.links.link.draw(attempt, self.is_online(remote))
     }
 
     /// Returns the column that [`View::count`] writes, to be prefetched.

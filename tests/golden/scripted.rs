@@ -1,6 +1,6 @@
 //! Lookups with the errors and delays that py-dht drew, contact by contact.
 
-use kadsim_engine::link::{ContactId, Fate, Link};
+use kadsim_engine::link::{Attempt, Fate, Link};
 use kadsim_engine::record::{Kind, Outcome};
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::rules::Procedure;
@@ -13,12 +13,12 @@ use crate::golden::world::{N1000, World};
 struct Script(Vec<Vec<Fate>>);
 
 impl Link for Script {
-    fn draw(&self, contact: ContactId, _: bool) -> Fate {
-        let ContactId {
+    fn draw(&self, attempt: Attempt, _: bool) -> Fate {
+        let Attempt {
             operation,
             sequence,
             ..
-        } = contact;
+        } = attempt;
         let Some(fate) = self.0[operation as usize].get(sequence as usize) else {
             panic!("row {operation}: py-dht made no contact {sequence}");
         };

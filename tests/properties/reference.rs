@@ -13,7 +13,8 @@ mod rows;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
 
-use kadsim_engine::link::{ContactId, Fate, Link, UniformLink};
+use kadsim_engine::link::{Attempt, Fate, Link, UniformLink};
+use kadsim_engine::node::Row;
 use kadsim_engine::operation::Planned;
 use kadsim_engine::record::{ConnectionRow, Kind, OperationRow, Outcome, Request};
 use kadsim_systems::rules::{Procedure, Rules, Stop};
@@ -493,12 +494,15 @@ impl Reference {
         origin_us: u64,
     ) -> (Fate, u64) {
         let number = operation.planned.number;
-        let contact = ContactId {
+        let attempt = Attempt {
             network_seed: self.seed,
             operation: number,
             sequence,
+            from: Row(operation.origin as u32),
+            to: Some(Row(remote as u32)),
+            time_us,
         };
-        let fate = self.link.draw(contact, self.online[remote]);
+        let fate = self.link.draw(attempt, self.online[remote]);
         let remote_us = self.charge(remote, time_us);
         *self.contacts.entry((operation.number, remote)).or_default() += 1;
         let delays = if fate.outcome == Outcome::Ok { 2 } else { 1 };

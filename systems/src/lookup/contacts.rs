@@ -369,17 +369,17 @@ fn contact<M: Machine>(
     let sequence = operation.attempts;
     operation.attempts += 1;
     context.out.contacted(view, operation, remote.row);
-    let fate = view.draw(operation, sequence, remote.row);
     // An operation evaluated at once keeps costs, and its contacts carry its start as their time.
-    let (time_us, base_us, overhead_us) = match M::BY_CLOCK {
-        true => (now_us, now_us, (0, 0)),
+    let (time_us, base_us) = match M::BY_CLOCK {
+        true => (now_us, now_us),
+        false => (operation.start_us, 0),
+    };
+    let fate = view.draw(operation, sequence, remote.row, time_us);
+    let overhead_us = match M::BY_CLOCK {
+        true => (0, 0),
         false => {
             let remote_us = context.charges.charge(view.links, remote.row);
-            (
-                operation.start_us,
-                0,
-                (operation.origin_overhead_us, remote_us),
-            )
+            (operation.origin_overhead_us, remote_us)
         }
     };
     let completes_us = match M::BY_CLOCK && view.is_charged() {

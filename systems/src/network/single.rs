@@ -3,7 +3,7 @@
 //! The contact is counted at the remote when it is sent, its fate drawn, origin and remote charged, as that of a lookup.
 //! It takes an operation number of its own, so its draws are independent of all others. Cost: O(1).
 
-use kadsim_engine::link::{ContactId, Fate, Links};
+use kadsim_engine::link::{Attempt, Fate, Links};
 use kadsim_engine::node::Row;
 use kadsim_engine::time::LAST_US;
 
@@ -48,12 +48,15 @@ impl Network {
         let reachable = to.is_some_and(is_online);
         let origin_overhead_us = self.charge(from);
         let remote_overhead_us = to.map_or(0, |to| self.charge(to));
-        let contact = ContactId {
+        let attempt = Attempt {
             network_seed: self.seed,
             operation,
             sequence: 0,
+            from,
+            to,
+            time_us: self.now_us,
         };
-        let fate = self.world.resource::<Links>().link.draw(contact, reachable);
+        let fate = self.world.resource::<Links>().link.draw(attempt, reachable);
         Single {
             operation,
             time_us: self.now_us,
