@@ -2,7 +2,7 @@
 //!
 //! A model of links is one file that implements [`Link`]. It receives each contact with its origin, its remote and its
 //! time, and states the shortest times that the length of a window follows from. To add a model, add its file and a line
-//! here, and let `spec` in `experiments/src/inputs.rs` make it from the experiment file.
+//! here, and let `spec` in `experiments/src/inputs/spec.rs` make it from the experiment file.
 
 mod delay;
 mod uniform;
