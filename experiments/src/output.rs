@@ -108,6 +108,21 @@ impl Writers {
         })
     }
 
+    /// Returns the names of the tables' files.
+    pub fn files(&self) -> impl Iterator<Item = String> + use<> {
+        let tables = [
+            ("ticks", self.ticks.is_some()),
+            ("operations", self.operations.is_some()),
+            ("nodes", self.nodes.is_some()),
+            ("connections", self.connections.is_some()),
+            ("routing", self.routing.is_some()),
+            ("summary", true),
+            ("timings", true),
+        ];
+        let written = tables.into_iter().filter(|(_, is_written)| *is_written);
+        written.map(|(name, _)| format!("{name}.parquet"))
+    }
+
     /// Writes what a step recorded.
     ///
     /// # Errors

@@ -196,7 +196,8 @@ fn record(
         folder.write(CELL, cell)?;
     }
     let writers = Writers::create(folder, experiment, inputs.labels.clone())?;
-    folder.take_note()?;
+    let texts = [RESOLVED].into_iter().chain(cell.map(|_| CELL));
+    folder.take_note(texts.map(str::to_owned).chain(writers.files()))?;
     let clock = Clock::new(options.shares_process);
     let mut simulation = Simulation::new(experiment, inputs, options.watch, writers, clock);
     let simulated = simulation.networks();

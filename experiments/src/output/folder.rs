@@ -248,22 +248,17 @@ impl Folder {
         write_new(&self.partial().join(name), text)
     }
 
-    /// Takes note of the files that are there: the run is not finished without them.
+    /// Takes note of the files with these names, which have just been created: the run is not finished without them.
     ///
     /// # Errors
     ///
-    /// The file system refuses.
-    pub fn take_note(&mut self) -> anyhow::Result<()> {
-        let all = || -> io::Result<Vec<_>> {
-            let mut all = Vec::new();
-            for entry in fs::read_dir(self.partial())? {
-                let entry = entry?;
-                all.push((entry.path(), identity(&entry.metadata()?)));
-            }
-            Ok(all)
-        };
-        let reading = || format!("cannot read {}", self.partial().display());
-        self.written = all().with_context(reading)?;
+    /// One of them has gone already.
+    pub fn take_note(&mut self, names: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
+        for name in names {
+            let path = self.partial().join(name);
+            let metadata = path.symlink_metadata().with_context(|| missing(&path))?;
+            self.written.push((path, identity(&metadata)));
+        }
         Ok(())
     }
 
@@ -278,10 +273,7 @@ impl Folder {
         for (path, known) in &self.written {
             let now = path.symlink_metadata().map(|metadata| identity(&metadata));
             if now.ok() != Some(*known) {
-                bail!(
-                    "{} was deleted or replaced while the run went on",
-                    path.display()
-                );
+                bail!(missing(path));
             }
         }
         Ok(())
@@ -381,4 +373,12 @@ pub fn publish(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::rename(from, to)
         .and_then(|()| sync_folder(parent(to)))
         .with_context(|| format!("cannot write {}", to.display()))
+}
+
+/// Says that a file of the run is not there any more.
+fn missing(path: &Path) -> String {
+    format!(
+        "{} was deleted or replaced while the run went on",
+        path.display()
+    )
 }
