@@ -9,8 +9,8 @@ use kadsim_engine::population::{Population, RadixIndex};
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_engine::routing::{Rule, Tables};
 
-/// Gives every node its table, on all threads: in the layout; if nodes were added since the network was made,
-/// in tables of their own, in which the newcomers are known to all.
+/// Fills every node's table, on all threads: in the layout or, if nodes were added since the network was made, in tables
+/// of their own, which include the added nodes.
 ///
 /// `cargo bench --bench bootstrap` prints what it costs at a million nodes.
 pub fn bootstrap_all(
@@ -53,14 +53,14 @@ pub fn forget_all(mut tables: ResMut<Tables>, mut nodes: Query<&mut Table>) {
     }
 }
 
-/// The table of one node, newcomers included.
+/// Returns the entries of one node's table, added nodes included.
 fn fill(population: &Population, rule: &Rule, row: Row) -> Vec<Row> {
     let mut entries = Vec::new();
     rule.fill_table(population, row, &mut entries);
     entries
 }
 
-/// Gives one node its table, newcomers included; nobody else's changes.
+/// Fills one node's table, added nodes included. No other table changes.
 pub fn bootstrap_node(
     In(row): In<Row>,
     index: Res<RadixIndex>,

@@ -1,4 +1,4 @@
-//! What goes beyond the end of a network's clock.
+//! The error of an operation that goes on beyond the end of a network's clock.
 
 use kadsim_engine::time::LAST_US;
 

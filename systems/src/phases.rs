@@ -62,24 +62,24 @@ struct Running {
 }
 
 impl Running {
-    /// When the next operation starts, at the earliest, if that is before they are cut off, µs.
+    /// Returns when the next operation starts at the earliest, if that is before the phase is cut off, µs.
     fn next_start_us(&self) -> Option<u64> {
         let next_us = self.queue.next_start_us();
         next_us.filter(|&next_us| next_us < self.task.until_us)
     }
 
-    /// The operation that starts first, of those whose start is known.
+    /// Returns the operation that starts first, of those whose start is known.
     fn first(&self) -> Option<Ready> {
         let first = self.queue.first();
         first.filter(|first| first.start_us < self.task.until_us)
     }
 
-    /// Whether every operation has ended.
+    /// Returns whether every operation has ended.
     fn is_done(&self) -> bool {
         self.in_flight == 0 && self.queue.is_empty()
     }
 
-    /// When the phase ends, as far as that is known: with its last operation, or when it is cut off.
+    /// Returns when the phase ends, as far as that is known: with its last operation, or when it is cut off.
     fn end_us(&self) -> Option<u64> {
         match self.is_done() {
             true => Some(self.last_end_us),
@@ -158,28 +158,28 @@ impl Phases {
         self.slots.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether no phase is in flight.
     pub fn is_empty(&self) -> bool {
         self.all().next().is_none()
     }
 
-    /// Whether there are several.
+    /// Returns whether several phases are in flight.
     pub fn are_several(&self) -> bool {
         self.all().nth(1).is_some()
     }
 
-    /// Whether what one provides another may retrieve.
+    /// Returns whether a phase may retrieve what another provides.
     pub fn share_segments(&self) -> bool {
         let has = |kind| self.all().any(|running| running.task.kind == kind);
         has(Kind::Provide) && has(Kind::Retrieve)
     }
 
-    /// When the first of them is cut off, if any is, µs.
+    /// Returns when the first of them is cut off, if any is, µs.
     pub fn first_cut_us(&self) -> Option<u64> {
         self.all().filter_map(Running::cut_us).min()
     }
 
-    /// The phase that ends next, if it has ended before `settled_us`: its slot, number and end, µs.
+    /// Returns the phase that ends next, if it has ended before `settled_us`: its slot, number and end, µs.
     pub fn over(&self, settled_us: u64) -> Option<(PhaseSlot, u32, u64)> {
         let ended = self.all().filter_map(|running| {
             let end_us = running.end_us().filter(|&end_us| end_us < settled_us)?;
@@ -189,13 +189,12 @@ impl Phases {
         Some((task.slot, task.phase, end_us))
     }
 
-    /// When the next operation starts, at the earliest, µs.
+    /// Returns when the next operation starts at the earliest, µs.
     pub fn next_start_us(&self) -> Option<u64> {
         self.all().filter_map(Running::next_start_us).min()
     }
 
-    /// Of the operations that start after `last_us`, before they are cut off, the first one: its start, number and
-    /// phase.
+    /// Returns the first operation that starts after `last_us` and before it is cut off: its start, number and phase.
     pub fn first_after(&self, last_us: u64) -> Option<(u64, u64, u32)> {
         let starts = self.all().filter_map(|running| {
             let next = running.queue.next()?;
@@ -205,13 +204,13 @@ impl Phases {
         starts.min()
     }
 
-    /// Whether an operation that does not wait starts before `until_us`.
+    /// Returns whether an operation that does not wait starts before `until_us`.
     pub fn has_ready(&self, until_us: u64) -> bool {
         let mut firsts = self.unheld().filter_map(Running::first);
         firsts.any(|first| first.start_us < until_us)
     }
 
-    /// Those whose operations need not wait.
+    /// Returns the phases whose operations need not wait.
     fn unheld(&self) -> impl Iterator<Item = &Running> {
         let are_held = self.are_readers_held;
         self.all()
@@ -237,7 +236,7 @@ impl Phases {
             };
     }
 
-    /// Whether retrieves wait.
+    /// Returns whether retrieves wait.
     pub fn are_readers_held(&self) -> bool {
         self.are_readers_held
     }
@@ -247,7 +246,7 @@ impl Phases {
         self.are_readers_held = false;
     }
 
-    /// Takes out the operation that starts first, in the order of (start, number), if it starts before
+    /// Removes and returns the operation that starts first, in the order of (start, number), if it starts before
     /// `until_us`.
     pub fn pop(&mut self, until_us: u64) -> Option<(Task, Ready)> {
         let are_held = self.are_readers_held;
@@ -272,12 +271,12 @@ impl Phases {
         }
     }
 
-    /// Whether there are operations that may have to wait for another one's end.
+    /// Returns whether an operation may have to wait for another one's end.
     pub fn are_limited(&self) -> bool {
         self.all().any(|running| running.queue.is_limited())
     }
 
-    /// When those that may have to wait are cut off, µs, and the queues that they wait in.
+    /// Returns the queues in which operations may have to wait, and when these are cut off, µs.
     pub fn limited(&mut self) -> impl Iterator<Item = (u64, &mut Queue)> {
         let all = self.all_mut();
         let queues = all.map(|running| (running.task.until_us, &mut running.queue));
@@ -305,5 +304,125 @@ impl Phases {
     pub fn take_until_first(&mut self, until_us: u64) {
         self.limited()
             .for_each(|(cut_us, queue)| queue.take_until_first(until_us.min(cut_us)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kadsim_engine::key::Key;
+    use kadsim_engine::operation::Planned;
+
+    use super::*;
+
+    /// Operations with numbers from `first` on, due 10 µs apart.
+    struct Due {
+        first: u64,
+        left: u64,
+        due_us: u64,
+    }
+
+    impl Source for Due {
+        fn peek(&self) -> Option<Planned> {
+            (self.left > 0).then_some(Planned {
+                number: self.first,
+                origin: Row(self.first as u32),
+                key: Key(0),
+                due_us: self.due_us,
+            })
+        }
+
+        fn advance(&mut self) {
+            self.first += 1;
+            self.left -= 1;
+            self.due_us += 10;
+        }
+    }
+
+    fn phase(number: u32, kind: Kind, first: u64, start_us: u64, max_us: Option<u64>) -> Phase {
+        let source = Due {
+            first,
+            left: 3,
+            due_us: start_us,
+        };
+        Phase {
+            number,
+            kind,
+            source: Box::new(source),
+            operations: 3,
+            parallel: None,
+            start_us,
+            max_us,
+        }
+    }
+
+    fn starts(phases: &mut Phases, until_us: u64) -> Vec<(u32, u64)> {
+        let mut started = Vec::new();
+        while let Some((task, ready)) = phases.pop(until_us) {
+            started.push((task.phase, ready.start_us));
+        }
+        started
+    }
+
+    #[test]
+    fn operations_of_all_phases_start_in_the_order_of_time() {
+        let mut phases = Phases::default();
+        let first = phases.begin(phase(0, Kind::Lookup, 0, 0, None), Accounting::Full);
+        let second = phases.begin(phase(1, Kind::Lookup, 3, 5, None), Accounting::Full);
+        assert_eq!([first, second], [0, 1].map(PhaseSlot));
+        assert_eq!(
+            starts(&mut phases, 21),
+            [(0, 0), (1, 5), (0, 10), (1, 15), (0, 20)]
+        );
+        [1, 2, 30]
+            .into_iter()
+            .for_each(|end_us| phases.end(first, end_us));
+        assert_eq!(phases.over(30), None);
+        assert_eq!(phases.over(31), Some((first, 0, 30)));
+        let cut_off = phases.remove(first);
+        assert_eq!((cut_off.is_cut, cut_off.running), (false, 0));
+        // The slot is free for the next phase.
+        let third = phases.begin(phase(2, Kind::Lookup, 6, 40, None), Accounting::Full);
+        assert_eq!(third, first);
+        assert_eq!(phases.slots(), 2);
+    }
+
+    #[test]
+    fn a_phase_that_is_cut_off_starts_no_operation_after_the_cut() {
+        let mut phases = Phases::default();
+        let slot = phases.begin(phase(0, Kind::Lookup, 0, 0, Some(10)), Accounting::Full);
+        // What is due at the cut still starts.
+        assert_eq!(starts(&mut phases, 1000), [(0, 0), (0, 10)]);
+        phases.end(slot, 7);
+        assert_eq!(phases.next_start_us(), None);
+        assert_eq!(phases.over(11), Some((slot, 0, 10)));
+        let cut_off = phases.remove(slot);
+        assert_eq!((cut_off.is_cut, cut_off.running), (true, 1));
+    }
+
+    #[test]
+    fn retrieves_wait_for_provides_that_may_still_store() {
+        let mut phases = Phases::default();
+        phases.begin(phase(0, Kind::Provide, 0, 0, None), Accounting::Full);
+        phases.begin(phase(1, Kind::Retrieve, 3, 0, None), Accounting::Full);
+        assert!(phases.share_segments());
+        phases.hold_readers(Execution::Sequential);
+        assert!(!phases.are_readers_held());
+        phases.hold_readers(Execution::Whole);
+        assert_eq!(starts(&mut phases, 1000), [(0, 0), (0, 10), (0, 20)]);
+        assert!(!phases.has_ready(1000));
+        // Every provide has started, and is evaluated in this step.
+        phases.hold_readers(Execution::Whole);
+        assert_eq!(starts(&mut phases, 1000), [(1, 0), (1, 10), (1, 20)]);
+    }
+
+    #[test]
+    fn in_windows_retrieves_wait_until_they_are_released() {
+        let mut phases = Phases::default();
+        phases.begin(phase(0, Kind::Provide, 0, 0, None), Accounting::Full);
+        phases.begin(phase(1, Kind::Retrieve, 3, 0, None), Accounting::Full);
+        phases.hold_readers(Execution::Windowed);
+        assert_eq!(starts(&mut phases, 11), [(0, 0), (0, 10)]);
+        phases.release_readers();
+        assert_eq!(starts(&mut phases, 11), [(1, 0), (1, 10)]);
     }
 }

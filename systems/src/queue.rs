@@ -1,6 +1,8 @@
-//! The operations of a phase that have not started. One starts when it is due and, where at most so many may
-//! be in flight per origin, when one of its origin has ended. Those that wait for a place are kept, 32 bytes
-//! each.
+//! The operations of a phase that have not started.
+//!
+//! An operation starts when it is due. Where a phase limits the operations in flight per origin (`parallel`), an origin
+//! has that many permits. An operation takes the permit that has been free longest, and starts when it is due and that
+//! permit is free. Ties in start are broken by number. Operations that are due and wait for a permit take 32 bytes each.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BinaryHeap, HashMap, VecDeque};
@@ -14,9 +16,9 @@ pub struct Queue {
     parallel: Option<u32>,
     origins: HashMap<Row, Origin>,
     waiting: u64,
-    /// Those under a limit whose start is known, the first to start on top.
+    /// Operations that have a permit, the first to start on top.
     ready: BinaryHeap<Reverse<Ready>>,
-    /// Origins of those under a limit that have started or ended in this round.
+    /// Origins under a limit of which an operation has started or ended in this round.
     changed: Vec<Row>,
 }
 
@@ -30,7 +32,7 @@ pub struct Ready {
 }
 
 impl Ready {
-    /// The order in which operations start.
+    /// Returns the order in which operations start.
     pub fn order(&self) -> (u64, u64) {
         (self.start_us, self.planned.number)
     }
@@ -51,9 +53,9 @@ impl PartialOrd for Ready {
 /// The operations of an origin under a limit.
 #[derive(Default)]
 struct Origin {
-    /// Places that have been taken at least once.
+    /// Permits that have been taken at least once.
     opened: u32,
-    /// When places became free, µs.
+    /// When permits became free, µs.
     free_us: BinaryHeap<Reverse<u64>>,
     waiting: VecDeque<Planned>,
     /// Starts of those that were admitted and have not run yet, µs.
@@ -61,7 +63,7 @@ struct Origin {
 }
 
 impl Queue {
-    /// Operations of this source, at most `parallel` in flight per origin.
+    /// Makes the queue of a source's operations, at most `parallel` of them in flight per origin.
     pub fn new(source: Box<dyn Source>, parallel: Option<u32>) -> Self {
         Self {
             source,
@@ -73,23 +75,23 @@ impl Queue {
         }
     }
 
-    /// Whether an operation may have to wait for another one's end.
+    /// Returns whether an operation may have to wait for another one's end.
     pub fn is_limited(&self) -> bool {
         self.parallel.is_some()
     }
 
-    /// When the next operation of the source is due, µs.
+    /// Returns when the next operation of the source is due, µs.
     fn next_due_us(&self) -> Option<u64> {
         self.source.peek().map(|planned| planned.due_us)
     }
 
-    /// When the next operation starts, at the earliest, µs.
+    /// Returns when the next operation starts at the earliest, µs.
     pub fn next_start_us(&self) -> Option<u64> {
         let ready_us = self.ready.peek().map(|ready| ready.0.start_us);
         [ready_us, self.next_due_us()].into_iter().flatten().min()
     }
 
-    /// The operation that starts next, with the earliest time that it may start at, µs.
+    /// Returns the operation that starts next, with the earliest time at which it may start, µs.
     pub fn next(&self) -> Option<Ready> {
         let due = self.source.peek().map(|planned| Ready {
             start_us: planned.due_us,
@@ -99,14 +101,13 @@ impl Queue {
         [ready, due].into_iter().flatten().min()
     }
 
-    /// Whether nothing is left to start.
+    /// Returns whether no operation is left to start.
     pub fn is_empty(&self) -> bool {
         self.waiting == 0 && self.next_start_us().is_none()
     }
 
-    /// Takes operations due before `until_us` from the source and lets them wait for a place, until
-    /// `enough` are taken or ready and the next one is due at another time. Returns when that is, if there
-    /// is one.
+    /// Takes operations due before `until_us` from the source and lets them wait for a permit, until `enough` are taken
+    /// or ready and the next one is due at another time. Returns that time, if there is a next one.
     pub fn take_due(&mut self, until_us: u64, enough: usize) -> Option<u64> {
         let mut last_us = None;
         let mut taken = 0;
@@ -140,10 +141,10 @@ impl Queue {
         }
     }
 
-    /// Lets waiting operations of an origin take its free places, earliest place first.
+    /// Lets waiting operations of an origin take its free permits, the earliest first.
     ///
-    /// A place that became free later than an operation just admitted starts may not be the earliest any
-    /// more once that operation has ended: it has to wait for the next round.
+    /// A permit that became free after an operation just admitted starts may not be the earliest any more once that
+    /// operation has ended: it has to wait for the next round.
     fn admit(&mut self, row: Row) {
         let (Some(parallel), Some(origin)) = (self.parallel, self.origins.get_mut(&row)) else {
             return;
@@ -175,7 +176,7 @@ impl Queue {
         }
     }
 
-    /// The operation that starts first, of those whose start is known.
+    /// Returns the operation that starts first, of those whose start is known.
     pub fn first(&self) -> Option<Ready> {
         if self.is_limited() {
             return self.ready.peek().map(|ready| ready.0);
@@ -186,7 +187,7 @@ impl Queue {
         })
     }
 
-    /// Takes out the operation that starts first, of those whose start is known.
+    /// Removes the operation that starts first, of those whose start is known.
     pub fn pop(&mut self) {
         if !self.is_limited() {
             return self.source.advance();
@@ -196,7 +197,7 @@ impl Queue {
         }
     }
 
-    /// Those that have started have run: places that had to wait for them need not any more.
+    /// Ends a round, in which those that have started have run: permits that had to wait for them need not any more.
     pub fn end_round(&mut self) {
         for origin in &self.changed {
             if let Some(origin) = self.origins.get_mut(origin) {
@@ -205,18 +206,114 @@ impl Queue {
         }
     }
 
-    /// An operation of this origin has ended.
+    /// Frees the permit of an operation of this origin that has ended.
     pub fn free(&mut self, origin: Row, end_us: u64) {
-        if let Some(places) = self.origins.get_mut(&origin) {
-            places.free_us.push(Reverse(end_us));
+        if let Some(permits) = self.origins.get_mut(&origin) {
+            permits.free_us.push(Reverse(end_us));
             self.changed.push(origin);
         }
     }
 
-    /// Lets operations take the places that have become free in this round.
+    /// Lets operations take the permits that have become free in this round.
     pub fn admit_successors(&mut self) {
         for origin in std::mem::take(&mut self.changed) {
             self.admit(origin);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kadsim_engine::key::Key;
+
+    use super::*;
+
+    /// Operations of these origins and due times, µs, in order.
+    struct Listed(VecDeque<Planned>);
+
+    impl Source for Listed {
+        fn peek(&self) -> Option<Planned> {
+            self.0.front().copied()
+        }
+
+        fn advance(&mut self) {
+            self.0.pop_front();
+        }
+    }
+
+    fn queue(operations: &[(u32, u64)], parallel: Option<u32>) -> Queue {
+        let planned = operations.iter().zip(0..);
+        let planned = planned.map(|(&(origin, due_us), number)| Planned {
+            number,
+            origin: Row(origin),
+            key: Key(0),
+            due_us,
+        });
+        Queue::new(Box::new(Listed(planned.collect())), parallel)
+    }
+
+    /// Starts what is ready: numbers and times, µs.
+    fn starts(queue: &mut Queue) -> Vec<(u64, u64)> {
+        let mut started = Vec::new();
+        while let Some(ready) = queue.first() {
+            queue.pop();
+            started.push((ready.planned.number, ready.start_us));
+        }
+        started
+    }
+
+    /// Ends operations of an origin.
+    fn end(queue: &mut Queue, origin: u32, ends_us: &[u64]) {
+        queue.end_round();
+        ends_us
+            .iter()
+            .for_each(|&end_us| queue.free(Row(origin), end_us));
+        queue.admit_successors();
+    }
+
+    #[test]
+    fn without_a_limit_operations_start_when_they_are_due() {
+        let mut queue = queue(&[(1, 5), (1, 5), (2, 9)], None);
+        assert!(!queue.is_limited());
+        assert_eq!(queue.next_start_us(), Some(5));
+        assert_eq!(starts(&mut queue), [(0, 5), (1, 5), (2, 9)]);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn operations_take_the_permit_that_is_free_first() {
+        let mut queue = queue(&[(1, 0), (1, 0), (1, 1), (1, 2)], Some(2));
+        assert_eq!(queue.take_due(10, usize::MAX), None);
+        assert_eq!(starts(&mut queue), [(0, 0), (1, 0)]);
+        assert!(!queue.is_empty());
+        end(&mut queue, 1, &[30, 20]);
+        // The operation that takes the permit of 20 may end before 30.
+        assert_eq!(starts(&mut queue), [(2, 20)]);
+        end(&mut queue, 1, &[25]);
+        assert_eq!(starts(&mut queue), [(3, 25)]);
+        end(&mut queue, 1, &[26]);
+        assert!(queue.is_empty());
+    }
+
+    #[test]
+    fn origins_do_not_wait_for_one_another() {
+        let mut queue = queue(&[(1, 0), (1, 0), (2, 3)], Some(1));
+        queue.take_due(10, usize::MAX);
+        assert_eq!(starts(&mut queue), [(0, 0), (2, 3)]);
+    }
+
+    #[test]
+    fn those_due_at_one_time_are_taken_together() {
+        let mut queue = queue(&[(1, 0), (2, 0), (3, 0), (4, 7)], Some(1));
+        assert_eq!(queue.take_due(10, 1), Some(7));
+        assert_eq!(starts(&mut queue), [(0, 0), (1, 0), (2, 0)]);
+    }
+
+    #[test]
+    fn operations_are_taken_until_the_first_is_known() {
+        let mut queue = queue(&[(1, 0), (2, 4), (3, 9)], Some(1));
+        queue.take_until_first(100);
+        assert_eq!(starts(&mut queue), [(0, 0)]);
+        assert_eq!(queue.next_start_us(), Some(4));
     }
 }

@@ -5,7 +5,6 @@
 
 use bevy_ecs::prelude::*;
 
-use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Operation, Operations, Stage};
 use kadsim_engine::record::Kind;
 
@@ -48,16 +47,10 @@ fn look(chunk: Chunk, view: &View) {
         }
         let operation = &mut chunk.slots[index];
         let (origin, start_us) = (operation.origin(), operation.start_us);
-        if starts(operation) && has_value(view, operation, origin, start_us) {
+        if starts(operation) && view.has_value(operation, origin, start_us) {
             open(view, operation, chunk.out);
             operation.holder = Some(origin);
             close(chunk.out, operation, start_us);
         }
     }
-}
-
-/// Returns whether the operation is a retrieve and the node holds the value at `time_us`.
-#[inline]
-pub fn has_value(view: &View, operation: &Operation, row: Row, time_us: u64) -> bool {
-    operation.kind == Kind::Retrieve && view.holds(row, operation.key(), time_us)
 }

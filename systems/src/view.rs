@@ -9,6 +9,7 @@ use kadsim_engine::link::{Attempt, Fate, Links};
 use kadsim_engine::node::{Columns, Contacts, Nodes, Received, Row};
 use kadsim_engine::operation::Operation;
 use kadsim_engine::population::{Owner, Population, RadixIndex};
+use kadsim_engine::record::Kind;
 use kadsim_engine::routing::Tables;
 use kadsim_engine::segments::Segments;
 use kadsim_engine::slot::PhaseSlot;
@@ -118,11 +119,12 @@ impl View<'_> {
             .closest(&self.population, owner, table, key, out);
     }
 
-    /// Returns whether a node holds a key at `time_us`.
+    /// Returns whether the operation is a retrieve and the node holds the value at `time_us`.
     #[inline]
-    pub fn holds(&self, row: Row, key: Key, time_us: u64) -> bool {
-        self.segments
-            .holds(self.columns.stores[row.index()], row, key, time_us)
+    pub fn has_value(&self, operation: &Operation, row: Row, time_us: u64) -> bool {
+        let store = self.columns.stores[row.index()];
+        operation.kind == Kind::Retrieve
+            && self.segments.holds(store, row, operation.key(), time_us)
     }
 
     /// Draws the fate of a contact that an operation sends at `time_us`.

@@ -69,3 +69,59 @@ impl Window {
         !self.again
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kadsim_engine::link::UniformLink;
+
+    use super::*;
+    use crate::rules::Procedure;
+
+    fn execution(procedure: Procedure, overhead_us: u64, connections: bool) -> Execution {
+        let rules = Rules {
+            procedure,
+            ..Rules::default()
+        };
+        let recording = Recording {
+            connections,
+            ..Recording::default()
+        };
+        let links = Links {
+            link: Box::new(UniformLink::default()),
+            overhead_us,
+        };
+        Execution::of(&rules, &recording, &links)
+    }
+
+    #[test]
+    fn operations_that_share_nothing_run_whole() {
+        for procedure in Procedure::ALL {
+            assert_eq!(execution(procedure, 0, false), Execution::Whole);
+        }
+    }
+
+    #[test]
+    fn operations_that_share_something_run_in_the_order_of_time() {
+        for (overhead_us, connections) in [(1, false), (0, true), (1, true)] {
+            let execution = |procedure| execution(procedure, overhead_us, connections);
+            assert_eq!(execution(Procedure::Iterative), Execution::Windowed);
+            assert_eq!(execution(Procedure::Rfm19), Execution::Windowed);
+            assert_eq!(execution(Procedure::PyDht), Execution::Sequential);
+        }
+    }
+
+    #[test]
+    fn an_operation_goes_on_until_the_window_ends_or_it_is_cut_off() {
+        let window = Window {
+            until_us: 10,
+            ..Window::default()
+        };
+        let until_us = |until_us| {
+            window.until_us(&Operation {
+                until_us,
+                ..Operation::default()
+            })
+        };
+        assert_eq!((until_us(7), until_us(u64::MAX)), (7, 10));
+    }
+}

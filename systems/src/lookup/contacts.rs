@@ -12,7 +12,6 @@ use super::{Answered, Asks, Machine, Next, Recall};
 use crate::context::{Charges, Context};
 use crate::lanes::{Lanes, Question};
 use crate::outbox::{Chunk, Outbox, Send, Sent};
-use crate::retrieve;
 use crate::view::View;
 
 /// What a lookup does next.
@@ -250,7 +249,7 @@ fn answered<M: Machine>(
                 true => Contact::arrival_us(contact.fate, contact.completes_us),
                 false => operation.start_us,
             };
-            retrieve::has_value(view, operation, row, asked_us)
+            view.has_value(operation, row, asked_us)
         }
     };
     read_answer(

@@ -243,7 +243,7 @@ impl Network {
         }
     }
 
-    /// The earliest time, up to `now_us`, for which anybody may still ask what a node holds: answers under way are
+    /// Returns the earliest time, up to `now_us`, for which an answer may still need what a node holds: answers under way are
     /// those of the moment when the request reached the node.
     fn first_arrival_us(&self, now_us: u64) -> u64 {
         let arrival_us = self.world.resource::<Operations>().first_arrival_us();
