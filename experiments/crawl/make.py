@@ -3,7 +3,7 @@
 
 One row for each of 1000 peers: its peer id (base58btc, as libp2p writes that of an Ed25519 key), whether the crawler
 could dial it (three in four), and the agent that it named. Every value is a function of the row's number, so the file
-is the same wherever it is made. A list that a real crawler writes takes the same form: see README, "Node lists".
+is the same wherever it is made. A list that a real crawler writes takes the same form: see ../README.md, "Node lists".
 """
 
 from hashlib import sha256

@@ -23,6 +23,8 @@
 //!    Operations that run at the same time are what experiments are for ([`crate::run`]).
 //! 3. Errors are values. What becomes of a call in the simulated world is one only where py-dht raises
 //!    or returns nothing: a [`ConnectionError`], a [`RetrieveError`].
+#![doc = ""]
+#![doc = include_str!("dht/coming_from_py_dht.md")]
 
 mod client;
 mod connection;

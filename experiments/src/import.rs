@@ -107,7 +107,7 @@ const fn column(name: &'static str, kind: Kind) -> Column {
     Column { name, kind }
 }
 
-/// Reads a node list: columns `node` (int64), `key` (uint64 or text, see the table in README), `peer_id` (text)
+/// Reads a node list: columns `node` (int64), `key` (uint64 or text, see experiments/README.md), `peer_id` (text)
 /// and `online` (boolean).
 ///
 /// `key` is needed without a `hash`, `peer_id` with one, which makes the keys. Without `node`, which only a file

@@ -175,10 +175,10 @@ fn peer_ids_are_labels_of_the_nodes_table() {
         .says(&["no column `key`, and no `network.hash`", "listed.toml:4:"]);
 }
 
-/// README says what is read at most, in the numbers of the program.
+/// `experiments/README.md` states the limits of inputs, in the numbers of the program.
 #[test]
 fn readme_states_the_limits() {
-    let readme = include_str!("../../README.md");
+    let readme = include_str!("../../experiments/README.md");
     for (what, limit) in [
         (
             "bytes of a file, and of what a compressed one unpacks to",
@@ -204,7 +204,7 @@ fn readme_states_the_limits() {
     }
 }
 
-/// The recipe of README: a list as a crawler writes it, with peers that cannot be dialled.
+/// The recipe of `experiments/README.md`: a list as a crawler writes it, with peers that cannot be dialled.
 #[test]
 fn the_crawl_runs_as_it_expects() {
     let dir = Dir::new();

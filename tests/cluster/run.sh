@@ -126,9 +126,9 @@ timeout 120 sbatch --quiet --wait --array=1-3 "$recipes/slurm.sh" "$grid" --out 
     { cat slurm/*.out kadsim-*.log; exit 1; }
 same slurm-out
 
-# The README's examples, on what they say they are run on.
+# The examples of experiments/README.md, on the study that they name.
 "$KADSIM" run "$here/experiments/grid.toml" --quiet
-if "$venv/bin/python" "$here/tests/python/readme.py" "$here/README.md"; then
+if "$venv/bin/python" "$here/tests/python/readme.py" "$here/experiments/README.md" Studies; then
     echo "ok   README"
     passed=$((passed + 1))
 else

@@ -1,6 +1,6 @@
-"""Runs each example of the README's section on studies, and compares what it prints with what the README says.
+"""Runs each example of a section of a README, and compares its output with what the README says: readme.py FILE SECTION.
 
-An example is a block of Python or SQL with a block of text behind it. Run in the folder that has `out/grid`.
+An example is a block of Python or SQL with a block of text behind it. Run in the folder whose `out` the examples read.
 """
 import contextlib
 import io
@@ -10,7 +10,7 @@ import sys
 import duckdb
 
 text = open(sys.argv[1], encoding="utf-8").read()
-section = text.split("\n## Studies\n")[1].split("\n## ")[0]
+section = text.split(f"\n## {sys.argv[2]}\n")[1].split("\n## ")[0]
 examples = re.findall(r"```(python|sql)\n(.*?)```\n+```text\n(.*?)```", section, re.S)
 assert len(examples) >= 2, "no examples"
 for language, code, wanted in examples:
@@ -22,4 +22,4 @@ for language, code, wanted in examples:
             print(duckdb.sql(code))
     lines = [[line.rstrip() for line in one.strip("\n").split("\n")] for one in (printed.getvalue(), wanted)]
     if lines[0] != lines[1]:
-        sys.exit(f"FAIL README: this prints\n{printed.getvalue()}and not\n{wanted}\n{code}")
+        sys.exit(f"FAIL {sys.argv[1]}: this prints\n{printed.getvalue()}and not\n{wanted}\n{code}")

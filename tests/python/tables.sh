@@ -9,9 +9,13 @@ if ! "$venv/bin/python" -c 'import pandas, pyarrow, duckdb' 2>/dev/null; then
     "$venv/bin/pip" install --quiet --disable-pip-version-check 'pandas>=2,<4' 'pyarrow>=18,<27' 'duckdb>=1,<2'
 fi
 
-out=$(mktemp -d)
-trap 'rm -rf "$out"' EXIT
+here=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+out=$work/out
 ${KADSIM:-cargo run --locked --quiet --} run experiments/quickstart.toml --quiet --out "$out" \
     --set 'output.tables=["ticks","operations","nodes","connections","routing"]' \
     --set output.results=true --set output.in_degree=true
 "$venv/bin/python" tests/python/tables.py "$out/quickstart"
+# The examples of README.md read out/quickstart.
+(cd "$work" && "$here/$venv/bin/python" "$here/tests/python/readme.py" "$here/README.md" "Reading tables")
