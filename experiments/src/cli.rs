@@ -3,6 +3,7 @@
 //! Results go to stdout; progress and diagnostics to stderr. Exit status 0: done; 1: the run failed, hit
 //! `max_ms`, or an `[[expect]]` does not hold; 2: wrong usage or invalid experiment; 130: interrupted.
 
+mod columns;
 mod keys;
 mod layouts;
 mod results;
@@ -70,6 +71,12 @@ enum Command {
     },
     /// Print the JSON Schema of the experiment file, for editors
     Schema,
+    /// List every column of the tables that a run writes with its type, unit and meaning
+    Columns {
+        /// Print tables in Markdown
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -281,6 +288,8 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
         Command::Keys { markdown: true } => print(&keys::markdown()),
         Command::Keys { markdown: false } => print(&keys::table(width_of(&io::stdout()))),
         Command::Schema => print(&format!("{:#}", kadsim::file::keys::json_schema())),
+        Command::Columns { markdown: true } => print(&columns::markdown()),
+        Command::Columns { markdown: false } => print(&columns::text(width_of(&io::stdout()))),
         Command::Completions { shell } => print(&completions(*shell)),
     }
 }

@@ -307,8 +307,8 @@ fn column_summary(field: &Field, nulls: u64, digest: String) -> ColumnSummary {
     }
 }
 
-/// A type by its short name, with no trace of how the values are encoded.
-fn type_name(data_type: &DataType) -> String {
+/// Returns the short name of a type, with no trace of how values are encoded.
+pub fn type_name(data_type: &DataType) -> String {
     match data_type {
         DataType::Dictionary(_, values) => type_name(values),
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => "string".to_owned(),

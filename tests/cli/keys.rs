@@ -4,10 +4,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
+use super::readme::readme_holds;
 use crate::support::Dir;
-
-const BEGIN: &str = "<!-- kadsim keys --markdown -->\n";
-const END: &str = "<!-- end -->\n";
 
 /// Path, default and meaning of each key, as the Markdown has them.
 fn rows(dir: &Dir) -> Vec<(String, String, String)> {
@@ -23,22 +21,9 @@ fn rows(dir: &Dir) -> Vec<(String, String, String)> {
     text.lines().skip(2).map(row).collect()
 }
 
-/// What is between the markers is written anew with `SNAPSHOTS=overwrite cargo test --test cli keys`.
 #[test]
 fn the_reference_is_what_the_program_prints() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/README.md");
-    let file = std::fs::read_to_string(path).unwrap();
-    let (before, rest) = file.split_once(BEGIN).expect("the first marker");
-    let (between, after) = rest.split_once(END).expect("the last marker");
-    let printed = Dir::new().kadsim(&["keys", "--markdown"]).ends(0).stdout;
-    if std::env::var_os("SNAPSHOTS").is_some_and(|value| value == "overwrite") {
-        std::fs::write(path, format!("{before}{BEGIN}{printed}{END}{after}")).unwrap();
-        return;
-    }
-    assert_eq!(
-        between, printed,
-        "renew it with `SNAPSHOTS=overwrite cargo test --test cli keys`"
-    );
+    readme_holds("keys");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod bad_input;
 mod checks;
 mod closing;
+mod columns;
 mod contacts;
 mod crash;
 mod cut_off;

@@ -34,17 +34,38 @@ pub(super) trait Columns: Default {
     fn take(&mut self) -> Result<Vec<ArrayRef>, ArrowError>;
 }
 
-/// A struct of columns: `name: Type, "unit", "description";` each.
+/// A table: its name, what a row is, the order of rows, the row's type, and its columns. A column is one line:
+/// `name: Type, "unit", "meaning" = value;`, where the value is made from the row.
 macro_rules! columns {
-    ($($name:ident: $column:ty, $unit:literal, $description:literal;)+) => {
+    (
+        $table:literal, $about:literal, $order:literal;
+        $row:ident: $row_type:ty $(, $more:ident: $more_type:ty)*;
+        $($name:ident: $column:ty, $unit:literal, $meaning:literal = $value:expr;)+
+    ) => {
+        /// The table, for its documentation.
+        pub(super) const TABLE: $crate::record::Table = $crate::record::Table {
+            name: $table,
+            about: $about,
+            order: $order,
+            schema: <Batch as $crate::record::column::Columns>::schema,
+        };
+
         #[derive(Default)]
         pub(super) struct Batch { $($name: $column,)+ }
+
+        impl Batch {
+            /// Appends a row.
+            #[inline]
+            fn push(&mut self, $row: $row_type $(, $more: $more_type)*) {
+                $(self.$name.push($value);)+
+            }
+        }
 
         impl $crate::record::column::Columns for Batch {
             fn schema() -> ::arrow::datatypes::Schema {
                 ::arrow::datatypes::Schema::new(vec![
                     $($crate::record::column::field::<$column>(
-                        stringify!($name), $unit, $description),)+
+                        stringify!($name), $unit, $meaning),)+
                 ])
             }
 
@@ -232,17 +253,6 @@ impl Label {
     pub(super) fn push(&mut self, index: u32) {
         self.indices.push(i32::try_from(index).unwrap_or(i32::MAX));
     }
-
-    /// The index of a name, which is added when it is new. For columns with few rows.
-    pub(super) fn push_name(&mut self, name: &str) {
-        let known = (0..self.names.len()).find(|&i| self.names.value(i) == name);
-        let index = known.unwrap_or_else(|| {
-            let all: Vec<&str> = self.names.iter().flatten().chain([name]).collect();
-            self.names = Arc::new(StringArray::from(all));
-            self.names.len() - 1
-        });
-        self.indices.push(i32::try_from(index).unwrap_or(i32::MAX));
-    }
 }
 
 impl Column for Label {
@@ -257,6 +267,35 @@ impl Column for Label {
         let names = Arc::clone(&self.names);
         let array = DictionaryArray::<Int32Type>::try_new(Int32Array::from(indices), names)?;
         Ok(Arc::new(array))
+    }
+}
+
+/// Names that are added as they come. For columns with few rows.
+#[derive(Default)]
+pub(super) struct Name(Label);
+
+impl Name {
+    pub(super) fn push(&mut self, name: &str) {
+        let names = &mut self.0.names;
+        let known = (0..names.len()).find(|&i| names.value(i) == name);
+        let index = known.unwrap_or_else(|| {
+            let all: Vec<&str> = names.iter().flatten().chain([name]).collect();
+            *names = Arc::new(StringArray::from(all));
+            names.len() - 1
+        });
+        self.0.indices.push(i32::try_from(index).unwrap_or(i32::MAX));
+    }
+}
+
+impl Column for Name {
+    const NULLABLE: bool = false;
+
+    fn data_type() -> DataType {
+        Label::data_type()
+    }
+
+    fn take(&mut self) -> Result<ArrayRef, ArrowError> {
+        self.0.take()
     }
 }
 

@@ -13,19 +13,21 @@ use super::writer::{RecordError, RunInfo};
 use super::{Outcome, Request};
 
 columns! {
-    network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
-    phase: Label, "1", "Phase of the experiment";
-    operation: Number<UInt64Type>, "1", "Number of the operation it belongs to";
-    sequence: Number<UInt32Type>, "1", "Number of the connection within the operation, from 0";
-    time_ms: Millis, "ms", "When it was sent";
-    from: Number<Int64Type>, "node id", "The sender";
-    to: Number<Int64Type>, "node id", "The contacted node";
-    request: Label, "1", "lookup or store";
-    outcome: Label, "1", "ok, fast_error, slow_error or not_found";
-    base_delay_ms: Millis, "ms", "Delay of the link";
-    origin_overhead_ms: Millis, "ms", "Delay that the origin's overhead adds";
-    remote_overhead_ms: Millis, "ms", "Delay that the contacted node's overhead adds";
-    total_delay_ms: Millis, "ms", "Time from sending to outcome";
+    "connections", "A connection: a request with its answer or failure", "network, time sent, operation, sequence";
+    row: &ConnectionRow;
+    network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
+    phase: Label, "1", "Phase of the experiment" = row.phase;
+    operation: Number<UInt64Type>, "1", "Number of the operation it belongs to" = row.operation;
+    sequence: Number<UInt32Type>, "1", "Number of the connection within the operation, from 0" = row.sequence;
+    time_ms: Millis, "ms", "When it was sent" = row.time_us;
+    from: Number<Int64Type>, "node id", "The sender" = row.from;
+    to: Number<Int64Type>, "node id", "The contacted node" = row.to;
+    request: Label, "1", "lookup or store" = row.request as u32;
+    outcome: Label, "1", "ok, fast_error, slow_error or not_found" = row.outcome as u32;
+    base_delay_ms: Millis, "ms", "Delay of the link" = row.base_delay_us;
+    origin_overhead_ms: Millis, "ms", "Delay that the origin's overhead adds" = row.origin_overhead_us;
+    remote_overhead_ms: Millis, "ms", "Delay that the contacted node's overhead adds" = row.remote_overhead_us;
+    total_delay_ms: Millis, "ms", "Time from sending to outcome" = row.total_delay_us;
 }
 
 /// One connection.
@@ -82,20 +84,7 @@ impl ConnectionTable {
     /// # Errors
     /// When the batch it completes cannot be written, or an earlier one could not.
     pub fn push(&mut self, row: &ConnectionRow) -> Result<(), RecordError> {
-        let columns = self.0.row()?;
-        columns.network.push(row.network);
-        columns.phase.push(row.phase);
-        columns.operation.push(row.operation);
-        columns.sequence.push(row.sequence);
-        columns.time_ms.push(row.time_us);
-        columns.from.push(row.from);
-        columns.to.push(row.to);
-        columns.request.push(row.request as u32);
-        columns.outcome.push(row.outcome as u32);
-        columns.base_delay_ms.push(row.base_delay_us);
-        columns.origin_overhead_ms.push(row.origin_overhead_us);
-        columns.remote_overhead_ms.push(row.remote_overhead_us);
-        columns.total_delay_ms.push(row.total_delay_us);
+        self.0.row()?.push(row);
         self.0.pushed()
     }
 

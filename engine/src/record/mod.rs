@@ -35,6 +35,32 @@ pub use ticks::{TickRow, TickTable};
 pub use timings::{TimingRow, TimingTable};
 pub use writer::{RecordError, RunInfo};
 
+/// A table that a run writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    /// Its name; its file is `NAME.parquet`.
+    pub name: &'static str,
+    /// What a row is.
+    pub about: &'static str,
+    /// The order of rows.
+    pub order: &'static str,
+    /// Makes its schema: names, types, units and meanings of its columns.
+    pub schema: fn() -> arrow::datatypes::Schema,
+}
+
+impl Table {
+    /// All tables.
+    pub const ALL: [Table; 7] = [
+        ticks::TABLE,
+        operations::TABLE,
+        nodes::TABLE,
+        connections::TABLE,
+        routing::TABLE,
+        summary::TABLE,
+        timings::TABLE,
+    ];
+}
+
 /// What an operation does.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Kind {

@@ -14,19 +14,21 @@ use super::column::{Flag, Label, Millis, Number, Optional, OptionalLabel, column
 use super::writer::{RecordError, RunInfo};
 
 columns! {
-    network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
-    phase: Label, "1", "Phase of the experiment";
-    node: Number<Int64Type>, "node id", "The node";
-    key: Number<UInt64Type>, "key", "The node's key";
-    label: OptionalLabel, "1", "The node's peer id in the node list";
-    online: Flag<false>, "1", "Whether the node is there";
-    table_entries: Number<UInt32Type>, "1", "Contacts in the node's routing table";
-    buckets: Number<UInt8Type>, "1", "Buckets that are not empty";
-    contacts: Number<UInt64Type>, "1", "Connections received from operations of the phase";
-    segments: Number<UInt64Type>, "1", "Segments held at the phase's end, whichever phase stored them";
-    overhead_ms: Millis, "ms", "The node's overhead counter at the phase's end, whichever phase used it";
-    started: Number<UInt64Type>, "1", "Operations of the phase that the node was the origin of, those that never started left out";
-    in_degree: Optional<UInt32Type>, "1", "Other nodes whose routing tables name the node, offline ones included; null unless output.in_degree is true";
+    "nodes", "A node at the end of a phase", "network, phase, key";
+    row: &NodeRow;
+    network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
+    phase: Label, "1", "Phase of the experiment" = row.phase;
+    node: Number<Int64Type>, "node id", "The node" = row.node;
+    key: Number<UInt64Type>, "key", "The node's key" = row.key;
+    label: OptionalLabel, "1", "The node's peer id in the node list" = row.label;
+    online: Flag<false>, "1", "Whether the node is there" = row.online;
+    table_entries: Number<UInt32Type>, "1", "Contacts in the node's routing table" = row.table_entries;
+    buckets: Number<UInt8Type>, "1", "Buckets that are not empty" = row.buckets;
+    contacts: Number<UInt64Type>, "1", "Connections received from operations of the phase" = row.contacts;
+    segments: Number<UInt64Type>, "1", "Segments held at the phase's end, whichever phase stored them" = row.segments;
+    overhead_ms: Millis, "ms", "The node's overhead counter at the phase's end, whichever phase used it" = row.overhead_us;
+    started: Number<UInt64Type>, "1", "Operations of the phase that the node was the origin of, those that never started left out" = row.started;
+    in_degree: Optional<UInt32Type>, "1", "Other nodes whose routing tables name the node, offline ones included; null unless output.in_degree is true" = row.in_degree;
 }
 
 /// One node at the end of a phase.
@@ -87,20 +89,7 @@ impl NodeTable {
     /// # Errors
     /// When the batch it completes cannot be written, or an earlier one could not.
     pub fn push(&mut self, row: &NodeRow) -> Result<(), RecordError> {
-        let columns = self.0.row()?;
-        columns.network.push(row.network);
-        columns.phase.push(row.phase);
-        columns.node.push(row.node);
-        columns.key.push(row.key);
-        columns.label.push(row.label);
-        columns.online.push(row.online);
-        columns.table_entries.push(row.table_entries);
-        columns.buckets.push(row.buckets);
-        columns.contacts.push(row.contacts);
-        columns.segments.push(row.segments);
-        columns.overhead_ms.push(row.overhead_us);
-        columns.started.push(row.started);
-        columns.in_degree.push(row.in_degree);
+        self.0.row()?.push(row);
         self.0.pushed()
     }
 

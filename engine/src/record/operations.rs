@@ -16,31 +16,33 @@ use super::writer::{RecordError, RunInfo};
 const BATCH_IDS: usize = 1 << 18;
 
 columns! {
-    network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
-    phase: Label, "1", "Phase of the experiment";
-    operation: Number<UInt64Type>, "1", "Number of the operation, from 0 in each network, over all phases";
-    kind: Label, "1", "provide, lookup or retrieve";
-    origin: Number<Int64Type>, "node id", "Node the operation starts at";
-    key: Number<UInt64Type>, "key", "Key the operation looks for";
-    due_ms: Millis, "ms", "When the operation was due";
-    start_ms: Millis, "ms", "When the operation began";
-    end_ms: OptionalMillis, "ms", "When the operation ended; null if it was cut off";
-    duration_ms: OptionalMillis, "ms", "end_ms - start_ms";
-    attempts: Number<UInt32Type>, "1", "Nodes contacted, stores not counted";
-    completed: Number<UInt32Type>, "1", "Contacts that came back, answered or failed";
-    succeeded: Number<UInt32Type>, "1", "Contacts answered";
-    failed: Number<UInt32Type>, "1", "Contacts that failed";
-    abandoned: Number<UInt32Type>, "1", "Contacts in flight at the stop, their answers unused";
-    depth: Number<UInt32Type>, "1", "Answers in the chain that led to a result, the longest; in a retrieve to the holder";
-    known: Number<UInt32Type>, "1", "Nodes learned of";
-    recall: Optional<Float32Type>, "1", "Share of the beta closest online nodes that are in the result, 0 to 1";
-    found: Flag<true>, "1", "Whether the segment was found; retrieves only";
-    holder: Optional<Int64Type>, "node id", "Node the segment came from";
-    stored: Optional<UInt32Type>, "1", "Nodes that keep the segment; provides only";
-    store_failed: Optional<UInt32Type>, "1", "Stores that failed; provides only";
-    lookup_ms: OptionalMillis, "ms", "Time the lookup took";
-    store_ms: OptionalMillis, "ms", "Time the stores took";
-    result: Ids, "node id", "Nodes found, closest first";
+    "operations", "An operation that has ended or was cut off. Columns that it did not come to are null", "network, end or cut-off, operation";
+    row: &OperationRow, result: Option<&[i64]>;
+    network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
+    phase: Label, "1", "Phase of the experiment" = row.phase;
+    operation: Number<UInt64Type>, "1", "Number of the operation, from 0 in each network, over all phases" = row.operation;
+    kind: Label, "1", "provide, lookup or retrieve" = row.kind as u32;
+    origin: Number<Int64Type>, "node id", "Node the operation starts at" = row.origin;
+    key: Number<UInt64Type>, "key", "Key the operation looks for" = row.key;
+    due_ms: Millis, "ms", "When the operation was due" = row.due_us;
+    start_ms: Millis, "ms", "When the operation began" = row.start_us;
+    end_ms: OptionalMillis, "ms", "When the operation ended; null if it was cut off" = row.end_us;
+    duration_ms: OptionalMillis, "ms", "end_ms - start_ms" = row.end_us.map(|end_us| end_us.saturating_sub(row.start_us));
+    attempts: Number<UInt32Type>, "1", "Nodes contacted, stores not counted" = row.attempts;
+    completed: Number<UInt32Type>, "1", "Contacts that came back, answered or failed" = row.completed;
+    succeeded: Number<UInt32Type>, "1", "Contacts answered" = row.succeeded;
+    failed: Number<UInt32Type>, "1", "Contacts that failed" = row.failed;
+    abandoned: Number<UInt32Type>, "1", "Contacts in flight at the stop, their answers unused" = row.abandoned;
+    depth: Number<UInt32Type>, "1", "Answers in the chain that led to a result, the longest; in a retrieve to the holder" = row.depth;
+    known: Number<UInt32Type>, "1", "Nodes learned of" = row.known;
+    recall: Optional<Float32Type>, "1", "Share of the beta closest online nodes that are in the result, 0 to 1" = row.recall;
+    found: Flag<true>, "1", "Whether the segment was found; retrieves only" = row.found;
+    holder: Optional<Int64Type>, "node id", "Node the segment came from" = row.holder;
+    stored: Optional<UInt32Type>, "1", "Nodes that keep the segment; provides only" = row.stored;
+    store_failed: Optional<UInt32Type>, "1", "Stores that failed; provides only" = row.store_failed;
+    lookup_ms: OptionalMillis, "ms", "Time the lookup took" = row.lookup_us;
+    store_ms: OptionalMillis, "ms", "Time the stores took" = row.store_us;
+    result: Ids, "node id", "Nodes found, closest first" = result;
 }
 
 /// One operation, at its end.
@@ -117,32 +119,7 @@ impl OperationTable {
     /// When the batch it completes cannot be written, or an earlier one could not.
     pub fn push(&mut self, row: &OperationRow, result: Option<&[i64]>) -> Result<(), RecordError> {
         let columns = self.0.row()?;
-        columns.network.push(row.network);
-        columns.phase.push(row.phase);
-        columns.operation.push(row.operation);
-        columns.kind.push(row.kind as u32);
-        columns.origin.push(row.origin);
-        columns.key.push(row.key);
-        columns.due_ms.push(row.due_us);
-        columns.start_ms.push(row.start_us);
-        columns.end_ms.push(row.end_us);
-        let duration_us = row.end_us.map(|end| end.saturating_sub(row.start_us));
-        columns.duration_ms.push(duration_us);
-        columns.attempts.push(row.attempts);
-        columns.completed.push(row.completed);
-        columns.succeeded.push(row.succeeded);
-        columns.failed.push(row.failed);
-        columns.abandoned.push(row.abandoned);
-        columns.depth.push(row.depth);
-        columns.known.push(row.known);
-        columns.recall.push(row.recall);
-        columns.found.push(row.found);
-        columns.holder.push(row.holder);
-        columns.stored.push(row.stored);
-        columns.store_failed.push(row.store_failed);
-        columns.lookup_ms.push(row.lookup_us);
-        columns.store_ms.push(row.store_us);
-        columns.result.push(result);
+        columns.push(row, result);
         let full = columns.result.len() >= BATCH_IDS;
         self.0.pushed()?;
         if full {

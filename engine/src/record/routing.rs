@@ -12,11 +12,13 @@ use super::column::{Number, columns};
 use super::writer::{RecordError, RunInfo};
 
 columns! {
-    network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
-    node: Number<Int64Type>, "node id", "Owner of the bucket";
-    bucket: Number<UInt8Type>, "1", "Leading bits that owner and peer share";
-    position: Number<UInt8Type>, "1", "Place in the bucket; 0 is the closest to the owner";
-    peer: Number<Int64Type>, "node id", "The entry";
+    "routing", "An entry of a routing table", "network, owner's key, bucket, position";
+    row: &RoutingRow;
+    network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
+    node: Number<Int64Type>, "node id", "Owner of the bucket" = row.node;
+    bucket: Number<UInt8Type>, "1", "Leading bits that owner and peer share" = row.bucket;
+    position: Number<UInt8Type>, "1", "Place in the bucket; 0 is the closest to the owner" = row.position;
+    peer: Number<Int64Type>, "node id", "The entry" = row.peer;
 }
 
 /// One entry of one node's bucket.
@@ -51,12 +53,7 @@ impl RoutingTable {
     /// # Errors
     /// When the batch it completes cannot be written, or an earlier one could not.
     pub fn push(&mut self, row: &RoutingRow) -> Result<(), RecordError> {
-        let columns = self.0.row()?;
-        columns.network.push(row.network);
-        columns.node.push(row.node);
-        columns.bucket.push(row.bucket);
-        columns.position.push(row.position);
-        columns.peer.push(row.peer);
+        self.0.row()?.push(row);
         self.0.pushed()
     }
 

@@ -11,9 +11,11 @@ use super::column::{Label, Number, Optional, columns};
 use super::writer::{RecordError, RunInfo};
 
 columns! {
-    network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
-    metric: Label, "1", "Key of summary.json";
-    value: Optional<Float64Type>, "of the metric", "Its value in this network alone; percentiles are nearest-rank, at most 1/1024 off";
+    "summary", "A metric of a network by itself", "network, metric";
+    row: &SummaryRow;
+    network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
+    metric: Label, "1", "Key of summary.json" = row.metric;
+    value: Optional<Float64Type>, "of the metric", "Its value in this network alone; percentiles are nearest-rank, at most 1/1024 off" = row.value;
 }
 
 /// A metric of a network.
@@ -48,10 +50,7 @@ impl SummaryTable {
     /// # Errors
     /// When the batch it completes cannot be written, or an earlier one could not.
     pub fn push(&mut self, row: &SummaryRow) -> Result<(), RecordError> {
-        let columns = self.0.row()?;
-        columns.network.push(row.network);
-        columns.metric.push(row.metric);
-        columns.value.push(row.value);
+        self.0.row()?.push(row);
         self.0.pushed()
     }
 

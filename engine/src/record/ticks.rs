@@ -12,25 +12,27 @@ use super::column::{Label, Millis, Number, OptionalMillis, columns};
 use super::writer::{RecordError, RunInfo};
 
 columns! {
-    network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
-    phase: Label, "1", "Phase of the experiment";
-    tick: Number<UInt64Type>, "1", "Number of the tick, from 0";
-    time_ms: Millis, "ms", "Start of the tick";
-    online: Number<UInt64Type>, "1", "Nodes online at the end of the tick";
-    active: Number<UInt64Type>, "1", "Operations in flight at the end of the tick";
-    started: Number<UInt64Type>, "1", "Operations started in the tick";
-    finished: Number<UInt64Type>, "1", "Operations finished in the tick";
-    connections: Number<UInt64Type>, "1", "Connections made in the tick; a store is one";
-    ok: Number<UInt64Type>, "1", "Connections of the tick that are answered";
-    fast_error: Number<UInt64Type>, "1", "Connections of the tick that fail fast; their share is link.fast_error.rate";
-    slow_error: Number<UInt64Type>, "1", "Connections of the tick that fail slowly; of those that do not fail fast, their share is link.slow_error.rate";
-    not_found: Number<UInt64Type>, "1", "Connections of the tick to a node that is not there";
-    stored: Number<UInt64Type>, "1", "Segments stored in the tick";
-    found: Number<UInt64Type>, "1", "Retrieves that found their segment in the tick";
-    missed: Number<UInt64Type>, "1", "Retrieves that ended without their segment in the tick";
-    duration_ms_p50: OptionalMillis, "ms", "Median of the durations of what finished in the tick: nearest rank; of more than 65536 at most 1/1024 above it";
-    duration_ms_p90: OptionalMillis, "ms", "90th percentile of the same";
-    duration_ms_p99: OptionalMillis, "ms", "99th percentile of the same";
+    "ticks", "A tick of a phase in which something happened. A connection and its outcome count in the tick in which it was sent", "network, phase, tick";
+    row: &TickRow;
+    network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
+    phase: Label, "1", "Phase of the experiment" = row.phase;
+    tick: Number<UInt64Type>, "1", "Number of the tick, from 0" = row.tick;
+    time_ms: Millis, "ms", "Start of the tick" = row.time_us;
+    online: Number<UInt64Type>, "1", "Nodes online at the end of the tick" = row.online;
+    active: Number<UInt64Type>, "1", "Operations in flight at the end of the tick" = row.active;
+    started: Number<UInt64Type>, "1", "Operations started in the tick" = row.started;
+    finished: Number<UInt64Type>, "1", "Operations finished in the tick" = row.finished;
+    connections: Number<UInt64Type>, "1", "Connections made in the tick; a store is one" = row.connections;
+    ok: Number<UInt64Type>, "1", "Connections of the tick that are answered" = row.ok;
+    fast_error: Number<UInt64Type>, "1", "Connections of the tick that fail fast; their share is link.fast_error.rate" = row.fast_error;
+    slow_error: Number<UInt64Type>, "1", "Connections of the tick that fail slowly; of those that do not fail fast, their share is link.slow_error.rate" = row.slow_error;
+    not_found: Number<UInt64Type>, "1", "Connections of the tick to a node that is not there" = row.not_found;
+    stored: Number<UInt64Type>, "1", "Segments stored in the tick" = row.stored;
+    found: Number<UInt64Type>, "1", "Retrieves that found their segment in the tick" = row.found;
+    missed: Number<UInt64Type>, "1", "Retrieves that ended without their segment in the tick" = row.missed;
+    duration_ms_p50: OptionalMillis, "ms", "Median of the durations of what finished in the tick: nearest rank; of more than 65536 at most 1/1024 above it" = row.duration_us.map(|us| us[0]);
+    duration_ms_p90: OptionalMillis, "ms", "90th percentile of the same" = row.duration_us.map(|us| us[1]);
+    duration_ms_p99: OptionalMillis, "ms", "99th percentile of the same" = row.duration_us.map(|us| us[2]);
 }
 
 /// One tick. A connection and its outcome count in the tick it was sent.
@@ -93,27 +95,7 @@ impl TickTable {
     /// # Errors
     /// When the batch it completes cannot be written, or an earlier one could not.
     pub fn push(&mut self, row: &TickRow) -> Result<(), RecordError> {
-        let columns = self.0.row()?;
-        columns.network.push(row.network);
-        columns.phase.push(row.phase);
-        columns.tick.push(row.tick);
-        columns.time_ms.push(row.time_us);
-        columns.online.push(row.online);
-        columns.active.push(row.active);
-        columns.started.push(row.started);
-        columns.finished.push(row.finished);
-        columns.connections.push(row.connections);
-        columns.ok.push(row.ok);
-        columns.fast_error.push(row.fast_error);
-        columns.slow_error.push(row.slow_error);
-        columns.not_found.push(row.not_found);
-        columns.stored.push(row.stored);
-        columns.found.push(row.found);
-        columns.missed.push(row.missed);
-        let percentile = |i: usize| row.duration_us.map(|us| us[i]);
-        columns.duration_ms_p50.push(percentile(0));
-        columns.duration_ms_p90.push(percentile(1));
-        columns.duration_ms_p99.push(percentile(2));
+        self.0.row()?.push(row);
         self.0.pushed()
     }
 

@@ -7,17 +7,19 @@ use std::path::Path;
 use arrow::datatypes::{UInt32Type, UInt64Type};
 
 use super::batches::Batches;
-use super::column::{Label, Millis, Number, Optional, OptionalMillis, columns};
+use super::column::{Millis, Name, Number, Optional, OptionalMillis, columns};
 use super::writer::{RecordError, RunInfo};
 
 columns! {
-    network: Number<UInt32Type>, "1", "Network of the experiment, from 0";
-    phase: Label, "1", "Phase of the experiment, or bootstrap, or end";
-    system: Label, "1", "What ran";
-    wall_ms: Millis, "ms", "Wall time";
-    cpu_ms: OptionalMillis, "ms", "CPU time over all threads";
-    resident_bytes: Optional<UInt64Type>, "bytes", "Resident memory of the process afterwards";
-    calls: Number<UInt64Type>, "1", "How often it ran";
+    "timings", "What ran in a phase. All of it depends on the machine", "as they were measured";
+    row: &TimingRow;
+    network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
+    phase: Name, "1", "Phase of the experiment, or bootstrap, or end" = &row.phase;
+    system: Name, "1", "What ran" = &row.system;
+    wall_ms: Millis, "ms", "Wall time" = row.wall_us;
+    cpu_ms: OptionalMillis, "ms", "CPU time over all threads" = row.cpu_us;
+    resident_bytes: Optional<UInt64Type>, "bytes", "Resident memory of the process afterwards" = row.resident_bytes;
+    calls: Number<UInt64Type>, "1", "How often it ran" = row.calls;
 }
 
 /// What one system cost in one phase.
@@ -56,14 +58,7 @@ impl TimingTable {
     /// # Errors
     /// When the batch it completes cannot be written, or an earlier one could not.
     pub fn push(&mut self, row: &TimingRow) -> Result<(), RecordError> {
-        let columns = self.0.row()?;
-        columns.network.push(row.network);
-        columns.phase.push_name(&row.phase);
-        columns.system.push_name(&row.system);
-        columns.wall_ms.push(row.wall_us);
-        columns.cpu_ms.push(row.cpu_us);
-        columns.resident_bytes.push(row.resident_bytes);
-        columns.calls.push(row.calls);
+        self.0.row()?.push(row);
         self.0.pushed()
     }
 

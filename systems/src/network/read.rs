@@ -19,17 +19,9 @@ use super::Network;
 
 /// Access to components and resources, kept from call to call: making it takes microseconds.
 pub(super) struct States {
-    read: SystemState<(
-        Nodes<'static, 'static>,
-        Res<'static, RadixIndex>,
-        Res<'static, Ids>,
-        Res<'static, Tables>,
-        Res<'static, Segments>,
-    )>,
-    counters: SystemState<(
-        Query<'static, 'static, &'static Contacts>,
-        Query<'static, 'static, &'static Overhead>,
-    )>,
+    read: SystemState<Readable<'static, 'static>>,
+    counters: SystemState<Counting<'static, 'static>>,
+    keys: SystemState<Keys<'static, 'static>>,
     pub(super) presence: SystemState<Column<'static, 'static, Presence>>,
     pub(super) contacts: SystemState<Column<'static, 'static, Contacts>>,
     pub(super) overhead: SystemState<(Res<'static, Links>, Column<'static, 'static, Overhead>)>,
@@ -41,6 +33,7 @@ impl States {
         Self {
             read: SystemState::new(world),
             counters: SystemState::new(world),
+            keys: SystemState::new(world),
             presence: SystemState::new(world),
             contacts: SystemState::new(world),
             overhead: SystemState::new(world),
@@ -48,6 +41,28 @@ impl States {
         }
     }
 }
+
+/// What [`NodesView`] shows.
+type Readable<'w, 's> = (
+    Nodes<'w, 's>,
+    Res<'w, RadixIndex>,
+    Res<'w, Ids>,
+    Res<'w, Tables>,
+    Res<'w, Segments>,
+);
+
+/// What [`Counters`] shows.
+type Counting<'w, 's> = (
+    Query<'w, 's, &'static Contacts>,
+    Query<'w, 's, &'static Overhead>,
+);
+
+/// What finds a node.
+type Keys<'w, 's> = (
+    Query<'w, 's, &'static Key>,
+    Res<'w, RadixIndex>,
+    Res<'w, Ids>,
+);
 
 /// The nodes of a network and what they know and hold.
 #[derive(Clone, Copy)]
@@ -105,7 +120,10 @@ impl Network {
 
     /// Returns the row of the node with this id.
     pub fn row(&mut self, id: i64) -> Option<Row> {
-        self.read(|nodes| nodes.ids.row(id, &nodes.population))
+        let Ok((keys, index, ids)) = self.states.keys.get(&self.world) else {
+            unreachable!("a network has its resources from the start");
+        };
+        ids.row(id, &Population::new(column(&keys), &index))
     }
 
     /// Returns whether a node is online.
