@@ -113,6 +113,12 @@ fn the_first_run_ends_as_the_front_page_shows() {
 }
 
 #[test]
+fn the_citation_names_this_version() {
+    let version = format!("version = {{{}}}", env!("CARGO_PKG_VERSION"));
+    assert!(block("How to cite", "bibtex").contains(&version));
+}
+
+#[test]
 fn the_example_of_the_front_page_is_an_experiment() {
     let dir = Dir::new();
     dir.write("offline.toml", block("Experiment files", "toml"));
