@@ -1,7 +1,7 @@
 //! Heap memory of a network, counted by the global allocator of this binary. It holds one test, since no other
 //! code may allocate meanwhile.
 //!
-//! - A node takes 112 bytes as an entity and at most 4 in the index over the keys. No other structure grows with the
+//! - A node takes 130 bytes as an entity and at most 4 in the index over the keys. No other structure grows with the
 //!   number of nodes.
 //! - Once each operation slot has been used, 200 contacts allocate less than once. The margin is for the lists of a step,
 //!   and for a slot whose list grows beyond its longest one. The test counts without overhead, where an operation runs

@@ -30,7 +30,11 @@ fn columns_are_those_of_the_tables() {
             .map(|line| line.split('`').next().unwrap())
             .collect();
         let schema = dir.table(&format!("out/all/{name}.parquet")).batch.schema();
-        let written: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let written: Vec<&str> = schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
         assert_eq!(listed, written, "{name}");
         tables += 1;
     }

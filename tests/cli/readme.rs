@@ -125,3 +125,23 @@ fn the_example_of_the_front_page_is_an_experiment() {
     let answer = dir.kadsim(&["check", "offline.toml"]).ends(0);
     assert!(!answer.stderr.contains("warning"), "{}", answer.stderr);
 }
+
+/// Holds what `kadsim COMMAND --markdown` prints against experiments/README.md, where it stands between two markers.
+/// It is written anew with `SNAPSHOTS=overwrite cargo test --test tests cli::`.
+pub fn readme_holds(command: &str) {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/README.md");
+    let begin = format!("<!-- kadsim {command} --markdown -->\n");
+    let end = "<!-- end -->\n";
+    let file = fs::read_to_string(path).unwrap();
+    let (before, rest) = file.split_once(&begin).expect("the first marker");
+    let (between, after) = rest.split_once(end).expect("the last marker");
+    let printed = Dir::new().kadsim(&[command, "--markdown"]).ends(0).stdout;
+    if std::env::var_os("SNAPSHOTS").is_some_and(|value| value == "overwrite") {
+        fs::write(path, format!("{before}{begin}{printed}{end}{after}")).unwrap();
+        return;
+    }
+    assert_eq!(
+        between, printed,
+        "renew it with `SNAPSHOTS=overwrite cargo test --test tests cli::{command}`"
+    );
+}

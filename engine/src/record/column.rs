@@ -283,7 +283,9 @@ impl Name {
             *names = Arc::new(StringArray::from(all));
             names.len() - 1
         });
-        self.0.indices.push(i32::try_from(index).unwrap_or(i32::MAX));
+        self.0
+            .indices
+            .push(i32::try_from(index).unwrap_or(i32::MAX));
     }
 }
 

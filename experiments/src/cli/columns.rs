@@ -61,5 +61,10 @@ fn cells(table: &Table) -> impl Iterator<Item = [String; 4]> {
         let kind = format!("{}{mark}", type_name(field.data_type()));
         [field.name().clone(), kind, unit, metadata("description")]
     };
-    schema.fields().iter().map(cells).collect::<Vec<_>>().into_iter()
+    schema
+        .fields()
+        .iter()
+        .map(cells)
+        .collect::<Vec<_>>()
+        .into_iter()
 }
