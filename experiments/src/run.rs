@@ -197,7 +197,12 @@ fn record(
     }
     let writers = Writers::create(folder, experiment, inputs.labels.clone())?;
     let texts = [RESOLVED].into_iter().chain(cell.map(|_| CELL));
-    folder.take_note(texts.map(str::to_owned).chain(writers.files()))?;
+    let noted = folder.take_note(texts.map(str::to_owned).chain(writers.files()));
+    if let Err(error) = noted {
+        // What is written shall be readable; why it is not whole is the first error.
+        let _ = writers.finish(false);
+        return Err(error);
+    }
     let clock = Clock::new(options.shares_process);
     let mut simulation = Simulation::new(experiment, inputs, options.watch, writers, clock);
     let simulated = simulation.networks();
