@@ -1,19 +1,21 @@
 //! Provides and retrieves a second, on all threads, in a million nodes; recall; and what a step costs in which
-//! hardly anything happens.
+//! hardly anything happens. Nodes added to a running network: lookups with and without them, adding them, finding them.
 //!
 //! `cargo bench --bench operations`
 
 mod common;
 
+use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kadsim::workload::Listed;
 use kadsim_engine::key::Key;
 use kadsim_engine::link::{Delay, UniformLink};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Planned;
 use kadsim_engine::record::Kind;
+use kadsim_engine::routing::Policy;
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::Network;
 use kadsim_systems::network::run_loop::Progress;
@@ -127,6 +129,79 @@ fn step_with_one_event(criterion: &mut Criterion) {
     });
 }
 
+/// Ids of added nodes start here: above those of the nodes of the start.
+const FIRST_ADDED: u32 = 1 << 30;
+
+/// Adds nodes to a network, with keys of their own and empty tables.
+fn add_nodes(network: &mut Network, nodes: u32) {
+    for id in FIRST_ADDED..FIRST_ADDED + nodes {
+        let key = Key::of_node(u64::from(id), 99);
+        network
+            .add_node(i64::from(id), key)
+            .expect("a new id and a new key");
+    }
+}
+
+/// Nodes added to a network of 100 000: what they add to a lookup with recall, what adding one costs, and what finding
+/// a node by its id costs.
+fn added_late(criterion: &mut Criterion) {
+    const START: u32 = 100_000;
+    const ADDED: u32 = 2000;
+    let setup = Setup {
+        links: Links::Faulty,
+        ..Setup::new(START, LayoutKind::Packed, Policy::Closest)
+    };
+    let mut group = criterion.benchmark_group("added late");
+    group.sample_size(20);
+    group.throughput(Throughput::Elements(OPERATIONS));
+    let mut networks = [0, ADDED].map(|added| {
+        let mut network = setup.network();
+        add_nodes(&mut network, added);
+        // In their order, so that each knows those before it.
+        (START..START + added).for_each(|row| network.bootstrap_node(Row(row)));
+        network.recording().recall = true;
+        network
+    });
+    for (network, added) in networks.iter_mut().zip([0, ADDED]) {
+        group.bench_function(format!("lookup with recall/{added}"), |bencher| {
+            bencher.iter(|| look_up(network, OPERATIONS));
+        });
+    }
+    for added in [ADDED, 10 * ADDED] {
+        group.throughput(Throughput::Elements(u64::from(added)));
+        group.bench_function(format!("add_node/{added}"), |bencher| {
+            bencher.iter_batched_ref(
+                || setup.spawn(),
+                |network| add_nodes(network, added),
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.throughput(Throughput::Elements(1));
+    let [_, late] = &mut networks;
+    let imported = (0..START).map(|id| (i64::from(id), Key::of_node(u64::from(id), 7)));
+    let mut imported = Network::new(Spec {
+        nodes: NodeSet::Imported(imported.collect()),
+        ..Spec::default()
+    })
+    .expect("ids and keys are different");
+    for (name, network, first, nodes) in [
+        ("row/generated", &mut setup.spawn(), 0, START),
+        ("row/imported", &mut imported, 0, START),
+        ("row/added", &mut *late, FIRST_ADDED, ADDED),
+    ] {
+        // Ids that follow one another by a stride without a factor in common with their number: each once.
+        let mut place = 0;
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                place = (place + 7919) % nodes;
+                network.row(i64::from(first + place))
+            });
+        });
+    }
+    group.bench_function("len", |bencher| bencher.iter(|| black_box(&*late).len()));
+}
+
 /// What a slot of an operation in flight takes, with the memory that 2 000 000 lookups have left it.
 fn state(_: &mut Criterion) {
     for policy in POLICIES {
@@ -141,5 +216,5 @@ fn state(_: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, by_kind, step_with_one_event, state);
+criterion_group!(benches, by_kind, added_late, step_with_one_event, state);
 criterion_main!(benches);
