@@ -115,7 +115,7 @@ fn routing() -> Vec<RoutingRow> {
                     rows.extend((0u8..).zip(peers).map(|(position, &peer)| RoutingRow {
                         network: 0,
                         node,
-                        bucket: bucket as u8,
+                        bucket: bucket.get(),
                         position,
                         peer: ids.id(peer, keys),
                     }));

@@ -17,6 +17,54 @@ pub struct Key(pub u64);
 #[repr(transparent)]
 pub struct Distance(pub u64);
 
+/// The number of a bucket of a routing table, 0 to 63: the leading bits that the bucket's entries share with the owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[repr(transparent)]
+pub struct BucketIndex(u8);
+
+impl BucketIndex {
+    /// Returns the bucket of entries that share `shared` leading bits with the owner.
+    ///
+    /// # Panics
+    ///
+    /// If `shared` is above 63: the key with all 64 bits is the owner's own, which no table holds.
+    #[inline]
+    pub const fn new(shared: u32) -> Self {
+        assert!(shared < Key::BITS, "a bucket is numbered 0 to 63");
+        Self(shared as u8)
+    }
+
+    /// Returns every bucket, that of the farthest entries first.
+    pub fn all() -> impl DoubleEndedIterator<Item = Self> + ExactSizeIterator {
+        (0..Key::BITS as u8).map(Self)
+    }
+
+    /// Returns the number of the bucket, 0 to 63.
+    #[inline]
+    pub fn get(self) -> u8 {
+        self.0
+    }
+
+    /// Returns the leading bits that the bucket's entries share with the owner, 0 to 63.
+    #[inline]
+    pub fn shared_bits(self) -> u32 {
+        u32::from(self.0)
+    }
+
+    /// Returns the leading bits that the bucket's entries share with one another, 1 to 64: the depth of the subtree of
+    /// the trie of keys that the bucket is.
+    #[inline]
+    pub fn depth(self) -> u32 {
+        self.shared_bits() + 1
+    }
+
+    /// Returns the bucket as an index of a slice.
+    #[inline]
+    pub fn index(self) -> usize {
+        usize::from(self.0)
+    }
+}
+
 impl Distance {
     /// The largest there is.
     pub const MAX: Distance = Distance(u64::MAX);
@@ -38,18 +86,24 @@ impl Key {
         Distance(self.0 ^ other.0)
     }
 
-    /// Number of leading bits that both keys share, 0 to 64: the bucket that `other` belongs to in a
-    /// table of `self` (64: the same key, which no table holds).
+    /// Returns the number of leading bits that both keys share, 0 to 64.
     #[inline]
     pub fn shared_bits(self, other: Key) -> u32 {
         (self.0 ^ other.0).leading_zeros()
     }
 
-    /// The key with the bit behind `shared` leading ones (0 to 63) flipped: a key of the bucket of that
-    /// number.
+    /// Returns the bucket that `other` belongs to in a table of `self`; `None` for the same key, which no table holds.
     #[inline]
-    pub fn flipped(self, shared: u32) -> Key {
-        Key(self.0 ^ (1 << (Key::BITS - 1 - shared)))
+    pub fn bucket_of(self, other: Key) -> Option<BucketIndex> {
+        let shared = self.shared_bits(other);
+        (shared < Key::BITS).then(|| BucketIndex::new(shared))
+    }
+
+    /// Returns a key of a bucket in a table of `self`: this key with the first bit flipped that the bucket's entries do
+    /// not share with it.
+    #[inline]
+    pub fn flipped(self, bucket: BucketIndex) -> Key {
+        Key(self.0 ^ (1 << (Key::BITS - bucket.depth())))
     }
 
     /// Key of a segment: the first 8 bytes, big-endian, of the SHA-256 of its payload.
@@ -120,6 +174,14 @@ mod tests {
             if a.shared_bits(b) > a.shared_bits(c) {
                 prop_assert!(a.distance(b) < a.distance(c));
             }
+        }
+
+        #[test]
+        fn a_flipped_key_lies_in_its_bucket(a: u64, shared in 0..Key::BITS) {
+            let (owner, bucket) = (Key(a), BucketIndex::new(shared));
+            prop_assert_eq!(owner.bucket_of(owner.flipped(bucket)), Some(bucket));
+            prop_assert_eq!(owner.bucket_of(owner), None);
+            prop_assert_eq!(BucketIndex::all().nth(bucket.index()), Some(bucket));
         }
 
         #[test]

@@ -7,7 +7,7 @@
 use bevy_ecs::resource::Resource;
 
 use crate::hardware::{Prefetcher, with_huge_pages};
-use crate::key::{Distance, Key};
+use crate::key::{BucketIndex, Distance, Key};
 use crate::node::Row;
 use crate::tail::{Late, Tail};
 
@@ -215,10 +215,10 @@ impl<'a> Population<'a> {
         }
     }
 
-    /// Sorted rows that bucket `bucket` of `owner` is chosen from: those that share exactly that many bits.
+    /// Returns the sorted rows that a bucket of `owner` is chosen from.
     #[inline]
-    pub fn candidates(&self, owner: Key, bucket: u32) -> Rows {
-        self.subtree(owner.flipped(bucket), bucket + 1)
+    pub fn candidates(&self, owner: Key, bucket: BucketIndex) -> Rows {
+        self.subtree(owner.flipped(bucket), bucket.depth())
     }
 
     /// A depth at which the subtree of a key mostly has somewhat more than `k` rows.

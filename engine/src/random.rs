@@ -68,9 +68,10 @@ impl Stream {
     }
 
     /// Uniform in `0..n`, by the high half of a 128-bit product (Lemire, ACM TOMACS 2019, without the
-    /// rejection step: the bias is below n / 2⁶⁴). `n` must not be 0.
+    /// rejection step: the bias is below n / 2⁶⁴). `n` must not be 0; 0 gives 0.
     #[inline]
     pub fn below(&mut self, n: u64) -> u64 {
+        // Checked in debug builds alone: every contact and every entry of a random bucket draws.
         debug_assert!(n > 0);
         ((u128::from(self.bits()) * u128::from(n)) >> 64) as u64
     }
@@ -139,9 +140,8 @@ pub struct Permutation {
 }
 
 impl Permutation {
-    /// The permutation of `0..n` that the stream's next draws name. `n` may be at most 2⁶².
+    /// Returns the permutation of `0..n` that the stream's next four draws define.
     pub fn new(n: u64, mut stream: Stream) -> Self {
-        debug_assert!(n <= 1 << 62);
         let bits = u64::BITS - n.saturating_sub(1).leading_zeros();
         Self {
             n,
@@ -150,9 +150,13 @@ impl Permutation {
         }
     }
 
-    /// Where `i` goes; `i` must be below n.
+    /// Returns where `i` goes.
+    ///
+    /// # Panics
+    ///
+    /// If `i` is not below n.
     pub fn apply(&self, i: u64) -> u64 {
-        debug_assert!(i < self.n);
+        assert!(i < self.n, "a permutation of 0..n moves numbers below n");
         let mask = (1 << self.half_bits) - 1;
         let mut x = i;
         loop {
@@ -205,6 +209,19 @@ mod tests {
             let mut seen: Vec<u64> = (0..n).map(|i| permutation.apply(i)).collect();
             seen.sort_unstable();
             assert_eq!(seen, (0..n).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_permutation_of_all_64_bits_keeps_values_apart() {
+        for n in [(1 << 62) + 1, 1 << 63, u64::MAX] {
+            let permutation = Permutation::new(n, Stream::new(7, Purpose::Sample, n, 0));
+            let places = (0..1000).chain(n - 1000..n);
+            let mut seen: Vec<u64> = places.map(|i| permutation.apply(i)).collect();
+            assert!(seen.iter().all(|&value| value < n));
+            seen.sort_unstable();
+            seen.dedup();
+            assert_eq!(seen.len(), 2000, "{n}");
         }
     }
 

@@ -48,7 +48,7 @@ fn every_row_matches(place: Place) {
                     );
                     tables.for_each_bucket(&population, owner, table, &mut rows, |bucket, rows| {
                         let members = rows.iter().map(|&row| ids.id(row, population.keys()));
-                        found.insert((id, bucket), members.collect());
+                        found.insert((id, u32::from(bucket.get())), members.collect());
                     });
                 }
                 found

@@ -38,10 +38,18 @@ impl Answer {
         self.distances.extend(missing.iter().map(distance));
     }
 
-    /// Appends rows `first + i` for each bit `i` of the mask. All that are there must have been measured.
+    /// Appends rows `first + i` for each bit `i` of the mask, with their distances from `key`.
+    ///
+    /// # Panics
+    ///
+    /// If a node of the answer has not been measured.
     #[inline]
     pub fn push_span(&mut self, population: &Population, key: Key, first: Row, mask: u64) {
-        debug_assert_eq!(self.rows.len(), self.distances.len());
+        assert_eq!(
+            self.rows.len(),
+            self.distances.len(),
+            "rows and distances are written side by side"
+        );
         let keys = &population.keys()[first.index()..];
         #[cfg(target_arch = "x86_64")]
         if let Some(wide) = Avx512::new() {

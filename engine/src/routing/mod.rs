@@ -16,7 +16,7 @@ use bevy_ecs::resource::Resource;
 use self::layout::Layout;
 use crate::answer::Answer;
 use crate::hardware::Prefetcher;
-use crate::key::Key;
+use crate::key::{BucketIndex, Key};
 use crate::node::{Row, Table};
 use crate::population::{Owner, Population};
 
@@ -156,14 +156,14 @@ impl Tables {
         population: &Population,
         owner: Owner,
         table: Table,
-        bucket: u32,
+        bucket: BucketIndex,
         out: &mut Vec<Row>,
     ) {
         out.clear();
         if let Some(layout) = self.laid_out(table) {
             layout.bucket(self.knowledge(population), owner, bucket, out);
         } else if let Some(slot) = table.overlay_slot() {
-            let shared = |row: &Row| population.key(*row).shared_bits(owner.key) == bucket;
+            let shared = |row: &Row| owner.key.bucket_of(population.key(*row)) == Some(bucket);
             out.extend(self.overlay[slot].iter().copied().filter(shared));
         }
     }
@@ -196,7 +196,7 @@ impl Tables {
         owner: Row,
         table: Table,
         rows: &mut Vec<Row>,
-        mut visit: impl FnMut(u32, &[Row]),
+        mut visit: impl FnMut(BucketIndex, &[Row]),
     ) {
         let key = population.key(owner);
         self.for_each_bucket_unsorted(population, owner, table, rows, |bucket, rows| {
@@ -212,18 +212,18 @@ impl Tables {
         owner: Row,
         table: Table,
         rows: &mut Vec<Row>,
-        mut visit: impl FnMut(u32, &mut [Row]),
+        mut visit: impl FnMut(BucketIndex, &mut [Row]),
     ) {
         if table == Table::EMPTY {
             return;
         }
         let owner = population.owner(owner);
-        for bucket in 0..Key::BITS {
+        for bucket in BucketIndex::all() {
             self.bucket(population, owner, table, bucket, rows);
             if !rows.is_empty() {
                 visit(bucket, rows);
             }
-            let deeper = bucket + 1;
+            let deeper = bucket.depth();
             if table == Table::LAID_OUT && population.subtree(owner.key, deeper).len() <= 1 {
                 break;
             }

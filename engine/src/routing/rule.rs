@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::key::Key;
+use crate::key::{BucketIndex, Key};
 use crate::node::Row;
 use crate::population::Population;
 use crate::random::{Purpose, Stream};
@@ -56,7 +56,7 @@ impl Rule {
         usize::from(self.bucket_size)
     }
 
-    /// Appends the sorted rows that bucket `bucket` of the owner holds, in no order. Returns how many
+    /// Appends the sorted rows that a bucket of the owner holds, in no order. Returns how many
     /// leading bits of the owner's key decided it: owners that share them get the same rows. `None`: no
     /// other owner does.
     #[inline]
@@ -64,19 +64,19 @@ impl Rule {
         &self,
         population: &Population,
         owner: Key,
-        bucket: u32,
+        bucket: BucketIndex,
         out: &mut Vec<Row>,
     ) -> Option<u32> {
         match self.policy {
             Policy::Closest => {
                 let sibling = owner.flipped(bucket);
-                Some(population.closest_in(sibling, bucket + 1, self.k(), out))
+                Some(population.closest_in(sibling, bucket.depth(), self.k(), out))
             }
             Policy::Random => {
                 let candidates = population.candidates(owner, bucket);
                 if candidates.len() <= self.k() {
                     out.extend(candidates.iter());
-                    return Some(bucket + 1);
+                    return Some(bucket.depth());
                 }
                 let first = out.len();
                 self.sample(owner, bucket, candidates.len() as u32, out);
@@ -90,12 +90,12 @@ impl Rule {
 
     /// Appends a uniform sample of k of the positions `0..n` (Floyd, in Bentley, *Programming pearls*,
     /// CACM 30(9), 1987). `n` must be above k.
-    fn sample(&self, owner: Key, bucket: u32, n: u32, out: &mut Vec<Row>) {
+    fn sample(&self, owner: Key, bucket: BucketIndex, n: u32, out: &mut Vec<Row>) {
         let mut stream = Stream::new(
             self.network_seed,
             Purpose::Bucket,
             owner.0,
-            u64::from(bucket),
+            u64::from(bucket.get()),
         );
         let first = out.len();
         // Low bits of the positions taken: a draw whose bit is not there needs no search.
@@ -116,7 +116,7 @@ impl Rule {
     /// Cost beside the entries: O(added log added).
     pub fn fill_table(&self, population: &Population, owner: Row, out: &mut Vec<Row>) {
         let key = population.key(owner);
-        for bucket in 0..Key::BITS {
+        for bucket in BucketIndex::all() {
             if population.tail().is_empty() {
                 self.fill(population, key, bucket, out);
             } else {
@@ -126,9 +126,17 @@ impl Rule {
     }
 
     /// Appends the entries of one bucket, nodes added later included.
-    fn fill_with_tail(&self, population: &Population, owner: Key, bucket: u32, out: &mut Vec<Row>) {
+    fn fill_with_tail(
+        &self,
+        population: &Population,
+        owner: Key,
+        bucket: BucketIndex,
+        out: &mut Vec<Row>,
+    ) {
         let candidates = population.candidates(owner, bucket);
-        let late = population.tail().subtree(owner.flipped(bucket), bucket + 1);
+        let late = population
+            .tail()
+            .subtree(owner.flipped(bucket), bucket.depth());
         if late.is_empty() {
             self.fill(population, owner, bucket, out);
             return;
@@ -141,7 +149,7 @@ impl Rule {
         match self.policy {
             Policy::Closest => {
                 let mut rows = Vec::new();
-                population.closest_in(owner.flipped(bucket), bucket + 1, self.k(), &mut rows);
+                population.closest_in(owner.flipped(bucket), bucket.depth(), self.k(), &mut rows);
                 rows.extend(late.iter().map(|late| late.row));
                 rows.sort_unstable_by_key(|&row| population.key(row).distance(owner));
                 out.extend_from_slice(&rows[..self.k()]);

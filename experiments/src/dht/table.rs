@@ -3,7 +3,7 @@
 use std::fmt;
 
 use kadsim_engine::ids::Ids;
-use kadsim_engine::key::{Distance, Key};
+use kadsim_engine::key::{BucketIndex, Distance, Key};
 use kadsim_engine::node::Row;
 use kadsim_engine::population::Population;
 use kadsim_systems::Network;
@@ -114,7 +114,7 @@ pub(super) fn own(network: &mut Network, id: i64, row: Row) -> RoutingTable {
          }| {
             let mut table = RoutingTable::empty(id, population.key(row), tables.rule().bucket_size);
             let (mut rows, place) = (Vec::new(), columns.tables[row.index()]);
-            for bucket in 0..Key::BITS {
+            for bucket in BucketIndex::all() {
                 tables.bucket(&population, population.owner(row), place, bucket, &mut rows);
                 table.add(&rows, &population, ids);
             }

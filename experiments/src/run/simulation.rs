@@ -5,6 +5,7 @@ use std::ops::Range;
 use anyhow::{anyhow, bail};
 use indicatif::{HumanCount, ProgressBar};
 use kadsim_engine::in_degree::InDegrees;
+use kadsim_engine::key::BucketIndex;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Source;
 use kadsim_engine::random::network_seed;
@@ -284,12 +285,12 @@ impl<'a> Simulation<'a> {
                 for owner in (0..keys.len() as u32).map(Row) {
                     watch.go_on()?;
                     let node = ids.id(owner, keys);
-                    let mut write = |bucket: u32, peers: &[Row]| {
+                    let mut write = |bucket: BucketIndex, peers: &[Row]| {
                         peers.iter().enumerate().try_for_each(|(position, &peer)| {
                             writers.routing(&RoutingRow {
                                 network: number,
                                 node,
-                                bucket: bucket as u8,
+                                bucket: bucket.get(),
                                 position: position as u8,
                                 peer: ids.id(peer, keys),
                             })

@@ -1,6 +1,6 @@
 //! Drives the lookups of a chunk: sends contacts, draws their fates, and handles answers and failures when they are due.
 
-use kadsim_engine::key::Key;
+use kadsim_engine::key::{BucketIndex, Key};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Contact, Operation, Stage};
 use kadsim_engine::population::Owner;
@@ -297,18 +297,20 @@ fn read_bucket(view: &View, owner: Owner, key: Key, out: &mut Outbox) {
         .table(&view.population, view.columns.tables, owner.row);
     let (rows, answer) = (&mut out.scratch.rows, &mut out.answer);
     answer.clear();
-    let mut read = |bucket: u32, all: &mut Vec<Row>| {
+    let mut read = |bucket: BucketIndex, all: &mut Vec<Row>| {
         view.tables
             .bucket(&view.population, owner, table, bucket, rows);
         all.append(rows);
     };
     // A table has no bucket of its owner's own key.
-    let shared = owner.key.shared_bits(key).min(Key::BITS - 1);
-    read(shared, &mut answer.rows);
+    let own = owner.key.bucket_of(key);
+    let own = own.unwrap_or(BucketIndex::new(Key::BITS - 1));
+    read(own, &mut answer.rows);
     if answer.rows.is_empty() {
-        (shared + 1..Key::BITS).for_each(|bucket| read(bucket, &mut answer.rows));
+        let deeper = BucketIndex::all().skip(own.index() + 1);
+        deeper.for_each(|bucket| read(bucket, &mut answer.rows));
     }
-    let mut shallower = (0..shared).rev();
+    let mut shallower = BucketIndex::all().take(own.index()).rev();
     while answer.rows.is_empty()
         && let Some(bucket) = shallower.next()
     {

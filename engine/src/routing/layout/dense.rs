@@ -6,6 +6,7 @@
 use super::face::{Slices, deep_from};
 use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
 use crate::hardware::{Prefetcher, with_huge_pages};
+use crate::key::BucketIndex;
 use crate::node::Row;
 use crate::population::Population;
 use crate::routing::rule::Rule;
@@ -42,7 +43,7 @@ impl Dense {
                 deep_entries: Vec::with_capacity(owners.len() * 2 * k),
             };
             for owner in owners.map(Row) {
-                for bucket in 0..deep {
+                for bucket in (0..deep).map(BucketIndex::new) {
                     let rows = filler.bucket(population.key(owner), bucket);
                     chunk.counts.push(rows.len() as u8);
                     chunk.buckets.extend_from_slice(rows);
@@ -66,11 +67,11 @@ impl Slices for Dense {
     }
 
     #[inline]
-    fn entries(&self, owner: Row, bucket: u32) -> &[Row] {
+    fn entries(&self, owner: Row, group: u32) -> &[Row] {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
         let place = owner.index() % OWNERS_PER_CHUNK;
-        if bucket < self.deep {
-            let bucket = place * self.deep as usize + bucket as usize;
+        if group < self.deep {
+            let bucket = place * self.deep as usize + group as usize;
             let count = usize::from(chunk.counts[bucket]);
             return &chunk.buckets[bucket * self.k..bucket * self.k + count];
         }
@@ -79,11 +80,11 @@ impl Slices for Dense {
     }
 
     #[inline]
-    fn prefetch_place(&self, owner: Row, bucket: u32, prefetcher: &mut Prefetcher) {
+    fn prefetch_place(&self, owner: Row, group: u32, prefetcher: &mut Prefetcher) {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
         let place = owner.index() % OWNERS_PER_CHUNK;
-        if bucket < self.deep {
-            prefetcher.item(&chunk.counts, place * self.deep as usize + bucket as usize);
+        if group < self.deep {
+            prefetcher.item(&chunk.counts, place * self.deep as usize + group as usize);
         } else {
             prefetcher.range(&chunk.deep_starts, place..place + 2);
         }

@@ -2,15 +2,15 @@
 
 use crate::answer::Answer;
 use crate::hardware::Prefetcher;
-use crate::key::Key;
+use crate::key::{BucketIndex, Key};
 use crate::node::Row;
 use crate::population::{Owner, Population};
 use crate::routing::rule::{Knowledge, Rule};
 
 /// Routing tables of all nodes of a population that was complete when they were laid out.
 pub trait Layout: Send + Sync {
-    /// Appends the entries of one bucket (0 to 63) of the owner's table, in no order.
-    fn bucket(&self, knowledge: Knowledge, owner: Owner, bucket: u32, out: &mut Vec<Row>);
+    /// Appends the entries of one bucket of the owner's table, in no order.
+    fn bucket(&self, knowledge: Knowledge, owner: Owner, bucket: BucketIndex, out: &mut Vec<Row>);
 
     /// Puts the k entries of the owner's table closest to `key` into the empty `out`, with their distances.
     fn closest(&self, knowledge: Knowledge, owner: Owner, key: Key, out: &mut Answer);
@@ -36,27 +36,30 @@ pub trait Layout: Send + Sync {
 /// entries, for their keys.
 pub const PREFETCH_STAGES: u32 = 3;
 
-/// What a layout that stores entries has to say; the rest of [`Layout`] follows from it.
+/// A layout that stores the entries of each owner in groups; the rest of [`Layout`] follows from it.
+///
+/// Group `i` below `deep` is bucket `i`. Group `deep` is all buckets from `deep` on together.
 pub(super) trait Stored: Send + Sync {
-    /// Buckets from this one on are stored together.
+    /// Returns the number of the group that holds all buckets from that number on.
     fn deep(&self) -> u32;
 
-    /// Appends the owner's entries of a bucket below `deep`, or of all others for `deep` itself.
-    fn append(&self, owner: Row, bucket: u32, out: &mut Vec<Row>);
+    /// Appends the owner's entries of a group.
+    fn append(&self, owner: Row, group: u32, out: &mut Vec<Row>);
 
-    /// The same for an answer to a request for `key`; all that is in it has been measured.
+    /// Appends the owner's entries of a group to an answer to a request for `key`, with their distances. All that is in
+    /// the answer has been measured.
     #[inline]
-    fn answer(&self, population: &Population, key: Key, owner: Row, bucket: u32, out: &mut Answer) {
-        self.append(owner, bucket, &mut out.rows);
+    fn answer(&self, population: &Population, key: Key, owner: Row, group: u32, out: &mut Answer) {
+        self.append(owner, group, &mut out.rows);
         out.measure(population, key);
     }
 
-    /// What [`Stored::append`] will read: where the entries lie (stage 0), the entries (stage 1), and, with
-    /// those at hand, the keys of the entries (stage 2).
+    /// Prefetches what [`Stored::append`] will read: where the entries lie (stage 0), the entries (stage 1), and, with
+    /// the entries at hand, their keys (stage 2).
     fn prefetch(
         &self,
         owner: Row,
-        bucket: u32,
+        group: u32,
         keys: &[Key],
         stage: u32,
         prefetcher: &mut Prefetcher,
@@ -66,16 +69,16 @@ pub(super) trait Stored: Send + Sync {
     fn bytes_used(&self) -> usize;
 }
 
-/// What a layout that stores entries one after the other has to say; the rest of [`Stored`] follows from it.
+/// A layout that stores the entries of a group one after the other; the rest of [`Stored`] follows from it.
 pub(super) trait Slices: Send + Sync {
     /// See [`Stored::deep`].
     fn deep(&self) -> u32;
 
-    /// The owner's entries of a bucket below `deep`, or of all others for `deep` itself.
-    fn entries(&self, owner: Row, bucket: u32) -> &[Row];
+    /// Returns the owner's entries of a group.
+    fn entries(&self, owner: Row, group: u32) -> &[Row];
 
-    /// What [`Slices::entries`] will read to find them.
-    fn prefetch_place(&self, owner: Row, bucket: u32, prefetcher: &mut Prefetcher);
+    /// Prefetches what [`Slices::entries`] will read to find them.
+    fn prefetch_place(&self, owner: Row, group: u32, prefetcher: &mut Prefetcher);
 
     /// Bytes on the heap.
     fn bytes_used(&self) -> usize;
@@ -88,23 +91,23 @@ impl<T: Slices> Stored for T {
     }
 
     #[inline]
-    fn append(&self, owner: Row, bucket: u32, out: &mut Vec<Row>) {
-        out.extend_from_slice(self.entries(owner, bucket));
+    fn append(&self, owner: Row, group: u32, out: &mut Vec<Row>) {
+        out.extend_from_slice(self.entries(owner, group));
     }
 
     #[inline]
     fn prefetch(
         &self,
         owner: Row,
-        bucket: u32,
+        group: u32,
         keys: &[Key],
         stage: u32,
         prefetcher: &mut Prefetcher,
     ) {
         if stage == 0 {
-            return self.prefetch_place(owner, bucket, prefetcher);
+            return self.prefetch_place(owner, group, prefetcher);
         }
-        let entries = self.entries(owner, bucket);
+        let entries = self.entries(owner, group);
         if stage == 1 {
             prefetcher.range(entries, 0..entries.len());
         } else {
@@ -120,12 +123,13 @@ impl<T: Slices> Stored for T {
 }
 
 impl<T: Stored> Layout for T {
-    fn bucket(&self, knowledge: Knowledge, owner: Owner, bucket: u32, out: &mut Vec<Row>) {
+    fn bucket(&self, knowledge: Knowledge, owner: Owner, bucket: BucketIndex, out: &mut Vec<Row>) {
         let first = out.len();
-        self.append(owner.row, bucket.min(self.deep()), out);
-        if bucket >= self.deep() {
-            let is_wanted =
-                |&row: &Row| knowledge.population.key(row).shared_bits(owner.key) == bucket;
+        let group = bucket.shared_bits().min(self.deep());
+        self.append(owner.row, group, out);
+        if group == self.deep() {
+            let key = |row: Row| knowledge.population.key(row);
+            let is_wanted = |&row: &Row| owner.key.bucket_of(key(row)) == Some(bucket);
             let deep = out.split_off(first);
             out.extend(deep.into_iter().filter(is_wanted));
         }
@@ -134,8 +138,7 @@ impl<T: Stored> Layout for T {
     #[inline]
     fn closest(&self, knowledge: Knowledge, owner: Owner, key: Key, out: &mut Answer) {
         let Knowledge { population, rule } = knowledge;
-        let answer =
-            |bucket, out: &mut Answer| self.answer(population, key, owner.row, bucket, out);
+        let answer = |group, out: &mut Answer| self.answer(population, key, owner.row, group, out);
         closest_by_bucket(owner.key, key, self.deep(), rule.k(), out, answer);
     }
 
@@ -149,9 +152,9 @@ impl<T: Stored> Layout for T {
         prefetcher: &mut Prefetcher,
         _: &mut Vec<Row>,
     ) {
-        let bucket = owner.key.shared_bits(key).min(self.deep());
+        let group = owner.key.shared_bits(key).min(self.deep());
         let keys = knowledge.population.keys();
-        Stored::prefetch(self, owner.row, bucket, keys, stage, prefetcher);
+        Stored::prefetch(self, owner.row, group, keys, stage, prefetcher);
     }
 
     fn bytes_used(&self) -> usize {
@@ -167,8 +170,8 @@ pub(super) fn deep_from(nodes: usize, rule: &Rule) -> u32 {
         .map_or(0, |bits| bits + 1)
 }
 
-/// Puts the k entries closest to `key` into `out`, given what appends, measured, the entries of buckets below
-/// `deep` one by one and of all others together (as bucket `deep`).
+/// Puts the k entries closest to `key` into `out`. `append` appends the entries of a group, with their distances; see
+/// [`Stored`] for groups.
 ///
 /// Buckets are visited in the order of distance. With d = owner XOR key, an entry of bucket j has distance
 /// d with bit j flipped and lower bits free: if d has the bit, the bucket is closer than everything
@@ -182,9 +185,9 @@ pub(super) fn closest_by_bucket(
     out: &mut Answer,
     mut append: impl FnMut(u32, &mut Answer),
 ) {
-    let mut visit = |bucket: u32| {
+    let mut visit = |group: u32| {
         let before = out.rows.len();
-        append(bucket, out);
+        append(group, out);
         out.read += (out.rows.len() - before) as u64;
         out.keep_nearest(before, k - before);
         out.rows.len() == k

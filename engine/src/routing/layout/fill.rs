@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use crate::key::Key;
+use crate::key::{BucketIndex, Key};
 use crate::node::Row;
 use crate::population::Population;
 use crate::routing::rule::Rule;
@@ -32,8 +32,8 @@ impl<'a> Filler<'a> {
     }
 
     /// Entries of one bucket of the owner.
-    pub(super) fn bucket(&mut self, owner: Key, bucket: u32) -> &[Row] {
-        let kept = &mut self.kept[bucket as usize];
+    pub(super) fn bucket(&mut self, owner: Key, bucket: BucketIndex) -> &[Row] {
+        let kept = &mut self.kept[bucket.index()];
         if kept
             .bits
             .is_none_or(|bits| kept.owner.shared_bits(owner) < bits)
@@ -50,8 +50,8 @@ impl<'a> Filler<'a> {
     /// Appends the entries of all buckets from `deep` on.
     pub(super) fn deep(&mut self, owner: Row, deep: u32, out: &mut Vec<Row>) {
         let key = self.population.key(owner);
-        for bucket in deep..Key::BITS {
-            let rest = self.population.subtree(key, bucket);
+        for bucket in (deep..Key::BITS).map(BucketIndex::new) {
+            let rest = self.population.subtree(key, bucket.shared_bits());
             if rest.len() <= self.rule.k() + 1 {
                 // Every bucket in it holds all its candidates.
                 out.extend(rest.iter().filter(|&row| row != owner));

@@ -4,7 +4,7 @@
 use super::face::{Layout, closest_by_bucket, deep_from};
 use crate::answer::Answer;
 use crate::hardware::Prefetcher;
-use crate::key::Key;
+use crate::key::{BucketIndex, Key};
 use crate::node::Row;
 use crate::population::Owner;
 use crate::routing::rule::{Knowledge, Policy};
@@ -13,7 +13,7 @@ use crate::routing::rule::{Knowledge, Policy};
 pub struct Implicit;
 
 impl Layout for Implicit {
-    fn bucket(&self, knowledge: Knowledge, owner: Owner, bucket: u32, out: &mut Vec<Row>) {
+    fn bucket(&self, knowledge: Knowledge, owner: Owner, bucket: BucketIndex, out: &mut Vec<Row>) {
         let Knowledge { population, rule } = knowledge;
         rule.fill(population, owner.key, bucket, out);
     }
@@ -25,7 +25,12 @@ impl Layout for Implicit {
         let deep = deep_from(population.sorted(), rule);
         if first < deep {
             // The nearest bucket is mostly full, and then it is the answer.
-            rule.fill(population, owner.key, first, &mut out.rows);
+            rule.fill(
+                population,
+                owner.key,
+                BucketIndex::new(first),
+                &mut out.rows,
+            );
             out.read += out.rows.len() as u64;
             if out.rows.len() == rule.k() {
                 out.measure(population, key);
@@ -37,12 +42,17 @@ impl Layout for Implicit {
         while population.subtree(owner.key, deep).len() > rule.k() + 1 {
             deep += 1;
         }
-        let append = |bucket, out: &mut Answer| {
-            if bucket == deep {
+        let append = |group, out: &mut Answer| {
+            if group == deep {
                 let rest = population.subtree(owner.key, deep);
                 out.rows.extend(rest.iter().filter(|&row| row != owner.row));
             } else {
-                rule.fill(population, owner.key, bucket, &mut out.rows);
+                rule.fill(
+                    population,
+                    owner.key,
+                    BucketIndex::new(group),
+                    &mut out.rows,
+                );
             }
             out.measure(population, key);
         };
@@ -60,11 +70,10 @@ impl Layout for Implicit {
         rows: &mut Vec<Row>,
     ) {
         let Knowledge { population, rule } = knowledge;
-        let bucket = owner.key.shared_bits(key);
-        if bucket == Key::BITS {
+        let Some(bucket) = owner.key.bucket_of(key) else {
             return;
-        }
-        let (sibling, depth, k) = (owner.key.flipped(bucket), bucket + 1, rule.k());
+        };
+        let (sibling, depth, k) = (owner.key.flipped(bucket), bucket.depth(), rule.k());
         match (stage, rule.policy) {
             (0, Policy::Closest) => {
                 population.prefetch_subtree(

@@ -7,6 +7,7 @@
 use super::face::{Slices, deep_from};
 use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
 use crate::hardware::{Prefetcher, with_huge_pages};
+use crate::key::BucketIndex;
 use crate::node::Row;
 use crate::population::Population;
 use crate::routing::rule::Rule;
@@ -36,7 +37,7 @@ impl Packed {
             let mut entries = with_huge_pages(owners.len() * (deep as usize + 1) * rule.k());
             for owner in owners.map(Row) {
                 starts.push(entries.len() as u32);
-                for bucket in 0..deep {
+                for bucket in (0..deep).map(BucketIndex::new) {
                     let rows = filler.bucket(population.key(owner), bucket);
                     counts.push(rows.len() as u8);
                     entries.extend_from_slice(rows);
@@ -62,29 +63,29 @@ impl Slices for Packed {
     }
 
     #[inline]
-    fn entries(&self, owner: Row, bucket: u32) -> &[Row] {
+    fn entries(&self, owner: Row, group: u32) -> &[Row] {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
         let place = owner.index() % OWNERS_PER_CHUNK;
         let deep = self.deep as usize;
         let counts = &chunk.counts[place * deep..(place + 1) * deep];
-        let before: usize = counts[..bucket as usize]
+        let before: usize = counts[..group as usize]
             .iter()
             .map(|&n| usize::from(n))
             .sum();
         let start = chunk.starts[place] as usize + before;
-        match counts.get(bucket as usize) {
+        match counts.get(group as usize) {
             Some(&n) => &chunk.entries[start..start + usize::from(n)],
             None => &chunk.entries[start..chunk.starts[place + 1] as usize],
         }
     }
 
     #[inline]
-    fn prefetch_place(&self, owner: Row, bucket: u32, prefetcher: &mut Prefetcher) {
+    fn prefetch_place(&self, owner: Row, group: u32, prefetcher: &mut Prefetcher) {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
         let place = owner.index() % OWNERS_PER_CHUNK;
         let first = place * self.deep as usize;
         prefetcher.range(&chunk.starts, place..place + 2);
-        prefetcher.range(&chunk.counts, first..first + bucket as usize + 1);
+        prefetcher.range(&chunk.counts, first..first + group as usize + 1);
     }
 
     fn bytes_used(&self) -> usize {

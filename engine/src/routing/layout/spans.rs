@@ -9,7 +9,7 @@ use super::face::{Stored, deep_from};
 use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
 use crate::answer::Answer;
 use crate::hardware::{Prefetcher, with_huge_pages};
-use crate::key::Key;
+use crate::key::{BucketIndex, Key};
 use crate::node::Row;
 use crate::population::Population;
 use crate::routing::rule::Rule;
@@ -67,7 +67,7 @@ impl Spans {
             };
             let mut rest = Vec::new();
             for owner in owners.map(Row) {
-                for bucket in 0..deep {
+                for bucket in (0..deep).map(BucketIndex::new) {
                     chunk.push(filler.bucket(population.key(owner), bucket));
                 }
                 rest.clear();
@@ -85,10 +85,10 @@ impl Spans {
         &self.chunks[owner.index() / OWNERS_PER_CHUNK]
     }
 
-    /// Place of a bucket in the chunk of its owner.
+    /// Place of a group in the chunk of its owner.
     #[inline]
-    fn place(&self, owner: Row, bucket: u32) -> usize {
-        owner.index() % OWNERS_PER_CHUNK * (self.deep as usize + 1) + bucket as usize
+    fn place(&self, owner: Row, group: u32) -> usize {
+        owner.index() % OWNERS_PER_CHUNK * (self.deep as usize + 1) + group as usize
     }
 }
 
@@ -121,9 +121,9 @@ impl Stored for Spans {
     }
 
     #[inline]
-    fn append(&self, owner: Row, bucket: u32, out: &mut Vec<Row>) {
+    fn append(&self, owner: Row, group: u32, out: &mut Vec<Row>) {
         let chunk = self.chunk(owner);
-        let span = chunk.spans[self.place(owner, bucket)];
+        let span = chunk.spans[self.place(owner, group)];
         let mut mask = span.mask();
         if mask == 0 {
             out.extend(chunk.others(span.first).iter().copied().map(Row));
@@ -138,10 +138,10 @@ impl Stored for Spans {
     }
 
     #[inline]
-    fn answer(&self, population: &Population, key: Key, owner: Row, bucket: u32, out: &mut Answer) {
-        let span = self.chunk(owner).spans[self.place(owner, bucket)];
+    fn answer(&self, population: &Population, key: Key, owner: Row, group: u32, out: &mut Answer) {
+        let span = self.chunk(owner).spans[self.place(owner, group)];
         if span.mask() == 0 {
-            self.append(owner, bucket, &mut out.rows);
+            self.append(owner, group, &mut out.rows);
             out.measure(population, key);
         } else {
             out.push_span(population, key, Row(span.first), span.mask());
@@ -152,13 +152,13 @@ impl Stored for Spans {
     fn prefetch(
         &self,
         owner: Row,
-        bucket: u32,
+        group: u32,
         keys: &[Key],
         stage: u32,
         prefetcher: &mut Prefetcher,
     ) {
         let chunk = self.chunk(owner);
-        let place = self.place(owner, bucket);
+        let place = self.place(owner, group);
         if stage == 0 {
             prefetcher.item(&chunk.spans, place);
             return;

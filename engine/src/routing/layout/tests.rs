@@ -6,7 +6,7 @@ use super::fill::OWNERS_PER_CHUNK;
 use super::*;
 use crate::answer::Answer;
 use crate::hardware::Prefetcher;
-use crate::key::Key;
+use crate::key::{BucketIndex, Key};
 use crate::node::Row;
 use crate::population::RadixIndex;
 use crate::routing::rule::{Knowledge, Policy};
@@ -36,9 +36,9 @@ proptest! {
         let layouts: Vec<_> = LayoutKind::ALL.iter().map(|kind| kind.build(&population, &rule)).collect();
         for owner in (0..keys.len() as u32).step_by(7).map(Row) {
             let own = population.key(owner);
-            for bucket in 0..Key::BITS {
+            for bucket in BucketIndex::all() {
                 let mut candidates: Vec<Row> =
-                    (0..keys.len() as u32).map(Row).filter(|&row| row != owner && population.key(row).shared_bits(own) == bucket).collect();
+                    (0..keys.len() as u32).map(Row).filter(|&row| own.bucket_of(population.key(row)) == Some(bucket)).collect();
                 let buckets: Vec<_> = layouts.iter().map(|layout| {
                     let mut rows = Vec::new();
                     layout.bucket(Knowledge { population: &population, rule: &rule }, population.owner(owner), bucket, &mut rows);
@@ -68,7 +68,7 @@ proptest! {
             for owner in (0..keys.len() as u32).step_by(5).map(Row) {
                 for key in [Key(any_key), population.key(owner), keys[any_key as usize % keys.len()], Key(population.key(owner).0 ^ (any_key >> 50))] {
                     let (mut entries, mut rows) = (Vec::new(), Vec::new());
-                    for bucket in 0..Key::BITS {
+                    for bucket in BucketIndex::all() {
                         rows.clear();
                         layout.bucket(Knowledge { population: &population, rule: &rule }, population.owner(owner), bucket, &mut rows);
                         entries.extend(rows.iter().map(|&row| (population.key(row).distance(key), row)));
@@ -111,7 +111,7 @@ fn random_buckets_are_uniform_subsets() {
     let mut rows = Vec::new();
     for &owner in &owners {
         rows.clear();
-        rule.fill(&population, owner, 0, &mut rows);
+        rule.fill(&population, owner, BucketIndex::new(0), &mut rows);
         rows.iter()
             .for_each(|row| single[(row.0 - first) as usize] += 1);
         pairs += u32::from(rows.contains(&Row(first)) && rows.contains(&Row(first + 59)));
@@ -199,11 +199,11 @@ fn many_chunks(rule: &Rule, shift: u32) {
     for owner in near_edges.chain((0..keys.len()).step_by(193)) {
         let owner = population.owner(Row(owner as u32));
         let mut entries = Vec::new();
-        for bucket in 0..Key::BITS {
+        for bucket in BucketIndex::all() {
             let computed = bucket_of(&Implicit, owner, bucket);
             for (kind, layout) in LayoutKind::ALL.iter().zip(&layouts) {
                 let stored = bucket_of(layout.as_ref(), owner, bucket);
-                assert_eq!(stored, computed, "{rule:?} {kind:?} {owner:?} {bucket}");
+                assert_eq!(stored, computed, "{rule:?} {kind:?} {owner:?} {bucket:?}");
             }
             entries.extend(computed);
         }
