@@ -1,30 +1,30 @@
-//! A count for each node of a network, most of which may be 0.
+//! Counters, one for each node, for the case that most stay 0.
 
 use std::collections::HashMap;
 
 use crate::node::Row;
 
-/// Counts by node. They take 4 bytes a node, or some 20 bytes a counted node where little is to be counted.
+/// Counts by node. They take 4 bytes for each node, or some 20 bytes for each counted node if few are counted.
 #[derive(Clone, Debug)]
 pub enum Counts {
-    /// Of the nodes that have been counted.
+    /// Counts of the nodes that have been counted at least once.
     Few(HashMap<Row, u32>),
-    /// Of all nodes, by row.
+    /// Counts of all nodes, by row.
     All(Vec<u32>),
 }
 
 impl Default for Counts {
-    /// Of nobody.
+    /// Returns counts in which every node has 0.
     fn default() -> Self {
         Self::Few(HashMap::new())
     }
 }
 
 impl Counts {
-    /// Zeros for a network of `nodes` nodes, to be added to at most `additions` times.
+    /// Returns zeros for a network of `nodes` nodes, for at most `additions` calls of [`Counts::add`].
     pub fn new(nodes: usize, additions: u64) -> Self {
-        /// Nodes for each addition from which on a map is the smaller one: its entries are 9 bytes, and up to
-        /// half of them are free, two thirds while it grows.
+        /// Nodes for each addition from which on a map is smaller than a list: a map's entry is 9 bytes, and up to half
+        /// of its entries are free, two thirds while it grows.
         const SPARSE: u64 = 8;
         if additions.saturating_mul(SPARSE) < nodes as u64 {
             Self::default()
@@ -33,7 +33,7 @@ impl Counts {
         }
     }
 
-    /// Counts a node once more.
+    /// Adds 1 to the count of a node.
     #[inline]
     pub fn add(&mut self, row: Row) {
         match self {
@@ -42,7 +42,7 @@ impl Counts {
         }
     }
 
-    /// How often a node has been counted.
+    /// Returns the count of a node.
     #[inline]
     pub fn of(&self, row: Row) -> u32 {
         match self {

@@ -1,5 +1,7 @@
-//! The user's node ids. They become rows where a user names a node and come from rows where a table names
-//! one, and nowhere else.
+//! The user's node ids.
+//!
+//! An id becomes a row where a user names a node, and a row becomes an id where a table names a node. All other code
+//! uses rows.
 
 use std::collections::HashMap;
 
@@ -13,7 +15,7 @@ use crate::population::Population;
 #[derive(Resource, Clone, Debug)]
 pub struct Ids {
     base: Base,
-    /// Ids of nodes added later, by place in the tail.
+    /// Ids of nodes added later, in the order of their rows.
     added: Vec<i64>,
     /// Their rows.
     added_rows: HashMap<i64, Row>,
@@ -30,7 +32,7 @@ enum Base {
 }
 
 impl Ids {
-    /// Of generated nodes 0 to n - 1.
+    /// Returns the ids of the generated nodes 0 to n - 1.
     pub fn generated(key_seed: u64, nodes: u32) -> Self {
         Self {
             base: Base::Generated { key_seed, nodes },
@@ -39,7 +41,7 @@ impl Ids {
         }
     }
 
-    /// Of imported nodes, in the order of their keys.
+    /// Returns the ids of imported nodes, given in the order of their keys.
     pub fn imported(by_row: Vec<i64>) -> Self {
         let rows = by_row
             .iter()
@@ -53,7 +55,7 @@ impl Ids {
         }
     }
 
-    /// Number of nodes that are not added ones.
+    /// Returns the number of nodes of the start.
     fn base_len(&self) -> usize {
         match &self.base {
             Base::Generated { nodes, .. } => *nodes as usize,
@@ -61,7 +63,7 @@ impl Ids {
         }
     }
 
-    /// The seed of the keys of generated nodes, `None` for imported ones.
+    /// Returns the seed of the keys of generated nodes; `None` for imported nodes.
     pub fn key_seed(&self) -> Option<u64> {
         match self.base {
             Base::Generated { key_seed, .. } => Some(key_seed),
@@ -69,14 +71,14 @@ impl Ids {
         }
     }
 
-    /// Gives the next row an id.
+    /// Adds the id of the next row.
     pub fn add(&mut self, id: i64) {
         let row = self.base_len() + self.added.len();
         self.added_rows.insert(id, Row(row as u32));
         self.added.push(id);
     }
 
-    /// The id of a node.
+    /// Returns the id of a node.
     #[inline]
     pub fn id(&self, row: Row, keys: &[Key]) -> i64 {
         if let Some(place) = row.index().checked_sub(self.base_len()) {
@@ -88,7 +90,7 @@ impl Ids {
         }
     }
 
-    /// The node with this id, if there is one.
+    /// Returns the row of the node with this id. Cost: O(1).
     pub fn row(&self, id: i64, population: &Population) -> Option<Row> {
         let base = match &self.base {
             Base::Generated { key_seed, nodes } => u64::try_from(id)

@@ -14,7 +14,7 @@ use crate::routing::Tables;
 pub struct InDegrees(Vec<AtomicU32>);
 
 impl InDegrees {
-    /// Of this many nodes, with no table counted yet.
+    /// Returns in-degrees of 0 for `nodes` nodes.
     pub fn new(nodes: usize) -> Self {
         Self(
             std::iter::repeat_with(AtomicU32::default)
@@ -23,7 +23,7 @@ impl InDegrees {
         )
     }
 
-    /// Counts the entries of these owners' tables, which lie where `column` says, on all threads.
+    /// Counts the entries of the tables of `owners`, on all threads. `column` is the column of all nodes' tables.
     pub fn count(
         &self,
         tables: &Tables,
@@ -44,7 +44,7 @@ impl InDegrees {
             });
     }
 
-    /// How many of the tables counted so far name a node.
+    /// Returns the number of tables counted so far that name a node.
     pub fn of(&self, row: Row) -> u32 {
         self.0[row.index()].load(Ordering::Relaxed)
     }

@@ -66,10 +66,10 @@ impl BucketIndex {
 }
 
 impl Distance {
-    /// The largest there is.
+    /// The largest distance.
     pub const MAX: Distance = Distance(u64::MAX);
 
-    /// The key that lies at this distance from `other`.
+    /// Returns the key at this distance from `other`.
     #[inline]
     pub fn key_from(self, other: Key) -> Key {
         Key(self.0 ^ other.0)
@@ -80,7 +80,7 @@ impl Key {
     /// Bits in a key, and so the number of buckets a routing table can have.
     pub const BITS: u32 = u64::BITS;
 
-    /// XOR distance to another key.
+    /// Returns the XOR distance to another key.
     #[inline]
     pub fn distance(self, other: Key) -> Distance {
         Distance(self.0 ^ other.0)
@@ -106,7 +106,7 @@ impl Key {
         Key(self.0 ^ (1 << (Key::BITS - bucket.depth())))
     }
 
-    /// Key of a segment: the first 8 bytes, big-endian, of the SHA-256 of its payload.
+    /// Returns the key of a segment: the first 8 bytes, big-endian, of the SHA-256 of its payload.
     pub fn of_segment(payload: &[u8]) -> Key {
         let digest = Sha256::digest(payload);
         let mut head = [0; 8];
@@ -114,21 +114,21 @@ impl Key {
         Key(u64::from_be_bytes(head))
     }
 
-    /// Key of the generated node `id`: an invertible mix of id and seed, so keys of one network are
-    /// distinct by construction.
+    /// Returns the key of the generated node `id`: an invertible mix of id and seed, so that all keys of a network are
+    /// different.
     #[inline]
     pub fn of_node(id: u64, seed: u64) -> Key {
         Key(mix(id ^ seed))
     }
 
-    /// The id whose [`Key::of_node`] under the same seed is this key.
+    /// Returns the id whose [`Key::of_node`] under the same seed is this key.
     #[inline]
     pub fn node_id(self, seed: u64) -> u64 {
         unmix(self.0) ^ seed
     }
 }
 
-/// Stafford's variant 13 of the 64-bit finaliser, the output function of SplitMix64 (Steele, Lea and
+/// Mixes 64 bits: Stafford's variant 13 of the 64-bit finaliser, the output function of SplitMix64 (Steele, Lea and
 /// Flood, OOPSLA 2014): a bijection in which each input bit flips each output bit with probability 1/2.
 #[inline]
 pub fn mix(mut z: u64) -> u64 {
@@ -137,7 +137,7 @@ pub fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Inverse of [`mix`].
+/// Inverts [`mix`].
 #[inline]
 pub fn unmix(mut z: u64) -> u64 {
     z = (z ^ (z >> 31) ^ (z >> 62)).wrapping_mul(0x3196_42b2_d24d_8ec3);

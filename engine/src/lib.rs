@@ -1,6 +1,6 @@
 //! What exists in a simulated Kademlia network and how it lies in memory.
 //!
-//! No protocol decision is made here: what happens in a step is the business of `kadsim-systems`.
+//! The engine makes no protocol decision. `kadsim-systems` decides what happens in a step.
 
 pub mod answer;
 pub mod counts;

@@ -11,8 +11,8 @@ use crate::key::{BucketIndex, Distance, Key};
 use crate::node::Row;
 use crate::tail::{Late, Tail};
 
-/// Row offsets by leading bits of the key: rows of prefix `p` are `offsets[p]..offsets[p + 1]`. Beside them the nodes
-/// added since.
+/// Index over the keys of a network. The rows of prefix `p` are `offsets[p]..offsets[p + 1]`; nodes added later are in
+/// the tail.
 #[derive(Resource, Clone, Debug)]
 pub struct RadixIndex {
     bits: u32,
@@ -21,7 +21,7 @@ pub struct RadixIndex {
 }
 
 impl RadixIndex {
-    /// Index over a sorted key column of at most 2³² - 1 keys.
+    /// Returns the index over a sorted key column of at most 2³² - 1 keys.
     pub fn new(sorted: &[Key]) -> Self {
         let bits = sorted.len().checked_ilog2().unwrap_or(0);
         let mut offsets = with_huge_pages((1 << bits) + 1);
@@ -59,7 +59,7 @@ impl RadixIndex {
         self.offsets.capacity() * size_of::<u32>() + self.tail.bytes_used()
     }
 
-    /// First row whose key is at least `key`.
+    /// Returns the first row whose key is at least `key`.
     #[inline]
     fn lower_bound(&self, keys: &[Key], key: u64) -> u32 {
         let cell = prefix_of(key, self.bits) as usize;
@@ -88,26 +88,26 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Number of rows.
+    /// Returns the number of rows.
     #[inline]
     pub fn len(self) -> usize {
         (self.end - self.start) as usize
     }
 
-    /// Whether there is none.
+    /// Returns whether the range is empty.
     #[inline]
     pub fn is_empty(self) -> bool {
         self.start == self.end
     }
 
-    /// Each row.
+    /// Returns each row, in order.
     #[inline]
     pub fn iter(self) -> impl DoubleEndedIterator<Item = Row> {
         (self.start..self.end).map(Row)
     }
 }
 
-/// A node whose table is asked for.
+/// The owner of a routing table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The node.
@@ -144,19 +144,19 @@ impl<'a> Population<'a> {
         }
     }
 
-    /// The key column.
+    /// Returns the key column.
     #[inline]
     pub fn keys(&self) -> &'a [Key] {
         self.keys
     }
 
-    /// Key of a node.
+    /// Returns the key of a node.
     #[inline]
     pub fn key(&self, row: Row) -> Key {
         self.keys[row.index()]
     }
 
-    /// A node with its key.
+    /// Returns a node with its key.
     #[inline]
     pub fn owner(&self, row: Row) -> Owner {
         Owner {
@@ -186,7 +186,7 @@ impl<'a> Population<'a> {
         self.tail().find(key)
     }
 
-    /// Sorted rows whose keys share the first `depth` bits (0 to 64) with `key`.
+    /// Returns the sorted rows whose keys share the first `depth` bits (0 to 64) with `key`.
     #[inline]
     pub fn subtree(&self, key: Key, depth: u32) -> Rows {
         if depth == 0 {
@@ -221,7 +221,7 @@ impl<'a> Population<'a> {
         self.subtree(owner.flipped(bucket), bucket.depth())
     }
 
-    /// A depth at which the subtree of a key mostly has somewhat more than `k` rows.
+    /// Returns a depth at which the subtree of a key mostly has somewhat more than `k` rows.
     #[inline]
     fn depth_of(&self, k: usize) -> u32 {
         (2 * self.sorted / (3 * k.max(1)))
@@ -229,7 +229,7 @@ impl<'a> Population<'a> {
             .unwrap_or(0)
     }
 
-    /// What [`Population::subtree`] will read of the index.
+    /// Prefetches what [`Population::subtree`] will read of the index.
     #[inline]
     pub fn prefetch_subtree(&self, key: Key, depth: u32, prefetcher: &mut Prefetcher) {
         let finer = self.index.bits.saturating_sub(depth);
@@ -238,13 +238,13 @@ impl<'a> Population<'a> {
         prefetcher.item(&self.index.offsets, (first + (1 << finer)) as usize);
     }
 
-    /// The depth that [`Population::closest_in`] begins at.
+    /// Returns the depth that [`Population::closest_in`] begins at.
     #[inline]
     pub fn closest_depth(&self, depth: u32, k: usize) -> u32 {
         depth.max(self.depth_of(k))
     }
 
-    /// The keys that finding the `k` rows closest to a key within its subtree at `depth` will read.
+    /// Prefetches the keys that [`Population::closest_in`] with the same arguments will read.
     #[inline]
     pub fn prefetch_closest(&self, key: Key, depth: u32, k: usize, prefetcher: &mut Prefetcher) {
         let rows = self.subtree(key, self.closest_depth(depth, k));
@@ -256,8 +256,8 @@ impl<'a> Population<'a> {
     /// there are no more.
     ///
     /// Descends the trie: the half that follows the key's next bit is closer than the other half as a
-    /// whole. Starts where about k rows are left, if there are so many. Returns a depth such that every key
-    /// that agrees with `key` on the bits before it is given the same rows.
+    /// whole. Starts at the depth where a subtree has about `k` rows, if that is below `depth`. Returns a depth such that
+    /// every key with the same leading bits up to that depth gets the same rows.
     #[inline]
     pub fn closest_in(&self, key: Key, mut depth: u32, mut k: usize, out: &mut Vec<Row>) -> u32 {
         let wanted = depth;
@@ -299,7 +299,7 @@ impl<'a> Population<'a> {
         depth
     }
 
-    /// How many of `rows` (which share `depth - 1` bits) have the bit of that depth clear.
+    /// Returns how many of `rows`, which share `depth - 1` bits, have the bit at that depth clear.
     #[inline]
     fn split(&self, rows: Rows, keys: &[Key], bit: u64, depth: u32) -> u32 {
         if depth <= self.index.bits {

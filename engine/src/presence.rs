@@ -1,5 +1,5 @@
-//! Presence: which nodes of a network are offline. A node that is offline stays in the routing tables of
-//! others and answers nobody.
+//! Presence: which nodes of a network are offline. A node that is offline stays in the routing tables of other nodes and
+//! answers no request.
 
 use std::sync::Arc;
 
@@ -8,21 +8,21 @@ use crate::random::{Permutation, Purpose, Stream};
 /// The nodes of a network that are offline from the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Offline {
-    /// This many of the generated nodes, drawn; see [`Draw`].
+    /// This number of generated nodes, drawn; see [`Draw`].
     Drawn(u32),
     /// The nodes with these ids.
     Listed(Arc<[i64]>),
 }
 
 impl Default for Offline {
-    /// Nobody.
+    /// Returns no node.
     fn default() -> Self {
         Self::Drawn(0)
     }
 }
 
 impl Offline {
-    /// Whether a node is offline.
+    /// Returns whether any node is offline.
     pub fn is_any(&self) -> bool {
         match self {
             Self::Drawn(count) => *count > 0,
@@ -45,7 +45,7 @@ pub struct Draw {
 }
 
 impl Draw {
-    /// The draw of a network with this seed.
+    /// Returns the draw of `offline` of the `nodes` nodes of a network with this seed.
     pub fn new(network_seed: u64, nodes: u32, offline: u32) -> Self {
         let permutation = |turn| {
             let stream = Stream::new(network_seed, Purpose::Presence, turn, 0);
@@ -57,7 +57,7 @@ impl Draw {
         }
     }
 
-    /// Whether the node with this id, which must be below the number of nodes, is offline.
+    /// Returns whether the node with this id, which must be below the number of nodes, is offline.
     #[inline]
     pub fn is_offline(&self, id: u64) -> bool {
         let [first, second] = &self.order;

@@ -1,8 +1,8 @@
 //! Randomness without state: every draw is a function of (seed, network, purpose, entity, counter).
 //!
 //! A [`Stream`] is SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) started at a state that is a hash of
-//! the first four. Streams are made where they are needed and thrown away (about a nanosecond for two
-//! draws), never shared or stored, so results cannot depend on threads or on the order of work.
+//! the first four. Streams are made where they are needed and thrown away (about a nanosecond for two draws). They are
+//! never shared or stored, so results cannot depend on threads or on the order of work.
 
 use std::convert::Infallible;
 
@@ -10,7 +10,7 @@ use rand::rand_core::TryRng;
 
 use crate::key::mix;
 
-/// What a stream of draws is for. Streams of different purposes are independent.
+/// The purpose of a stream of draws. Streams of different purposes are independent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Purpose {
@@ -32,7 +32,7 @@ pub enum Purpose {
     Due,
     /// Segments that an origin takes.
     Segment,
-    /// Which nodes are offline.
+    /// Draw of the nodes that are offline.
     Presence,
 }
 
@@ -45,13 +45,13 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// SplitMix64 with exactly this state, as in the published vectors.
+    /// Returns SplitMix64 with exactly this state, as in the published vectors.
     #[inline]
     pub fn from_state(state: u64) -> Self {
         Self { state }
     }
 
-    /// The stream of a purpose of a network, for `entity` and `part` of it (0 where there are no parts).
+    /// Returns the stream for a purpose in a network, for `entity` and a `part` of it (0 where an entity has no parts).
     #[inline]
     pub fn new(network_seed: u64, purpose: Purpose, entity: u64, part: u64) -> Self {
         let mut state = mix(network_seed.wrapping_add((purpose as u64).wrapping_mul(GOLDEN_GAMMA)));
@@ -60,14 +60,14 @@ impl Stream {
         Self { state }
     }
 
-    /// The next 64 uniform bits.
+    /// Draws 64 uniform bits.
     #[inline]
     pub fn bits(&mut self) -> u64 {
         self.state = self.state.wrapping_add(GOLDEN_GAMMA);
         mix(self.state)
     }
 
-    /// Uniform in `0..n`, by the high half of a 128-bit product (Lemire, ACM TOMACS 2019, without the
+    /// Draws a uniform number of `0..n`, by the high half of a 128-bit product (Lemire, ACM TOMACS 2019, without the
     /// rejection step: the bias is below n / 2⁶⁴). `n` must not be 0; 0 gives 0.
     #[inline]
     pub fn below(&mut self, n: u64) -> u64 {
@@ -76,7 +76,7 @@ impl Stream {
         ((u128::from(self.bits()) * u128::from(n)) >> 64) as u64
     }
 
-    /// Uniform in the open interval (0, 1), a multiple of 2⁻⁵³ plus 2⁻⁵⁴.
+    /// Draws a uniform number of the open interval (0, 1), a multiple of 2⁻⁵³ plus 2⁻⁵⁴.
     #[inline]
     pub fn unit(&mut self) -> f64 {
         ((self.bits() >> 11) as f64 + 0.5) * (1.0 / (1u64 << 53) as f64)
@@ -102,7 +102,7 @@ impl TryRng for Stream {
     }
 }
 
-/// Seed of one of the independent networks of an experiment.
+/// Returns the seed of one of the independent networks of an experiment.
 pub fn network_seed(seed: u64, network: u32) -> u64 {
     Stream::new(seed, Purpose::Network, u64::from(network), 0).bits()
 }
@@ -112,19 +112,19 @@ pub fn network_seed(seed: u64, network: u32) -> u64 {
 pub struct Probability(u128);
 
 impl Probability {
-    /// From a rate in [0, 1]; values outside are clamped.
+    /// Returns the probability of a rate in [0, 1]. Rates outside are clamped.
     pub fn new(rate: f64) -> Self {
         // rate * 2^64 is exact: a power of two only changes the exponent.
         Self((rate.clamp(0.0, 1.0) * 18_446_744_073_709_551_616.0) as u128)
     }
 
-    /// Whether an event of this probability happens on these uniform bits.
+    /// Returns whether an event of this probability happens on these uniform bits.
     #[inline]
     pub fn holds(self, bits: u64) -> bool {
         u128::from(bits) < self.0
     }
 
-    /// Whether the event can happen at all.
+    /// Returns whether the probability is above 0.
     pub fn is_possible(self) -> bool {
         self.0 > 0
     }

@@ -24,13 +24,13 @@ pub struct Segments {
 }
 
 impl Segments {
-    /// Notes that a node holds a key from `visible_us` on; the earliest time counts.
+    /// Records that a node holds a key from `visible_us` on. If there are several times, the earliest counts.
     pub fn insert(&mut self, row: Row, key: Key, visible_us: u64) {
         let visible = self.recent.entry((row, key)).or_insert(visible_us);
         *visible = visible_us.min(*visible);
     }
 
-    /// Fetches the key that [`Segments::holds`] compares first.
+    /// Prefetches the key that [`Segments::holds`] compares first.
     #[inline]
     pub fn prefetch(&self, store: Store, prefetcher: &mut Prefetcher) {
         if store.len > 0 {
@@ -38,7 +38,7 @@ impl Segments {
         }
     }
 
-    /// Whether the node holds the key at `now_us`.
+    /// Returns whether the node holds the key at `now_us`.
     #[inline]
     pub fn holds(&self, store: Store, row: Row, key: Key, now_us: u64) -> bool {
         self.span(store)
@@ -51,19 +51,19 @@ impl Segments {
                     .is_some_and(|&visible| visible <= now_us))
     }
 
-    /// The keys of a span of the arena.
+    /// Returns the keys of a span of the arena.
     #[inline]
     fn span(&self, store: Store) -> &[Key] {
         &self.arena[store.start as usize..][..store.len as usize]
     }
 
-    /// Whether a key of the arena is held at `now_us`.
+    /// Returns whether a key of the arena is held at `now_us`.
     #[inline]
     fn is_visible(&self, place: usize, now_us: u64) -> bool {
         self.visible_us.is_empty() || self.visible_us[place] <= now_us
     }
 
-    /// How many keys of its span a node holds at `now_us`: all it holds then, after [`Segments::merge`].
+    /// Returns how many keys of its span a node holds at `now_us`. After [`Segments::merge`] these are all that it holds.
     pub fn held(&self, store: Store, now_us: u64) -> u32 {
         let places = store.start as usize..(store.start + store.len) as usize;
         match self.visible_us.get(places) {
@@ -72,13 +72,13 @@ impl Segments {
         }
     }
 
-    /// Whether so many stores wait that the arena should be rebuilt before many reads.
+    /// Returns whether the waiting stores are numerous enough that a rebuild of the arena pays before many reads.
     pub fn wants_merge(&self) -> bool {
         self.recent.len() > 64 + self.arena.len() / 4
     }
 
-    /// Rebuilds the arena with all there is, unless spans cannot name that many keys (2³²). Nobody asks for
-    /// a time before `now_us` any more.
+    /// Rebuilds the arena with all segments, unless they are more keys than spans can name (2³²). Later calls must not ask
+    /// for a time before `now_us`.
     pub fn merge(&mut self, stores: &mut [Store], now_us: u64) {
         if self.arena.len() + self.recent.len() > u32::MAX as usize {
             return;
@@ -130,7 +130,7 @@ impl Segments {
         self.visible_us = visible_us;
     }
 
-    /// Forgets every segment.
+    /// Removes every segment.
     pub fn clear(&mut self, stores: &mut [Store]) {
         self.arena = Vec::new();
         self.visible_us = Vec::new();
@@ -138,7 +138,7 @@ impl Segments {
         stores.fill(Store::default());
     }
 
-    /// Bytes on the heap.
+    /// Returns the bytes on the heap.
     pub fn bytes_used(&self) -> usize {
         self.arena.capacity() * size_of::<Key>()
             + self.visible_us.capacity() * size_of::<u64>()

@@ -30,7 +30,7 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Adds a node. No other node of the network may have its key.
+    /// Adds a node. No other node of the network may have its key. Cost: O(√n), amortised.
     pub fn add(&mut self, late: Late) {
         let place = self.recent.partition_point(|other| other.key < late.key);
         self.recent.insert(place, late);

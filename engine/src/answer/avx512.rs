@@ -1,4 +1,4 @@
-//! What answering does by AVX-512, sixteen rows or eight distances at a time.
+//! The vector kernels of [`Answer`](super::Answer) for AVX-512: sixteen rows or eight distances at a time.
 
 #![allow(unsafe_code, reason = "intrinsics have no safe form")]
 
@@ -25,7 +25,7 @@ impl Avx512 {
         unsafe { push_span(keys, key, first, mask, rows, distances) }
     }
 
-    /// Which of at most 64 distances, all different, are the `n` smallest. `n` must be less than there are.
+    /// Returns which of at most 64 different distances are the `n` smallest, a bit each. `n` must be less than their number.
     #[inline]
     pub(super) fn nearest(self, distances: &[Distance], n: usize) -> u64 {
         assert!(n < distances.len() && distances.len() <= 64);
@@ -33,7 +33,7 @@ impl Avx512 {
         unsafe { nearest(distances, n) }
     }
 
-    /// Moves the nodes `which`, at most 64, to the front, in the order they have; returns how many.
+    /// Moves the nodes `which`, at most 64, to the front, in the order they have. Returns their number.
     #[inline]
     pub(super) fn compress(
         self,
@@ -84,15 +84,15 @@ unsafe fn push_span(
         left >>= 16;
         place += 16;
     }
-    // SAFETY: so many have been written.
+    // SAFETY: the loop has written `len` rows and `len` distances.
     unsafe {
         rows.set_len(len);
         distances.set_len(len);
     }
 }
 
-/// Bit by bit from the highest in which they differ: if those that have it clear are too many, the others are
-/// out, else they are in.
+/// Decides bit by bit, from the highest bit in which the distances differ: if more distances than wanted have it clear,
+/// those that have it set drop out; otherwise those that have it clear are chosen.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 unsafe fn nearest(distances: &[Distance], n: usize) -> u64 {

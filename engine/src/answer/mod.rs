@@ -12,25 +12,25 @@ use crate::population::Population;
 /// An answer, in no order. Its memory is reused from request to request.
 #[derive(Clone, Debug, Default)]
 pub struct Answer {
-    /// The nodes named.
+    /// The nodes that the remote names.
     pub rows: Vec<Row>,
-    /// Their distances from the key asked for, as far as they have been measured.
+    /// Distances of the first of these nodes from the key asked for. The rest have not been measured.
     pub distances: Vec<Distance>,
-    /// Entries of tables read for all answers so far.
+    /// Table entries read for all answers so far.
     pub read: u64,
-    /// Room for choosing among more than fit.
+    /// Memory for [`Answer::keep_nearest`], reused.
     scratch: Vec<(Distance, Row)>,
 }
 
 impl Answer {
-    /// Forgets everything but the memory it has.
+    /// Removes the nodes and keeps the memory.
     #[inline]
     pub fn clear(&mut self) {
         self.rows.clear();
         self.distances.clear();
     }
 
-    /// Computes the distances that are missing.
+    /// Computes the distances of nodes that have not been measured.
     #[inline]
     pub fn measure(&mut self, population: &Population, key: Key) {
         let missing = &self.rows[self.distances.len()..];
@@ -65,7 +65,7 @@ impl Answer {
         }
     }
 
-    /// Keeps, of the nodes from `first` on, all measured, the `n` that are closest.
+    /// Removes all but the `n` closest of the nodes from `first` on, all of which must have been measured.
     #[inline]
     pub fn keep_nearest(&mut self, first: usize, n: usize) {
         if self.rows.len() - first <= n {
@@ -84,7 +84,7 @@ impl Answer {
         self.select(first, n);
     }
 
-    /// [`Answer::keep_nearest`] of any number and without wide vectors.
+    /// Does [`Answer::keep_nearest`] for any number of nodes, without wide vectors.
     fn select(&mut self, first: usize, n: usize) {
         self.scratch.clear();
         let nodes = self.distances[first..].iter().zip(&self.rows[first..]);
@@ -101,7 +101,7 @@ impl Answer {
         }
     }
 
-    /// The nodes by distance, nearest first.
+    /// Returns the nodes with their distances, nearest first.
     pub fn sorted(&self) -> Vec<(Distance, Row)> {
         let mut nodes: Vec<_> = self
             .distances

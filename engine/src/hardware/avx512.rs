@@ -1,4 +1,4 @@
-//! Proof that the processor has AVX-512, and what the modules that use it share.
+//! Proof that the processor has AVX-512, and helpers for the modules that use it.
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
@@ -47,14 +47,14 @@ fn with_features<K: Kernel>(kernel: K) -> K::Output {
     kernel.run()
 }
 
-/// The first `len` lanes of sixteen, all if there are more.
+/// Returns the mask of the first `len` of sixteen lanes; all sixteen for a larger `len`.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(crate) fn lanes16(len: usize) -> u16 {
     if len >= 16 { u16::MAX } else { (1 << len) - 1 }
 }
 
-/// Both masks of eight lanes as one of sixteen.
+/// Returns two masks of eight lanes as one mask of sixteen.
 #[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]

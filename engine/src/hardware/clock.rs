@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// CPU time that the calling thread has used so far, where the system tells.
+/// Returns the CPU time that the calling thread has used; `None` on systems that do not measure it.
 pub fn thread_cpu() -> Option<Duration> {
     #[cfg(unix)]
     return read(libc::CLOCK_THREAD_CPUTIME_ID);
@@ -10,7 +10,7 @@ pub fn thread_cpu() -> Option<Duration> {
     return None;
 }
 
-/// CPU time that all threads of this process have used so far, where the system tells.
+/// Returns the CPU time that all threads of this process have used; `None` on systems that do not measure it.
 pub fn process_cpu() -> Option<Duration> {
     #[cfg(unix)]
     return read(libc::CLOCK_PROCESS_CPUTIME_ID);
@@ -21,7 +21,7 @@ pub fn process_cpu() -> Option<Duration> {
 #[cfg(unix)]
 fn read(clock: libc::clockid_t) -> Option<Duration> {
     let mut time = std::mem::MaybeUninit::<libc::timespec>::zeroed();
-    // SAFETY: the system writes one `timespec` to where it is told.
+    // SAFETY: the call writes one `timespec` to the address that it receives.
     let told = unsafe { libc::clock_gettime(clock, time.as_mut_ptr()) };
     // SAFETY: zeroes are a `timespec`, and so is what the system has written.
     let time = unsafe { time.assume_init() };

@@ -1,5 +1,7 @@
-//! Arrays that begin at a cache line, so that a wide vector never lies across two: what has just been stored
-//! by one is then had back from the store buffer.
+//! Arrays that begin at a cache line.
+//!
+//! A wide vector of such an array never spans two cache lines. A load of what has just been stored then comes from the
+//! store buffer.
 
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
@@ -17,7 +19,7 @@ pub(crate) unsafe trait Plain: Copy {}
 #[repr(C, align(64))]
 struct Line([u8; LINE]);
 
-/// A whole number of cache lines of items.
+/// An array of items that fills whole cache lines.
 #[derive(Clone, Debug)]
 pub(crate) struct Lines<T> {
     lines: Vec<Line>,
@@ -40,8 +42,8 @@ impl<T: Plain> Lines<T> {
         self.fill(item);
     }
 
-    /// Becomes `len` items long, not fewer than it has, by `item`s behind the others; `len` items must be whole
-    /// lines.
+    /// Appends copies of `item` until the array has `len` items. `len` must not be below its length, and `len` items must
+    /// fill whole lines.
     pub(crate) fn extend(&mut self, len: usize, item: T) {
         let before = self.len();
         self.resize(len);
@@ -54,7 +56,7 @@ impl<T: Plain> Lines<T> {
         self.lines.resize(bytes / LINE, Line([0; LINE]));
     }
 
-    /// Items that there is memory for.
+    /// Returns the number of items that the memory is enough for.
     pub(crate) fn capacity(&self) -> usize {
         self.lines.capacity() * LINE / size_of::<T>()
     }
@@ -66,7 +68,7 @@ impl<T: Plain> Deref for Lines<T> {
     #[inline(always)]
     fn deref(&self) -> &[T] {
         let len = self.lines.len() * LINE / size_of::<T>();
-        // SAFETY: that many items lie in the lines, aligned, and whatever bits they are is a value.
+        // SAFETY: the lines hold that many items, aligned, and `Plain` makes every bit pattern a value.
         unsafe { std::slice::from_raw_parts(self.lines.as_ptr().cast(), len) }
     }
 }

@@ -1,7 +1,6 @@
-//! What the processor and the operating system offer beyond the language: prefetching, cache lines, huge pages, CPU
-//! clocks and wide vectors.
+//! Services of the processor and the operating system: prefetching, cache lines, huge pages, CPU clocks and wide vectors.
 //!
-//! Nothing here knows what a node is, and nothing here changes a result.
+//! These modules know nothing of nodes, and none of them changes a result.
 
 #![allow(
     unsafe_code,
@@ -21,5 +20,5 @@ pub use vectors::{Kernel, vectorised};
 
 /// Bytes of a cache line.
 pub const LINE: usize = 64;
-/// Bytes of the stack of a thread, said wherever one is started: what the environment says may be too little.
+/// Size of a thread's stack, in bytes. Every thread is started with it, because the environment may set a smaller one.
 pub const STACK_BYTES: usize = 4 << 20;

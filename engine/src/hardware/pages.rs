@@ -1,7 +1,7 @@
 //! Huge pages for large arrays.
 
-/// An empty vector with room for `capacity` items, in huge pages where the system has them: a first touch of
-/// 2 MiB then costs one page fault instead of 512.
+/// Returns an empty vector with room for `capacity` items, in huge pages where the operating system has them. The first
+/// access to 2 MiB then costs one page fault instead of 512.
 pub fn with_huge_pages<T>(capacity: usize) -> Vec<T> {
     let items: Vec<T> = Vec::with_capacity(capacity);
     #[cfg(target_os = "linux")]
@@ -13,8 +13,8 @@ pub fn with_huge_pages<T>(capacity: usize) -> Vec<T> {
     items
 }
 
-/// Moves items that will be read at random into huge pages, where the system has them: far fewer addresses
-/// are then looked up in memory.
+/// Moves items that will be read at random into huge pages, where the operating system has them. Far fewer address
+/// translations then miss the processor's cache of them.
 pub fn move_to_huge_pages<T>(items: &[T]) {
     #[cfg(target_os = "linux")]
     {

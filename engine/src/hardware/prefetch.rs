@@ -2,28 +2,28 @@
 
 use super::LINE;
 
-/// Prefetcher; counts cache lines instead in an instrumented run. So the lines counted are those that the engine says
-/// it reads.
+/// Prefetcher; counts cache lines instead in an instrumented run. The lines counted are those that the engine announces
+/// to read.
 #[derive(Clone, Debug, Default)]
 pub struct Prefetcher {
     lines: Option<Vec<usize>>,
 }
 
 impl Prefetcher {
-    /// A prefetcher that counts cache lines.
+    /// Returns a prefetcher that counts cache lines.
     pub fn counting() -> Self {
         Self {
             lines: Some(Vec::new()),
         }
     }
 
-    /// Whether it counts.
+    /// Returns whether the prefetcher counts cache lines.
     #[inline]
     pub fn is_counting(&self) -> bool {
         self.lines.is_some()
     }
 
-    /// Distinct cache lines prefetched since the last call; 0 if it does not count.
+    /// Returns the number of distinct cache lines prefetched since the last call; 0 if the prefetcher does not count.
     pub fn take_lines(&mut self) -> u64 {
         let Some(lines) = &mut self.lines else {
             return 0;
@@ -35,7 +35,7 @@ impl Prefetcher {
         distinct
     }
 
-    /// Prefetches `slice[place]`, if there is such a place.
+    /// Prefetches `slice[place]`, if it exists.
     #[inline(always)]
     pub fn item<T>(&mut self, slice: &[T], place: usize) {
         let Some(item) = slice.get(place) else {
@@ -53,7 +53,7 @@ impl Prefetcher {
         }
     }
 
-    /// Prefetches `slice[range]`, as far as the slice goes.
+    /// Prefetches the part of `slice[range]` that exists.
     #[inline(always)]
     pub fn range<T>(&mut self, slice: &[T], range: std::ops::Range<usize>) {
         let step = (LINE / size_of::<T>().max(1)).max(1);

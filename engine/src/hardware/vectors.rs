@@ -3,7 +3,7 @@
 /// Work over arrays that gains from wide vectors. `run` must be `#[inline(always)]`, and so must what it
 /// calls: it is compiled once for each kind of processor.
 pub trait Kernel {
-    /// What it gives back.
+    /// The result of the work.
     type Output;
 
     /// Does the work.

@@ -28,7 +28,7 @@ pub struct UniformLink {
 }
 
 impl Default for UniformLink {
-    /// No delays, no errors.
+    /// Returns links without delays and without errors.
     fn default() -> Self {
         Self {
             delay: Delay::Constant(0),

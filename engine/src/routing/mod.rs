@@ -2,7 +2,7 @@
 //!
 //! One bucket for each number of leading bits shared with the owner, at most k entries each, no bucket
 //! splitting (Maymounkov and Mazières, section 2.4, with b = 1). A bucket under full knowledge is a
-//! function of the key column alone ([`Rule::fill`]); the layouts differ in what of it they store.
+//! function of the key column alone ([`Rule::fill`]); layouts differ in which part of it they store.
 
 pub mod layout;
 mod rule;
@@ -20,8 +20,8 @@ use crate::key::{BucketIndex, Key};
 use crate::node::{Row, Table};
 use crate::population::{Owner, Population};
 
-/// The routing tables of a network: a layout of what full knowledge gives, and in front of it a sparse
-/// overlay of tables that are something else (a newcomer's).
+/// The routing tables of a network: a layout of the tables that full knowledge gives, and a sparse overlay of other
+/// tables, such as a newcomer's, which has precedence.
 #[derive(Resource)]
 pub struct Tables {
     rule: Rule,
@@ -30,7 +30,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// No tables yet.
+    /// Returns tables of which all are empty.
     pub fn new(rule: Rule) -> Self {
         Self {
             rule,
@@ -39,7 +39,7 @@ impl Tables {
         }
     }
 
-    /// What defines the tables.
+    /// Returns the rule that defines the tables.
     pub fn rule(&self) -> &Rule {
         &self.rule
     }
@@ -70,7 +70,7 @@ impl Tables {
         }
     }
 
-    /// Bytes on the heap.
+    /// Returns the bytes on the heap.
     pub fn bytes_used(&self) -> usize {
         let overlay: usize = self
             .overlay
@@ -80,8 +80,8 @@ impl Tables {
         self.layout.as_ref().map_or(0, |layout| layout.bytes_used()) + overlay
     }
 
-    /// Where a node's table lies: what its component in `column` says, which is not read where every table is
-    /// laid out.
+    /// Returns where a node's table lies, which is its component in `column`. The column is not read if every table lies in
+    /// the layout.
     #[inline]
     pub fn table(&self, population: &Population, column: &[Table], row: Row) -> Table {
         if self.are_laid_out(population) {
@@ -91,14 +91,14 @@ impl Tables {
         }
     }
 
-    /// Whether no table lies anywhere but in the layout.
+    /// Returns whether every table lies in the layout.
     #[inline]
     pub fn are_laid_out(&self, population: &Population) -> bool {
         let all = population.sorted() == population.keys().len();
         all && self.layout.is_some() && self.overlay.is_empty()
     }
 
-    /// The layout, if that is where `table` lies.
+    /// Returns the layout if `table` lies in it.
     #[inline]
     fn laid_out(&self, table: Table) -> Option<&dyn Layout> {
         self.layout.as_deref().filter(|_| table == Table::LAID_OUT)
@@ -168,13 +168,13 @@ impl Tables {
         }
     }
 
-    /// Number of entries of the owner's table, and of its non-empty buckets. For many nodes, see
+    /// Returns the number of entries of the owner's table, and of its non-empty buckets. For many nodes, see
     /// [`Tables::sizes`].
     pub fn size(&self, population: &Population, owner: Row, table: Table) -> (u32, u8) {
         self.sizes(population).of(owner, table)
     }
 
-    /// Sizes of the tables of one node after the other.
+    /// Returns the sizes of the tables, for one node after the other.
     pub fn sizes<'a>(&'a self, population: &'a Population<'a>) -> Sizes<'a> {
         Sizes::new(self.knowledge(population), &self.overlay)
     }

@@ -22,7 +22,7 @@ impl Policy {
     /// Every policy.
     pub const ALL: [Policy; 2] = [Policy::Closest, Policy::Random];
 
-    /// Its word in an experiment file.
+    /// Returns its word in an experiment file.
     pub fn as_str(self) -> &'static str {
         match self {
             Policy::Closest => "closest",
@@ -50,15 +50,15 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// k as a length.
+    /// Returns k as a length.
     #[inline]
     pub fn k(&self) -> usize {
         usize::from(self.bucket_size)
     }
 
-    /// Appends the sorted rows that a bucket of the owner holds, in no order. Returns how many
-    /// leading bits of the owner's key decided it: owners that share them get the same rows. `None`: no
-    /// other owner does.
+    /// Appends the sorted rows that a bucket of the owner holds, in no order. Returns the
+    /// number of leading bits of the owner's key that decide the bucket: owners that share them have the same rows.
+    /// Returns `None` if every owner has rows of its own.
     #[inline]
     pub fn fill(
         &self,
@@ -181,6 +181,6 @@ impl Rule {
 pub struct Knowledge<'a> {
     /// All nodes.
     pub population: &'a Population<'a>,
-    /// What a table holds.
+    /// The rule that fills their tables.
     pub rule: &'a Rule,
 }

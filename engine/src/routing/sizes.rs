@@ -1,5 +1,5 @@
-//! Sizes of routing tables, without a look at the tables: what full knowledge fills follows from how many
-//! nodes share how many bits with the owner.
+//! Sizes of routing tables, computed without reading the tables: under full knowledge they follow from the number of
+//! nodes that share each number of bits with the owner.
 //!
 //! Owners that follow one another in the order of their keys share most of the way down the trie of keys, so
 //! the way to the last one is kept: amortised O(1) subtrees an owner instead of O(log n).
@@ -9,7 +9,7 @@ use crate::population::Rows;
 
 use super::rule::Knowledge;
 
-/// Tells the sizes of tables, fastest in the order of rows.
+/// Computes the sizes of tables, fastest in the order of rows.
 pub struct Sizes<'a> {
     knowledge: Knowledge<'a>,
     /// Tables in front of the layout.
@@ -18,7 +18,7 @@ pub struct Sizes<'a> {
     way: Vec<Subtree>,
 }
 
-/// All nodes that share so many bits with an owner, and what its buckets before them hold.
+/// The nodes that share a number of leading bits with an owner, and what the owner's buckets of fewer shared bits hold.
 #[derive(Clone, Copy)]
 struct Subtree {
     rows: Rows,
@@ -27,7 +27,7 @@ struct Subtree {
 }
 
 impl<'a> Sizes<'a> {
-    /// Starts with no owner.
+    /// Returns sizes that have descended to no owner yet.
     pub(super) fn new(knowledge: Knowledge<'a>, overlay: &'a [Vec<Row>]) -> Self {
         let all = Rows {
             start: 0,
@@ -45,7 +45,7 @@ impl<'a> Sizes<'a> {
         }
     }
 
-    /// Number of entries of the owner's table, and of its non-empty buckets.
+    /// Returns the number of entries of the owner's table, and of its non-empty buckets.
     pub fn of(&mut self, owner: Row, table: Table) -> (u32, u8) {
         match table {
             Table::EMPTY => (0, 0),
@@ -54,7 +54,8 @@ impl<'a> Sizes<'a> {
         }
     }
 
-    /// The way to the owner's leaf adds up its buckets: each step leaves one beside it.
+    /// Returns the size of a table in the layout. Adds up the buckets on the way to the owner's leaf: each step down the
+    /// trie leaves one bucket aside.
     fn laid_out(&mut self, owner: Row) -> (u32, u8) {
         let (key, k) = (
             self.knowledge.population.key(owner),
@@ -83,7 +84,7 @@ impl<'a> Sizes<'a> {
         (last.entries, last.buckets)
     }
 
-    /// Of a table of its own: the buckets that its entries fall into.
+    /// Returns the size of a table in the overlay. Counts the buckets that its entries belong to.
     fn overlaid(&self, owner: Row, table: Table) -> (u32, u8) {
         let population = self.knowledge.population;
         let key = population.key(owner);

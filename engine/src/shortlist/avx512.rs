@@ -69,7 +69,7 @@ impl Vectors for Avx512 {
     }
 }
 
-/// The distances of a piece, and behind them nothing but zeros.
+/// Returns the distances of a piece, followed by zeros.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 fn distances(piece: &Piece) -> [__m512i; PIECE / 8] {
@@ -217,7 +217,7 @@ unsafe fn append(list: &mut Nodes, piece: &Piece, which: u32) {
     }
 }
 
-/// Into a head of 32.
+/// Inserts nodes into a head of 32.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 unsafe fn insert(list: &mut Nodes, piece: &Piece, which: u32) {
@@ -244,7 +244,7 @@ unsafe fn insert(list: &mut Nodes, piece: &Piece, which: u32) {
             _mm512_loadu_epi32(notes.add(16)),
         )
     };
-    // So many at a time that those who leave fit into one vector, the last ones first.
+    // As many at a time as make those that leave the head fit into one vector; the last ones first.
     for half in [which & 0xffff, which & !0xffff] {
         let (mut left_rows, mut left_notes) = (zero, zero);
         let mut left = half;
@@ -285,7 +285,7 @@ unsafe fn insert(list: &mut Nodes, piece: &Piece, which: u32) {
                 _mm512_cmplt_epu64_mask(x, s2),
                 _mm512_cmplt_epu64_mask(x, s3),
             );
-            // The last one makes room, perhaps the new one itself, or nobody if there was room left.
+            // The last one makes room, perhaps the new one itself, or a vacant place if there was room left.
             let leaving = _mm512_mask_mov_epi32(row, behind1, r1);
             left_rows = _mm512_alignr_epi32::<15>(left_rows, leaving);
             let leaving = _mm512_mask_mov_epi32(note, behind1, n1);

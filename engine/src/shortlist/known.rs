@@ -30,8 +30,8 @@ impl Note {
 
     const DEPTH: u32 = 3;
 
-    /// The note of a place that no node has.
-    pub(super) const NOBODY: Note = Note::new(0, Status::Failed);
+    /// The note of a vacant place.
+    pub(super) const VACANT: Note = Note::new(0, Status::Failed);
 
     /// Returns the note of a node at `depth`.
     pub const fn new(depth: u16, status: Status) -> Self {

@@ -1,9 +1,9 @@
-//! What a lookup knows: every node heard of, the nearest ones in order of their distance.
+//! The nodes that a lookup knows: every node that an answer has named, the nearest ones in the order of their distance.
 //!
-//! The nearest lie sorted in arrays of their own, the head ([`Shortlist::head`]); the rest, which a lookup
-//! hardly ever comes back to, unsorted behind them. Of 158 nodes known at the end of a lookup (a million nodes,
+//! The nearest nodes lie sorted in arrays of their own, the head ([`Shortlist::head`]). The rest, which a lookup hardly
+//! ever comes back to, lie unsorted in others. Of 158 nodes known at the end of a lookup (a million nodes,
 //! k = 20), hardly a contact goes to one beyond the 32 nearest. All work on whole arrays is behind
-//! [`Vectors`], with one implementation for AVX-512 and one for all processors. How many nodes are kept sorted, and by
+//! `Vectors`, with one implementation for AVX-512 and one for all processors. How many nodes are kept sorted, and by
 //! which vectors, never changes a result.
 
 #[cfg(target_arch = "x86_64")]
@@ -28,7 +28,7 @@ use crate::population::Population;
 /// Sorted nodes beyond those of a result: room for the nearest that fail or turn out to be the origin.
 const SPARE: usize = 12;
 
-/// The arrays of the head at first.
+/// Length of the head's arrays at the start.
 const ROOM_MIN: usize = 32;
 
 /// The known nodes of a lookup.
@@ -44,7 +44,7 @@ pub struct Shortlist {
 }
 
 impl Shortlist {
-    /// Starts anew for a lookup whose result has `beta` nodes, keeping the memory.
+    /// Removes all nodes, for a lookup whose result has `beta` nodes. Keeps the memory.
     pub fn reset(&mut self, beta: usize) {
         let room_max = (beta + SPARE).next_power_of_two().max(ROOM_MIN);
         self.room_max = room_max as u32;
@@ -53,14 +53,14 @@ impl Shortlist {
         self.farthest = Distance(0);
     }
 
-    /// Forgets what is known if it takes the memory of more than `nodes` nodes, and gives that back.
+    /// Removes all nodes and frees the memory, if the memory is enough for more than `nodes` nodes.
     pub fn give_back(&mut self, nodes: usize) {
         if self.nodes.capacity() > nodes {
             *self = Self::default();
         }
     }
 
-    /// Fetches the head from memory.
+    /// Prefetches the head.
     #[inline]
     pub fn prefetch(&self, prefetcher: &mut Prefetcher) {
         prefetcher.range(&self.nodes.distances, 0..self.nodes.distances.len());
@@ -68,30 +68,30 @@ impl Shortlist {
         prefetcher.range(&self.nodes.notes, 0..self.nodes.notes.len());
     }
 
-    /// Number of known nodes.
+    /// Returns the number of known nodes.
     #[inline]
     pub fn len(&self) -> usize {
         self.nodes.sorted + self.nodes.far.len()
     }
 
-    /// Whether no node is known.
+    /// Returns whether no node is known.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.nodes.sorted == 0
     }
 
-    /// Whether no node is known but those of the head.
+    /// Returns whether all known nodes are in the head.
     #[inline]
     pub fn is_all_sorted(&self) -> bool {
         self.nodes.far.is_empty()
     }
 
-    /// Bytes on the heap.
+    /// Returns the bytes on the heap.
     pub fn bytes_used(&self) -> usize {
         self.nodes.bytes_used()
     }
 
-    /// The nearest known nodes, nearest first: at least as many as a result has, or all.
+    /// Returns the nearest known nodes, nearest first: at least as many as a result has, or all.
     #[inline]
     pub fn head(&self) -> impl Iterator<Item = Known> + Clone {
         let nodes = self.nodes.rows[..self.nodes.sorted]
@@ -106,7 +106,7 @@ impl Shortlist {
             })
     }
 
-    /// The known nodes beyond the head, nearest first. Their distances from `key` are computed anew.
+    /// Returns the known nodes beyond the head, nearest first. Computes their distances from `key` anew.
     #[cold]
     pub fn sorted_far(&self, population: &Population, key: Key) -> Vec<Known> {
         let far = self.nodes.far.iter().zip(&self.nodes.far_notes);
@@ -122,7 +122,7 @@ impl Shortlist {
     }
 
     /// Adds the nodes of an answer that are not known yet, with this depth; `origin` does not become a
-    /// candidate. Says whether one of them is closer than the farthest node known before.
+    /// candidate. Returns whether one of them is closer than the farthest node known before.
     #[inline]
     pub fn join(&mut self, answer: &Answer, depth: u16, origin: Option<Row>) -> bool {
         let list = self;
@@ -153,7 +153,7 @@ impl Shortlist {
         })
     }
 
-    /// The same where all of the head have been contacted.
+    /// Does [`Shortlist::take_nearest`] after every node of the head has been contacted.
     #[cold]
     fn take_far(&mut self, population: &Population, key: Key) -> Option<Known> {
         let candidates = self.nodes.far.iter().zip(&mut self.nodes.far_notes);
@@ -170,13 +170,13 @@ impl Shortlist {
         Some(taken)
     }
 
-    /// Whether a candidate is left.
+    /// Returns whether a candidate is left.
     #[inline]
     pub fn has_candidate(&self) -> bool {
         self.candidates > 0
     }
 
-    /// Sets how far a known node has got, which is not a candidate any more.
+    /// Sets the status of a known node that is no candidate any more.
     #[inline]
     pub fn set_status(&mut self, row: Row, status: Status) {
         if let Some(place) = with_vectors(Find(&self.nodes.rows, row)) {
@@ -194,7 +194,7 @@ trait Work {
     fn run(self, vectors: impl Vectors) -> Self::Output;
 }
 
-/// Does the work by the widest vectors that this processor has.
+/// Does the work with the widest vectors that this processor has.
 #[inline]
 fn with_vectors<W: Work>(work: W) -> W::Output {
     struct By<V, W>(V, W);

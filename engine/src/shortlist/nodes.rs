@@ -12,7 +12,7 @@ pub(super) struct Nodes {
     pub(super) distances: Lines<Distance>,
     /// The nearest nodes; behind them row `u32::MAX`.
     pub(super) rows: Lines<Row>,
-    /// Notes of the nearest nodes; behind them [`Note::NOBODY`].
+    /// Notes of the nearest nodes; behind them [`Note::VACANT`].
     pub(super) notes: Lines<Note>,
     /// Number of nodes in these three arrays, the head.
     pub(super) sorted: usize,
@@ -23,11 +23,11 @@ pub(super) struct Nodes {
 }
 
 impl Nodes {
-    /// Forgets all nodes, and makes room for `room` of them in the head. Keeps the memory.
+    /// Removes all nodes and makes room for `room` nodes in the head. Keeps the memory.
     pub(super) fn reset(&mut self, room: usize) {
         self.distances.refill(room, Distance::MAX);
         self.rows.refill(room, Row(u32::MAX));
-        self.notes.refill(room, Note::NOBODY);
+        self.notes.refill(room, Note::VACANT);
         self.sorted = 0;
         self.far.clear();
         self.far_notes.clear();
@@ -39,7 +39,7 @@ impl Nodes {
     pub(super) fn grow(&mut self, room: usize) {
         self.distances.extend(room, Distance::MAX);
         self.rows.extend(room, Row(u32::MAX));
-        self.notes.extend(room, Note::NOBODY);
+        self.notes.extend(room, Note::VACANT);
     }
 
     /// Returns how many nodes the memory of the head or of the others is enough for.
@@ -47,7 +47,7 @@ impl Nodes {
         self.rows.capacity().max(self.far.capacity())
     }
 
-    /// Bytes on the heap.
+    /// Returns the bytes on the heap.
     pub(super) fn bytes_used(&self) -> usize {
         self.distances.capacity() * size_of::<Distance>()
             + self.rows.capacity() * size_of::<Row>()
@@ -108,20 +108,20 @@ pub(super) struct Piece<'a> {
 }
 
 impl Piece<'_> {
-    /// All of them.
+    /// Returns the set of all nodes of the piece.
     #[inline(always)]
     pub(super) fn all(&self) -> u32 {
         u32::MAX >> (PIECE - self.rows.len())
     }
 
-    /// The note that node `item` gets.
+    /// Returns the note that node `item` gets.
     #[inline(always)]
     pub(super) fn note(&self, item: usize) -> Note {
         Note(self.note.0 | ((self.origin >> item & 1) * Status::Origin as u32))
     }
 }
 
-/// The places of the bits that are set.
+/// Returns the places of the bits that are set.
 #[inline(always)]
 pub(super) fn places(mut bits: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
@@ -133,10 +133,10 @@ pub(super) fn places(mut bits: u32) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Lanes of loops that the compiler shall make vectors of.
+/// Lanes of the loops that the compiler turns into vector instructions.
 pub(super) const BLOCK: usize = 16;
 
-/// How many of the distances, whole blocks of them, are smaller. Counted lane by lane: a sum over each block
+/// Returns how many of the distances, in whole blocks, are smaller. Counts lane by lane, because a sum over each block
 /// would take the lanes apart again.
 #[inline(always)]
 fn count_below(distances: &[Distance], distance: Distance) -> usize {

@@ -48,14 +48,14 @@ impl Vectors for Portable {
     }
 }
 
-/// A bit for each item, 32 at most, for which it holds.
+/// Returns a bit for each of at most 32 items for which `holds` holds.
 #[inline(always)]
 fn bits_of<T>(items: &[T], holds: impl Fn(&T) -> bool) -> u32 {
     let bit = |(place, item): (usize, &T)| u32::from(holds(item)) << place;
     items.iter().enumerate().map(bit).sum()
 }
 
-/// Whether a node is among these, block by block.
+/// Returns whether a node is among `rows`. Compares block by block.
 #[inline(always)]
 fn contains(rows: &[Row], row: Row) -> bool {
     let (blocks, rest) = rows.as_chunks::<BLOCK>();

@@ -1,4 +1,4 @@
-//! What a shortlist asks of the processor's vectors.
+//! The operations on whole arrays that a shortlist needs.
 
 #![allow(unsafe_code, reason = "types that may lie in cache lines are marked")]
 

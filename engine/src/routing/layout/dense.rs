@@ -11,7 +11,7 @@ use crate::node::Row;
 use crate::population::Population;
 use crate::routing::rule::Rule;
 
-/// See the [module](self).
+/// Tables with a fixed array of k entries for each bucket.
 pub struct Dense {
     deep: u32,
     k: usize,

@@ -1,4 +1,4 @@
-//! What a bucket layout implements.
+//! The traits that a bucket layout implements.
 
 use crate::answer::Answer;
 use crate::hardware::Prefetcher;
@@ -28,7 +28,7 @@ pub trait Layout: Send + Sync {
         rows: &mut Vec<Row>,
     );
 
-    /// Bytes on the heap.
+    /// Returns the bytes on the heap.
     fn bytes_used(&self) -> usize;
 }
 
@@ -65,7 +65,7 @@ pub(super) trait Stored: Send + Sync {
         prefetcher: &mut Prefetcher,
     );
 
-    /// Bytes on the heap.
+    /// Returns the bytes on the heap.
     fn bytes_used(&self) -> usize;
 }
 
@@ -80,7 +80,7 @@ pub(super) trait Slices: Send + Sync {
     /// Prefetches what [`Slices::entries`] will read to find them.
     fn prefetch_place(&self, owner: Row, group: u32, prefetcher: &mut Prefetcher);
 
-    /// Bytes on the heap.
+    /// Returns the bytes on the heap.
     fn bytes_used(&self) -> usize;
 }
 

@@ -31,7 +31,7 @@ impl<'a> Filler<'a> {
         }
     }
 
-    /// Entries of one bucket of the owner.
+    /// Returns the entries of one bucket of the owner.
     pub(super) fn bucket(&mut self, owner: Key, bucket: BucketIndex) -> &[Row] {
         let kept = &mut self.kept[bucket.index()];
         if kept

@@ -1,5 +1,5 @@
 //! `implicit`: nothing stored. A bucket under full knowledge is a function of the sorted key column and the
-//! radix index over it, computed by trie descent (`closest`) or drawn anew (`random`) when asked for.
+//! radix index over it, computed by trie descent (`closest`) or drawn anew (`random`) for each answer.
 
 use super::face::{Layout, closest_by_bucket, deep_from};
 use crate::answer::Answer;
@@ -9,7 +9,7 @@ use crate::node::Row;
 use crate::population::Owner;
 use crate::routing::rule::{Knowledge, Policy};
 
-/// See the [module](self).
+/// Tables of which nothing is stored.
 pub struct Implicit;
 
 impl Layout for Implicit {

@@ -6,7 +6,8 @@
 //! # Adding a layout
 //!
 //! 1. Write a file in this folder. A layout that stores entries implements the trait `Stored` of `face.rs`, which
-//!    appends the entries of a bucket in any order; if its entries lie one after the other, the shorter trait `Slices`.
+//!    appends the entries of a group in any order: a bucket, or all deep buckets together. If the entries of a group lie
+//!    one after the other, it implements the shorter trait `Slices`.
 //!    `packed.rs` is the shortest example; `spans.rs` computes what it does not store. Fill the tables with
 //!    `fill_chunks` of `fill.rs`: it works on all threads and hands each of them a `Filler`, which reuses buckets that
 //!    neighbours in key order share. A layout that does not answer bucket by bucket implements [`Layout`] itself, as
@@ -21,7 +22,8 @@
 //! - Rows of a [`Population`] are ranks of keys. The population does not change after the tables were laid out. A
 //!   layout holds tables of sorted nodes only; tables of nodes added later lie in front of it, in
 //!   [`Tables`](crate::routing::Tables).
-//! - Buckets from `deep_from` on hold a handful of nodes together. Storing all 64 buckets one by one wastes most bytes.
+//! - Buckets from `deep_from` on hold a handful of nodes together, so they are one group. Storing all 64 buckets one by
+//!   one wastes most bytes.
 //! - [`Layout::closest`] is called millions of times a second. It allocates nothing, and adds the entries that it reads
 //!   to [`Answer::read`](crate::answer::Answer::read). [`Layout::prefetch`] prefetches in three stages what it will read,
 //!   for many lookups at once. An instrumented run counts the cache lines prefetched, so a line that is left out is
@@ -78,7 +80,7 @@ pub enum LayoutKind {
     Packed,
     /// A first row and a bit mask for each bucket.
     Spans,
-    /// Nothing stored: computed when asked for.
+    /// Nothing stored: buckets are computed when they are read.
     Implicit,
 }
 
@@ -91,7 +93,7 @@ impl LayoutKind {
         LayoutKind::Implicit,
     ];
 
-    /// Its name in an experiment file.
+    /// Returns its name in an experiment file.
     pub fn as_str(self) -> &'static str {
         match self {
             LayoutKind::Dense => "dense",

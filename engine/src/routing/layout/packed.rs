@@ -12,7 +12,7 @@ use crate::node::Row;
 use crate::population::Population;
 use crate::routing::rule::Rule;
 
-/// See the [module](self).
+/// Tables whose entries lie one after the other in an arena.
 pub struct Packed {
     deep: u32,
     chunks: Vec<Chunk>,

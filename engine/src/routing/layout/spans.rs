@@ -14,7 +14,7 @@ use crate::node::Row;
 use crate::population::Population;
 use crate::routing::rule::Rule;
 
-/// See the [module](self).
+/// Tables whose buckets are a first row and a bit mask.
 pub struct Spans {
     deep: u32,
     chunks: Vec<Chunk>,
@@ -37,7 +37,7 @@ struct Span {
 }
 
 impl Span {
-    /// Of rows that lie close enough; an empty bucket is no span.
+    /// Returns the span of rows of which none lies more than 63 rows behind the first; `None` for others, and for none.
     fn of(rows: &[Row]) -> Option<Self> {
         let first = rows.iter().min()?.0;
         let mut mask = 0u64;
@@ -85,7 +85,7 @@ impl Spans {
         &self.chunks[owner.index() / OWNERS_PER_CHUNK]
     }
 
-    /// Place of a group in the chunk of its owner.
+    /// Returns the index of a group in the chunk of its owner.
     #[inline]
     fn place(&self, owner: Row, group: u32) -> usize {
         owner.index() % OWNERS_PER_CHUNK * (self.deep as usize + 1) + group as usize
@@ -106,7 +106,7 @@ impl Chunk {
         self.spans.push(span);
     }
 
-    /// Entries in the arena.
+    /// Returns the entries at `first` of the arena.
     #[inline]
     fn others(&self, first: u32) -> &[u32] {
         let first = first as usize;
