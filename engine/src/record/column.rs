@@ -42,8 +42,8 @@ macro_rules! columns {
         $row:ident: $row_type:ty $(, $more:ident: $more_type:ty)*;
         $($name:ident: $column:ty, $unit:literal, $meaning:literal = $value:expr;)+
     ) => {
-        /// The table, for its documentation.
-        pub(super) const TABLE: $crate::record::Table = $crate::record::Table {
+        /// Description of the table.
+        pub const TABLE: $crate::record::Table = $crate::record::Table {
             name: $table,
             about: $about,
             order: $order,

@@ -13,7 +13,7 @@ use super::writer::{RecordError, RunInfo};
 use super::{Outcome, Request};
 
 columns! {
-    "connections", "A connection: a request with its answer or failure", "network, time sent, operation, sequence";
+    "connections", "A connection: a request with its answer or failure. With lookup.procedure = \"py-dht\", time_ms is the operation's start", "network, time sent, operation, sequence";
     row: &ConnectionRow;
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
     phase: Label, "1", "Phase of the experiment" = row.phase;
@@ -30,34 +30,23 @@ columns! {
     total_delay_ms: Millis, "ms", "Time from sending to outcome" = row.total_delay_us;
 }
 
-/// One connection.
+/// One connection. A field means what the column of its name means; times are in µs.
+#[expect(missing_docs, reason = "the columns say what the fields mean")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionRow {
-    /// Network of the experiment, from 0.
     pub network: u32,
     /// Index into the phase names given at `create`.
     pub phase: u32,
-    /// Number of the operation it belongs to.
     pub operation: u64,
-    /// Number of the connection within the operation, from 0.
     pub sequence: u32,
-    /// When it was sent, in µs.
     pub time_us: u64,
-    /// Node id of the sender.
     pub from: i64,
-    /// Node id of the contacted node.
     pub to: i64,
-    /// What it asks.
     pub request: Request,
-    /// How it ended.
     pub outcome: Outcome,
-    /// Delay of the link, in µs.
     pub base_delay_us: u64,
-    /// Delay that the origin's overhead adds, in µs.
     pub origin_overhead_us: u64,
-    /// Delay that the contacted node's overhead adds, in µs.
     pub remote_overhead_us: u64,
-    /// Time from sending to outcome, in µs.
     pub total_delay_us: u64,
 }
 

@@ -14,7 +14,7 @@ use super::column::{Flag, Label, Millis, Number, Optional, OptionalLabel, column
 use super::writer::{RecordError, RunInfo};
 
 columns! {
-    "nodes", "A node at the end of a phase", "network, phase, key";
+    "nodes", "A node at the end of a phase, that moment included. Connections received that fail count too", "network, phase, key";
     row: &NodeRow;
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
     phase: Label, "1", "Phase of the experiment" = row.phase;
@@ -31,34 +31,24 @@ columns! {
     in_degree: Optional<UInt32Type>, "1", "Other nodes whose routing tables name the node, offline ones included; null unless output.in_degree is true" = row.in_degree;
 }
 
-/// One node at the end of a phase.
+/// One node at the end of a phase. A field means what the column of its name means; times are in µs.
+#[expect(missing_docs, reason = "the columns say what the fields mean")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeRow {
-    /// Network of the experiment, from 0.
     pub network: u32,
     /// Index into the phase names given at `create`.
     pub phase: u32,
-    /// Node id.
     pub node: i64,
-    /// The node's key.
     pub key: u64,
     /// Index into the labels given at `create`, if the node has one.
     pub label: Option<u32>,
-    /// Whether it is there.
     pub online: bool,
-    /// Contacts in its routing table.
     pub table_entries: u32,
-    /// Buckets that are not empty.
     pub buckets: u8,
-    /// Connections it received from operations of the phase.
     pub contacts: u64,
-    /// Segments it holds.
     pub segments: u64,
-    /// Its overhead counter, in µs.
     pub overhead_us: u64,
-    /// Operations of the phase that it has started.
     pub started: u64,
-    /// Other nodes whose routing tables name it, if that was counted.
     pub in_degree: Option<u32>,
 }
 

@@ -45,54 +45,33 @@ columns! {
     result: Ids, "node id", "Nodes found, closest first" = result;
 }
 
-/// One operation, at its end.
+/// One operation, at its end. A field means what the column of its name means; times are in µs.
+#[expect(missing_docs, reason = "the columns say what the fields mean")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OperationRow {
-    /// Network of the experiment, from 0.
     pub network: u32,
     /// Index into the phase names given at `create`.
     pub phase: u32,
-    /// Number of the operation, from 0 in each network, over all phases.
     pub operation: u64,
-    /// What it does.
     pub kind: Kind,
-    /// Node id of the node it starts at.
     pub origin: i64,
-    /// Key it looks for.
     pub key: u64,
-    /// When it was due, in µs.
     pub due_us: u64,
-    /// When it began, in µs.
     pub start_us: u64,
-    /// When it ended, in µs; none if it was cut off.
     pub end_us: Option<u64>,
-    /// Nodes contacted, stores not counted.
     pub attempts: u32,
-    /// Contacts that came back, answered or failed.
     pub completed: u32,
-    /// Contacts answered.
     pub succeeded: u32,
-    /// Contacts that failed.
     pub failed: u32,
-    /// Contacts in flight at the stop, their answers unused.
     pub abandoned: u32,
-    /// Answers in the chain that led to a result, the longest; in a retrieve to the holder.
     pub depth: u32,
-    /// Nodes learned of.
     pub known: u32,
-    /// Share of the beta closest online nodes that are in the result, 0 to 1.
     pub recall: Option<f32>,
-    /// Whether the segment was found; retrieves only.
     pub found: Option<bool>,
-    /// Node id of the node the segment came from.
     pub holder: Option<i64>,
-    /// Nodes that keep the segment; provides only.
     pub stored: Option<u32>,
-    /// Stores that failed; provides only.
     pub store_failed: Option<u32>,
-    /// Time the lookup took, in µs.
     pub lookup_us: Option<u64>,
-    /// Time the stores took, in µs.
     pub store_us: Option<u64>,
 }
 

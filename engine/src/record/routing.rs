@@ -21,18 +21,14 @@ columns! {
     peer: Number<Int64Type>, "node id", "The entry" = row.peer;
 }
 
-/// One entry of one node's bucket.
+/// One entry of one node's bucket. A field means what the column of its name means.
+#[expect(missing_docs, reason = "the columns say what the fields mean")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoutingRow {
-    /// Network of the experiment, from 0.
     pub network: u32,
-    /// Node id of the owner.
     pub node: i64,
-    /// Bucket: leading bits that owner and peer share.
     pub bucket: u8,
-    /// Place in the bucket; 0 is the closest to the owner.
     pub position: u8,
-    /// Node id of the entry.
     pub peer: i64,
 }
 

@@ -11,21 +11,20 @@ use super::column::{Label, Number, Optional, columns};
 use super::writer::{RecordError, RunInfo};
 
 columns! {
-    "summary", "A metric of a network by itself", "network, metric";
+    "summary", "A metric of a network by itself", "network, metric by name";
     row: &SummaryRow;
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
     metric: Label, "1", "Key of summary.json" = row.metric;
     value: Optional<Float64Type>, "of the metric", "Its value in this network alone; percentiles are nearest-rank, at most 1/1024 off" = row.value;
 }
 
-/// A metric of a network.
+/// A metric of a network. A field means what the column of its name means.
+#[expect(missing_docs, reason = "the columns say what the fields mean")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SummaryRow {
-    /// Network of the experiment, from 0.
     pub network: u32,
-    /// Index of the metric's name.
+    /// Index into the metrics given at `create`.
     pub metric: u32,
-    /// Its value, where it has one.
     pub value: Option<f64>,
 }
 

@@ -35,42 +35,28 @@ columns! {
     duration_ms_p99: OptionalMillis, "ms", "99th percentile of the same" = row.duration_us.map(|us| us[2]);
 }
 
-/// One tick. A connection and its outcome count in the tick it was sent.
+/// One tick. A field means what the column of its name means; times are in µs.
+#[expect(missing_docs, reason = "the columns say what the fields mean")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TickRow {
-    /// Network of the experiment, from 0.
     pub network: u32,
     /// Index into the phase names given at `create`.
     pub phase: u32,
-    /// Number of the tick, from 0.
     pub tick: u64,
-    /// Start of the tick, in µs.
     pub time_us: u64,
-    /// Nodes online at the end of the tick.
     pub online: u64,
-    /// Operations in flight at the end of the tick.
     pub active: u64,
-    /// Operations started in the tick.
     pub started: u64,
-    /// Operations finished in the tick.
     pub finished: u64,
-    /// Connections made in the tick; a store is one.
     pub connections: u64,
-    /// Connections of the tick that are answered.
     pub ok: u64,
-    /// Connections of the tick that fail fast.
     pub fast_error: u64,
-    /// Connections of the tick that fail slowly.
     pub slow_error: u64,
-    /// Connections of the tick to a node that is not there.
     pub not_found: u64,
-    /// Segments stored in the tick.
     pub stored: u64,
-    /// Retrieves that found their segment in the tick.
     pub found: u64,
-    /// Retrieves that ended without their segment in the tick.
     pub missed: u64,
-    /// Median, 90th and 99th percentile of the durations of what finished, in µs; none if nothing did.
+    /// Median, 90th and 99th percentile; none if no operation finished.
     pub duration_us: Option<[u64; 3]>,
 }
 

@@ -22,22 +22,16 @@ columns! {
     calls: Number<UInt64Type>, "1", "How often it ran" = row.calls;
 }
 
-/// What one system cost in one phase.
+/// What one system cost in one phase. A field means what the column of its name means; times are in µs.
+#[expect(missing_docs, reason = "the columns say what the fields mean")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimingRow {
-    /// Network of the experiment, from 0.
     pub network: u32,
-    /// Name of the phase, or `bootstrap`, or `end`.
     pub phase: String,
-    /// Name of the system.
     pub system: String,
-    /// Wall time, in µs.
     pub wall_us: u64,
-    /// CPU time over all threads, in µs, where it is known.
     pub cpu_us: Option<u64>,
-    /// Resident memory of the process afterwards, in bytes, where it is known.
     pub resident_bytes: Option<u64>,
-    /// How often it ran.
     pub calls: u64,
 }
 
