@@ -104,3 +104,27 @@ fn columns_fit_a_terminal() {
         assert!(line.chars().count() <= 80, "{line}");
     }
 }
+
+/// What `columns` says of `connections`.
+#[test]
+fn connections_of_py_dht_carry_the_start_of_their_operation() {
+    let dir = Dir::new();
+    let text = dir.kadsim(&["columns", "connections"]).ends(0).stdout;
+    assert!(text.contains("\"py-dht\", time_ms is the operation's start."));
+    let file = ALL.split("[sweep]").next().unwrap();
+    dir.write(
+        "one.toml",
+        file.replace("count = 3", "count = 9\nspread_ms = 70"),
+    );
+    let sets = ["lookup.procedure=py-dht", "link.delay_ms=20"];
+    let sets = sets.map(|set| ["--set", set]).concat();
+    dir.kadsim(&[&["run", "one.toml", "--quiet"], sets.as_slice()].concat())
+        .ends(0);
+    let operations = dir.table("out/all/operations.parquet");
+    let numbers = operations.numbers("operation").into_iter();
+    let start_of: Vec<_> = numbers.zip(operations.numbers("start_ms")).collect();
+    let connections = dir.table("out/all/connections.parquet");
+    let sent = connections.numbers("operation").into_iter();
+    let sent: Vec<_> = sent.zip(connections.numbers("time_ms")).collect();
+    assert!(sent.len() > 9 && sent.iter().all(|one| start_of.contains(one)));
+}
