@@ -1,4 +1,4 @@
-//! The nodes table: each node as each phase left it.
+//! The nodes table: one row for each node at the end of each phase.
 //!
 //! Rows come in order of network, phase, key.
 
@@ -56,10 +56,10 @@ pub struct NodeRow {
 pub struct NodeTable(Batches<Batch>);
 
 impl NodeTable {
-    /// Creates the file. `phases` are the names that the rows' `phase` counts in, `labels` those of `label`.
+    /// Creates the file. `phases` are the names that `phase` of a row indexes, `labels` those that `label` indexes.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// The file cannot be created.
     pub fn create(
         path: &Path,
         info: &RunInfo,
@@ -77,21 +77,21 @@ impl NodeTable {
     /// Appends a row.
     ///
     /// # Errors
-    /// When the batch it completes cannot be written, or an earlier one could not.
+    /// An earlier batch could not be written. The error may appear some rows after its cause.
     pub fn push(&mut self, row: &NodeRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
     }
 
-    /// CPU time that encoding its rows has taken so far, where the system tells.
+    /// Returns the CPU time that encoding rows has taken so far; zero where the operating system does not measure it.
     pub fn encoding(&self) -> Duration {
         self.0.encoding()
     }
 
-    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
     ///
     /// # Errors
-    /// When the file could not be closed, or rows that should be in it are not.
+    /// The file could not be closed, or rows are missing from it.
     pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
         self.0.finish(complete)
     }

@@ -1,4 +1,4 @@
-//! The operations table: what became of each provide, lookup and retrieve.
+//! The operations table: one row for each provide, lookup and retrieve.
 //!
 //! Rows come in order of network, end, operation.
 
@@ -12,7 +12,7 @@ use super::batches::Batches;
 use super::column::{Flag, Ids, Label, Millis, Number, Optional, OptionalMillis, columns};
 use super::writer::{RecordError, RunInfo};
 
-/// Ids in the lists of a batch after which it is handed on even if it has few rows: 2 MiB.
+/// Number of ids in a batch from which on it is encoded even if it has few rows: 2 MiB.
 const BATCH_IDS: usize = 1 << 18;
 
 columns! {
@@ -79,10 +79,10 @@ pub struct OperationRow {
 pub struct OperationTable(Batches<Batch>);
 
 impl OperationTable {
-    /// Creates the file. `phases` are the names that the rows' `phase` counts in.
+    /// Creates the file. `phases` are the names that `phase` of a row indexes.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// The file cannot be created.
     pub fn create(path: &Path, info: &RunInfo, phases: &[String]) -> Result<Self, RecordError> {
         let columns = Batch {
             phase: Label::new(phases),
@@ -92,10 +92,10 @@ impl OperationTable {
         Ok(Self(Batches::create(path, info, columns)?))
     }
 
-    /// Appends a row; `result` are the ids of the nodes found, closest first, if they are to be kept.
+    /// Appends a row; `result` holds the ids of the nodes found, closest first, if results are recorded.
     ///
     /// # Errors
-    /// When the batch it completes cannot be written, or an earlier one could not.
+    /// An earlier batch could not be written. The error may appear some rows after its cause.
     pub fn push(&mut self, row: &OperationRow, result: Option<&[i64]>) -> Result<(), RecordError> {
         let columns = self.0.row()?;
         columns.push(row, result);
@@ -107,15 +107,15 @@ impl OperationTable {
         Ok(())
     }
 
-    /// CPU time that encoding its rows has taken so far, where the system tells.
+    /// Returns the CPU time that encoding rows has taken so far; zero where the operating system does not measure it.
     pub fn encoding(&self) -> Duration {
         self.0.encoding()
     }
 
-    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
     ///
     /// # Errors
-    /// When the file could not be closed, or rows that should be in it are not.
+    /// The file could not be closed, or rows are missing from it.
     pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
         self.0.finish(complete)
     }

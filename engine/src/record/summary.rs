@@ -1,6 +1,6 @@
-//! The summary table: the metrics of each network by themselves.
+//! The summary table: one row for each metric of each network.
 //!
-//! Rows come in the order of networks, and of metrics in each.
+//! Rows come in order of network, metric by name.
 
 use std::path::Path;
 
@@ -32,10 +32,10 @@ pub struct SummaryRow {
 pub struct SummaryTable(Batches<Batch>);
 
 impl SummaryTable {
-    /// Creates the file; rows name their metric by its index in `metrics`.
+    /// Creates the file. `metrics` are the names that `metric` of a row indexes.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// The file cannot be created.
     pub fn create(path: &Path, info: &RunInfo, metrics: &[String]) -> Result<Self, RecordError> {
         let columns = Batch {
             metric: Label::new(metrics),
@@ -47,16 +47,16 @@ impl SummaryTable {
     /// Appends a row.
     ///
     /// # Errors
-    /// When the batch it completes cannot be written, or an earlier one could not.
+    /// An earlier batch could not be written. The error may appear some rows after its cause.
     pub fn push(&mut self, row: &SummaryRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
     }
 
-    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
     ///
     /// # Errors
-    /// When the file could not be closed, or rows that should be in it are not.
+    /// The file could not be closed, or rows are missing from it.
     pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
         self.0.finish(complete)
     }

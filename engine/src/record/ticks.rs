@@ -1,4 +1,4 @@
-//! The ticks table: what happened in each tick of the clock; a tick in which nothing did has no row.
+//! The ticks table: one row for each tick of the clock in which something happened.
 //!
 //! Rows come in order of network, phase, tick.
 
@@ -64,10 +64,10 @@ pub struct TickRow {
 pub struct TickTable(Batches<Batch>);
 
 impl TickTable {
-    /// Creates the file. `phases` are the names that the rows' `phase` counts in.
+    /// Creates the file. `phases` are the names that `phase` of a row indexes.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// The file cannot be created.
     pub fn create(path: &Path, info: &RunInfo, phases: &[String]) -> Result<Self, RecordError> {
         let columns = Batch {
             phase: Label::new(phases),
@@ -79,21 +79,21 @@ impl TickTable {
     /// Appends a row.
     ///
     /// # Errors
-    /// When the batch it completes cannot be written, or an earlier one could not.
+    /// An earlier batch could not be written. The error may appear some rows after its cause.
     pub fn push(&mut self, row: &TickRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
     }
 
-    /// CPU time that encoding its rows has taken so far, where the system tells.
+    /// Returns the CPU time that encoding rows has taken so far; zero where the operating system does not measure it.
     pub fn encoding(&self) -> Duration {
         self.0.encoding()
     }
 
-    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
     ///
     /// # Errors
-    /// When the file could not be closed, or rows that should be in it are not.
+    /// The file could not be closed, or rows are missing from it.
     pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
         self.0.finish(complete)
     }

@@ -1,6 +1,6 @@
-//! The timings table: all that depends on the machine.
+//! The timings table: time and memory that each part of a run took.
 //!
-//! No two runs need agree on it. Rows come in the order they are pushed.
+//! Values depend on the machine and differ from run to run. Rows come in the order in which they are pushed.
 
 use std::path::Path;
 
@@ -42,7 +42,7 @@ impl TimingTable {
     /// Creates the file.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// The file cannot be created.
     pub fn create(path: &Path, info: &RunInfo) -> Result<Self, RecordError> {
         Ok(Self(Batches::create(path, info, Batch::default())?))
     }
@@ -50,16 +50,16 @@ impl TimingTable {
     /// Appends a row.
     ///
     /// # Errors
-    /// When the batch it completes cannot be written, or an earlier one could not.
+    /// An earlier batch could not be written. The error may appear some rows after its cause.
     pub fn push(&mut self, row: &TimingRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
     }
 
-    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
     ///
     /// # Errors
-    /// When the file could not be closed, or rows that should be in it are not.
+    /// The file could not be closed, or rows are missing from it.
     pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
         self.0.finish(complete)
     }

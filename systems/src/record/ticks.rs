@@ -1,4 +1,4 @@
-//! Rows of the ticks table: ticks of a phase that are not over, and what is made of those that are.
+//! Rows of the ticks table: counts of ticks that have not ended, and the rows of those that have.
 
 use std::collections::BTreeMap;
 
@@ -9,23 +9,23 @@ use kadsim_engine::record::TickRow;
 
 use crate::ticks::{TickCounts, Ticks};
 
-/// Durations of a tick up to which percentiles are exact.
+/// Maximum number of durations of a tick whose percentiles are exact.
 const EXACT: usize = 1 << 16;
 
-/// Ticks of a phase that are not over, and the operations that it has started.
+/// Ticks of a phase that have not ended, and the operations that the phase has started.
 #[derive(Default)]
 pub struct OpenTicks {
     /// Number of the phase.
     pub phase: u32,
     ticks: BTreeMap<u64, TickCounts>,
-    /// Operations in flight at the end of the ticks that are over.
+    /// Operations in flight at the end of the last tick that has a row.
     active: u64,
-    /// Operations that have a row, by origin.
+    /// Operations that have ended or were cut off, by origin.
     pub started: Counts,
 }
 
 impl OpenTicks {
-    /// Begins a phase, of which no operation is in flight. `started` is to count its operations.
+    /// Begins a phase without operations in flight. `started` counts its operations.
     pub fn begin(&mut self, phase: u32, started: Counts) {
         self.phase = phase;
         self.started = started;
@@ -35,7 +35,7 @@ impl OpenTicks {
         }
     }
 
-    /// Adds what happened in a window; returns the connections sent in it.
+    /// Adds the counts of a window, and returns the number of connections sent in it.
     pub fn add(&mut self, window: &mut Ticks) -> u64 {
         let mut sent = 0;
         for (tick, counts) in window.iter_mut() {
