@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use kadsim::estimate::{self, Estimate, human};
@@ -73,6 +74,9 @@ enum Command {
     Schema,
     /// List every column of the tables that a run writes with its type, unit and meaning
     Columns {
+        /// A table, instead of all
+        #[arg(value_parser = PossibleValuesParser::new(columns::names()))]
+        table: Option<String>,
         /// Print tables in Markdown
         #[arg(long)]
         markdown: bool,
@@ -288,8 +292,14 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
         Command::Keys { markdown: true } => print(&keys::markdown()),
         Command::Keys { markdown: false } => print(&keys::table(width_of(&io::stdout()))),
         Command::Schema => print(&format!("{:#}", kadsim::file::keys::json_schema())),
-        Command::Columns { markdown: true } => print(&columns::markdown()),
-        Command::Columns { markdown: false } => print(&columns::text(width_of(&io::stdout()))),
+        Command::Columns {
+            table,
+            markdown: true,
+        } => print(&columns::markdown(table.as_deref())),
+        Command::Columns {
+            table,
+            markdown: false,
+        } => print(&columns::text(table.as_deref(), width_of(&io::stdout()))),
         Command::Completions { shell } => print(&completions(*shell)),
     }
 }

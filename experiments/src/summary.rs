@@ -20,32 +20,43 @@ use self::distribution::Distribution;
 pub(crate) use self::interval::OverNetworks;
 use crate::file::{Experiment, Phase};
 
+/// A column with statistics: its name, and how a row gives the integer that is counted. Times count in µs, recall in
+/// nodes of a perfect result, of which the second argument is the number.
+type Column<Row> = (&'static str, fn(&Row, f64) -> Option<u64>);
+
 /// Columns of operations with a statistic of numbers.
-pub const OPERATION_COLUMNS: [&str; 13] = [
-    "duration_ms",
-    "attempts",
-    "completed",
-    "succeeded",
-    "failed",
-    "abandoned",
-    "depth",
-    "known",
-    "recall",
-    "stored",
-    "store_failed",
-    "lookup_ms",
-    "store_ms",
+const OPERATION_COLUMNS: [Column<OperationRow>; 13] = [
+    ("duration_ms", |row, _| {
+        row.end_us.map(|end_us| end_us - row.start_us)
+    }),
+    ("attempts", |row, _| Some(row.attempts.into())),
+    ("completed", |row, _| Some(row.completed.into())),
+    ("succeeded", |row, _| Some(row.succeeded.into())),
+    ("failed", |row, _| Some(row.failed.into())),
+    ("abandoned", |row, _| Some(row.abandoned.into())),
+    ("depth", |row, _| Some(row.depth.into())),
+    ("known", |row, _| Some(row.known.into())),
+    (RECALL, |row, perfect| {
+        row.recall
+            .map(|recall| (f64::from(recall) * perfect).round() as u64)
+    }),
+    ("stored", |row, _| row.stored.map(u64::from)),
+    ("store_failed", |row, _| row.store_failed.map(u64::from)),
+    ("lookup_ms", |row, _| row.lookup_us),
+    ("store_ms", |row, _| row.store_us),
 ];
 /// Columns of nodes with a statistic.
-pub const NODE_COLUMNS: [&str; 5] = [
-    "contacts",
-    "segments",
-    "overhead_ms",
-    "table_entries",
-    "started",
+const NODE_COLUMNS: [Column<NodeRow>; 5] = [
+    ("contacts", |row, _| Some(row.contacts)),
+    ("segments", |row, _| Some(row.segments)),
+    ("overhead_ms", |row, _| Some(row.overhead_us)),
+    ("table_entries", |row, _| Some(row.table_entries.into())),
+    ("started", |row, _| Some(row.started)),
 ];
-/// One more, where nodes carry it.
-pub const IN_DEGREE: &str = "in_degree";
+/// The column of nodes that has a statistic if nodes carry it.
+const IN_DEGREE: Column<NodeRow> = ("in_degree", |row, _| row.in_degree.map(u64::from));
+/// The column of operations that counts in parts of a perfect result.
+const RECALL: &str = "recall";
 /// Statistics of a column of numbers.
 pub const STATISTICS: [&str; 6] = ["count", "mean", "p50", "p90", "p99", "max"];
 /// Share of networks in which a phase was cut off, behind the phase.
@@ -63,7 +74,8 @@ struct PhaseSummary {
     /// In the order of [`OPERATION_COLUMNS`].
     columns: [Distribution; OPERATION_COLUMNS.len()],
     found: (u64, u64),
-    nodes: BTreeMap<&'static str, Distribution>,
+    /// By name, with the column that each counts.
+    nodes: BTreeMap<&'static str, (Column<NodeRow>, Distribution)>,
     /// Networks in which it was cut off, and all; of phases that can be.
     cut_off: Option<(u64, u64)>,
     deadlines: Vec<Deadline>,
@@ -86,8 +98,10 @@ pub struct Summary {
 impl PhaseSummary {
     /// Adds what another network counted, and leaves that with nothing.
     fn take(&mut self, other: &mut Self) {
-        let columns = self.columns.iter_mut().chain(self.nodes.values_mut());
-        let others = other.columns.iter_mut().chain(other.nodes.values_mut());
+        let of_nodes = self.nodes.values_mut().map(|(_, values)| values);
+        let columns = self.columns.iter_mut().chain(of_nodes);
+        let of_nodes = other.nodes.values_mut().map(|(_, values)| values);
+        let others = other.columns.iter_mut().chain(of_nodes);
         columns
             .zip(others)
             .for_each(|(column, other)| column.take(other));
@@ -111,17 +125,17 @@ impl Summary {
         let phases = &experiment.phases;
         let perfect = f64::from(perfect.max(1));
         let scale = |column: &str| match column {
-            "recall" => perfect,
+            RECALL => perfect,
             _ if column.ends_with("_ms") => 1000.0,
             _ => 1.0,
         };
         let in_degree = experiment.output.in_degree.then_some(IN_DEGREE);
         let node_columns = || NODE_COLUMNS.into_iter().chain(in_degree);
         let phases_of = |phase: &Phase| PhaseSummary {
-            columns: OPERATION_COLUMNS.map(|column| Distribution::new(scale(column))),
+            columns: OPERATION_COLUMNS.map(|(name, _)| Distribution::new(scale(name))),
             found: (0, 0),
             nodes: node_columns()
-                .map(|column| (column, Distribution::new(scale(column))))
+                .map(|column| (column.0, (column, Distribution::new(scale(column.0)))))
                 .collect(),
             cut_off: phase.max_us.map(|_| (0, 0)),
             deadlines: phase
@@ -163,27 +177,8 @@ impl Summary {
     pub fn operation(&mut self, row: &OperationRow) {
         let perfect = self.perfect;
         let phase = &mut self.phases[row.phase as usize];
-        let duration_us = row.end_us.map(|end_us| end_us - row.start_us);
-        let number = |n: u32| Some(u64::from(n));
-        let hits = |recall: f32| (f64::from(recall) * perfect).round() as u64;
-        // In the order of `OPERATION_COLUMNS`.
-        let values: [Option<u64>; OPERATION_COLUMNS.len()] = [
-            duration_us,
-            number(row.attempts),
-            number(row.completed),
-            number(row.succeeded),
-            number(row.failed),
-            number(row.abandoned),
-            number(row.depth),
-            number(row.known),
-            row.recall.map(hits),
-            row.stored.map(u64::from),
-            row.store_failed.map(u64::from),
-            row.lookup_us,
-            row.store_us,
-        ];
-        for (distribution, value) in phase.columns.iter_mut().zip(values) {
-            if let Some(value) = value {
+        for (distribution, (_, value)) in phase.columns.iter_mut().zip(OPERATION_COLUMNS) {
+            if let Some(value) = value(row, perfect) {
                 distribution.record(value);
             }
         }
@@ -197,20 +192,15 @@ impl Summary {
 
     /// Counts nodes at the end of a phase, column by column in parallel.
     pub fn nodes(&mut self, phase: usize, rows: &[NodeRow]) {
+        let perfect = self.perfect;
         let columns = &mut self.phases[phase].nodes;
-        columns.par_iter_mut().for_each(|(column, distribution)| {
-            let value = |row: &NodeRow| match *column {
-                "contacts" => Some(row.contacts),
-                "segments" => Some(row.segments),
-                "overhead_ms" => Some(row.overhead_us),
-                "started" => Some(row.started),
-                IN_DEGREE => row.in_degree.map(u64::from),
-                _ => Some(u64::from(row.table_entries)),
-            };
-            rows.iter()
-                .filter_map(value)
-                .for_each(|value| distribution.record(value));
-        });
+        columns
+            .par_iter_mut()
+            .for_each(|(_, (column, distribution))| {
+                rows.iter()
+                    .filter_map(|row| column.1(row, perfect))
+                    .for_each(|value| distribution.record(value));
+            });
     }
 
     /// A network ends: its own metrics, in the order of their names.
@@ -247,7 +237,7 @@ impl Summary {
     fn flat(&self, phases: &[PhaseSummary]) -> Map<String, Value> {
         let mut json = Map::new();
         for (name, phase) in self.names.iter().zip(phases) {
-            for (column, distribution) in OPERATION_COLUMNS.iter().zip(&phase.columns) {
+            for ((column, _), distribution) in OPERATION_COLUMNS.iter().zip(&phase.columns) {
                 distribution.write(&format!("{name}.{column}"), &mut json);
             }
             let (found, retrieved) = phase.found;
@@ -263,7 +253,7 @@ impl Summary {
             if let Some((cut, networks)) = phase.cut_off {
                 json.insert(format!("{name}.{CUT_OFF}"), share(cut, networks));
             }
-            for (column, distribution) in &phase.nodes {
+            for (column, (_, distribution)) in &phase.nodes {
                 distribution.write(&format!("nodes.{name}.{column}"), &mut json);
             }
         }
@@ -289,4 +279,27 @@ pub fn keys(experiment: &Experiment) -> Vec<String> {
 pub fn metrics(experiment: &Experiment) -> Vec<String> {
     let summary = Summary::new(experiment, 1, 1);
     summary.to_json().into_iter().map(|(key, _)| key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use kadsim_engine::record::{nodes, operations};
+
+    use super::*;
+
+    #[test]
+    fn statistics_are_those_of_columns_of_numbers() {
+        let operations = (operations::TABLE.schema)();
+        let nodes = (nodes::TABLE.schema)();
+        let names = OPERATION_COLUMNS.map(|(name, _)| name);
+        let of_operations = names.map(|name| operations.field_with_name(name));
+        let names = NODE_COLUMNS.into_iter().chain([IN_DEGREE]);
+        let of_nodes = names.map(|(name, _)| nodes.field_with_name(name));
+        for field in of_operations.into_iter().chain(of_nodes) {
+            let field = field.unwrap();
+            assert!(field.data_type().is_numeric(), "{field}");
+            let is_time = field.metadata()["unit"] == "ms";
+            assert_eq!(is_time, field.name().ends_with("_ms"), "{field}");
+        }
+    }
 }

@@ -29,6 +29,7 @@ pub use self::plan::Plan;
 pub use self::report::CellReport;
 use self::root::Root;
 pub use self::study::{Slice, Study, StudyCell, Task, load};
+pub use self::table::STUDY_TABLE;
 pub(crate) use self::table::{MEANS, SUMMARY};
 use crate::inputs;
 use crate::output::{FolderError, pause};

@@ -1,8 +1,7 @@
-//! Rows on their way to the file: batches are filled where rows come from and encoded on a thread of the
-//! table's own, so that the simulation goes on meanwhile.
+//! Batches of rows, and the thread of each table that encodes them while the simulation goes on.
 //!
-//! The thread is none of the pool that simulates: there, waiting for a file could keep a simulated network
-//! waiting, and the other way round. Its queue is short: who is faster than the file waits for it.
+//! The thread does not belong to the pool that simulates. In that pool, a network could wait for a file, and a file for a
+//! network. The queue of the thread is short: a simulation that is faster than the file waits for it.
 
 use std::panic::resume_unwind;
 use std::path::Path;
@@ -19,7 +18,7 @@ use super::writer::{BATCH_ROWS, QUEUE, RecordError, RunInfo, TableWriter};
 use crate::hardware::STACK_BYTES;
 use crate::hardware::clock::thread_cpu;
 
-/// A [`TableWriter`] with the batch that is being filled: what every table is made of.
+/// The batch of a table that is being filled, and the thread that encodes it.
 pub(super) struct Batches<C> {
     pub(super) columns: C,
     pending: usize,
@@ -36,14 +35,14 @@ impl<C: Columns> Batches<C> {
         })
     }
 
-    /// The columns to push one row to; [`pushed`](Self::pushed) must follow.
+    /// Returns the columns, to push one row to each. The caller then calls [`pushed`](Self::pushed).
     #[inline]
     pub(super) fn row(&mut self) -> Result<&mut C, RecordError> {
         self.encoder.ready()?;
         Ok(&mut self.columns)
     }
 
-    /// Counts a row, and hands the batch on when it is full.
+    /// Counts a row, and sends the batch to the thread if it is full.
     #[inline]
     pub(super) fn pushed(&mut self) -> Result<(), RecordError> {
         self.pending += 1;
@@ -53,7 +52,7 @@ impl<C: Columns> Batches<C> {
         Ok(())
     }
 
-    /// Hands on what has collected.
+    /// Sends the batch to the thread.
     pub(super) fn flush(&mut self) -> Result<(), RecordError> {
         self.pending = 0;
         match self.columns.take() {
@@ -62,7 +61,7 @@ impl<C: Columns> Batches<C> {
         }
     }
 
-    /// CPU time that encoding has taken so far, where the system tells.
+    /// Returns the CPU time that encoding has taken so far; zero where the operating system does not measure it.
     pub(super) fn encoding(&self) -> Duration {
         Duration::from_nanos(self.encoder.spent_ns.load(Ordering::Relaxed))
     }
@@ -77,11 +76,11 @@ impl<C: Columns> Batches<C> {
     }
 }
 
-/// The thread that encodes a table's batches; once it has ended, the table.
+/// The thread that encodes the batches of a table or, after its end, the table.
 struct Encoder {
     running: Option<Running>,
     table: Option<Box<TableWriter>>,
-    /// CPU time of the thread so far, ns.
+    /// CPU time of the thread so far, in ns.
     spent_ns: Arc<AtomicU64>,
 }
 
@@ -90,7 +89,7 @@ struct Running {
     thread: JoinHandle<Left>,
 }
 
-/// What a thread leaves: the table, and why it stopped, if not because the queue was closed.
+/// Result of a thread: the table, and the error that ended the thread, if not the end of the queue.
 type Left = (Box<TableWriter>, Result<(), RecordError>);
 
 impl Encoder {
@@ -110,13 +109,13 @@ impl Encoder {
         })
     }
 
-    /// Whether the next batch has a chance, as far as is known here.
+    /// Returns the error of an earlier batch, if the thread has already ended with it.
     #[inline]
     fn ready(&self) -> Result<(), RecordError> {
         self.table.as_ref().map_or(Ok(()), |table| table.ready())
     }
 
-    /// Puts a batch in the queue. The error may be that of an earlier one.
+    /// Puts a batch in the queue. The error may be that of an earlier batch.
     fn hand_on(&mut self, columns: Vec<ArrayRef>) -> Result<(), RecordError> {
         let columns = match &self.running {
             Some(running) => match running.queue.send(columns) {
@@ -128,10 +127,10 @@ impl Encoder {
         self.stop()?.append(columns)
     }
 
-    /// Waits until everything handed on is encoded; returns the table.
+    /// Waits until all batches of the queue are encoded, and returns the table.
     ///
     /// # Errors
-    /// What stopped the thread, once; then the table says so itself.
+    /// The first call returns the error that ended the thread. The table remembers it for later calls.
     fn stop(&mut self) -> Result<&mut TableWriter, RecordError> {
         if let Some(Running { queue, thread }) = self.running.take() {
             drop(queue);
@@ -145,7 +144,7 @@ impl Encoder {
         }
     }
 
-    /// Closes the table, with what is still in the queue, unless the last batch could not be `handed_on`.
+    /// Encodes the batches of the queue and closes the table. `handed_on` is the result of sending the last batch.
     fn finish(
         mut self,
         handed_on: Result<(), RecordError>,
@@ -158,7 +157,7 @@ impl Encoder {
         match encoded {
             Ok(()) => table.finish(complete),
             Err(error) => {
-                // What can be saved is; that rows are missing is what the caller has to know.
+                // Complete row groups are saved. The error says that rows are missing, so that of `finish` adds nothing.
                 let _ = table.finish(false);
                 Err(error)
             }
@@ -166,7 +165,7 @@ impl Encoder {
     }
 }
 
-/// What the thread does: appends batches until there are no more, or one cannot be written.
+/// Appends batches until the queue ends or a batch cannot be written. This is the body of the thread.
 fn encode(
     mut table: Box<TableWriter>,
     batches: Receiver<Vec<ArrayRef>>,
@@ -177,7 +176,7 @@ fn encode(
         let spent = thread_cpu().unwrap_or_default();
         spent_ns.store(spent.as_nanos() as u64, Ordering::Relaxed);
         if appended.is_err() {
-            // The queue goes: whoever comes next finds nobody, and asks why.
+            // Dropping the queue makes the next send fail; the sender then takes this error.
             return (table, appended);
         }
     }

@@ -1,4 +1,4 @@
-//! Columns that fill row by row and leave as Arrow arrays.
+//! Columns that are filled row by row and taken as Arrow arrays.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,35 +15,35 @@ use super::writer::BATCH_ROWS;
 
 /// One column of the batch that is being filled.
 pub(super) trait Column {
-    /// Whether a value may be absent.
+    /// Whether a value may be null.
     const NULLABLE: bool;
-    /// The Arrow type it leaves as.
+    /// Returns the Arrow type of the column.
     fn data_type() -> DataType;
-    /// Takes what was pushed so far and starts anew.
+    /// Removes and returns the values pushed so far.
     ///
     /// # Errors
-    /// When a label's index has no name.
+    /// The index of a label has no name.
     fn take(&mut self) -> Result<ArrayRef, ArrowError>;
 }
 
-/// The columns of a table, in order. [`columns!`] writes this.
+/// The columns of a table, in order. [`columns!`] implements it.
 pub(super) trait Columns: Default {
-    /// Names, types, units and descriptions.
+    /// Returns names, types, units and meanings.
     fn schema() -> Schema;
-    /// Takes the batch filled so far.
+    /// Removes and returns the batch filled so far.
     fn take(&mut self) -> Result<Vec<ArrayRef>, ArrowError>;
 }
 
-/// A table: its name, what a row is, the order of rows, the row's type, and its columns. A column is one line:
-/// `name: Type, "unit", "meaning" = value;`, where the value is made from the row.
+/// Declares a table: its name, what a row is, the order of rows, the type of a row, and the columns. A column is one line,
+/// `name: Type, "unit", "meaning" = value;`, where `value` is an expression over the row. The unit `"1"` means none.
 macro_rules! columns {
     (
         $table:literal, $about:literal, $order:literal;
         $row:ident: $row_type:ty $(, $more:ident: $more_type:ty)*;
         $($name:ident: $column:ty, $unit:literal, $meaning:literal = $value:expr;)+
     ) => {
-        /// The table, for its documentation.
-        pub(super) const TABLE: $crate::record::Table = $crate::record::Table {
+        /// Description of the table.
+        pub const TABLE: $crate::record::Table = $crate::record::Table {
             name: $table,
             about: $about,
             order: $order,
@@ -78,20 +78,20 @@ macro_rules! columns {
 }
 pub(super) use columns;
 
-/// The Arrow field of a column, with its unit and description as metadata.
+/// Returns the Arrow field of a column, with unit and meaning as metadata.
 pub(super) fn field<C: Column>(name: &str, unit: &str, description: &str) -> Field {
     let metadata = [("unit", unit), ("description", description)]
         .map(|(key, value)| (key.to_owned(), value.to_owned()));
     Field::new(name, C::data_type(), C::NULLABLE).with_metadata(HashMap::from(metadata))
 }
 
-/// Microseconds as the tables' float milliseconds.
+/// Converts microseconds to float milliseconds.
 #[inline]
 fn to_ms(us: u64) -> f64 {
     us as f64 / 1000.0
 }
 
-/// Numbers that always exist.
+/// Numbers that are never null.
 pub(super) struct Number<T: ArrowPrimitiveType>(Vec<T::Native>);
 
 impl<T: ArrowPrimitiveType> Default for Number<T> {
@@ -121,7 +121,7 @@ impl<T: ArrowPrimitiveType> Column for Number<T> {
     }
 }
 
-/// Numbers that may be absent.
+/// Numbers that may be null.
 pub(super) struct Optional<T: ArrowPrimitiveType>(PrimitiveBuilder<T>);
 
 impl<T: ArrowPrimitiveType> Default for Optional<T> {
@@ -149,7 +149,7 @@ impl<T: ArrowPrimitiveType> Column for Optional<T> {
     }
 }
 
-/// Times and delays: microseconds in, float milliseconds out.
+/// Times and delays that are never null: microseconds in rows, float milliseconds in files.
 #[derive(Default)]
 pub(super) struct Millis(Number<Float64Type>);
 
@@ -172,7 +172,7 @@ impl Column for Millis {
     }
 }
 
-/// Times and delays that may be absent: microseconds in, float milliseconds out.
+/// Times and delays that may be null: microseconds in rows, float milliseconds in files.
 #[derive(Default)]
 pub(super) struct OptionalMillis(Optional<Float64Type>);
 
@@ -195,7 +195,7 @@ impl Column for OptionalMillis {
     }
 }
 
-/// Yes or no; `NULLABLE` says whether it may be absent.
+/// Booleans, which may be null if `NULLABLE`.
 #[derive(Default)]
 pub(super) struct Flag<const NULLABLE: bool>(BooleanBuilder);
 
@@ -225,10 +225,9 @@ impl<const NULLABLE: bool> Column for Flag<NULLABLE> {
     }
 }
 
-/// Small strings out of a list of names: dictionary-encoded, a category in pandas.
+/// Strings of a fixed list of names, never null: dictionary-encoded, a category in pandas.
 ///
-/// The index is 32 bits wide: readers that merge the dictionaries of several row groups run out of
-/// narrower ones.
+/// Indices are 32 bits wide, because readers that merge the dictionaries of several row groups overflow narrower ones.
 pub(super) struct Label {
     names: Arc<StringArray>,
     indices: Vec<i32>,
@@ -248,7 +247,7 @@ impl Label {
         }
     }
 
-    /// An index without a name is an error of [`Column::take`].
+    /// Appends the index of a name. [`Column::take`] fails if the list has no such name.
     #[inline]
     pub(super) fn push(&mut self, index: u32) {
         self.indices.push(i32::try_from(index).unwrap_or(i32::MAX));
@@ -270,7 +269,7 @@ impl Column for Label {
     }
 }
 
-/// Names that are added as they come. For columns with few rows.
+/// Strings of a list to which new names are added, never null. A push searches the whole list, so this is for few rows.
 #[derive(Default)]
 pub(super) struct Name(Label);
 
@@ -301,7 +300,7 @@ impl Column for Name {
     }
 }
 
-/// As [`Label`], of which each row's may be absent.
+/// Strings of a fixed list of names, as in [`Label`], that may be null.
 #[derive(Default)]
 pub(super) struct OptionalLabel {
     names: Option<Arc<StringArray>>,
@@ -316,7 +315,7 @@ impl OptionalLabel {
         }
     }
 
-    /// An index without a name is an error of [`Column::take`].
+    /// Appends the index of a name. [`Column::take`] fails if the list has no such name.
     #[inline]
     pub(super) fn push(&mut self, index: Option<u32>) {
         let index = index.map(|index| i32::try_from(index).unwrap_or(i32::MAX));
@@ -342,7 +341,7 @@ impl Column for OptionalLabel {
     }
 }
 
-/// Lists of node ids that may be absent.
+/// Lists of node ids that may be null.
 pub(super) struct Ids {
     lists: ListBuilder<Int64Builder>,
     ids: usize,
@@ -371,7 +370,7 @@ impl Ids {
         self.lists.append(ids.is_some());
     }
 
-    /// Ids in the batch that is being filled.
+    /// Returns the number of ids in the batch that is being filled.
     pub(super) fn len(&self) -> usize {
         self.ids
     }

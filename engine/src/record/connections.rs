@@ -1,4 +1,4 @@
-//! The connections table: every connection, one by one.
+//! The connections table: one row for each connection.
 //!
 //! Rows come in order of network, time sent, operation, sequence.
 
@@ -13,7 +13,7 @@ use super::writer::{RecordError, RunInfo};
 use super::{Outcome, Request};
 
 columns! {
-    "connections", "A connection: a request with its answer or failure", "network, time sent, operation, sequence";
+    "connections", "A connection: a request with its answer or failure. With lookup.procedure = \"py-dht\", time_ms is the operation's start", "network, time sent, operation, sequence";
     row: &ConnectionRow;
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
     phase: Label, "1", "Phase of the experiment" = row.phase;
@@ -30,34 +30,23 @@ columns! {
     total_delay_ms: Millis, "ms", "Time from sending to outcome" = row.total_delay_us;
 }
 
-/// One connection.
+/// One connection. A field means what the column of its name means; times are in µs.
+#[expect(missing_docs, reason = "the columns say what the fields mean")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionRow {
-    /// Network of the experiment, from 0.
     pub network: u32,
     /// Index into the phase names given at `create`.
     pub phase: u32,
-    /// Number of the operation it belongs to.
     pub operation: u64,
-    /// Number of the connection within the operation, from 0.
     pub sequence: u32,
-    /// When it was sent, in µs.
     pub time_us: u64,
-    /// Node id of the sender.
     pub from: i64,
-    /// Node id of the contacted node.
     pub to: i64,
-    /// What it asks.
     pub request: Request,
-    /// How it ended.
     pub outcome: Outcome,
-    /// Delay of the link, in µs.
     pub base_delay_us: u64,
-    /// Delay that the origin's overhead adds, in µs.
     pub origin_overhead_us: u64,
-    /// Delay that the contacted node's overhead adds, in µs.
     pub remote_overhead_us: u64,
-    /// Time from sending to outcome, in µs.
     pub total_delay_us: u64,
 }
 
@@ -65,10 +54,10 @@ pub struct ConnectionRow {
 pub struct ConnectionTable(Batches<Batch>);
 
 impl ConnectionTable {
-    /// Creates the file. `phases` are the names that the rows' `phase` counts in.
+    /// Creates the file. `phases` are the names that `phase` of a row indexes.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// The file cannot be created.
     pub fn create(path: &Path, info: &RunInfo, phases: &[String]) -> Result<Self, RecordError> {
         let columns = Batch {
             phase: Label::new(phases),
@@ -82,21 +71,21 @@ impl ConnectionTable {
     /// Appends a row.
     ///
     /// # Errors
-    /// When the batch it completes cannot be written, or an earlier one could not.
+    /// An earlier batch could not be written. The error may appear some rows after its cause.
     pub fn push(&mut self, row: &ConnectionRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
     }
 
-    /// CPU time that encoding its rows has taken so far, where the system tells.
+    /// Returns the CPU time that encoding rows has taken so far; zero where the operating system does not measure it.
     pub fn encoding(&self) -> Duration {
         self.0.encoding()
     }
 
-    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
     ///
     /// # Errors
-    /// When the file could not be closed, or rows that should be in it are not.
+    /// The file could not be closed, or rows are missing from it.
     pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
         self.0.finish(complete)
     }

@@ -1,17 +1,18 @@
-//! What a run leaves behind: one Parquet file per table, written as time passes.
+//! The output tables of a run: one Parquet file for each table, written while the run goes on.
 //!
-//! 1. A table is a row struct of plain integers, a `XxxTable` with `create`, `push` and `finish`, and
-//!    one `Column` per column. Names, types, order and nulls are fixed: users rely on them.
-//! 2. Rows collect in [`BATCH_ROWS`](writer::BATCH_ROWS) long columns. A full batch goes to the table's
-//!    own thread, which encodes it while the simulation goes on, and to the file when a row group is full.
-//!    A batch that finds [`QUEUE`](writer::QUEUE) others waiting waits itself. So memory is bounded however
-//!    long a run is: about [`ROW_GROUP_BYTES`](writer::ROW_GROUP_BYTES) and the batches per table.
-//! 3. Times come in as integer microseconds and are written as float milliseconds: `us / 1000`, the
-//!    double nearest to the exact value, so equal times are equal bits.
-//! 4. A full disk is an error of a call soon after it and of every later one, never a panic. The rows of complete row groups are
-//!    saved all the same when the table is finished; see [`writer::TableWriter::finish`].
+//! 1. A table consists of a row struct, a `XxxTable` with `create`, `push` and `finish`, and a list of columns. A line of
+//!    that list states all of a column: name, type, unit, meaning, and its value for a row. Users rely on names, types,
+//!    order and nulls, so these do not change.
+//! 2. Rows collect in batches of [`BATCH_ROWS`](writer::BATCH_ROWS). Each table has a thread that encodes full batches
+//!    while the simulation goes on, and writes a row group to the file when it is full. At most
+//!    [`QUEUE`](writer::QUEUE) batches wait for that thread; the simulation waits when there are more. The memory of a
+//!    table is therefore bounded by [`ROW_GROUP_BYTES`](writer::ROW_GROUP_BYTES) and a few batches, however long a run is.
+//! 3. Times are integer microseconds in rows and float milliseconds in files: `us / 1000`, the double nearest to the
+//!    exact value, so equal times are equal bits.
+//! 4. A full disk never panics. A call soon after it, and every later call, returns an error. Finishing the table still
+//!    saves the rows of complete row groups; see [`writer::TableWriter::finish`].
 //!
-//! Each column's Arrow field carries `unit` and `description` as metadata.
+//! The Arrow field of each column carries `unit` and `description` as metadata.
 
 mod batches;
 mod column;
@@ -35,21 +36,21 @@ pub use ticks::{TickRow, TickTable};
 pub use timings::{TimingRow, TimingTable};
 pub use writer::{RecordError, RunInfo};
 
-/// A table that a run writes.
+/// Description of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Table {
-    /// Its name; its file is `NAME.parquet`.
+    /// Name of the table, whose file is `NAME.parquet`.
     pub name: &'static str,
-    /// What a row is.
+    /// What a row is, and what holds for several columns.
     pub about: &'static str,
     /// The order of rows.
     pub order: &'static str,
-    /// Makes its schema: names, types, units and meanings of its columns.
+    /// Returns the schema: names, types, units and meanings of the columns.
     pub schema: fn() -> arrow::datatypes::Schema,
 }
 
 impl Table {
-    /// All tables.
+    /// All tables that a run can write.
     pub const ALL: [Table; 7] = [
         ticks::TABLE,
         operations::TABLE,
@@ -61,7 +62,7 @@ impl Table {
     ];
 }
 
-/// What an operation does.
+/// Kind of an operation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// Looks up the nodes closest to a key and stores a segment at them.
@@ -77,7 +78,7 @@ impl Kind {
     /// Every kind, in the order of their discriminants.
     pub const ALL: [Kind; 3] = [Kind::Provide, Kind::Lookup, Kind::Retrieve];
 
-    /// The name in the tables' `kind` column and in an experiment file.
+    /// Returns the name in the column `kind` and in an experiment file.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Provide => "provide",
@@ -87,19 +88,19 @@ impl Kind {
     }
 }
 
-/// Its name.
+/// Writes the name.
 impl fmt::Display for Kind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.as_str())
     }
 }
 
-/// What a connection asks of the contacted node.
+/// Request of a connection to the contacted node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Request {
-    /// For the nodes closest to a key (or a segment, in a retrieve).
+    /// Asks for the nodes closest to a key, or for a segment, in a retrieve.
     Lookup,
-    /// To keep a segment.
+    /// Asks to keep a segment.
     Store,
 }
 
@@ -107,7 +108,7 @@ impl Request {
     /// Every request, in the order of their discriminants.
     pub const ALL: [Request; 2] = [Request::Lookup, Request::Store];
 
-    /// The name in the connections table's `request` column.
+    /// Returns the name in the column `request` of the connections table.
     pub fn as_str(self) -> &'static str {
         match self {
             Request::Lookup => "lookup",
@@ -116,16 +117,16 @@ impl Request {
     }
 }
 
-/// How a connection ended.
+/// Outcome of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Answered.
     Ok,
-    /// Failed soon, as a refused connection does.
+    /// Failed early, as a refused connection does.
     FastError,
     /// Failed late, as a timeout does.
     SlowError,
-    /// Nobody there.
+    /// Failed because the contacted node is offline.
     NotFound,
 }
 
@@ -138,7 +139,7 @@ impl Outcome {
         Outcome::NotFound,
     ];
 
-    /// The name in the connections table's `outcome` column.
+    /// Returns the name in the column `outcome` of the connections table.
     pub fn as_str(self) -> &'static str {
         match self {
             Outcome::Ok => "ok",

@@ -1,4 +1,4 @@
-//! The nodes table: each node as each phase left it.
+//! The nodes table: one row for each node at the end of each phase.
 //!
 //! Rows come in order of network, phase, key.
 
@@ -14,7 +14,7 @@ use super::column::{Flag, Label, Millis, Number, Optional, OptionalLabel, column
 use super::writer::{RecordError, RunInfo};
 
 columns! {
-    "nodes", "A node at the end of a phase", "network, phase, key";
+    "nodes", "A node at the end of a phase, that moment included. Connections received that fail count too", "network, phase, key";
     row: &NodeRow;
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
     phase: Label, "1", "Phase of the experiment" = row.phase;
@@ -31,34 +31,24 @@ columns! {
     in_degree: Optional<UInt32Type>, "1", "Other nodes whose routing tables name the node, offline ones included; null unless output.in_degree is true" = row.in_degree;
 }
 
-/// One node at the end of a phase.
+/// One node at the end of a phase. A field means what the column of its name means; times are in µs.
+#[expect(missing_docs, reason = "the columns say what the fields mean")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NodeRow {
-    /// Network of the experiment, from 0.
     pub network: u32,
     /// Index into the phase names given at `create`.
     pub phase: u32,
-    /// Node id.
     pub node: i64,
-    /// The node's key.
     pub key: u64,
     /// Index into the labels given at `create`, if the node has one.
     pub label: Option<u32>,
-    /// Whether it is there.
     pub online: bool,
-    /// Contacts in its routing table.
     pub table_entries: u32,
-    /// Buckets that are not empty.
     pub buckets: u8,
-    /// Connections it received from operations of the phase.
     pub contacts: u64,
-    /// Segments it holds.
     pub segments: u64,
-    /// Its overhead counter, in µs.
     pub overhead_us: u64,
-    /// Operations of the phase that it has started.
     pub started: u64,
-    /// Other nodes whose routing tables name it, if that was counted.
     pub in_degree: Option<u32>,
 }
 
@@ -66,10 +56,10 @@ pub struct NodeRow {
 pub struct NodeTable(Batches<Batch>);
 
 impl NodeTable {
-    /// Creates the file. `phases` are the names that the rows' `phase` counts in, `labels` those of `label`.
+    /// Creates the file. `phases` are the names that `phase` of a row indexes, `labels` those that `label` indexes.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// The file cannot be created.
     pub fn create(
         path: &Path,
         info: &RunInfo,
@@ -87,21 +77,21 @@ impl NodeTable {
     /// Appends a row.
     ///
     /// # Errors
-    /// When the batch it completes cannot be written, or an earlier one could not.
+    /// An earlier batch could not be written. The error may appear some rows after its cause.
     pub fn push(&mut self, row: &NodeRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
     }
 
-    /// CPU time that encoding its rows has taken so far, where the system tells.
+    /// Returns the CPU time that encoding rows has taken so far; zero where the operating system does not measure it.
     pub fn encoding(&self) -> Duration {
         self.0.encoding()
     }
 
-    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
     ///
     /// # Errors
-    /// When the file could not be closed, or rows that should be in it are not.
+    /// The file could not be closed, or rows are missing from it.
     pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
         self.0.finish(complete)
     }

@@ -1,4 +1,4 @@
-//! The operations table: what became of each provide, lookup and retrieve.
+//! The operations table: one row for each provide, lookup and retrieve.
 //!
 //! Rows come in order of network, end, operation.
 
@@ -12,7 +12,7 @@ use super::batches::Batches;
 use super::column::{Flag, Ids, Label, Millis, Number, Optional, OptionalMillis, columns};
 use super::writer::{RecordError, RunInfo};
 
-/// Ids in the lists of a batch after which it is handed on even if it has few rows: 2 MiB.
+/// Number of ids in a batch from which on it is encoded even if it has few rows: 2 MiB.
 const BATCH_IDS: usize = 1 << 18;
 
 columns! {
@@ -45,54 +45,33 @@ columns! {
     result: Ids, "node id", "Nodes found, closest first" = result;
 }
 
-/// One operation, at its end.
+/// One operation, at its end. A field means what the column of its name means; times are in µs.
+#[expect(missing_docs, reason = "the columns say what the fields mean")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct OperationRow {
-    /// Network of the experiment, from 0.
     pub network: u32,
     /// Index into the phase names given at `create`.
     pub phase: u32,
-    /// Number of the operation, from 0 in each network, over all phases.
     pub operation: u64,
-    /// What it does.
     pub kind: Kind,
-    /// Node id of the node it starts at.
     pub origin: i64,
-    /// Key it looks for.
     pub key: u64,
-    /// When it was due, in µs.
     pub due_us: u64,
-    /// When it began, in µs.
     pub start_us: u64,
-    /// When it ended, in µs; none if it was cut off.
     pub end_us: Option<u64>,
-    /// Nodes contacted, stores not counted.
     pub attempts: u32,
-    /// Contacts that came back, answered or failed.
     pub completed: u32,
-    /// Contacts answered.
     pub succeeded: u32,
-    /// Contacts that failed.
     pub failed: u32,
-    /// Contacts in flight at the stop, their answers unused.
     pub abandoned: u32,
-    /// Answers in the chain that led to a result, the longest; in a retrieve to the holder.
     pub depth: u32,
-    /// Nodes learned of.
     pub known: u32,
-    /// Share of the beta closest online nodes that are in the result, 0 to 1.
     pub recall: Option<f32>,
-    /// Whether the segment was found; retrieves only.
     pub found: Option<bool>,
-    /// Node id of the node the segment came from.
     pub holder: Option<i64>,
-    /// Nodes that keep the segment; provides only.
     pub stored: Option<u32>,
-    /// Stores that failed; provides only.
     pub store_failed: Option<u32>,
-    /// Time the lookup took, in µs.
     pub lookup_us: Option<u64>,
-    /// Time the stores took, in µs.
     pub store_us: Option<u64>,
 }
 
@@ -100,10 +79,10 @@ pub struct OperationRow {
 pub struct OperationTable(Batches<Batch>);
 
 impl OperationTable {
-    /// Creates the file. `phases` are the names that the rows' `phase` counts in.
+    /// Creates the file. `phases` are the names that `phase` of a row indexes.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// The file cannot be created.
     pub fn create(path: &Path, info: &RunInfo, phases: &[String]) -> Result<Self, RecordError> {
         let columns = Batch {
             phase: Label::new(phases),
@@ -113,10 +92,10 @@ impl OperationTable {
         Ok(Self(Batches::create(path, info, columns)?))
     }
 
-    /// Appends a row; `result` are the ids of the nodes found, closest first, if they are to be kept.
+    /// Appends a row; `result` holds the ids of the nodes found, closest first, if results are recorded.
     ///
     /// # Errors
-    /// When the batch it completes cannot be written, or an earlier one could not.
+    /// An earlier batch could not be written. The error may appear some rows after its cause.
     pub fn push(&mut self, row: &OperationRow, result: Option<&[i64]>) -> Result<(), RecordError> {
         let columns = self.0.row()?;
         columns.push(row, result);
@@ -128,15 +107,15 @@ impl OperationTable {
         Ok(())
     }
 
-    /// CPU time that encoding its rows has taken so far, where the system tells.
+    /// Returns the CPU time that encoding rows has taken so far; zero where the operating system does not measure it.
     pub fn encoding(&self) -> Duration {
         self.0.encoding()
     }
 
-    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
     ///
     /// # Errors
-    /// When the file could not be closed, or rows that should be in it are not.
+    /// The file could not be closed, or rows are missing from it.
     pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
         self.0.finish(complete)
     }

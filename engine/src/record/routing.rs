@@ -1,4 +1,4 @@
-//! The routing table: who stands in whose bucket.
+//! The table `routing`: one row for each entry of each bucket.
 //!
 //! Rows come in order of network, owner's key, bucket, position.
 
@@ -21,18 +21,14 @@ columns! {
     peer: Number<Int64Type>, "node id", "The entry" = row.peer;
 }
 
-/// One entry of one node's bucket.
+/// One entry of one node's bucket. A field means what the column of its name means.
+#[expect(missing_docs, reason = "the columns say what the fields mean")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoutingRow {
-    /// Network of the experiment, from 0.
     pub network: u32,
-    /// Node id of the owner.
     pub node: i64,
-    /// Bucket: leading bits that owner and peer share.
     pub bucket: u8,
-    /// Place in the bucket; 0 is the closest to the owner.
     pub position: u8,
-    /// Node id of the entry.
     pub peer: i64,
 }
 
@@ -43,7 +39,7 @@ impl RoutingTable {
     /// Creates the file.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// The file cannot be created.
     pub fn create(path: &Path, info: &RunInfo) -> Result<Self, RecordError> {
         Ok(Self(Batches::create(path, info, Batch::default())?))
     }
@@ -51,21 +47,21 @@ impl RoutingTable {
     /// Appends a row.
     ///
     /// # Errors
-    /// When the batch it completes cannot be written, or an earlier one could not.
+    /// An earlier batch could not be written. The error may appear some rows after its cause.
     pub fn push(&mut self, row: &RoutingRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
     }
 
-    /// CPU time that encoding its rows has taken so far, where the system tells.
+    /// Returns the CPU time that encoding rows has taken so far; zero where the operating system does not measure it.
     pub fn encoding(&self) -> Duration {
         self.0.encoding()
     }
 
-    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
     ///
     /// # Errors
-    /// When the file could not be closed, or rows that should be in it are not.
+    /// The file could not be closed, or rows are missing from it.
     pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
         self.0.finish(complete)
     }

@@ -1,6 +1,6 @@
-//! The summary table: the metrics of each network by themselves.
+//! The summary table: one row for each metric of each network.
 //!
-//! Rows come in the order of networks, and of metrics in each.
+//! Rows come in order of network, metric by name.
 
 use std::path::Path;
 
@@ -11,21 +11,20 @@ use super::column::{Label, Number, Optional, columns};
 use super::writer::{RecordError, RunInfo};
 
 columns! {
-    "summary", "A metric of a network by itself", "network, metric";
+    "summary", "A metric of a network by itself", "network, metric by name";
     row: &SummaryRow;
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
     metric: Label, "1", "Key of summary.json" = row.metric;
     value: Optional<Float64Type>, "of the metric", "Its value in this network alone; percentiles are nearest-rank, at most 1/1024 off" = row.value;
 }
 
-/// A metric of a network.
+/// A metric of a network. A field means what the column of its name means.
+#[expect(missing_docs, reason = "the columns say what the fields mean")]
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SummaryRow {
-    /// Network of the experiment, from 0.
     pub network: u32,
-    /// Index of the metric's name.
+    /// Index into the metrics given at `create`.
     pub metric: u32,
-    /// Its value, where it has one.
     pub value: Option<f64>,
 }
 
@@ -33,10 +32,10 @@ pub struct SummaryRow {
 pub struct SummaryTable(Batches<Batch>);
 
 impl SummaryTable {
-    /// Creates the file; rows name their metric by its index in `metrics`.
+    /// Creates the file. `metrics` are the names that `metric` of a row indexes.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// The file cannot be created.
     pub fn create(path: &Path, info: &RunInfo, metrics: &[String]) -> Result<Self, RecordError> {
         let columns = Batch {
             metric: Label::new(metrics),
@@ -48,16 +47,16 @@ impl SummaryTable {
     /// Appends a row.
     ///
     /// # Errors
-    /// When the batch it completes cannot be written, or an earlier one could not.
+    /// An earlier batch could not be written. The error may appear some rows after its cause.
     pub fn push(&mut self, row: &SummaryRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
     }
 
-    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
     ///
     /// # Errors
-    /// When the file could not be closed, or rows that should be in it are not.
+    /// The file could not be closed, or rows are missing from it.
     pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
         self.0.finish(complete)
     }

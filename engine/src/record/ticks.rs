@@ -1,4 +1,4 @@
-//! The ticks table: what happened in each tick of the clock; a tick in which nothing did has no row.
+//! The ticks table: one row for each tick of the clock in which something happened.
 //!
 //! Rows come in order of network, phase, tick.
 
@@ -35,42 +35,28 @@ columns! {
     duration_ms_p99: OptionalMillis, "ms", "99th percentile of the same" = row.duration_us.map(|us| us[2]);
 }
 
-/// One tick. A connection and its outcome count in the tick it was sent.
+/// One tick. A field means what the column of its name means; times are in µs.
+#[expect(missing_docs, reason = "the columns say what the fields mean")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TickRow {
-    /// Network of the experiment, from 0.
     pub network: u32,
     /// Index into the phase names given at `create`.
     pub phase: u32,
-    /// Number of the tick, from 0.
     pub tick: u64,
-    /// Start of the tick, in µs.
     pub time_us: u64,
-    /// Nodes online at the end of the tick.
     pub online: u64,
-    /// Operations in flight at the end of the tick.
     pub active: u64,
-    /// Operations started in the tick.
     pub started: u64,
-    /// Operations finished in the tick.
     pub finished: u64,
-    /// Connections made in the tick; a store is one.
     pub connections: u64,
-    /// Connections of the tick that are answered.
     pub ok: u64,
-    /// Connections of the tick that fail fast.
     pub fast_error: u64,
-    /// Connections of the tick that fail slowly.
     pub slow_error: u64,
-    /// Connections of the tick to a node that is not there.
     pub not_found: u64,
-    /// Segments stored in the tick.
     pub stored: u64,
-    /// Retrieves that found their segment in the tick.
     pub found: u64,
-    /// Retrieves that ended without their segment in the tick.
     pub missed: u64,
-    /// Median, 90th and 99th percentile of the durations of what finished, in µs; none if nothing did.
+    /// Median, 90th and 99th percentile; none if no operation finished.
     pub duration_us: Option<[u64; 3]>,
 }
 
@@ -78,10 +64,10 @@ pub struct TickRow {
 pub struct TickTable(Batches<Batch>);
 
 impl TickTable {
-    /// Creates the file. `phases` are the names that the rows' `phase` counts in.
+    /// Creates the file. `phases` are the names that `phase` of a row indexes.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// The file cannot be created.
     pub fn create(path: &Path, info: &RunInfo, phases: &[String]) -> Result<Self, RecordError> {
         let columns = Batch {
             phase: Label::new(phases),
@@ -93,21 +79,21 @@ impl TickTable {
     /// Appends a row.
     ///
     /// # Errors
-    /// When the batch it completes cannot be written, or an earlier one could not.
+    /// An earlier batch could not be written. The error may appear some rows after its cause.
     pub fn push(&mut self, row: &TickRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
     }
 
-    /// CPU time that encoding its rows has taken so far, where the system tells.
+    /// Returns the CPU time that encoding rows has taken so far; zero where the operating system does not measure it.
     pub fn encoding(&self) -> Duration {
         self.0.encoding()
     }
 
-    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
     ///
     /// # Errors
-    /// When the file could not be closed, or rows that should be in it are not.
+    /// The file could not be closed, or rows are missing from it.
     pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
         self.0.finish(complete)
     }

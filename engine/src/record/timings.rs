@@ -1,6 +1,6 @@
-//! The timings table: all that depends on the machine.
+//! The timings table: time and memory that each part of a run took.
 //!
-//! No two runs need agree on it. Rows come in the order they are pushed.
+//! Values depend on the machine and differ from run to run. Rows come in the order in which they are pushed.
 
 use std::path::Path;
 
@@ -22,22 +22,16 @@ columns! {
     calls: Number<UInt64Type>, "1", "How often it ran" = row.calls;
 }
 
-/// What one system cost in one phase.
+/// What one system cost in one phase. A field means what the column of its name means; times are in µs.
+#[expect(missing_docs, reason = "the columns say what the fields mean")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TimingRow {
-    /// Network of the experiment, from 0.
     pub network: u32,
-    /// Name of the phase, or `bootstrap`, or `end`.
     pub phase: String,
-    /// Name of the system.
     pub system: String,
-    /// Wall time, in µs.
     pub wall_us: u64,
-    /// CPU time over all threads, in µs, where it is known.
     pub cpu_us: Option<u64>,
-    /// Resident memory of the process afterwards, in bytes, where it is known.
     pub resident_bytes: Option<u64>,
-    /// How often it ran.
     pub calls: u64,
 }
 
@@ -48,7 +42,7 @@ impl TimingTable {
     /// Creates the file.
     ///
     /// # Errors
-    /// When the file cannot be created.
+    /// The file cannot be created.
     pub fn create(path: &Path, info: &RunInfo) -> Result<Self, RecordError> {
         Ok(Self(Batches::create(path, info, Batch::default())?))
     }
@@ -56,16 +50,16 @@ impl TimingTable {
     /// Appends a row.
     ///
     /// # Errors
-    /// When the batch it completes cannot be written, or an earlier one could not.
+    /// An earlier batch could not be written. The error may appear some rows after its cause.
     pub fn push(&mut self, row: &TimingRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
     }
 
-    /// Closes the file and returns its rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
+    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
     ///
     /// # Errors
-    /// When the file could not be closed, or rows that should be in it are not.
+    /// The file could not be closed, or rows are missing from it.
     pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
         self.0.finish(complete)
     }

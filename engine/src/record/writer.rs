@@ -1,4 +1,4 @@
-//! A Parquet file that grows by batches and is closed on purpose.
+//! Writer of a Parquet file, which takes batches and must be finished explicitly.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -24,83 +24,83 @@ use thiserror::Error;
 /// at each (`cargo bench --bench tables -- compression`).
 pub const ZSTD_LEVEL: i32 = 2;
 
-/// Most rows of a row group.
+/// Maximum number of rows of a row group.
 pub const ROW_GROUP_ROWS: usize = 1 << 20;
 
-/// Most bytes, as encoded so far, of a row group: what a table may hold in memory.
+/// Maximum number of encoded bytes of a row group, which a table holds in memory.
 pub const ROW_GROUP_BYTES: usize = 64 << 20;
 
-/// Rows that collect before they are handed to the Parquet writer as one batch.
+/// Number of rows of a batch.
 pub const BATCH_ROWS: usize = 1 << 14;
 
-/// Batches that wait for the thread that encodes them, at most: with 25 columns some 3 MB each.
+/// Maximum number of batches that wait for the thread that encodes them. A batch of 25 columns takes some 3 MB.
 pub const QUEUE: usize = 4;
 
-/// Parquet metadata key of the experiment's name.
+/// Parquet metadata key of the name of the experiment.
 pub const KEY_EXPERIMENT: &str = "kadsim.experiment";
 /// Parquet metadata key of the seed, in decimal.
 pub const KEY_SEED: &str = "kadsim.seed";
-/// Parquet metadata key of kadsim's version.
+/// Parquet metadata key of the version of kadsim.
 pub const KEY_VERSION: &str = "kadsim.version";
-/// Parquet metadata key that says `true` when the run went to its end and every row is there.
+/// Parquet metadata key whose value is `true` if the run reached its end and no row is missing, else `false`.
 pub const KEY_COMPLETE: &str = "kadsim.complete";
 
-/// The bytes that a Parquet file starts with.
+/// First bytes of a Parquet file.
 const MAGIC: &[u8] = b"PAR1";
 
-/// What every table of a run says about it, as Parquet key-value metadata.
+/// Description of a run, which each of its tables carries as Parquet key-value metadata.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunInfo {
-    /// The experiment's name.
+    /// Name of the experiment.
     pub experiment: String,
-    /// The experiment's seed.
+    /// Seed of the experiment.
     pub seed: u64,
-    /// kadsim's version.
+    /// Version of kadsim.
     pub version: String,
 }
 
-/// Why a table could not be written.
+/// Error of writing a table.
 #[derive(Debug, Error)]
 pub enum RecordError {
     /// The file could not be created, written or synchronised.
     #[error("{}: {source}", path.display())]
     Io {
-        /// The table.
+        /// Path of the table.
         path: PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// Parquet could not encode or write, a full disk included.
+    /// Parquet could not encode or write, for instance because the disk is full.
     #[error("{}: {source}", path.display())]
     Parquet {
-        /// The table.
+        /// Path of the table.
         path: PathBuf,
-        /// What the encoder said.
+        /// Error of the encoder.
         source: ParquetError,
     },
-    /// The columns do not make a batch, for instance by a phase without a name.
+    /// The columns do not form a batch, for instance because a phase has no name.
     #[error("{}: {source}", path.display())]
     Batch {
-        /// The table.
+        /// Path of the table.
         path: PathBuf,
-        /// What Arrow said.
+        /// Error of Arrow.
         source: ArrowError,
     },
-    /// An earlier write failed; this one was not tried.
+    /// An earlier write failed, and this one was not tried.
     #[error("{}: not written after an earlier error: {cause}", path.display())]
     Failed {
-        /// The table.
+        /// Path of the table.
         path: PathBuf,
-        /// The earlier error.
+        /// Text of the earlier error.
         cause: String,
     },
 }
 
-/// The file below a table. Shared, so that it outlives a Parquet writer that failed.
+/// The file of a table. It is shared, so that it outlives a Parquet writer that failed.
 #[derive(Clone, Debug)]
 struct Sink {
     file: Arc<File>,
-    /// Bytes after which writes fail, to play a full disk.
+    /// Number of bytes after which writes fail, to simulate a full disk.
     #[cfg(test)]
     room: Option<Arc<std::sync::atomic::AtomicUsize>>,
 }
@@ -128,7 +128,7 @@ impl Write for Sink {
 
 /// Writes one Parquet file.
 ///
-/// Dropped without [`finish`](Self::finish) it leaves a file that no reader opens.
+/// A writer dropped without [`finish`](Self::finish) leaves a file that no reader opens.
 #[derive(Debug)]
 pub struct TableWriter {
     path: PathBuf,
@@ -144,13 +144,13 @@ impl TableWriter {
     /// Creates `path`, or empties it, for rows of `schema`.
     ///
     /// # Errors
-    /// When the file cannot be created, or the schema has a type that Parquet lacks.
+    /// The file cannot be created, or the schema has a type that Parquet lacks.
     pub fn create(path: &Path, schema: Arc<Schema>, info: &RunInfo) -> Result<Self, RecordError> {
         TableWriter::with_row_groups(path, schema, info, ROW_GROUP_ROWS, ROW_GROUP_BYTES)
     }
 
-    /// [`create`](Self::create) with other limits than [`ROW_GROUP_ROWS`] and [`ROW_GROUP_BYTES`], each
-    /// at least 1.
+    /// As [`create`](Self::create), but with limits of a row group other than [`ROW_GROUP_ROWS`] and [`ROW_GROUP_BYTES`].
+    /// Each is at least 1.
     ///
     /// # Errors
     /// As for `create`.
@@ -203,20 +203,20 @@ impl TableWriter {
         })
     }
 
-    /// Where the table is written.
+    /// Returns the path of the table.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Rows appended so far.
+    /// Returns the number of rows appended so far.
     pub fn rows(&self) -> u64 {
         self.rows
     }
 
-    /// Whether the next append has a chance.
+    /// Checks that no earlier write has failed.
     ///
     /// # Errors
-    /// [`RecordError::Failed`] once any earlier write has failed.
+    /// [`RecordError::Failed`] if one has.
     #[inline]
     pub fn ready(&self) -> Result<(), RecordError> {
         match &self.failed {
@@ -228,10 +228,10 @@ impl TableWriter {
         }
     }
 
-    /// Appends the rows of `columns`, which are in the schema's order and of one length.
+    /// Appends the rows of `columns`, which have the order of the schema and equal lengths.
     ///
     /// # Errors
-    /// When the columns do not fit the schema, a write fails, or an earlier one has.
+    /// The columns do not fit the schema, a write fails, or an earlier write has failed.
     pub fn append(&mut self, columns: Vec<ArrayRef>) -> Result<(), RecordError> {
         self.ready()?;
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)
@@ -245,15 +245,15 @@ impl TableWriter {
         }
     }
 
-    /// Closes the file, after its data is on the disk, and returns its rows. `complete` says whether the
-    /// run went to its end.
+    /// Writes all data to the disk, closes the file and returns its number of rows. `complete` says whether the run reached
+    /// its end.
     ///
-    /// After a failed write, and when this one fails, the file is cut back to its last complete row group
-    /// and closed there, marked incomplete, if the disk lets it. With `complete = false` that is a success
-    /// and the rows saved are returned; with `complete = true` it is the error all the same.
+    /// If a write has failed, or fails here, the file is cut back to its last complete row group, marked incomplete and
+    /// closed, as far as the disk allows. After an earlier failure, `complete = false` returns the number of rows saved, and
+    /// `complete = true` the error. A failure of this call is an error in both cases.
     ///
     /// # Errors
-    /// When the file could not be closed, or rows that should be in it are not.
+    /// The file could not be closed, or rows are missing from it.
     pub fn finish(mut self, complete: bool) -> Result<u64, RecordError> {
         let error = match self.ready() {
             Ok(()) => match self.close(complete) {
@@ -261,7 +261,7 @@ impl TableWriter {
                 Err(error) => error,
             },
             Err(error) if complete => {
-                // What can be saved is; that rows are missing is what the caller has to know.
+                // Complete row groups are saved. The error says that rows are missing, so that of saving adds nothing.
                 let _ = self.salvage();
                 return Err(error);
             }
@@ -283,7 +283,7 @@ impl TableWriter {
         synced.map_err(|source| self.io_error(source))
     }
 
-    /// Cuts the file behind its last complete row group and closes it there; returns its rows.
+    /// Cuts the file behind its last complete row group, closes it, and returns its number of rows.
     fn salvage(self) -> Result<u64, RecordError> {
         let TableWriter {
             path,
@@ -365,11 +365,11 @@ impl RunInfo {
     }
 }
 
-/// Marks the closed table `path` incomplete, for a run that fails after it was closed. One that says so already stays
-/// as it is.
+/// Marks the closed table at `path` incomplete, for a run that fails after the table was closed. A table that is already
+/// marked stays unchanged.
 ///
 /// # Errors
-/// When the file is not a whole table, or cannot be written.
+/// The file is not a whole table, or cannot be written.
 pub fn revoke(path: &Path) -> Result<(), RecordError> {
     let io_error = |source| RecordError::Io {
         path: path.to_owned(),
@@ -419,7 +419,7 @@ pub fn revoke(path: &Path) -> Result<(), RecordError> {
     rewrite().map_err(io_error)
 }
 
-/// The byte behind a row group's last column.
+/// Returns the offset of the byte behind the last column of a row group.
 fn end_of(group: &RowGroupMetaData) -> u64 {
     let ends = group.columns().iter().map(|column| {
         let (start, length) = column.byte_range();
@@ -428,7 +428,7 @@ fn end_of(group: &RowGroupMetaData) -> u64 {
     ends.max().unwrap_or(0)
 }
 
-/// The bytes that close a file of these row groups.
+/// Returns the bytes that close a file of these row groups.
 fn footer(
     schema: &Schema,
     mut metadata: Vec<KeyValue>,

@@ -1,57 +1,64 @@
-//! `kadsim columns`: the columns of the tables that a run writes.
+//! `kadsim columns`: the columns of the tables that a run and a study write.
 
 use kadsim::inspect::type_name;
-use kadsim::table::{Side, TextTable};
+use kadsim::sweep::STUDY_TABLE;
+use kadsim::table::{Side, TextTable, wrapped};
 use kadsim_engine::record::Table;
 
 /// The columns of a table's description.
 const COLUMNS: [&str; 4] = ["column", "type", "unit", "meaning"];
 
-/// Every column, as a text of at most `width` columns of a terminal.
-pub(super) fn text(width: Option<usize>) -> String {
-    let table = |table: &Table| {
-        let mut columns = TextTable::new(1, COLUMNS.map(|name| (name, Side::Left)));
-        cells(table).for_each(|cells| columns.push(cells));
-        format!("{}\n{}", head(table), columns.render(width))
-    };
-    let tables: Vec<String> = Table::ALL.iter().map(table).collect();
-    tables.join("\n")
+/// Returns the tables of a run, and the one that only a study has.
+fn all() -> impl Iterator<Item = Table> {
+    Table::ALL.into_iter().chain([STUDY_TABLE])
 }
 
-/// Every column, in Markdown.
-pub(super) fn markdown() -> String {
+/// Returns the names of all tables.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    all().map(|table| table.name)
+}
+
+/// Describes the table called `name`, or every table, in lines of at most `width` characters.
+pub(super) fn text(name: Option<&str>, width: Option<usize>) -> String {
+    describe(name, |table| {
+        let mut columns = TextTable::new(1, COLUMNS.map(|name| (name, Side::Left)));
+        cells(table).into_iter().for_each(|row| columns.push(row));
+        let head = format!("{}: {}", table.name, row(table));
+        format!("{}\n{}", wrapped(&head, width), columns.render(width))
+    })
+}
+
+/// Describes the table called `name`, or every table, in Markdown.
+pub(super) fn markdown(name: Option<&str>) -> String {
     let line = |cells: [String; 4]| format!("| {} |\n", cells.join(" | "));
-    let table = |table: &Table| {
+    describe(name, |table| {
         let head = format!("### `{}`\n\n{}\n\n", table.name, row(table));
         let columns = line(COLUMNS.map(str::to_owned)) + &line(COLUMNS.map(|_| "---".to_owned()));
-        cells(table).fold(head + &columns, |text, [name, kind, unit, meaning]| {
-            text + &line([format!("`{name}`"), kind, unit, meaning])
-        })
-    };
-    let tables: Vec<String> = Table::ALL.iter().map(table).collect();
+        let rows = cells(table).into_iter();
+        let rows = rows
+            .map(|[name, kind, unit, meaning]| line([format!("`{name}`"), kind, unit, meaning]));
+        head + &columns + &rows.collect::<String>()
+    })
+}
+
+/// Joins the descriptions of the table called `name`, or of every table.
+fn describe(name: Option<&str>, table: impl Fn(&Table) -> String) -> String {
+    let chosen = all().filter(|table| name.is_none_or(|name| name == table.name));
+    let tables: Vec<String> = chosen.map(|one| table(&one)).collect();
     tables.join("\n")
 }
 
-/// What a row of a table is, and the order of rows.
+/// Says what a row of a table is, and the order of rows.
 fn row(table: &Table) -> String {
-    format!("One row: {}. Order: {}.", lower(table.about), table.order)
+    let (first, rest) = table.about.split_at(1);
+    let first = first.to_lowercase();
+    format!("One row: {first}{rest}. Order: {}.", table.order)
 }
 
-fn head(table: &Table) -> String {
-    format!("{}: {}", table.name, row(table))
-}
-
-/// The text with a small first letter.
-fn lower(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().into_iter().flat_map(char::to_lowercase);
-    first.chain(letters).collect()
-}
-
-/// Name, type, unit and meaning of each column of a table.
-fn cells(table: &Table) -> impl Iterator<Item = [String; 4]> {
+/// Returns name, type, unit and meaning of each column of a table.
+fn cells(table: &Table) -> Vec<[String; 4]> {
     let schema = (table.schema)();
-    let cells = |field: &arrow::datatypes::FieldRef| {
+    let cells = schema.fields().iter().map(|field| {
         let metadata = |key: &str| field.metadata().get(key).cloned().unwrap_or_default();
         let unit = match metadata("unit").as_str() {
             "1" => String::new(),
@@ -60,11 +67,6 @@ fn cells(table: &Table) -> impl Iterator<Item = [String; 4]> {
         let mark = if field.is_nullable() { "?" } else { "" };
         let kind = format!("{}{mark}", type_name(field.data_type()));
         [field.name().clone(), kind, unit, metadata("description")]
-    };
-    schema
-        .fields()
-        .iter()
-        .map(cells)
-        .collect::<Vec<_>>()
-        .into_iter()
+    });
+    cells.collect()
 }

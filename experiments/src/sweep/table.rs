@@ -16,8 +16,8 @@ use arrow::array::{
     RecordBatch, StringArray, UInt32Array, UInt64Array, new_null_array,
 };
 use arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Schema, UInt32Type};
-use kadsim_engine::record::RunInfo;
 use kadsim_engine::record::writer::TableWriter;
+use kadsim_engine::record::{RunInfo, Table, summary};
 use parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 
 use super::study::Study;
@@ -30,48 +30,55 @@ pub(crate) const SUMMARY: &str = "summary.parquet";
 /// The table of the means over networks.
 pub(crate) const MEANS: &str = "study.parquet";
 
-/// A column behind the swept keys: its name, whether a value may be absent, its unit and its meaning.
-type Noted = (&'static str, DataType, bool, &'static str, &'static str);
+/// Description of `study.parquet`, without the columns of swept keys, which each study has of its own.
+pub const STUDY_TABLE: Table = Table {
+    name: "study",
+    about: "The mean of a metric over the networks of a cell. Behind `cell` stand a column for each swept key, \
+            `case` and each key that cases set. `summary.parquet` of a study begins with the same columns, and goes on \
+            with those of `summary`",
+    order: "cell, metric",
+    schema: || schema(&[], means()),
+};
 
-/// Columns of `summary.parquet` that are those of a cell's table.
-fn values() -> [Noted; 3] {
-    let u32 = DataType::UInt32;
-    [
-        ("network", u32, false, "1", "Network of the cell, from 0"),
-        ("metric", word(), false, "1", "Key of summary.json"),
-        (
-            "value",
-            DataType::Float64,
-            true,
-            "of the metric",
-            "Its value in this network alone; percentiles are nearest-rank, at most 1/1024 off",
-        ),
-    ]
+/// Returns a column with its unit and meaning.
+fn noted(field: Field, unit: &str, description: &str) -> Field {
+    let notes = [("unit", unit), ("description", description)];
+    let notes = notes.map(|(key, text)| (key.to_owned(), text.to_owned()));
+    field.with_metadata(HashMap::from(notes))
 }
 
-/// Columns of `study.parquet`.
-fn means() -> [Noted; 4] {
-    let f64 = DataType::Float64;
-    [
-        ("metric", word(), false, "1", "Key of summary.json"),
-        (
-            "mean",
-            f64.clone(),
-            true,
+/// Returns the columns of `summary.parquet` behind the swept keys: those of a cell's table.
+fn values() -> Vec<Field> {
+    let of_cell = (summary::TABLE.schema)();
+    let fields = of_cell.fields().iter().map(|field| Field::clone(field));
+    let of_study = fields.map(|field| match field.name().as_str() {
+        "network" => noted(field, "1", "Network of the cell, from 0"),
+        _ => field,
+    });
+    of_study.collect()
+}
+
+/// Returns the columns of `study.parquet` behind the swept keys.
+fn means() -> Vec<Field> {
+    let number = |name: &str| Field::new(name, DataType::Float64, true);
+    vec![
+        noted(
+            Field::new("metric", word(), false),
+            "1",
+            "Key of summary.json",
+        ),
+        noted(
+            number("mean"),
             "of the metric",
             "Mean over the networks of their own values, METRIC.networks.mean; of one network, its value",
         ),
-        (
-            "ci95",
-            f64,
-            true,
+        noted(
+            number("ci95"),
             "of the metric",
             "Half the width of the 95 % confidence interval around the mean, by Student's t over networks",
         ),
-        (
-            "n",
-            DataType::UInt32,
-            false,
+        noted(
+            Field::new("n", DataType::UInt32, false),
             "1",
             "Networks that have a value",
         ),
@@ -163,14 +170,10 @@ fn swept(study: &Study) -> Vec<Swept> {
     keys.into_iter().map(column).collect()
 }
 
-fn schema(swept: &[Swept], behind: impl IntoIterator<Item = Noted>) -> Schema {
-    let noted = |field: Field, unit: &str, description: String| {
-        let notes = [("unit", unit.to_owned()), ("description", description)];
-        let notes = notes.map(|(key, text)| (key.to_owned(), text));
-        field.with_metadata(HashMap::from(notes))
-    };
+/// Returns the schema of a study's table: the cell, the swept keys, and the columns `behind` them.
+fn schema(swept: &[Swept], behind: Vec<Field>) -> Schema {
     let cell = Field::new("cell", DataType::UInt32, false);
-    let mut fields = vec![noted(cell, "1", "Cell of the sweep, from 0".to_owned())];
+    let mut fields = vec![noted(cell, "1", "Cell of the sweep, from 0")];
     for Swept {
         key,
         column,
@@ -179,12 +182,9 @@ fn schema(swept: &[Swept], behind: impl IntoIterator<Item = Noted>) -> Schema {
     {
         let unit = if key.ends_with("_ms") { "ms" } else { "1" };
         let field = Field::new(key, column.clone(), !always);
-        fields.push(noted(field, unit, format!("{key} of the cell")));
+        fields.push(noted(field, unit, &format!("{key} of the cell")));
     }
-    for (name, column, nullable, unit, description) in behind {
-        let field = Field::new(name, column, nullable);
-        fields.push(noted(field, unit, description.to_owned()));
-    }
+    fields.extend(behind);
     Schema::new(fields)
 }
 
@@ -204,13 +204,14 @@ fn create(path: &Path, study: &Study, schema: Schema) -> Result<TableWriter> {
 /// A cell's table cannot be read, or this one not be written; the path is in the message.
 pub(super) fn write(path: &Path, root: &Path, study: &Study) -> Result<()> {
     let swept = swept(study);
-    let mut writer = create(path, study, schema(&swept, values()))?;
+    let values = values();
+    let mut writer = create(path, study, schema(&swept, values.clone()))?;
     for cell in &study.cells {
         for batch in metrics(&root.join(cell.cell.folder()))? {
             let batch = batch?;
             let mut columns = settings(&cell.cell, &swept, batch.num_rows())?;
-            for (name, data_type, ..) in values() {
-                columns.push(column(&batch, name, &data_type)?);
+            for value in &values {
+                columns.push(column(&batch, value.name(), value.data_type())?);
             }
             writer.append(columns)?;
         }

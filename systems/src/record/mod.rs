@@ -1,7 +1,7 @@
 //! Records what happened in a step: rows of the ticks, operations and connections tables.
 //!
-//! Rows wait in [`Recorded`] until the caller takes them, in the order of the tables: all that a window can bring has
-//! happened when it is recorded.
+//! [`Recorded`] keeps rows until the caller takes them, in the order of the tables. A window is recorded after all its events
+//! have happened, so no later window adds a row before those recorded.
 
 mod rows;
 mod ticks;
@@ -32,39 +32,39 @@ pub use rows::Ended;
 use ticks::OpenTicks;
 use turns::Turns;
 
-/// Operations from which on rows are made on several threads.
+/// Number of operations from which on several threads make their rows.
 const MANY: usize = 1024;
 
-/// Rows that have not been taken yet, and ticks that are not over.
+/// Rows that have not been taken yet, and ticks that have not ended.
 #[derive(Resource, Default)]
 pub struct Recorded {
     /// Rows of the operations table.
     pub operations: Vec<OperationRow>,
-    /// Result lists of the operations, one after the other, if they are wanted.
+    /// Result lists of the operations, in the order of their rows, if results are recorded.
     pub result_ids: Vec<Option<Vec<i64>>>,
     /// Rows of the ticks table.
     pub ticks: Vec<TickRow>,
     /// Rows of the connections table.
     pub connections: Vec<ConnectionRow>,
-    /// What answers have read since the start, if that is counted.
+    /// Reads of answers since the start, in an instrumented run.
     pub reads: Reads,
     /// Connections sent in the last step.
     pub connections_sent: u64,
-    /// An operation whose connection ends beyond the clock.
+    /// First operation with a connection that ends beyond the clock.
     pub out_of_time: Option<OutOfTime>,
-    /// Operations that have ended, while others may still end before them.
+    /// Operations that have ended, but whose rows wait because others may still end before them.
     ended: Vec<Ended>,
-    /// How many of them were left when rows were last written.
+    /// Number of operations left in `ended` when rows were last made.
     waited: usize,
-    /// When the first of them ended, µs.
+    /// End of the first operation in `ended`, in µs.
     first_end_us: Option<u64>,
-    /// Slots of those that have ended in the last step. Reused memory.
+    /// Slots of the operations that ended in the last step. Its memory is reused.
     slots: Vec<OperationSlot>,
-    /// Index of those that become rows now, by (end, operation). Reused memory.
+    /// Indices into `ended` of the operations whose rows are made, with their (end, operation). Its memory is reused.
     order: Vec<(u64, u64, u32)>,
-    /// Ticks that are not over, by the slot of the phase.
+    /// Ticks that have not ended, by phase slot.
     open: Vec<OpenTicks>,
-    /// Rows of ticks, until it is their phase's turn.
+    /// Rows of ticks that wait for earlier phases.
     closed: Turns<TickRow>,
 }
 
@@ -74,7 +74,7 @@ impl Recorded {
         self.operations.is_empty() && self.ticks.is_empty() && self.connections.is_empty()
     }
 
-    /// Drops the rows, which have been taken.
+    /// Removes the rows that the caller has taken.
     pub fn clear(&mut self) {
         self.operations.clear();
         self.result_ids.clear();
@@ -82,7 +82,8 @@ impl Recorded {
         self.connections.clear();
     }
 
-    /// Closes every tick that ends by `until_us`. `of` is the number of the network and of its nodes online.
+    /// Makes the rows of all ticks that end by `until_us`. `of` holds the number of the network and the number of its
+    /// nodes online.
     pub fn close_ticks(&mut self, until_us: u64, tick_us: u64, of: (u32, u64)) {
         for slot in 0..self.open.len() {
             self.close_ticks_of(PhaseSlot(slot as u32), until_us, tick_us, of);
@@ -90,7 +91,7 @@ impl Recorded {
         self.closed.take(|_, row| self.ticks.push(row));
     }
 
-    /// Closes every tick of a phase that ends by `until_us`.
+    /// Makes the rows of the ticks of a phase that end by `until_us`.
     fn close_ticks_of(&mut self, slot: PhaseSlot, until_us: u64, tick_us: u64, of: (u32, u64)) {
         let Self { open, closed, .. } = self;
         let open = &mut open[slot.index()];
@@ -98,7 +99,7 @@ impl Recorded {
         open.close(until_us, tick_us, of, |row| closed.push(phase, row));
     }
 
-    /// Begins a phase, of which no operation is in flight. `started` is to count its operations by origin.
+    /// Begins a phase without operations in flight. `started` counts its operations by origin.
     pub fn begin_phase(&mut self, slot: PhaseSlot, phase: u32, started: Counts) {
         if self.open.len() <= slot.index() {
             self.open.resize_with(slot.index() + 1, OpenTicks::default);
@@ -112,7 +113,7 @@ impl Recorded {
         std::mem::take(&mut self.open[slot.index()].started)
     }
 
-    /// Notes an operation that has ended.
+    /// Counts an operation that has ended.
     fn note(&mut self, ended: &Ended) {
         let first_us = self.first_end_us.unwrap_or(u64::MAX);
         self.first_end_us = Some(ended.end_us.min(first_us));
@@ -121,15 +122,15 @@ impl Recorded {
             .add(ended.origin);
     }
 
-    /// Writes the rows of the operations that ended before `until_us`, in order; later, where only few have been added to
-    /// those that wait, so that these are not read again for each few.
+    /// Makes the rows of the operations that ended before `until_us`, in order, once enough operations have ended since rows
+    /// were last made. Each call reads all operations that wait, so calls for few operations would cost too much.
     fn close_most_operations(&mut self, until_us: u64, results: bool) {
         if 2 * (self.ended.len() - self.waited) >= self.waited {
             self.close_operations(until_us, results);
         }
     }
 
-    /// Writes the rows of the operations that ended before `until_us`, in order.
+    /// Makes the rows of the operations that ended before `until_us`, in order.
     fn close_operations(&mut self, until_us: u64, results: bool) {
         if self.first_end_us.is_none_or(|end_us| end_us >= until_us) {
             return;
@@ -153,7 +154,7 @@ impl Recorded {
         self.waited = self.ended.len();
     }
 
-    /// Makes the rows of a step's connections.
+    /// Makes the rows of the connections of a step.
     fn connections(
         &mut self,
         network: u32,
@@ -198,7 +199,7 @@ impl Recorded {
     }
 }
 
-/// What makes rows of what happened.
+/// Read-only access to what rows need of the network: ids and keys of nodes, what is recorded, and who is online.
 #[derive(bevy_ecs::system::SystemParam)]
 pub struct Naming<'w, 's> {
     nodes: Nodes<'w, 's>,
@@ -214,7 +215,7 @@ impl Naming<'_, '_> {
     }
 }
 
-/// Makes the rows of the operations that have ended in the step.
+/// Makes the rows of the operations that have ended in the step. The rows wait until they are in order.
 pub fn record_operations(
     naming: Naming,
     operations: Res<Operations>,
@@ -246,7 +247,7 @@ pub fn record_operations(
     recorded.ended = ended;
 }
 
-/// Adds the counts of the step to the open ticks, and closes the rows of operations and ticks that are complete.
+/// Adds the counts of the step to the open ticks, and makes the rows of operations and ticks that no later step can change.
 pub fn record_ticks(
     naming: Naming,
     window: Res<Window>,
@@ -285,7 +286,7 @@ pub fn record_connections(
     }
 }
 
-/// Ends the phase in a slot at `end_us`: cuts off its operations in flight and writes its open ticks.
+/// Ends the phase in a slot at `end_us`: cuts off its operations in flight and makes the rows of its open ticks.
 ///
 /// Another phase that is cut off at the same moment loses its operations too, because the rows of all stand in the order
 /// of their numbers.
@@ -315,7 +316,7 @@ pub fn end_phase(
     recorded.closed.take(|_, row| recorded.ticks.push(row));
 }
 
-/// Returns how often the overhead of each node was charged after `end_us`, in the last step.
+/// Returns, by node, the number of charges of overhead after `end_us` in the last step.
 pub fn uses_after(sends: &Sends, end_us: u64) -> HashMap<Row, u32> {
     let mut uses = HashMap::new();
     let after = sends.0.iter().rev();

@@ -9,22 +9,22 @@ use kadsim_engine::slot::PhaseSlot;
 
 use crate::recording::Recording;
 
-/// An operation that has ended or was cut off, until its row's turn comes in the table.
+/// An operation that has ended or was cut off, and whose row waits for those before it in the table.
 #[derive(Debug, Clone)]
 pub struct Ended {
-    /// Its row.
+    /// Row of the operation.
     pub row: OperationRow,
-    /// Ids of its result, nearest to the key first, if they are wanted and its lookup has ended.
+    /// Ids of its result, closest to the key first, if results are recorded and its lookup has ended.
     pub result: Option<Vec<i64>>,
-    /// Slot of its phase.
+    /// Slot of the phase of the operation.
     pub phase_slot: PhaseSlot,
-    /// The node that asked.
+    /// Node that the operation started at.
     pub origin: Row,
-    /// When it ended, or was cut off, µs.
+    /// Time of its end or cut-off, in µs.
     pub end_us: u64,
 }
 
-/// Makes the row of an operation that has ended or, if `cut_us` is given, was cut off then.
+/// Makes the row of an operation that has ended or, if `cut_us` is given, was cut off at that time.
 pub fn ended(
     operation: &Operation,
     cut_us: Option<u64>,
@@ -56,7 +56,7 @@ fn has_looked_up(operation: &Operation, cut_us: Option<u64>) -> bool {
     }
 }
 
-/// Makes the row. Columns that an operation did not come to are null.
+/// Makes the row. Columns of stages that the operation has not reached are null.
 fn row(
     operation: &Operation,
     cut_us: Option<u64>,

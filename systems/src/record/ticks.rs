@@ -1,4 +1,4 @@
-//! Rows of the ticks table: ticks of a phase that are not over, and what is made of those that are.
+//! Rows of the ticks table: counts of ticks that have not ended, and the rows of those that have.
 
 use std::collections::BTreeMap;
 
@@ -9,23 +9,23 @@ use kadsim_engine::record::TickRow;
 
 use crate::ticks::{TickCounts, Ticks};
 
-/// Durations of a tick up to which percentiles are exact.
+/// Maximum number of durations of a tick whose percentiles are exact.
 const EXACT: usize = 1 << 16;
 
-/// Ticks of a phase that are not over, and the operations that it has started.
+/// Ticks of a phase that have not ended, and the operations that the phase has started.
 #[derive(Default)]
 pub struct OpenTicks {
     /// Number of the phase.
     pub phase: u32,
     ticks: BTreeMap<u64, TickCounts>,
-    /// Operations in flight at the end of the ticks that are over.
+    /// Operations in flight at the end of the last tick that has a row.
     active: u64,
-    /// Operations that have a row, by origin.
+    /// Operations that have ended or were cut off, by origin.
     pub started: Counts,
 }
 
 impl OpenTicks {
-    /// Begins a phase, of which no operation is in flight. `started` is to count its operations.
+    /// Begins a phase without operations in flight. `started` counts its operations.
     pub fn begin(&mut self, phase: u32, started: Counts) {
         self.phase = phase;
         self.started = started;
@@ -35,7 +35,7 @@ impl OpenTicks {
         }
     }
 
-    /// Adds what happened in a window; returns the connections sent in it.
+    /// Adds the counts of a window, and returns the number of connections sent in it.
     pub fn add(&mut self, window: &mut Ticks) -> u64 {
         let mut sent = 0;
         for (tick, counts) in window.iter_mut() {
@@ -89,8 +89,11 @@ impl OpenTicks {
     }
 }
 
-/// Returns the nearest-rank 50th, 90th and 99th percentile, µs; of many durations from a histogram with a relative error
-/// of at most 0.1 %.
+/// Returns the nearest-rank 50th, 90th and 99th percentile, µs, exact up to [`EXACT`] durations.
+///
+/// Of more, it returns the largest value of the histogram's bucket that the rank falls into, which is at most 1/1024
+/// above the duration of that rank. The distribution of `summary.json` returns the mean of the bucket instead, which is
+/// never above that value. It would be exact for equal durations, but would change the results of such ticks.
 fn percentiles(durations_us: &mut [u64]) -> Option<[u64; 3]> {
     let ranks = [0.50, 0.90, 0.99];
     if durations_us.is_empty() {
@@ -109,4 +112,68 @@ fn percentiles(durations_us: &mut [u64]) -> Option<[u64; 3]> {
     durations_us.sort_unstable();
     let n = durations_us.len();
     Some([50, 90, 99].map(|rank| durations_us[(n * rank).div_ceil(100).max(1) - 1]))
+}
+
+#[cfg(test)]
+mod tests {
+    use kadsim_engine::random::Stream;
+
+    use super::*;
+
+    /// Percentiles by their definition.
+    fn nearest_rank(durations_us: &[u64]) -> [u64; 3] {
+        let mut sorted = durations_us.to_vec();
+        sorted.sort_unstable();
+        [50, 90, 99].map(|rank| sorted[(sorted.len() * rank).div_ceil(100) - 1])
+    }
+
+    /// Durations of many magnitudes: a leading bit, and bits below it at random.
+    fn durations(count: usize, seed: u64) -> Vec<u64> {
+        let mut stream = Stream::from_state(seed);
+        let mut duration = || {
+            let bits = stream.below(40);
+            (1 << bits) | stream.below(1 << bits)
+        };
+        (0..count).map(|_| duration()).collect()
+    }
+
+    #[test]
+    fn percentiles_of_few_are_exact() {
+        assert_eq!(percentiles(&mut []), None);
+        assert_eq!(percentiles(&mut [7]), Some([7; 3]));
+        for count in [2, 99, 100, 101, EXACT] {
+            let mut few = durations(count, count as u64);
+            let expected = nearest_rank(&few);
+            assert_eq!(percentiles(&mut few), Some(expected), "{count}");
+        }
+    }
+
+    #[test]
+    fn percentiles_of_many_are_at_most_a_1024th_above() {
+        let starts_of_buckets = |i: u64| (1024 + i % 1024) << (i % 30);
+        let mut sets: Vec<Vec<u64>> = (1..6).map(|seed| durations(EXACT + 1, seed)).collect();
+        sets.push(vec![741_800; EXACT + 1]);
+        sets.push((0..=EXACT as u64).map(starts_of_buckets).collect());
+        sets.push(
+            (0..=EXACT as u64)
+                .map(|i| starts_of_buckets(i) + 1)
+                .collect(),
+        );
+        for (set, many) in sets.iter_mut().enumerate() {
+            let exact = nearest_rank(many);
+            let found = percentiles(many).unwrap();
+            for (found, exact) in found.into_iter().zip(exact) {
+                let most = exact + exact / 1024;
+                assert!((exact..=most).contains(&found), "{set}: {found} of {exact}");
+            }
+        }
+        // Values below 2048 have buckets of their own.
+        let mut small: Vec<u64> = (0..=EXACT as u64).map(|i| i % 2048).collect();
+        let exact = nearest_rank(&small);
+        assert_eq!(percentiles(&mut small), Some(exact));
+        assert_eq!(
+            percentiles(&mut vec![741_800; EXACT + 1]),
+            Some([741_887; 3])
+        );
+    }
 }

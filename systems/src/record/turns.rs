@@ -1,11 +1,11 @@
-//! Rows of phases in flight at the same time, handed on in the order of phases.
+//! Rows of phases in flight at the same time, released in the order of phases.
 //!
-//! Tables have the rows of one phase after those of another, so those of a later one wait until the earlier
-//! ones have ended. Those of a phase that is alone never wait.
+//! Tables list the rows of one phase after those of another, so the rows of a later phase wait until the earlier phases
+//! have ended. The rows of a phase that is alone never wait.
 
 use std::collections::BTreeMap;
 
-/// Rows by number of the phase.
+/// Rows that wait for earlier phases, by number of their phase.
 #[derive(Debug)]
 pub struct Turns<T> {
     phases: BTreeMap<u32, Turn<T>>,
@@ -26,7 +26,7 @@ impl<T> Default for Turns<T> {
 }
 
 impl<T> Turns<T> {
-    /// A phase has begun: those after it wait for it.
+    /// Begins a phase, for which the rows of later phases wait.
     pub fn begin(&mut self, phase: u32) {
         self.phases.entry(phase).or_insert_with(|| Turn {
             rows: Vec::new(),
@@ -41,21 +41,21 @@ impl<T> Turns<T> {
         }
     }
 
-    /// No row of a phase comes any more.
+    /// Ends a phase, to which no row is added any more.
     pub fn end(&mut self, phase: u32) {
         if let Some(turn) = self.phases.get_mut(&phase) {
             turn.is_over = true;
         }
     }
 
-    /// Whether it is this phase's turn.
+    /// Returns whether all earlier phases have ended and been taken, so that rows of this phase need not wait.
     pub fn is_first(&self, phase: u32) -> bool {
         self.phases
             .first_key_value()
             .is_some_and(|(&first, _)| first == phase)
     }
 
-    /// Takes out the rows whose turn has come, each with its phase.
+    /// Removes the rows that need not wait any more, and passes each with its phase to `taken`.
     pub fn take(&mut self, mut taken: impl FnMut(u32, T)) {
         while let Some(mut first) = self.phases.first_entry() {
             let phase = *first.key();
