@@ -4,11 +4,13 @@
 
 pub mod answer;
 pub mod counts;
+pub mod distribution;
 pub mod hardware;
 pub mod ids;
 pub mod in_degree;
 pub mod key;
 pub mod link;
+pub mod makeup;
 pub mod node;
 pub mod operation;
 pub mod population;

@@ -34,6 +34,30 @@ pub enum Purpose {
     Segment,
     /// Draw of the nodes that are offline.
     Presence,
+    /// Length of a session; entity: node's key, part: number of the session.
+    Session,
+    /// Length of an absence; entity: node's key, part: number of the session before it.
+    Absence,
+    /// State of a node at the start; entity: node's key, part: 0 whether it is online, 1 the rest of that session or absence.
+    Start,
+    /// Class of a node; entity: node's key.
+    Class,
+    /// Region of a node; entity: node's key.
+    Region,
+    /// Round trip between two nodes; entity: lower key, part: higher key.
+    PairDelay,
+    /// Jitter of a message; entity: operation, part: sequence.
+    Jitter,
+    /// Whether a node is a client; entity: node's key.
+    Reach,
+    /// Phase of a node's timers; entity: node's key, part: timer.
+    TimerPhase,
+    /// Whether an event takes a node off the network; entity: node's key, part: number of the event.
+    Event,
+    /// Client that takes the place of an entry; entity: owner's key, part: bucket.
+    Replaced,
+    /// Nodes whose tables are counted.
+    Freshness,
 }
 
 const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;

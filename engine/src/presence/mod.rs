@@ -1,0 +1,16 @@
+//! Presence: who is online when.
+//!
+//! 1. Which nodes are offline for the whole run is drawn or listed ([`Offline`]). Such a node stays in the routing tables
+//!    of other nodes and answers no request.
+//! 2. Sessions and absences follow one another by the rules of [`Churn`], or by a trace. When a node is online is a
+//!    function of (seed, network, node) alone: nothing that happens in a network changes it. [`Timelines`] keep the
+//!    changes up to a horizon, and draw those beyond it anew where an operation asks for them.
+
+mod churn;
+mod offline;
+mod timelines;
+mod walk;
+
+pub use churn::{Churn, Event, Leavers, Sessions, Start};
+pub use offline::{Draw, Offline};
+pub use timelines::{Session, Timelines, TooManyChanges};

@@ -1,0 +1,293 @@
+//! Timelines: the changes of every node's presence up to a horizon.
+//!
+//! 1. The changes of all nodes lie in one arena, 8 bytes each, those of a node one after the other; a node's span of it and
+//!    its state at the start take 4 bytes.
+//! 2. All changes lie in a second list in the order of time, 8 bytes each, from which the nodes online at a moment and the
+//!    arrivals and departures between two are counted.
+//! 3. What is asked beyond the horizon is drawn anew from the start of the run, which costs O(changes of the node). The
+//!    horizon changes no answer.
+
+
+use bevy_ecs::resource::Resource;
+use rayon::prelude::*;
+
+use super::churn::Churn;
+use super::walk::Walk;
+use crate::hardware::Prefetcher;
+use crate::key::Key;
+use crate::makeup::Makeup;
+use crate::node::{Presence, Row};
+
+/// Rows that a thread works on at a time.
+const CHUNK: usize = 1 << 14;
+/// Most changes of all nodes: a span's begin takes 31 bits.
+const CHANGES_MAX: usize = (1 << 31) - 1;
+
+/// The changes up to the horizon are more than can be kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nodes come and go more than 2^31 times")]
+pub struct TooManyChanges;
+
+/// A session of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its number, from 0; one more each time the node leaves.
+    pub number: u32,
+    /// When it began, µs; `None` if the node has been online since the start.
+    pub from_us: Option<u64>,
+    /// When the node leaves, µs; `u64::MAX` if never.
+    pub until_us: u64,
+}
+
+/// Who is online when.
+#[derive(Resource, Clone, Debug, Default)]
+pub struct Timelines {
+    churn: Churn,
+    makeup: Makeup,
+    /// Of each row, the begin of its changes, shifted left by one, and whether it is online at the start; one more for
+    /// the end. Empty if no node ever leaves.
+    spans: Vec<u32>,
+    /// Times of changes by row, µs.
+    changes_us: Vec<u64>,
+    /// All changes by time: µs, shifted left by one, and whether a node comes.
+    by_time: Vec<u64>,
+    /// Nodes online at the start, before any change.
+    online_at_start: u64,
+    /// Changes up to this time are kept, µs.
+    horizon_us: u64,
+}
+
+impl Timelines {
+    /// Returns timelines up to `horizon_us`. Nodes whose `presence` is offline are so for ever.
+    ///
+    /// # Errors
+    ///
+    /// More than 2³¹ changes up to the horizon.
+    pub fn new(
+        churn: Churn,
+        makeup: Makeup,
+        keys: &[Key],
+        presence: &[Presence],
+        horizon_us: u64,
+    ) -> Result<Self, TooManyChanges> {
+        let mut timelines = Self {
+            churn,
+            makeup,
+            ..Self::default()
+        };
+        timelines.extend(keys, presence, horizon_us)?;
+        Ok(timelines)
+    }
+
+    /// Returns whether nodes may come or leave.
+    #[inline]
+    pub fn are_living(&self) -> bool {
+        !self.spans.is_empty()
+    }
+
+    /// Returns the time up to which changes are kept, µs.
+    pub fn horizon_us(&self) -> u64 {
+        self.horizon_us
+    }
+
+    /// Makes the timelines anew up to a later horizon. Cost: O(nodes + changes), on all threads.
+    ///
+    /// # Errors
+    ///
+    /// More than 2³¹ changes up to the horizon.
+    pub fn extend(
+        &mut self,
+        keys: &[Key],
+        presence: &[Presence],
+        horizon_us: u64,
+    ) -> Result<(), TooManyChanges> {
+        self.horizon_us = horizon_us;
+        if self.churn.is_never() {
+            self.online_at_start = presence.iter().filter(|one| one.is_online()).count() as u64;
+            return Ok(());
+        }
+        let (churn, makeup) = (&self.churn, &self.makeup);
+        let chunks = keys.par_chunks(CHUNK).zip(presence.par_chunks(CHUNK));
+        let parts = chunks.map(|(keys, presence)| {
+            let (mut counts, mut changes_us) = (Vec::with_capacity(keys.len()), Vec::new());
+            for (&key, presence) in keys.iter().zip(presence) {
+                let before = changes_us.len();
+                let mut is_online = false;
+                if presence.is_online() {
+                    let walk = Walk::new(churn, makeup, key);
+                    is_online = walk.is_online();
+                    changes_us.extend(walk.take_while(|&at_us| at_us <= horizon_us));
+                }
+                counts.push(((changes_us.len() - before) as u32, is_online));
+            }
+            (counts, changes_us)
+        });
+        let parts: Vec<_> = parts.collect();
+        let total: usize = parts.iter().map(|(_, changes_us)| changes_us.len()).sum();
+        if total > CHANGES_MAX {
+            return Err(TooManyChanges);
+        }
+        let mut spans = Vec::with_capacity(keys.len() + 1);
+        let mut changes_us = Vec::with_capacity(total);
+        let mut by_time = Vec::with_capacity(total);
+        self.online_at_start = 0;
+        let mut begin = 0;
+        for (counts, part) in parts {
+            for (count, is_online) in counts {
+                spans.push(begin << 1 | u32::from(is_online));
+                begin += count;
+                self.online_at_start += u64::from(is_online);
+            }
+            changes_us.extend_from_slice(&part);
+        }
+        spans.push(begin << 1);
+        for pair in spans.windows(2) {
+            let mut comes = u64::from(pair[0] & 1 == 0);
+            for &at_us in &changes_us[(pair[0] >> 1) as usize..(pair[1] >> 1) as usize] {
+                by_time.push(at_us << 1 | comes);
+                comes ^= 1;
+            }
+        }
+        by_time.par_sort_unstable();
+        self.spans = spans;
+        self.changes_us = changes_us;
+        self.by_time = by_time;
+        Ok(())
+    }
+
+    /// Returns a node's state at the start and its changes.
+    #[inline]
+    fn of(&self, row: Row) -> (bool, &[u64]) {
+        let (begin, end) = (self.spans[row.index()], self.spans[row.index() + 1]);
+        let changes_us = &self.changes_us[(begin >> 1) as usize..(end >> 1) as usize];
+        (begin & 1 == 1, changes_us)
+    }
+
+    /// Returns whether a node is online at the start, before any change.
+    #[inline]
+    pub fn is_online_at_start(&self, row: Row) -> bool {
+        self.of(row).0
+    }
+
+    /// Returns whether a node is online at `at_us`, changes of that moment included. Only for nodes that are not offline for the
+    /// whole run, in networks in which nodes come and leave.
+    #[inline]
+    pub fn is_online(&self, row: Row, key: Key, at_us: u64) -> bool {
+        let (is_online, changes_us) = self.of(row);
+        if at_us > self.horizon_us {
+            return self.is_online_beyond(is_online, key, at_us);
+        }
+        is_online ^ (count_until(changes_us, at_us) & 1 == 1)
+    }
+
+    #[cold]
+    fn is_online_beyond(&self, at_start: bool, key: Key, at_us: u64) -> bool {
+        let passed = self.walk(key).take_while(|&change_us| change_us <= at_us);
+        at_start ^ (passed.count() & 1 == 1)
+    }
+
+    fn walk(&self, key: Key) -> Walk<'_> {
+        Walk::new(&self.churn, &self.makeup, key)
+    }
+
+    /// Returns the session in which a node is online at `at_us`, changes of that moment included; `None` if it is offline.
+    pub fn session(&self, row: Row, key: Key, at_us: u64) -> Option<Session> {
+        let (at_start, kept_us) = self.of(row);
+        let mut is_online = at_start;
+        let (mut from_us, mut until_us) = (None, None);
+        let mut leaves = 0;
+        let mut pass = |change_us: u64| {
+            if change_us > at_us {
+                until_us = Some(change_us);
+                return false;
+            }
+            is_online = !is_online;
+            leaves += u32::from(!is_online);
+            from_us = Some(change_us);
+            true
+        };
+        let is_known = !kept_us.iter().all(|&change_us| pass(change_us));
+        if !is_known {
+            // The next change lies beyond the horizon.
+            let mut rest = self.walk(key).skip(kept_us.len());
+            let _ = rest.all(pass);
+        }
+        is_online.then_some(Session {
+            number: leaves,
+            from_us,
+            until_us: until_us.unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Returns how many sessions a node has begun by `at_us`, one that goes on at the start included, and how long it has been
+    /// online from `from_us` to `at_us`, µs. `at_us` is at most the horizon.
+    pub fn sessions(&self, row: Row, from_us: u64, at_us: u64) -> (u32, u64) {
+        let (at_start, changes_us) = self.of(row);
+        let mut is_online = at_start;
+        let (mut sessions, mut online_us, mut since_us) = (u32::from(at_start), 0, from_us);
+        for &change_us in changes_us.iter().take_while(|&&us| us <= at_us) {
+            if is_online && change_us > since_us {
+                online_us += change_us - since_us;
+            }
+            is_online = !is_online;
+            sessions += u32::from(is_online);
+            since_us = since_us.max(change_us);
+        }
+        if is_online {
+            online_us += at_us - since_us;
+        }
+        (sessions, online_us)
+    }
+
+    /// Returns how many nodes are online at `at_us`, changes of that moment included. `at_us` is at most the horizon.
+    pub fn online(&self, at_us: u64) -> u64 {
+        let (arrivals, departures) = self.turnover(0, at_us);
+        self.online_at_start + arrivals - departures
+    }
+
+    /// Returns how many nodes come and how many leave from `from_us` to `until_us`, both included. `until_us` is at most the
+    /// horizon.
+    pub fn turnover(&self, from_us: u64, until_us: u64) -> (u64, u64) {
+        let begin = self.by_time.partition_point(|change| change >> 1 < from_us);
+        let passed = &self.by_time[begin..];
+        let passed = &passed[..passed.partition_point(|change| change >> 1 <= until_us)];
+        let arrivals = passed.iter().filter(|&change| change & 1 == 1).count() as u64;
+        (arrivals, passed.len() as u64 - arrivals)
+    }
+
+    /// Returns the time of the first change from `from_us` on, if there is one up to the horizon, µs.
+    pub fn next_change_us(&self, from_us: u64) -> Option<u64> {
+        let next = self.by_time.partition_point(|change| change >> 1 < from_us);
+        self.by_time.get(next).map(|change| change >> 1)
+    }
+
+    /// Returns the number of changes that are kept.
+    pub fn changes(&self) -> usize {
+        self.changes_us.len()
+    }
+
+    /// Prefetches where a node's changes lie.
+    #[inline]
+    pub fn prefetch(&self, row: Row, prefetcher: &mut Prefetcher) {
+        prefetcher.item(&self.spans, row.index());
+    }
+
+    /// Returns the bytes on the heap.
+    pub fn bytes_used(&self) -> usize {
+        self.spans.capacity() * size_of::<u32>()
+            + (self.changes_us.capacity() + self.by_time.capacity()) * size_of::<u64>()
+    }
+}
+
+/// Returns how many of some ascending times are at most `at_us`.
+#[inline]
+fn count_until(times_us: &[u64], at_us: u64) -> usize {
+    // Mostly there are none or few.
+    match times_us.len() {
+        0..8 => times_us.iter().filter(|&&us| us <= at_us).count(),
+        _ => times_us.partition_point(|&us| us <= at_us),
+    }
+}
+
+#[cfg(test)]
+mod tests;
