@@ -69,6 +69,7 @@ impl RadixIndex {
     }
 }
 
+/// Returns the first `bits` bits of a key.
 #[inline]
 fn prefix_of(key: u64, bits: u32) -> u64 {
     if bits == 0 {
@@ -177,7 +178,7 @@ impl<'a> Population<'a> {
         &self.index.tail
     }
 
-    /// Returns the node with this key. Cost: O(1) for the nodes of the start, O(log added) for others.
+    /// Returns the node with this key. Cost: O(1) for a node in key order, O(log added) for a node added later.
     pub fn find(&self, key: Key) -> Option<Row> {
         let row = self.index.lower_bound(&self.keys[..self.sorted], key.0);
         if (row as usize) < self.sorted && self.keys[row as usize] == key {
@@ -311,7 +312,7 @@ impl<'a> Population<'a> {
 
     /// Replaces `out` by the `n` nodes closest to `key` that pass `wanted`, nearest first, nodes added later included.
     ///
-    /// Cost: O(log nodes + n + those not wanted among the closest).
+    /// `rows` is memory for reuse. Cost: O(log nodes + n + m) for m nodes among the closest that do not pass.
     pub fn closest(
         &self,
         key: Key,

@@ -240,6 +240,7 @@ impl Default for Label {
 }
 
 impl Label {
+    /// Returns an empty column of these names.
     pub(super) fn new<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
         Label {
             names: Arc::new(StringArray::from_iter_values(names)),
@@ -274,6 +275,7 @@ impl Column for Label {
 pub(super) struct Name(Label);
 
 impl Name {
+    /// Appends a name.
     pub(super) fn push(&mut self, name: &str) {
         let names = &mut self.0.names;
         let known = (0..names.len()).find(|&i| names.value(i) == name);
@@ -308,6 +310,7 @@ pub(super) struct OptionalLabel {
 }
 
 impl OptionalLabel {
+    /// Returns an empty column of these names. Without names, all values must be null.
     pub(super) fn new(names: Option<Arc<StringArray>>) -> Self {
         OptionalLabel {
             names,

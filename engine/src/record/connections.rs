@@ -9,7 +9,8 @@ use arrow::datatypes::{Int64Type, UInt32Type, UInt64Type};
 
 use super::batches::Batches;
 use super::column::{Label, Millis, Number, columns};
-use super::writer::{RecordError, RunInfo};
+use super::error::RecordError;
+use super::footer::RunInfo;
 use super::{Outcome, Request};
 
 columns! {

@@ -17,6 +17,8 @@
 mod batches;
 mod column;
 pub mod connections;
+mod error;
+pub mod footer;
 pub mod nodes;
 pub mod operations;
 pub mod routing;
@@ -28,13 +30,14 @@ pub mod writer;
 use std::fmt;
 
 pub use connections::{ConnectionRow, ConnectionTable};
+pub use error::RecordError;
+pub use footer::RunInfo;
 pub use nodes::{NodeRow, NodeTable};
 pub use operations::{OperationRow, OperationTable};
 pub use routing::{RoutingRow, RoutingTable};
 pub use summary::{SummaryRow, SummaryTable};
 pub use ticks::{TickRow, TickTable};
 pub use timings::{TimingRow, TimingTable};
-pub use writer::{RecordError, RunInfo};
 
 /// Description of a table.
 #[derive(Clone, Copy, Debug)]

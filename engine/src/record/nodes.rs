@@ -11,7 +11,8 @@ use arrow::datatypes::{Int64Type, UInt8Type, UInt32Type, UInt64Type};
 
 use super::batches::Batches;
 use super::column::{Flag, Label, Millis, Number, Optional, OptionalLabel, columns};
-use super::writer::{RecordError, RunInfo};
+use super::error::RecordError;
+use super::footer::RunInfo;
 
 columns! {
     "nodes", "A node at the end of a phase, that moment included. Connections received that fail count too", "network, phase, key";

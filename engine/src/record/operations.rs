@@ -10,7 +10,8 @@ use arrow::datatypes::{Float32Type, Int64Type, UInt32Type, UInt64Type};
 use super::Kind;
 use super::batches::Batches;
 use super::column::{Flag, Ids, Label, Millis, Number, Optional, OptionalMillis, columns};
-use super::writer::{RecordError, RunInfo};
+use super::error::RecordError;
+use super::footer::RunInfo;
 
 /// Number of ids in a batch from which on it is encoded even if it has few rows: 2 MiB.
 const BATCH_IDS: usize = 1 << 18;

@@ -9,7 +9,8 @@ use arrow::datatypes::{Int64Type, UInt8Type, UInt32Type};
 
 use super::batches::Batches;
 use super::column::{Number, columns};
-use super::writer::{RecordError, RunInfo};
+use super::error::RecordError;
+use super::footer::RunInfo;
 
 columns! {
     "routing", "An entry of a routing table", "network, owner's key, bucket, position";

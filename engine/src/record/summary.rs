@@ -8,7 +8,8 @@ use arrow::datatypes::{Float64Type, UInt32Type};
 
 use super::batches::Batches;
 use super::column::{Label, Number, Optional, columns};
-use super::writer::{RecordError, RunInfo};
+use super::error::RecordError;
+use super::footer::RunInfo;
 
 columns! {
     "summary", "A metric of a network by itself", "network, metric by name";

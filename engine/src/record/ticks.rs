@@ -9,7 +9,8 @@ use arrow::datatypes::{UInt32Type, UInt64Type};
 
 use super::batches::Batches;
 use super::column::{Label, Millis, Number, OptionalMillis, columns};
-use super::writer::{RecordError, RunInfo};
+use super::error::RecordError;
+use super::footer::RunInfo;
 
 columns! {
     "ticks", "A tick of a phase in which something happened. A connection and its outcome count in the tick in which it was sent", "network, phase, tick";

@@ -8,7 +8,8 @@ use arrow::datatypes::{UInt32Type, UInt64Type};
 
 use super::batches::Batches;
 use super::column::{Millis, Name, Number, Optional, OptionalMillis, columns};
-use super::writer::{RecordError, RunInfo};
+use super::error::RecordError;
+use super::footer::RunInfo;
 
 columns! {
     "timings", "What ran in a phase. All of it depends on the machine", "as they were measured";
