@@ -8,8 +8,8 @@
 //! 2. The benchmark of `shared_bits` in `hashes.py` calls the distance again. Here it counts the shared bits.
 //! 3. py-dht grows a routing table peer by peer. Here full knowledge of the network fills it. So the counterpart of
 //!    `new_discovered_peer` is that a node joins and the table of another node is filled anew.
-//! 4. The published figures were measured on the machines of py-dht's author: the table with 8 processes, and another
-//!    10 000 nodes on 20 cores of a Ryzen 5900X.
+//! 4. The published figures were measured on the machines of py-dht's author: the table with 8 processes, and 10 000
+//!    nodes also on 20 cores of a Ryzen 5900X.
 
 mod common;
 
