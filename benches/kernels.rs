@@ -63,7 +63,7 @@ impl Asked {
                 ask(&*layout, &population, &rule, (owner, key), &mut answer);
                 shortlist.join(&answer, 1, Some(origin));
                 let nearest = shortlist.take_nearest(&population, key);
-                let nearest = nearest.expect("hardly any node has been asked");
+                let nearest = nearest.expect("the lookup knows more nodes than it asks");
                 owner = population.owner(nearest.row);
             }
         }

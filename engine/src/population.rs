@@ -117,7 +117,7 @@ pub struct Owner {
     pub key: Key,
 }
 
-/// All nodes of a network as full knowledge sees them.
+/// All nodes of a network, sorted and added later, with the index over their keys.
 #[derive(Clone, Copy)]
 pub struct Population<'a> {
     keys: &'a [Key],
@@ -222,7 +222,7 @@ impl<'a> Population<'a> {
         self.subtree(owner.flipped(bucket), bucket.depth())
     }
 
-    /// Returns a depth at which the subtree of a key mostly has somewhat more than `k` rows.
+    /// Returns a depth at which the subtree of a key usually has somewhat more than `k` rows.
     #[inline]
     fn depth_of(&self, k: usize) -> u32 {
         (2 * self.sorted / (3 * k.max(1)))
@@ -253,12 +253,12 @@ impl<'a> Population<'a> {
         prefetcher.range(self.keys, rows.start as usize..end as usize);
     }
 
-    /// Appends the `k` rows closest to `key` (at least 1) of its subtree at `depth`, in no order, or all if
-    /// there are no more.
+    /// Appends, in no order, the `k` rows (at least 1) closest to `key` of its subtree at `depth`; all rows of the subtree
+    /// if they are fewer.
     ///
-    /// Descends the trie: the half that follows the key's next bit is closer than the other half as a
-    /// whole. Starts at the depth where a subtree has about `k` rows, if that is below `depth`. Returns a depth such that
-    /// every key with the same leading bits up to that depth gets the same rows.
+    /// Descends the trie: all rows of the half that has the key's next bit are closer than those of the other half. Starts
+    /// at the depth where a subtree has about `k` rows, if that is deeper than `depth`. Returns a depth such that the result
+    /// is the same for every key with the same leading bits up to that depth.
     #[inline]
     pub fn closest_in(&self, key: Key, mut depth: u32, mut k: usize, out: &mut Vec<Row>) -> u32 {
         let wanted = depth;

@@ -1,8 +1,9 @@
 //! The output tables of a run: one Parquet file for each table, written while the run goes on.
 //!
 //! 1. A table consists of a row struct, a `XxxTable` with `create`, `push` and `finish`, and a list of columns. The macro
-//!    `table!` declares the list and the methods that all tables have. A line of the list states all that defines a column: name, type, unit, meaning, and its value for a row. Users rely on names,
-//!    types, order and nulls, so these do not change.
+//!    `table!` declares the list and the methods that all tables have. A line of the list states all that defines a column:
+//!    name, type, unit, meaning, and its value for a row. Users rely on names, types, order and nulls, so these do not
+//!    change.
 //! 2. Rows collect in batches of [`BATCH_ROWS`](writer::BATCH_ROWS). Each table has a thread that encodes full batches
 //!    while the simulation goes on, and writes a row group to the file when it is full. At most
 //!    [`QUEUE`](writer::QUEUE) batches wait for that thread; the simulation waits when there are more. The memory of a

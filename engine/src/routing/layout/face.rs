@@ -54,8 +54,8 @@ pub(super) trait Stored: Send + Sync {
         out.measure(population, key);
     }
 
-    /// Prefetches what [`Stored::append`] will read: where the entries lie (stage 0), the entries (stage 1), and, with
-    /// the entries at hand, their keys (stage 2).
+    /// Prefetches what [`Stored::append`] will read: where the entries lie (stage 0), the entries (stage 1), and their
+    /// keys (stage 2).
     fn prefetch(
         &self,
         owner: Row,
