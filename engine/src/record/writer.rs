@@ -290,7 +290,6 @@ pub(super) mod tests {
 
     use arrow::array::UInt64Array;
     use arrow::datatypes::{DataType, Field};
-
     use parquet::file::metadata::KeyValue;
 
     use super::super::footer::{
