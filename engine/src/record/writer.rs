@@ -156,11 +156,6 @@ impl TableWriter {
         &self.path
     }
 
-    /// Returns the number of rows appended so far.
-    pub fn rows(&self) -> u64 {
-        self.rows
-    }
-
     /// Checks that no earlier write has failed.
     ///
     /// # Errors
