@@ -52,7 +52,9 @@ fn first_word(table: &[u64], i: u64) -> usize {
 }
 
 fn plain(table: &[u64], range: std::ops::Range<u64>) -> u64 {
-    range.fold(0, |sum: u64, i| sum.wrapping_add(table[first_word(table, i)]))
+    range.fold(0, |sum: u64, i| {
+        sum.wrapping_add(table[first_word(table, i)])
+    })
 }
 
 fn prefetched(table: &[u64], range: std::ops::Range<u64>, ahead: u64) -> u64 {

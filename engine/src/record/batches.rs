@@ -149,11 +149,7 @@ impl Encoder {
     }
 
     /// Encodes the batches of the queue and closes the table. `sent` is the result of sending the last batch.
-    fn finish(
-        mut self,
-        sent: Result<(), RecordError>,
-        complete: bool,
-    ) -> Result<u64, RecordError> {
+    fn finish(mut self, sent: Result<(), RecordError>, complete: bool) -> Result<u64, RecordError> {
         let encoded = sent.and(self.stop().map(drop));
         let Some(table) = self.table else {
             unreachable!("the table is here once its thread has ended");

@@ -7,7 +7,7 @@ use std::path::Path;
 use arrow::datatypes::{Int64Type, UInt8Type, UInt32Type};
 
 use super::batches::Batches;
-use super::column::{Number};
+use super::column::Number;
 use super::error::RecordError;
 use super::footer::RunInfo;
 use super::table::table;

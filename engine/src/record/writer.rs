@@ -287,9 +287,7 @@ pub(super) mod tests {
     use arrow::datatypes::{DataType, Field};
     use parquet::file::metadata::KeyValue;
 
-    use super::super::footer::{
-        KEY_COMPLETE, KEY_EXPERIMENT, KEY_SEED, KEY_VERSION, revoke,
-    };
+    use super::super::footer::{KEY_COMPLETE, KEY_EXPERIMENT, KEY_SEED, KEY_VERSION, revoke};
     use super::super::tests::{Folder, info, metadata, read};
     use super::*;
 

@@ -87,7 +87,10 @@ impl Slices for Dense {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
         let owner_index = owner.index() % OWNERS_PER_CHUNK;
         if group < self.deep {
-            prefetcher.item(&chunk.counts, owner_index * self.deep as usize + group as usize);
+            prefetcher.item(
+                &chunk.counts,
+                owner_index * self.deep as usize + group as usize,
+            );
         } else {
             prefetcher.range(&chunk.deep_starts, owner_index..owner_index + 2);
         }
