@@ -13,7 +13,7 @@ use crate::golden::world::{N1000, World};
 struct Script(Vec<Vec<Fate>>);
 
 impl Link for Script {
-    fn draw(&self, attempt: Attempt, _: bool) -> Fate {
+    fn draw(&self, attempt: Attempt, _: &dyn Fn(u64) -> bool) -> Fate {
         let Attempt {
             operation,
             sequence,
@@ -34,11 +34,15 @@ fn fates(row: &GoldenRow) -> Vec<Fate> {
     let outcomes = row.ints("outcome").into_iter();
     outcomes
         .zip(row.us_list("base_delay_ms"))
-        .map(|(outcome, base_delay_us)| Fate {
-            outcome: Outcome::ALL[outcome as usize],
-            base_delay_us,
-        })
+        .map(|(outcome, base_delay_us)| fate(Outcome::ALL[outcome as usize], base_delay_us))
         .collect()
+}
+
+fn fate(outcome: Outcome, base_delay_us: u64) -> Fate {
+    match outcome {
+        Outcome::Ok => Fate::answered(base_delay_us),
+        _ => Fate::failed(outcome, base_delay_us),
+    }
 }
 
 #[test]
@@ -53,10 +57,6 @@ fn lookups_with_errors_by_py_dht() {
         world.set_alpha(row.int("alpha"));
         let ran = world.run(Kind::Lookup, row.int("origin"), row.key("target"));
         assert_eq!(Lookup::ran(&ran), Lookup::golden(&row), "{row}");
-        let fate = |outcome, base_delay_us| Fate {
-            outcome,
-            base_delay_us,
-        };
         let recorded: Vec<Fate> = ran
             .connections
             .iter()

@@ -1,9 +1,12 @@
 //! Distributions of delays.
 
+use std::sync::Arc;
+
+use crate::distribution::{Distribution, Lognormal, Quantiles, whole_us};
 use crate::random::Stream;
 
 /// A distribution of delays, in whole microseconds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Delay {
     /// Always the same delay.
     Constant(u64),
@@ -16,16 +19,22 @@ pub enum Delay {
     },
     /// Each delay of the list with the same probability. The list must not be empty.
     Choice(Vec<u64>),
+    /// Lognormal, rounded up to whole microseconds.
+    Lognormal(Lognormal),
+    /// Of these quantiles, rounded up to whole microseconds.
+    Quantiles(Arc<Quantiles>),
 }
 
 impl Delay {
-    /// Draws a delay, µs. Takes at most one number from the stream.
+    /// Draws a delay, µs. Takes at most two numbers from the stream.
     #[inline]
     pub fn draw(&self, stream: &mut Stream) -> u64 {
         match self {
             Delay::Constant(delay) => *delay,
             Delay::Uniform { low, high } => low + stream.below(high - low + 1),
             Delay::Choice(delays) => delays[stream.below(delays.len() as u64) as usize],
+            Delay::Lognormal(lognormal) => whole_us(lognormal.draw(stream)),
+            Delay::Quantiles(quantiles) => whole_us(quantiles.draw(stream)),
         }
     }
 
@@ -35,6 +44,19 @@ impl Delay {
             Delay::Constant(delay) => *delay,
             Delay::Uniform { low, .. } => *low,
             Delay::Choice(delays) => delays.iter().copied().min().unwrap_or(0),
+            Delay::Lognormal(lognormal) => whole_us(lognormal.bounds_us().0),
+            Delay::Quantiles(quantiles) => whole_us(quantiles.bounds_us().0),
+        }
+    }
+
+    /// Returns the longest delay that can be drawn, µs; `None` if there is none.
+    pub fn longest(&self) -> Option<u64> {
+        match self {
+            Delay::Constant(delay) => Some(*delay),
+            Delay::Uniform { high, .. } => Some(*high),
+            Delay::Choice(delays) => delays.iter().copied().max(),
+            Delay::Lognormal(_) => None,
+            Delay::Quantiles(quantiles) => Some(whole_us(quantiles.bounds_us().1)),
         }
     }
 }

@@ -5,14 +5,17 @@
 //! add a model.
 
 mod delay;
+mod regions;
 mod uniform;
 
 pub use delay::Delay;
+pub use regions::{Cell, RegionLink, Regions};
 pub use uniform::{Fault, UniformLink};
 
 use bevy_ecs::resource::Resource;
 
-use crate::node::{Overhead, Row};
+use crate::node::Overhead;
+use crate::population::Owner;
 use crate::record::Outcome;
 
 /// A contact as it is sent: its origin, its remote and its time. A model draws the fate of a contact from this and
@@ -26,20 +29,24 @@ pub struct Attempt {
     /// Number of the contact in the operation, from 0. Stores follow lookups.
     pub sequence: u32,
     /// The origin.
-    pub from: Row,
+    pub from: Owner,
     /// The remote. `None` if no node has the id or the key that the caller of the library contacts.
-    pub to: Option<Row>,
+    pub to: Option<Owner>,
     /// When it is sent, µs.
     pub time_us: u64,
 }
 
-/// Outcome and delay of a contact.
+/// Outcome and delays of a contact, without overhead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fate {
     /// How the contact ends.
     pub outcome: Outcome,
-    /// The delay drawn, µs. A successful contact takes it twice, a failed one once.
+    /// The delay drawn, µs: of one way if the contact succeeds, else from sending to failure.
     pub base_delay_us: u64,
+    /// Time from sending until the request reaches the remote, µs. 0 if it does not.
+    pub request_us: u64,
+    /// Time that the answer takes to the origin, µs. 0 if there is none.
+    pub answer_us: u64,
 }
 
 /// Overhead that is added to the delay of a contact, µs.
@@ -52,12 +59,33 @@ pub struct Charge {
 }
 
 impl Fate {
-    /// Returns the time from sending to completion, without overhead, µs. The request and the answer of a successful
-    /// contact take one delay each.
+    /// Returns that of a contact that succeeds, whose request and answer take one delay each.
+    #[inline]
+    pub fn answered(delay_us: u64) -> Self {
+        Self {
+            outcome: Outcome::Ok,
+            base_delay_us: delay_us,
+            request_us: delay_us,
+            answer_us: delay_us,
+        }
+    }
+
+    /// Returns that of a contact that fails `cost_us` after it was sent.
+    #[inline]
+    pub fn failed(outcome: Outcome, cost_us: u64) -> Self {
+        Self {
+            outcome,
+            base_delay_us: cost_us,
+            request_us: 0,
+            answer_us: 0,
+        }
+    }
+
+    /// Returns the time from sending to completion, without overhead, µs.
     #[inline]
     pub fn cost_us(self) -> u64 {
         match self.outcome {
-            Outcome::Ok => 2 * self.base_delay_us,
+            Outcome::Ok => self.request_us.saturating_add(self.answer_us),
             _ => self.base_delay_us,
         }
     }
@@ -75,8 +103,9 @@ impl Fate {
 /// A model is deterministic: equal attempts have equal fates. It draws from a [`Stream`](crate::random::Stream) that
 /// begins with numbers of the attempt, so that neither threads nor order change a result.
 pub trait Link: Send + Sync {
-    /// Draws the fate of a contact. `reachable` says whether the remote is online.
-    fn draw(&self, attempt: Attempt, reachable: bool) -> Fate;
+    /// Draws the fate of a contact. `answers` says whether the remote answers a request that reaches it so many µs after
+    /// the contact was sent.
+    fn draw(&self, attempt: Attempt, answers: &dyn Fn(u64) -> bool) -> Fate;
 
     /// Returns the shortest time from sending any contact to its completion, µs, without overhead. `absences`
     /// says whether nodes may be offline.

@@ -1,12 +1,13 @@
 //! Links that are all alike: one distribution of delays and two kinds of errors (arXiv 2402.09993, section 3).
 
+use crate::distribution::{Distribution, Exponential, whole_us};
 use crate::random::{Probability, Purpose, Stream};
 use crate::record::Outcome;
 
 use super::{Attempt, Delay, Fate, Link};
 
 /// A way in which a contact can fail.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
     /// How often a contact fails in this way.
     pub probability: Probability,
@@ -15,7 +16,7 @@ pub struct Fault {
 }
 
 /// Links that are all alike, with independent errors.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct UniformLink {
     /// One-way delay of a contact that succeeds.
     pub delay: Delay,
@@ -25,6 +26,12 @@ pub struct UniformLink {
     pub slow_error: Option<Fault>,
     /// How long a contact with a node that is offline takes.
     pub timeout: Delay,
+    /// Whether an answer that comes after the timeout is late: the contact has failed by then. Otherwise the origin waits for it.
+    pub gives_up: bool,
+    /// Time added to each message; `None` for nothing.
+    pub jitter: Option<Exponential>,
+    /// Round trips of a contact, at least 1: those before the last one set up the connection.
+    pub round_trips: u32,
 }
 
 impl Default for UniformLink {
@@ -35,13 +42,22 @@ impl Default for UniformLink {
             fast_error: None,
             slow_error: None,
             timeout: Delay::Constant(0),
+            gives_up: false,
+            jitter: None,
+            round_trips: 1,
         }
     }
 }
 
-impl Link for UniformLink {
+impl UniformLink {
+    /// Draws the fate of a contact whose one-way delay `one_way_us` draws.
     #[inline]
-    fn draw(&self, attempt: Attempt, reachable: bool) -> Fate {
+    pub(super) fn fate(
+        &self,
+        attempt: Attempt,
+        answers: &dyn Fn(u64) -> bool,
+        one_way_us: impl FnOnce(&mut Stream) -> u64,
+    ) -> Fate {
         let mut stream = Stream::new(
             attempt.network_seed,
             Purpose::Contact,
@@ -55,21 +71,57 @@ impl Link for UniformLink {
             if let Some(fault) = fault
                 && fault.probability.holds(stream.bits())
             {
-                return Fate {
-                    outcome,
-                    base_delay_us: fault.delay.draw(&mut stream),
-                };
+                return Fate::failed(outcome, fault.delay.draw(&mut stream));
             }
         }
-        let (outcome, delay) = if reachable {
-            (Outcome::Ok, &self.delay)
-        } else {
-            (Outcome::NotFound, &self.timeout)
-        };
-        Fate {
-            outcome,
-            base_delay_us: delay.draw(&mut stream),
+        // A timeout takes the draw that the delay would take.
+        let mut timeout = stream.clone();
+        let delay_us = one_way_us(&mut stream);
+        let (request_us, answer_us) = self.ways_us(attempt, delay_us);
+        if !answers(request_us) {
+            return Fate::failed(Outcome::NotFound, self.timeout.draw(&mut timeout));
         }
+        let fate = Fate {
+            outcome: Outcome::Ok,
+            base_delay_us: delay_us,
+            request_us,
+            answer_us,
+        };
+        if self.gives_up {
+            let timeout_us = self.timeout.draw(&mut timeout);
+            if fate.cost_us() > timeout_us {
+                let failed = Fate::failed(Outcome::Late, timeout_us);
+                return Fate { request_us, ..failed };
+            }
+        }
+        fate
+    }
+
+    /// Returns how long the request and the answer are on their way, µs, jitter and the round trips that set up the
+    /// connection included.
+    #[inline]
+    fn ways_us(&self, attempt: Attempt, delay_us: u64) -> (u64, u64) {
+        let messages = 2 * u64::from(self.round_trips) - 1;
+        let request_us = delay_us.saturating_mul(messages);
+        let Some(jitter) = &self.jitter else {
+            return (request_us, delay_us);
+        };
+        let mut stream = Stream::new(
+            attempt.network_seed,
+            Purpose::Jitter,
+            attempt.operation,
+            u64::from(attempt.sequence),
+        );
+        let mut jitter_us = || whole_us(jitter.draw(&mut stream));
+        let before_us: u64 = (0..messages).map(|_| jitter_us()).sum();
+        (request_us.saturating_add(before_us), delay_us.saturating_add(jitter_us()))
+    }
+}
+
+impl Link for UniformLink {
+    #[inline]
+    fn draw(&self, attempt: Attempt, answers: &dyn Fn(u64) -> bool) -> Fate {
+        self.fate(attempt, answers, |stream| self.delay.draw(stream))
     }
 
     fn shortest_us(&self, absences: bool) -> u64 {
@@ -89,7 +141,7 @@ impl Link for UniformLink {
         };
         errors
             .min(absence)
-            .min(self.delay.shortest().saturating_mul(2))
+            .min(self.delay.shortest().saturating_mul(2 * u64::from(self.round_trips)))
     }
 
     fn shortest_delay_us(&self) -> u64 {
@@ -100,7 +152,16 @@ impl Link for UniformLink {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::Key;
     use crate::node::Row;
+    use crate::population::Owner;
+
+    fn node(row: u32) -> Owner {
+        Owner {
+            row: Row(row),
+            key: Key(u64::from(row)),
+        }
+    }
 
     fn link() -> UniformLink {
         UniformLink {
@@ -114,13 +175,14 @@ mod tests {
                 delay: Delay::Constant(500),
             }),
             timeout: Delay::Constant(1000),
+            ..UniformLink::default()
         }
     }
 
     /// Fast with f, slow with (1 - f) s, the rest ok or not found; delays over their whole range.
     #[test]
     fn errors_come_at_their_rates_and_cost_their_delays() {
-        for (reachable, rest) in [(true, Outcome::Ok), (false, Outcome::NotFound)] {
+        for (answers, rest) in [(true, Outcome::Ok), (false, Outcome::NotFound)] {
             let fates: Vec<Fate> = (0..80_000)
                 .map(|operation| {
                     link().draw(
@@ -128,11 +190,11 @@ mod tests {
                             network_seed: 1,
                             operation,
                             sequence: 3,
-                            from: Row(operation as u32),
-                            to: Some(Row(7)),
+                            from: node(operation as u32),
+                            to: Some(node(7)),
                             time_us: 10 * operation,
                         },
-                        reachable,
+                        &|_| answers,
                     )
                 })
                 .collect();
@@ -155,7 +217,7 @@ mod tests {
             assert_eq!(delays(Outcome::SlowError), [500]);
             assert_eq!(
                 delays(rest),
-                if reachable {
+                if answers {
                     (50..=75).collect()
                 } else {
                     vec![1000]

@@ -35,11 +35,11 @@ impl Contact {
         Self::later_us(now_us, fate.total_us(charge))
     }
 
-    /// Returns when the request of a successful contact reaches the remote, which acts at that moment, µs: one delay
-    /// before the contact completes.
+    /// Returns when the request of a successful contact reaches the remote, which acts at that moment, µs: the
+    /// answer's delay before the contact completes.
     #[inline]
     pub fn arrival_us(fate: Fate, completes_us: u64) -> u64 {
-        completes_us - fate.base_delay_us
+        completes_us - fate.answer_us
     }
 
     /// Returns the time `us` after `now_us`, µs, at most [`Contact::LATEST_US`].

@@ -219,6 +219,23 @@ impl Timelines {
         })
     }
 
+    /// Returns when the session before the one that begins at `came_us` ended, µs; `None` if there was none.
+    pub fn last_session_end_us(&self, row: Row, key: Key, came_us: u64) -> Option<u64> {
+        let (_, kept_us) = self.of(row);
+        let before = |times_us: &mut dyn Iterator<Item = u64>| {
+            times_us.take_while(|&change_us| change_us < came_us).last()
+        };
+        match came_us <= self.horizon_us {
+            true => before(&mut kept_us.iter().copied()),
+            false => before(&mut self.walk(key)),
+        }
+    }
+
+    /// Returns the seed of the network.
+    pub fn network_seed(&self) -> u64 {
+        self.makeup.network_seed
+    }
+
     /// Returns how many sessions a node has begun by `at_us`, one that goes on at the start included, and how long it has been
     /// online from `from_us` to `at_us`, µs. `at_us` is at most the horizon.
     pub fn sessions(&self, row: Row, from_us: u64, at_us: u64) -> (u32, u64) {

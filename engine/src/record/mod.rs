@@ -133,15 +133,18 @@ pub enum Outcome {
     SlowError,
     /// Failed because the contacted node is offline.
     NotFound,
+    /// Answered after the timeout, when the origin has given up.
+    Late,
 }
 
 impl Outcome {
     /// Every outcome, in the order of their discriminants.
-    pub const ALL: [Outcome; 4] = [
+    pub const ALL: [Outcome; 5] = [
         Outcome::Ok,
         Outcome::FastError,
         Outcome::SlowError,
         Outcome::NotFound,
+        Outcome::Late,
     ];
 
     /// Returns the name in the column `outcome` of the connections table.
@@ -151,6 +154,7 @@ impl Outcome {
             Outcome::FastError => "fast_error",
             Outcome::SlowError => "slow_error",
             Outcome::NotFound => "not_found",
+            Outcome::Late => "late",
         }
     }
 }

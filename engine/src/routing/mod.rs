@@ -4,10 +4,12 @@
 //! split (Maymounkov and Mazières, section 2.4, with b = 1). A bucket under full knowledge is a function of the key
 //! column, the rule and the seed ([`Rule::fill`]). Layouts differ in which part of it they store.
 
+mod aging;
 pub mod layout;
 mod rule;
 mod sizes;
 
+pub use aging::{Aging, Join, Made, OnLeaving};
 pub use rule::{Knowledge, Policy, Rule};
 pub use sizes::{Size, Sizes};
 

@@ -50,15 +50,17 @@ impl Network {
         let reachable = to.is_some_and(is_online);
         let origin_overhead_us = self.charge(from);
         let remote_overhead_us = to.map_or(0, |to| self.charge(to));
+        let mut owner = |row| self.read(|nodes| nodes.population.owner(row));
         let attempt = Attempt {
             network_seed: self.seed,
             operation,
             sequence: 0,
-            from,
-            to,
+            from: owner(from),
+            to: to.map(owner),
             time_us: self.now_us,
         };
-        let fate = self.world.resource::<Links>().link.draw(attempt, reachable);
+        let links = self.world.resource::<Links>();
+        let fate = links.link.draw(attempt, &|_| reachable);
         Single {
             operation,
             time_us: self.now_us,

@@ -1,0 +1,132 @@
+//! How tables that no traffic changes follow who is online: each is what full knowledge gave at an instant of the past.
+
+use std::fmt;
+
+use crate::key::Key;
+use crate::node::Row;
+use crate::presence::Timelines;
+use crate::random::{Purpose, Stream};
+
+/// What a node that comes knows at first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Join {
+    /// The table that full knowledge gives at that instant.
+    #[default]
+    Ideal,
+    /// What it knew when it left.
+    None,
+}
+
+impl Join {
+    /// Every way to join.
+    pub const ALL: [Self; 2] = [Self::Ideal, Self::None];
+
+    /// Returns the word of the experiment file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ideal => "ideal",
+            Self::None => "none",
+        }
+    }
+}
+
+impl fmt::Display for Join {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// What becomes of a node's table, or of its records, when it leaves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum OnLeaving {
+    /// The node has them in its next session.
+    #[default]
+    Kept,
+    /// They are gone.
+    Lost,
+}
+
+impl OnLeaving {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Kept, Self::Lost];
+
+    /// Returns the word of the experiment file.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Lost => "lost",
+        }
+    }
+}
+
+impl fmt::Display for OnLeaving {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.as_str())
+    }
+}
+
+/// When tables are made anew from full knowledge.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Aging {
+    /// What a node that comes knows at first.
+    pub join: Join,
+    /// Whether a node has its table in its next session.
+    pub table: OnLeaving,
+    /// Period of renewals, µs; `None` for none. A node that is online at the start begins at a random phase of it, one that
+    /// comes a period after it has come.
+    pub renewal_us: Option<u64>,
+}
+
+/// When a table was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Made {
+    /// At the bootstrap, before any change.
+    Bootstrap,
+    /// At this time, µs, changes of that moment included.
+    At(u64),
+    /// Never: it is empty.
+    Never,
+}
+
+impl Aging {
+    /// Returns when the table was made that a node has at `at_us`. The node is online then.
+    pub fn made(&self, timelines: &Timelines, row: Row, key: Key, at_us: u64) -> Made {
+        let Some(session) = timelines.session(row, key, at_us) else {
+            return Made::Never;
+        };
+        let renewed = |first_us: u64, period_us: u64| {
+            let passed_us = at_us.checked_sub(first_us)?;
+            Some(Made::At(at_us - passed_us % period_us))
+        };
+        let Some(came_us) = session.from_us else {
+            let renewed = self.renewal_us.and_then(|period_us| {
+                let phase_us = self.phase_us(timelines.network_seed(), key, period_us);
+                renewed(phase_us, period_us)
+            });
+            return renewed.unwrap_or(Made::Bootstrap);
+        };
+        if let Some(period_us) = self.renewal_us
+            && let Some(made) = renewed(came_us.saturating_add(period_us), period_us)
+        {
+            return made;
+        }
+        match (self.join, self.table) {
+            (Join::Ideal, _) => Made::At(came_us),
+            (Join::None, OnLeaving::Lost) => Made::Never,
+            (Join::None, OnLeaving::Kept) => self.made_before(timelines, row, key, came_us),
+        }
+    }
+
+    /// Returns when the table was made that a node brings from its earlier sessions.
+    fn made_before(&self, timelines: &Timelines, row: Row, key: Key, came_us: u64) -> Made {
+        match (self.renewal_us, timelines.last_session_end_us(row, key, came_us)) {
+            (Some(_), Some(left_us)) => self.made(timelines, row, key, left_us - 1),
+            (None, Some(_)) if timelines.is_online_at_start(row) => Made::Bootstrap,
+            _ => Made::Never,
+        }
+    }
+
+    fn phase_us(&self, network_seed: u64, key: Key, period_us: u64) -> u64 {
+        Stream::new(network_seed, Purpose::TimerPhase, key.0, 0).below(period_us)
+    }
+}
