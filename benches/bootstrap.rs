@@ -1,5 +1,5 @@
-//! From the sorted key column to tables that answer, on all threads, by number of nodes, policy and layout;
-//! what comes before it, making the nodes; and the index alone.
+//! Bootstrap on all threads, from the sorted key column to tables that answer, by number of nodes, policy and layout. The
+//! index alone and the spawning of the nodes are measured separately.
 //!
 //! `cargo bench --bench bootstrap`, or a part of it: `cargo bench --bench bootstrap -- 1e6/packed`
 
@@ -15,7 +15,7 @@ use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::Network;
 use kadsim_systems::network::{NodeSet, Spec};
 
-use common::{POLICIES, Setup, keys, power_of_ten};
+use common::{Setup, keys, power_of_ten};
 
 const NODES: [u32; 3] = [10_000, 100_000, 1_000_000];
 
@@ -29,7 +29,7 @@ fn bootstrap(criterion: &mut Criterion) {
         let keys = keys(nodes);
         group.throughput(Throughput::Elements(u64::from(nodes)));
         for layout in LayoutKind::ALL {
-            for policy in POLICIES {
+            for policy in Policy::ALL {
                 let rule = Setup::new(nodes, layout, policy).rule();
                 let (n, layout_name) = (power_of_ten(nodes), layout.as_str());
                 group.bench_function(format!("{n}/{layout_name}/{policy:?}"), |bencher| {
@@ -59,7 +59,7 @@ fn spawn(criterion: &mut Criterion) {
         group.bench_function(format!("{}/generated", power_of_ten(nodes)), |bencher| {
             bencher.iter_with_large_drop(|| setup.spawn());
         });
-        // In the order of their ids, as files have them: not that of their keys.
+        // Not in the order of keys, as in files.
         let ids = (0i64..).zip(keys(nodes).into_iter().rev());
         let imported: Vec<_> = ids.collect();
         group.bench_function(format!("{}/imported", power_of_ten(nodes)), |bencher| {

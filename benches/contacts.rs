@@ -1,9 +1,8 @@
-//! Contacts of lookups a second, on all threads unless said: by number of nodes, policy, layout and procedure;
-//! with errors, with overhead; on one thread and on two. The ticks table only, no recall.
+//! Contacts of lookups a second, by number of nodes, policy, layout and procedure; with errors, with overhead; on one
+//! thread and on two. Benchmarks without a number of threads use all. The ticks table alone is recorded, without recall.
 //!
-//! A measurement is a phase of lookups for keys that no phase before has looked up. Elements are contacts: as
-//! many as the phase before the first measurement made (lookups of different keys differ, so the next one's
-//! number is another by about 0.1 %).
+//! A measurement is a phase of lookups for keys that no earlier phase has looked up. Elements are contacts. Their number is
+//! that of the phase before the first measurement; lookups of other keys differ from it by about 0.1 %.
 //!
 //! `cargo bench --bench contacts`, or a part of it, by part of a name: `cargo bench --bench contacts -- 1e6/packed`
 
@@ -13,10 +12,11 @@ use std::time::Duration;
 
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main};
+use kadsim_engine::routing::Policy;
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::rules::Procedure;
 
-use common::{Links, POLICIES, Setup, is_wanted, look_up, pool, power_of_ten};
+use common::{Links, Setup, is_wanted, look_up, pool, power_of_ten};
 
 const NODES: [u32; 3] = [10_000, 100_000, 1_000_000];
 
@@ -56,7 +56,7 @@ fn by_procedure(criterion: &mut Criterion) {
         let mut group = group(criterion, &format!("contacts, {procedure:?}"));
         for nodes in NODES {
             for layout in LayoutKind::ALL {
-                for policy in POLICIES {
+                for policy in Policy::ALL {
                     let setup = Setup {
                         procedure,
                         ..Setup::new(nodes, layout, policy)
@@ -71,7 +71,7 @@ fn by_procedure(criterion: &mut Criterion) {
 fn with_errors(criterion: &mut Criterion) {
     let mut group = group(criterion, "contacts, 10 % errors and uniform delays");
     for layout in LayoutKind::ALL {
-        for policy in POLICIES {
+        for policy in Policy::ALL {
             let setup = Setup {
                 links: Links::Faulty,
                 ..Setup::new(1_000_000, layout, policy)
@@ -85,7 +85,7 @@ fn with_overhead(criterion: &mut Criterion) {
     for procedure in [Procedure::Iterative, Procedure::PyDht] {
         let mut group = group(criterion, &format!("contacts, overhead, {procedure:?}"));
         for layout in LayoutKind::ALL {
-            for policy in POLICIES {
+            for policy in Policy::ALL {
                 let setup = Setup {
                     procedure,
                     links: Links::Faulty,
@@ -101,7 +101,7 @@ fn with_overhead(criterion: &mut Criterion) {
 fn by_threads(criterion: &mut Criterion) {
     let mut group = group(criterion, "contacts, threads");
     for layout in LayoutKind::ALL {
-        for policy in POLICIES {
+        for policy in Policy::ALL {
             for threads in [1, 2] {
                 let name = format!("1e6/{}/{policy:?}/{threads}", layout.as_str());
                 if !is_wanted(&name) {

@@ -1,6 +1,6 @@
-//! Instructions and simulated cache accesses of the kernels, counted by valgrind: the same on a noisy machine,
-//! so that a regression shows. Valgrind's processor has AVX2 and no AVX-512, and its counts say nothing of
-//! memory that is fetched ahead.
+//! Instructions and simulated cache accesses of the kernels, counted by valgrind. A noisy machine does not change the
+//! counts, so they show regressions. Valgrind's processor has AVX2 but not AVX-512, and its counts do not include the
+//! effect of prefetching.
 //!
 //! Needs valgrind and `cargo install gungraun-runner --version 0.20.0`; then `cargo bench --bench kernels`
 
@@ -13,15 +13,14 @@ use std::hint::black_box;
 use gungraun::prelude::*;
 use kadsim_engine::answer::Answer;
 use kadsim_engine::key::{Key, mix};
-use kadsim_engine::link::{Attempt, Delay, Fault, Link, UniformLink};
+use kadsim_engine::link::{Attempt, Link, UniformLink};
 use kadsim_engine::node::Row;
 use kadsim_engine::population::{Owner, Population, RadixIndex};
-use kadsim_engine::random::Probability;
 use kadsim_engine::routing::layout::{Layout, LayoutKind};
 use kadsim_engine::routing::{Knowledge, Policy, Rule};
 use kadsim_engine::shortlist::Shortlist;
 
-use common::{Setup, keys, pool};
+use common::{Links, Setup, keys, pool};
 
 const NODES: u32 = 10_000;
 
@@ -40,13 +39,13 @@ struct Asked {
     index: RadixIndex,
     rule: Rule,
     layout: Box<dyn Layout>,
-    /// Who is asked for what, lookup after lookup, [`QUESTIONS`] each.
+    /// The node asked and the key asked for, [`QUESTIONS`] for each lookup.
     questions: Vec<(Owner, Key)>,
     answer: Answer,
 }
 
 impl Asked {
-    /// Lookups that go to the nearest node they know, one contact at a time.
+    /// Records lookups that contact the nearest known node, one at a time.
     fn record(layout: LayoutKind, policy: Policy) -> Self {
         let (keys, rule) = (keys(NODES), Setup::new(NODES, layout, policy).rule());
         let index = RadixIndex::new(&keys);
@@ -64,7 +63,7 @@ impl Asked {
                 ask(&*layout, &population, &rule, (owner, key), &mut answer);
                 shortlist.join(&answer, 1, Some(origin));
                 let nearest = shortlist.take_nearest(&population, key);
-                let nearest = nearest.expect("hardly any node has been asked");
+                let nearest = nearest.expect("the lookup knows more nodes than it asks");
                 owner = population.owner(nearest.row);
             }
         }
@@ -90,7 +89,7 @@ fn ask(
     layout.closest(Knowledge { population, rule }, owner, key, answer);
 }
 
-/// Answers as lookups get them, lookup after lookup, [`QUESTIONS`] each.
+/// Returns the answers to the questions of lookups, [`QUESTIONS`] for each lookup, and an empty shortlist.
 fn answers(policy: Policy) -> (Vec<Answer>, Shortlist) {
     let asked = Asked::record(LayoutKind::Packed, policy);
     let population = Population::new(&asked.keys, &asked.index);
@@ -152,22 +151,10 @@ fn radix_index(keys: Vec<Key>) -> (Vec<Key>, RadixIndex) {
     (keys, index)
 }
 
-fn faulty() -> UniformLink {
-    let delay = |low, high| Delay::Uniform { low, high };
-    UniformLink {
-        delay: delay(50_000, 75_000),
-        fast_error: Some(Fault {
-            probability: Probability::new(0.10),
-            delay: delay(50_000, 100_000),
-        }),
-        ..UniformLink::default()
-    }
-}
-
 // 10 000 contacts.
 #[library_benchmark]
-#[bench::constant(UniformLink { delay: Delay::Constant(50_000), ..UniformLink::default() })]
-#[bench::faulty(faulty())]
+#[bench::constant(Links::Constant.model())]
+#[bench::faulty(Links::Faulty.model())]
 fn link_draw(link: UniformLink) -> UniformLink {
     for operation in 0..10_000 {
         let attempt = Attempt {

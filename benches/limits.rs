@@ -1,5 +1,5 @@
-//! What this machine's memory can do: cache lines read at random and bytes in order, on one and two threads.
-//! Figures of other benchmarks are held against these.
+//! Limits of this machine's memory: cache lines read at random and bytes read in order, on one and two threads. Figures
+//! of other benchmarks are compared with these.
 //!
 //! `cargo bench --bench limits`
 
@@ -15,10 +15,10 @@ use rayon::prelude::*;
 use common::gather::{self, Reads, gather};
 use common::pool;
 
-/// Lines read as one measurement.
+/// Number of lines that a measurement reads.
 const LINES: u64 = 1 << 24;
 
-/// Words handed to a thread as one piece of work: 8 MiB.
+/// Number of words that a task reads or writes: 8 MiB.
 const CHUNK: usize = 1 << 20;
 
 fn random_gather(criterion: &mut Criterion) {
@@ -46,7 +46,7 @@ fn bandwidth(criterion: &mut Criterion) {
     group
         .sample_size(10)
         .measurement_time(Duration::from_secs(3));
-    let bytes = gather::TABLE as u64;
+    let bytes = gather::TABLE_BYTES as u64;
     for threads in [1, 2] {
         let pool = pool(threads);
         group.throughput(Throughput::Bytes(bytes));

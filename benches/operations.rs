@@ -1,5 +1,6 @@
-//! Provides and retrieves a second, on all threads, in a million nodes; recall; and what a step costs in which
-//! hardly anything happens. Nodes added to a running network: lookups with and without them, adding them, finding them.
+//! Lookups with and without recall, provides and retrieves a second, on all threads, in a network of a million nodes. The
+//! cost of a step with one event. Nodes added to a running network: lookups with and without them, adding them, finding
+//! them.
 //!
 //! `cargo bench --bench operations`
 
@@ -11,7 +12,6 @@ use std::time::{Duration, Instant};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kadsim::workload::Listed;
 use kadsim_engine::key::Key;
-use kadsim_engine::link::{Delay, UniformLink};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Planned;
 use kadsim_engine::record::Kind;
@@ -23,7 +23,7 @@ use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::phases::Phase;
 use kadsim_systems::rules::Rules;
 
-use common::{Links, POLICIES, Setup, is_wanted, look_up, run_phase};
+use common::{Links, Setup, is_wanted, look_up, run_phase};
 
 const NODES: u32 = 1_000_000;
 
@@ -36,7 +36,7 @@ fn by_kind(criterion: &mut Criterion) {
         .sample_size(10)
         .measurement_time(Duration::from_secs(2));
     group.throughput(Throughput::Elements(OPERATIONS));
-    for policy in POLICIES {
+    for policy in Policy::ALL {
         let setup = Setup {
             links: Links::Faulty,
             ..Setup::new(NODES, LayoutKind::Packed, policy)
@@ -69,7 +69,7 @@ fn by_kind(criterion: &mut Criterion) {
     }
 }
 
-/// Steps in which one contact completes: lookups one after the other, alpha = 1, in a million nodes.
+/// Measures steps in which one contact completes: lookups one after the other, alpha = 1, in a million nodes.
 fn step_with_one_event(criterion: &mut Criterion) {
     let spec = Spec {
         nodes: NodeSet::Generated(NODES),
@@ -78,18 +78,12 @@ fn step_with_one_event(criterion: &mut Criterion) {
             alpha: 1,
             ..Default::default()
         },
-        link: Box::new(UniformLink {
-            delay: Delay::Constant(50_000),
-            ..UniformLink::default()
-        }),
-        // Charged, so that a step is no longer than the lookahead.
+        link: Box::new(Links::Constant.model()),
+        // With overhead, a step is no longer than the lookahead.
         overhead_us: 1,
         ..Spec::default()
     };
-    let mut network = match Network::new(spec) {
-        Ok(network) => network,
-        Err(error) => unreachable!("{error}"),
-    };
+    let mut network = Network::new(spec).expect("the parameters go together");
     network.bootstrap();
     criterion.bench_function("a step with one event, 1M nodes", |bencher| {
         bencher.iter_custom(|steps| {
@@ -101,7 +95,7 @@ fn step_with_one_event(criterion: &mut Criterion) {
                     number: first + i,
                     origin: Row((i * 7919 % u64::from(NODES)) as u32),
                     key: Key::of_node(i, 99),
-                    // No lookup takes 100 s: never two at once.
+                    // No lookup takes 100 s, so two are never in flight at once.
                     due_us: now_us + i * 100_000_000,
                 };
                 let operations = 256;
@@ -129,7 +123,7 @@ fn step_with_one_event(criterion: &mut Criterion) {
     });
 }
 
-/// Ids of added nodes start here: above those of the nodes of the start.
+/// First id of the added nodes, above the ids of the generated nodes.
 const FIRST_ADDED: u32 = 1 << 30;
 
 /// Adds nodes to a network, with keys of their own and empty tables.
@@ -142,8 +136,8 @@ fn add_nodes(network: &mut Network, nodes: u32) {
     }
 }
 
-/// Nodes added to a network of 100 000: what they add to a lookup with recall, what adding one costs, and what finding
-/// a node by its id costs.
+/// Measures nodes added to a network of 100 000: lookups with recall with and without them, adding one, and finding a
+/// node by its id.
 fn added_late(criterion: &mut Criterion) {
     const START: u32 = 100_000;
     const ADDED: u32 = 2000;
@@ -157,7 +151,7 @@ fn added_late(criterion: &mut Criterion) {
     let mut networks = [0, ADDED].map(|added| {
         let mut network = setup.network();
         add_nodes(&mut network, added);
-        // In their order, so that each knows those before it.
+        // In the order of their rows, so that each knows those added before it.
         (START..START + added).for_each(|row| network.bootstrap_node(Row(row)));
         network.recording().recall = true;
         network
@@ -190,21 +184,21 @@ fn added_late(criterion: &mut Criterion) {
         ("row/imported", &mut imported, 0, START),
         ("row/added", &mut *late, FIRST_ADDED, ADDED),
     ] {
-        // Ids that follow one another by a stride without a factor in common with their number: each once.
-        let mut place = 0;
+        // The stride has no factor in common with the number of nodes, so the ids repeat only after all were found.
+        let mut offset = 0;
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                place = (place + 7919) % nodes;
-                network.row(i64::from(first + place))
+                offset = (offset + 7919) % nodes;
+                network.row(i64::from(first + offset))
             });
         });
     }
     group.bench_function("len", |bencher| bencher.iter(|| black_box(&*late).len()));
 }
 
-/// What a slot of an operation in flight takes, with the memory that 2 000 000 lookups have left it.
+/// Prints the bytes of a slot of an operation in flight, with the memory that 2 000 000 lookups have left in it.
 fn state(_: &mut Criterion) {
-    for policy in POLICIES {
+    for policy in Policy::ALL {
         let name = format!("state of an operation/{policy:?}");
         if !is_wanted(&name) {
             continue;

@@ -3,13 +3,13 @@
 //!
 //! `cargo bench --bench py_dht`, or with the options of the original: `-- -i 10 -k 20 -n 10000 --threads 2`
 //!
-//! 1. As there, a benchmark is a task run `-i` times; what it prepares is not timed. A call that takes less
-//!    than reading the clock does is timed [`CALLS`] at a time.
-//! 2. `hashes.py` has `shared_bits` call the distance again. Here it counts the shared bits.
-//! 3. py-dht grows a routing table peer by peer; here it is filled from full knowledge of the network. So what
-//!    stands for `new_discovered_peer` is: a node joins, and another's table is filled anew.
-//! 4. Published figures were measured on the machines of py-dht's author: the table with 8 processes; 10 000
-//!    nodes once more on 20 cores of a Ryzen 5900X.
+//! 1. As in py-dht, a benchmark is a task that runs `-i` times, without the time of its preparation. A call that takes less
+//!    time than a reading of the clock is timed [`CALLS`] at a time.
+//! 2. The benchmark of `shared_bits` in `hashes.py` calls the distance again. Here it counts the shared bits.
+//! 3. py-dht grows a routing table peer by peer. Here full knowledge of the network fills it. So the counterpart of
+//!    `new_discovered_peer` is that a node joins and the table of another node is filled anew.
+//! 4. The published figures were measured on the machines of py-dht's author: the table with 8 processes, and 10 000
+//!    nodes also on 20 cores of a Ryzen 5900X.
 
 mod common;
 
@@ -21,10 +21,10 @@ use kadsim_engine::key::mix;
 
 use common::pool;
 
-/// Calls timed together where one is too short.
+/// Number of calls timed together where a single call is too short.
 const CALLS: u32 = 1000;
 
-/// Nodes; seconds as py-dht has published them: at first, on one thread, with 8 processes.
+/// Number of nodes, and seconds as py-dht has published them: at first, on one thread, with 8 processes.
 const PUBLISHED: [(u32, Option<f64>, f64, f64); 6] = [
     (500, Some(10.0), 2.096, 0.489),
     (1000, Some(39.0), 5.39, 1.02),
@@ -58,8 +58,8 @@ fn main() {
 fn options() -> Options {
     let arguments: Vec<String> = std::env::args().collect();
     let option = |name: &str, default: u32| {
-        let place = arguments.iter().position(|argument| argument == name);
-        let value = place.and_then(|place| arguments.get(place + 1)?.parse().ok());
+        let index = arguments.iter().position(|argument| argument == name);
+        let value = index.and_then(|index| arguments.get(index + 1)?.parse().ok());
         value.unwrap_or(default)
     };
     let threads = std::thread::available_parallelism().map_or(1, |threads| threads.get() as u32);
@@ -72,7 +72,7 @@ fn options() -> Options {
 }
 
 impl Options {
-    /// A network of the given size with these options.
+    /// Returns the settings of a network of `nodes` nodes.
     fn settings(self, nodes: u32) -> Settings {
         Settings {
             nodes,
@@ -82,19 +82,19 @@ impl Options {
         }
     }
 
-    /// The same, its tables empty.
+    /// Returns a network with empty tables.
     fn empty(self, nodes: u32) -> Dht {
         Dht::new(self.settings(nodes)).expect("the settings are in range")
     }
 
-    /// The same, its tables full.
+    /// Returns a network with full tables.
     fn full(self, nodes: u32) -> Dht {
         Dht::init(self.settings(nodes)).expect("the settings are in range")
     }
 
-    /// Runs a task so often, with a different number each time; it returns how long what it measures took, s.
-    /// Prints what py-dht's `display_benchmark_metrics` does. Returns the median, s.
-    fn run(self, name: &str, task: impl Fn(u64) -> f64) -> f64 {
+    /// Runs a task `iterations` times and prints its times as py-dht's `display_benchmark_metrics` does. The task receives
+    /// the number of the round and returns the time that it measures, s.
+    fn run(self, name: &str, task: impl Fn(u64) -> f64) {
         let begun = Instant::now();
         let mut rounds: Vec<f64> = (0..self.iterations as u64).map(&task).collect();
         let (total, measured) = (begun.elapsed().as_secs_f64(), rounds.iter().sum::<f64>());
@@ -109,29 +109,29 @@ impl Options {
         println!("avg (s)         : {:e}", measured / rounds.len() as f64);
         println!("median (s)      : {:e}", quantile(&rounds, 0.5));
         println!("p90_duration (s): {:e}", quantile(&rounds, 0.9));
-        quantile(&rounds, 0.5)
     }
 }
 
-/// As pandas has it: linear between the two nearest ranks.
+/// Returns a quantile as pandas does: linear between the two nearest ranks.
 fn quantile(sorted: &[f64], share: f64) -> f64 {
-    let place = share * (sorted.len() - 1) as f64;
-    let (low, high) = (place.floor() as usize, place.ceil() as usize);
-    sorted[low] + (sorted[high] - sorted[low]) * place.fract()
+    let rank = share * (sorted.len() - 1) as f64;
+    let (low, high) = (rank.floor() as usize, rank.ceil() as usize);
+    sorted[low] + (sorted[high] - sorted[low]) * rank.fract()
 }
 
-/// A number below n.
+/// Draws a number below n.
 fn draw(round: u64, part: u64, n: u32) -> i64 {
     (mix(mix(round) ^ part) % u64::from(n)) as i64
 }
 
+/// Returns the time of a call, s.
 fn timed<T>(task: impl FnOnce() -> T) -> f64 {
     let begun = Instant::now();
     black_box(task());
     begun.elapsed().as_secs_f64()
 }
 
-/// The mean of many calls.
+/// Returns the mean time of many calls, s.
 fn timed_often<T>(mut task: impl FnMut() -> T) -> f64 {
     timed(|| {
         for _ in 0..CALLS {
@@ -140,7 +140,7 @@ fn timed_often<T>(mut task: impl FnMut() -> T) -> f64 {
     }) / f64::from(CALLS)
 }
 
-/// `hashes.py`
+/// Runs the benchmarks of `hashes.py`.
 fn hashes(options: Options) {
     let hash = |round, part| Key::of_node(draw(round, part, 20_000) as u64, 42);
     options.run("hashes_hash_creation", |round| {
@@ -157,7 +157,7 @@ fn hashes(options: Options) {
     });
 }
 
-/// `routing.py`
+/// Runs the benchmarks of `routing.py`.
 fn routing(options: Options) {
     let n = options.nodes;
     let table = |round| -> RoutingTable {
@@ -167,7 +167,7 @@ fn routing(options: Options) {
     };
     options.run("routing_new_discv_node", |round| {
         let mut dht = options.full(n);
-        // An id that is new, where the original may draw one that is there.
+        // The id is always new. The original may draw an existing one.
         let (control, new) = (draw(round, 1, n), i64::from(n) + draw(round, 2, 3 * n));
         timed(|| {
             dht.add_node(new)?;
@@ -184,7 +184,7 @@ fn routing(options: Options) {
     });
 }
 
-/// `network.py`
+/// Runs the benchmarks of `network.py`.
 fn network(options: Options) {
     let (n, threads) = (options.nodes, options.threads);
     options.run("network_n_initialization", |_| timed(|| options.empty(n)));
@@ -205,12 +205,12 @@ fn network(options: Options) {
     });
 }
 
-/// py-dht's `init_with_random_peers`: the nodes and their tables.
+/// Returns the time of py-dht's `init_with_random_peers`, the nodes and their tables, s.
 fn fast(options: Options, nodes: u32, threads: usize) -> f64 {
     pool(threads).install(|| timed(|| options.full(nodes)))
 }
 
-/// The table of py-dht's README, and ours. Its 10 000 nodes in 28.2 s are those of the options' default size.
+/// Prints the table of py-dht's README beside kadsim's times.
 fn published(options: Options) {
     let threads = options.threads;
     let median = |nodes, threads| {

@@ -1,4 +1,5 @@
-//! Tables in and out: rows written a second, to a temporary folder, and rows of ids and traces read.
+//! Output tables and imports: rows a second that are written to a temporary folder, and rows of ids and traces a second
+//! that are read.
 //!
 //! `cargo bench --bench tables`
 
@@ -14,8 +15,10 @@ use arrow::array::RecordBatch;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kadsim::import::{read_ids, read_trace};
 use kadsim::watch::Watch;
+use kadsim::workload::Listed;
 use kadsim_engine::key::{Key, mix};
 use kadsim_engine::node::Row;
+use kadsim_engine::operation::Planned;
 use kadsim_engine::record::writer::BATCH_ROWS;
 use kadsim_engine::record::{
     ConnectionRow, ConnectionTable, Kind, NodeRow, NodeTable, OperationRow, OperationTable,
@@ -34,10 +37,10 @@ use parquet::file::properties::WriterProperties;
 
 use common::{Links, Setup, is_wanted, keys, run_phase};
 
-/// Rows of a table.
+/// Number of rows of a table.
 const ROWS: usize = 1_000_000;
 
-/// Nodes of the network that the rows come from.
+/// Number of nodes of the network that the rows come from.
 const NODES: u32 = 100_000;
 
 fn info() -> RunInfo {
@@ -72,13 +75,13 @@ fn connections() -> Vec<ConnectionRow> {
     let mut network = setup().network();
     network.recording().connections = true;
     let mut rows: Vec<ConnectionRow> = Vec::with_capacity(ROWS);
-    let lookups = (0u64..).map(|number| kadsim_engine::operation::Planned {
+    let lookups = (0u64..).map(|number| Planned {
         number,
         origin: Row((mix(number) % u64::from(NODES)) as u32),
         key: Key(mix(!number)),
         due_us: 60 * number,
     });
-    let source = kadsim::workload::Listed::new(lookups.take(ROWS / 8).collect());
+    let source = Listed::new(lookups.take(ROWS / 8).collect());
     network.begin_phase(Phase {
         number: 0,
         kind: Kind::Lookup,
@@ -96,7 +99,7 @@ fn connections() -> Vec<ConnectionRow> {
     rows
 }
 
-/// Entries of the tables of the first nodes.
+/// Returns entries of the tables of the first nodes.
 fn routing() -> Vec<RoutingRow> {
     let mut rows = Vec::with_capacity(ROWS);
     setup().network().read(
@@ -175,7 +178,7 @@ fn ticks() -> Vec<TickRow> {
     (0..ROWS as u64).map(row).collect()
 }
 
-/// Rows written a second, the file closed.
+/// Measures rows written a second, the closing of the file included.
 fn write(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     let path = folder.path();
@@ -240,7 +243,7 @@ fn write_nodes(folder: &Path, rows: &[NodeRow]) -> Result<u64, RecordError> {
     table.finish(true)
 }
 
-/// Rows read a second and checked, the file in the page cache.
+/// Measures rows read and checked a second, with the file in the page cache.
 fn import(criterion: &mut Criterion) {
     let folder = tempfile::tempdir().expect("there is a temporary folder");
     let rows = nodes();
@@ -283,7 +286,7 @@ fn import(criterion: &mut Criterion) {
     });
 }
 
-/// Seconds and bytes of the operations and nodes tables by how their columns are compressed.
+/// Prints seconds and bytes a row of the operations and nodes tables for each compression of their columns.
 fn compression(_: &mut Criterion) {
     if !is_wanted("compression") {
         return;
@@ -319,7 +322,7 @@ fn compression(_: &mut Criterion) {
     }
 }
 
-/// Time and bytes of a table in memory.
+/// Encodes a table in memory. Returns the time and the bytes.
 fn encode(batches: &[RecordBatch], codec: Compression) -> Result<(Duration, usize), ParquetError> {
     let properties = WriterProperties::builder().set_compression(codec).build();
     let begun = Instant::now();

@@ -1,5 +1,5 @@
-//! What the benchmarks share: networks with their tables filled, operations to run in them, and a phase
-//! of them driven as a run drives it, with the ticks table only and nobody asking for recall.
+//! Code that the benchmarks share: networks with full tables, operations to run in them, and a phase driven as a run
+//! drives it. The ticks table alone is recorded, without recall.
 
 #![allow(dead_code, reason = "each benchmark uses a part")]
 
@@ -19,73 +19,32 @@ use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::phases::Phase;
 use kadsim_systems::rules::{Procedure, Rules};
 
-/// Both policies.
-pub const POLICIES: [Policy; 2] = [Policy::Closest, Policy::Random];
-
 /// Entries of a bucket.
 pub const K: u8 = 20;
 
-/// Seed of all that is drawn.
+/// Seed of all draws.
 const SEED: u64 = 42;
 
 /// Operations that become due in a millisecond of simulated time: a million in a minute.
 const DUE_PER_MS: u64 = 16;
 
-/// Whether contacts succeed, and what they cost.
+/// Delays and errors of contacts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Links {
-    /// Always, 50 ms.
+    /// Delays of 50 ms, no errors.
     Constant,
-    /// Nine times in ten; delays uniform, 50 to 75 ms, to 100 ms where they fail.
+    /// Uniform delays of 50 to 75 ms; fast errors at a rate of 0.10, which take 50 to 100 ms.
     Faulty,
 }
 
-/// A network to measure.
-#[derive(Clone, Copy, Debug)]
-pub struct Setup {
-    /// Number of nodes.
-    pub nodes: u32,
-    /// How tables lie in memory.
-    pub layout: LayoutKind,
-    /// Which candidates a bucket keeps.
-    pub policy: Policy,
-    /// How contacts are scheduled.
-    pub procedure: Procedure,
-    /// Whether they succeed.
-    pub links: Links,
-    /// What each use of a node adds to the cost of using it, µs.
-    pub overhead_us: u64,
-}
-
-impl Setup {
-    /// An iterative lookup without errors and without overhead.
-    pub fn new(nodes: u32, layout: LayoutKind, policy: Policy) -> Self {
-        Self {
-            nodes,
-            layout,
-            policy,
-            procedure: Procedure::Iterative,
-            links: Links::Constant,
-            overhead_us: 0,
-        }
-    }
-
-    /// The rule of its tables.
-    pub fn rule(&self) -> Rule {
-        Rule {
-            bucket_size: K,
-            policy: self.policy,
-            network_seed: SEED,
-        }
-    }
-
-    /// The network, with empty tables.
-    pub fn spawn(&self) -> Network {
+impl Links {
+    /// Returns the model.
+    pub fn model(self) -> UniformLink {
         let uniform = |low_ms: u64, high_ms: u64| Delay::Uniform {
             low: low_ms * 1000,
             high: high_ms * 1000,
         };
-        let link = match self.links {
+        match self {
             Links::Constant => UniformLink {
                 delay: Delay::Constant(50_000),
                 ..UniformLink::default()
@@ -98,7 +57,51 @@ impl Setup {
                 }),
                 ..UniformLink::default()
             },
-        };
+        }
+    }
+}
+
+/// A network to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Setup {
+    /// Number of nodes.
+    pub nodes: u32,
+    /// How tables lie in memory.
+    pub layout: LayoutKind,
+    /// Which candidates a bucket keeps.
+    pub policy: Policy,
+    /// Procedure of lookups.
+    pub procedure: Procedure,
+    /// Delays and errors of contacts.
+    pub links: Links,
+    /// Gamma: time that each use adds to the overhead of a node, µs.
+    pub overhead_us: u64,
+}
+
+impl Setup {
+    /// Returns iterative lookups without errors and without overhead.
+    pub fn new(nodes: u32, layout: LayoutKind, policy: Policy) -> Self {
+        Self {
+            nodes,
+            layout,
+            policy,
+            procedure: Procedure::Iterative,
+            links: Links::Constant,
+            overhead_us: 0,
+        }
+    }
+
+    /// Returns the rule of the tables.
+    pub fn rule(&self) -> Rule {
+        Rule {
+            bucket_size: K,
+            policy: self.policy,
+            network_seed: SEED,
+        }
+    }
+
+    /// Returns the network with empty tables.
+    pub fn spawn(&self) -> Network {
         let mut network = Network::new(Spec {
             nodes: NodeSet::Generated(self.nodes),
             seed: SEED,
@@ -109,7 +112,7 @@ impl Setup {
                 procedure: self.procedure,
                 ..Rules::default()
             },
-            link: Box::new(link),
+            link: Box::new(self.links.model()),
             overhead_us: self.overhead_us,
             ..Spec::default()
         })
@@ -118,7 +121,7 @@ impl Setup {
         network
     }
 
-    /// The network, with full tables.
+    /// Returns the network with full tables.
     pub fn network(&self) -> Network {
         let mut network = self.spawn();
         network.bootstrap();
@@ -126,7 +129,7 @@ impl Setup {
     }
 }
 
-/// The sorted key column of a network of so many nodes.
+/// Returns the sorted key column of a network of `nodes` nodes.
 pub fn keys(nodes: u32) -> Vec<Key> {
     let mut keys: Vec<Key> = (0..u64::from(nodes))
         .map(|id| Key::of_node(id, SEED))
@@ -135,8 +138,8 @@ pub fn keys(nodes: u32) -> Vec<Key> {
     keys
 }
 
-/// Whether a benchmark is asked for: all are, unless the command line has parts of names. Criterion knows too,
-/// but says so only once a network of gigabytes has been made.
+/// Returns whether the command line selects a benchmark: it names none, or a part of this name. Criterion selects too, but
+/// only after the benchmark has made a network of gigabytes.
 pub fn is_wanted(name: &str) -> bool {
     let mut parts = std::env::args()
         .skip(1)
@@ -145,12 +148,12 @@ pub fn is_wanted(name: &str) -> bool {
     parts.peek().is_none() || parts.any(|part| name.contains(&part))
 }
 
-/// 10 000 as `1e4`.
+/// Formats a power of ten: 10 000 as `1e4`.
 pub fn power_of_ten(nodes: u32) -> String {
     format!("1e{}", nodes.ilog10())
 }
 
-/// Operations at random nodes for the keys of consecutive numbers.
+/// Operations with random origins, and keys drawn from consecutive numbers.
 pub struct Operations {
     nodes: u32,
     number: u64,
@@ -180,8 +183,8 @@ impl Source for Operations {
     }
 }
 
-/// Runs a phase of operations for the keys of the numbers from `first_key` on and passes every row of the
-/// operations table on. Returns the contacts made.
+/// Runs a phase of operations for the keys of the numbers from `first_key` on. Calls `each` with every row of the
+/// operations table. Returns the number of contacts.
 pub fn run_phase(
     network: &mut Network,
     kind: Kind,
@@ -226,16 +229,16 @@ pub fn run_phase(
     contacts
 }
 
-/// Runs a phase of lookups for keys that nobody has looked up before. Returns the contacts made.
+/// Runs a phase of lookups for keys that no earlier phase has looked up. Returns the number of contacts.
 pub fn look_up(network: &mut Network, lookups: u64) -> u64 {
     let first_key = network.next_operation();
     run_phase(network, Kind::Lookup, lookups, first_key, |_| ())
 }
 
-/// A pool of so many threads.
+/// Returns a pool of `threads` threads.
 pub fn pool(threads: usize) -> rayon::ThreadPool {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
-        .expect("threads can be had")
+        .expect("the system starts the threads")
 }

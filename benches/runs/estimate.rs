@@ -1,4 +1,4 @@
-//! What `kadsim check` says of an experiment's memory, beside the peak of its run.
+//! The memory that `kadsim check` estimates for an experiment, beside the peak of its run.
 
 mod cases;
 
@@ -12,13 +12,13 @@ use kadsim::watch::Watch;
 use self::cases::Case;
 use crate::peak;
 
-/// What the ratio of estimate and peak has to lie within.
+/// Range in which the ratio of estimate to peak must lie.
 const ALLOWED: std::ops::RangeInclusive<f64> = 1.0..=2.0;
 
-/// Bytes of a column of the table.
+/// Unit of the table, in bytes.
 const UNIT: f64 = (1 << 20) as f64;
 
-/// Prints the table of the cases of these names, or of all.
+/// Prints the table of the cases whose names contain one of `wanted`, or of all cases if `wanted` is empty.
 pub fn main(wanted: &[String]) -> ExitCode {
     let folder = std::env::temp_dir().join(format!("kadsim-estimate-{}", std::process::id()));
     let cases = std::fs::create_dir_all(&folder)
@@ -87,7 +87,7 @@ fn measure(case: &Case, out: &Path) -> Result<f64, Box<dyn std::error::Error>> {
     if let Some(threads) = case.threads {
         command.arg("--threads").arg(threads.to_string());
     }
-    let peak = peak::of(&command)?.ok_or("the system does not tell the peak memory")?;
+    let peak = peak::of(&command)?.ok_or("the system does not report the peak memory")?;
     let ratio = need as f64 / peak as f64;
     print!("{:<40}", case.name);
     for (_, bytes) in parts.parts() {
@@ -106,7 +106,8 @@ fn measure(case: &Case, out: &Path) -> Result<f64, Box<dyn std::error::Error>> {
     Ok(ratio)
 }
 
-/// The estimate by part, of a sweep that of its largest cell; and what all that runs at once needs.
+/// Returns the estimate by part, which for a sweep is that of its largest cell, and the bytes needed by all cells that run
+/// at once.
 fn need(case: &Case) -> Result<(Estimate, u64), Box<dyn std::error::Error>> {
     match sweep::load(&case.file, &case.overrides, Watch::NOBODY)? {
         Task::One(loaded, inputs) => {

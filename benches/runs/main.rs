@@ -1,11 +1,11 @@
-//! Whole runs of the experiment files that come with kadsim: wall time, peak memory of the process, and how
-//! much of its CPU time goes into recording: tables and summary.
+//! Whole runs of the experiment files that come with kadsim: wall time, peak memory of the process, and the share of
+//! recording (tables and summary) in its CPU time.
 //!
-//! `cargo bench --bench runs`, or with the name of one: `cargo bench --bench runs -- million`
+//! `cargo bench --bench runs` runs all files, `cargo bench --bench runs -- million` those with `million` in their names.
 //!
-//! `cargo bench --bench runs -- estimate`: what `kadsim check` says of the memory of many kinds of experiments, beside
-//! the peak of their runs. Exits with 1 if one of them is not between 1 and 2 times the other. With the name of one:
-//! `-- estimate quickstart`.
+//! `cargo bench --bench runs -- estimate` compares the memory that `kadsim check` estimates with the peak of the run, for
+//! many kinds of experiments. It exits with 1 if an estimate is not 1 to 2 times the peak. `-- estimate quickstart` selects
+//! experiments by name.
 
 mod estimate;
 mod peak;
@@ -87,7 +87,7 @@ fn whole_runs(wanted: &[String]) -> ExitCode {
     status
 }
 
-/// Wall time of a run, and its peak resident memory in KiB where the kernel tells.
+/// Runs an experiment. Returns the wall time, and the peak resident memory in KiB where the kernel reports it.
 fn measure(
     file: &str,
     overrides: &[&str],
@@ -105,10 +105,9 @@ fn measure(
     Ok((begun.elapsed(), peak.map(|bytes| bytes >> 10)))
 }
 
-/// The share of a run's CPU time that went into recording, by its timings table.
+/// Returns the share of recording in the CPU time of a run, according to its timings table.
 ///
-/// The rows of what ran one after the other make up the whole; those of recording lie within them, but for
-/// that of the end.
+/// Rows of `recording` are parts of other rows, except for the one of the phase `end`. All other rows add up to the run.
 fn recording(timings: &Path) -> Result<f64, Box<dyn std::error::Error>> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(timings)?)?.build()?;
     let (mut recording, mut whole) = (0.0, 0.0);

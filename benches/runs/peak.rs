@@ -1,8 +1,8 @@
 //! Peak resident memory of a command, as the kernel counts it.
 //!
-//! The kernel tells a process the largest peak of the children that it has waited for. So each command is run by a
-//! process of its own, this program once more, which has no other child. A child's peak begins with that of the
-//! process that started it: this one stays below any run of kadsim.
+//! The kernel reports to a process the largest peak of the children that it has waited for. Another process of this program
+//! therefore runs each command, as its only child. The peak of a child starts at the memory of its parent, which here is
+//! less than that of any run of kadsim.
 
 use std::ffi::OsString;
 use std::process::{Command, ExitCode, Stdio};
@@ -10,7 +10,7 @@ use std::process::{Command, ExitCode, Stdio};
 /// The first argument of the process that runs a command.
 pub const FLAG: &str = "--peak-of";
 
-/// Runs a command to its end, without its output. Returns its peak in bytes, if the system tells.
+/// Runs a command to its end, without its output. Returns its peak in bytes, if the system reports it.
 pub fn of(command: &Command) -> Result<Option<u64>, Box<dyn std::error::Error>> {
     let output = Command::new(std::env::current_exe()?)
         .arg(FLAG)
@@ -24,7 +24,7 @@ pub fn of(command: &Command) -> Result<Option<u64>, Box<dyn std::error::Error>> 
     Ok(String::from_utf8(output.stdout)?.trim().parse().ok())
 }
 
-/// Runs the command that is left of the arguments, prints its peak in bytes and passes its exit status on.
+/// Runs the command that the arguments consist of, prints its peak in bytes and returns its exit status.
 pub fn child(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let Some(program) = arguments.next() else {
         return ExitCode::FAILURE;
@@ -40,7 +40,7 @@ pub fn child(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     ExitCode::from(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1))
 }
 
-/// The largest peak of a child, bytes.
+/// Returns the largest peak of a child, in bytes.
 #[cfg(target_os = "linux")]
 fn largest_child() -> Option<u64> {
     use nix::sys::resource::{UsageWho, getrusage};

@@ -1,12 +1,11 @@
-//! How cost grows: time to spawn, to bootstrap and for a contact, bytes per node and cache lines per contact,
-//! from 10³ nodes on, tenfold at each step, for every policy and layout.
+//! How cost grows with the number of nodes, from 10³ on by factors of ten, for every policy and layout: time to spawn, to
+//! bootstrap and for a contact, bytes per node and cache lines per contact.
 //!
-//! `cargo bench --bench scale -- --svg benches/scale.svg`; with 10⁸ nodes, which take 14 GiB:
+//! `cargo bench --bench scale -- --svg benches/scale.svg`; with 10⁸ nodes, which take 12 GiB:
 //! `-- --most 100000000`; one layout: `-- implicit`
 //!
-//! Each row is measured in a process of its own, on all threads: median over repetitions, as many as fit in
-//! half a second, at most 9. Rows that need more than `--memory-gib` (default: 60 % of what is available)
-//! are left out.
+//! A process of its own measures each row, on all threads. Values are medians over the repetitions that fit into half a
+//! second, at most 9. Rows that need more than `--memory-gib` (default: 60 % of the available memory) are left out.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -22,35 +21,35 @@ use kadsim_systems::Network;
 use kadsim_systems::network::read::NodesView;
 
 use common::gather::{self, Reads, gather};
-use common::{POLICIES, Setup, look_up};
+use common::{Setup, look_up};
 
-/// Nodes of the first row.
+/// Number of nodes of the first row.
 const FEWEST: u32 = 1000;
 
-/// Nodes of the last row that is measured without being asked for.
+/// Number of nodes of the last row, unless `--most` sets another.
 const MOST: u32 = 10_000_000;
 
-/// Bytes of a node as an entity, with what of it is in flight.
+/// Bytes of a node as an entity, with its part of the index.
 const NODE_BYTES: f64 = 130.0;
 
-/// Lookups of a phase.
+/// Number of lookups of a phase.
 const LOOKUPS: u64 = 100_000;
 
-/// Lookups of a phase whose cache lines are counted.
+/// Number of lookups of a phase whose cache lines are counted.
 const COUNTED_LOOKUPS: u64 = 2000;
 
-/// What was measured of one network.
+/// Measurements of one network.
 #[derive(Clone, Copy, Debug)]
 struct Row {
     setup: Setup,
     spawn_s: f64,
     bootstrap_s: f64,
-    /// Of tables and index on the heap.
+    /// Bytes of tables and index on the heap, per node.
     table_bytes: f64,
-    /// That the process has grown by, all told.
+    /// Bytes by which the process has grown, per node.
     resident_bytes: f64,
     contact_ns: f64,
-    /// Distinct cache lines of a contact.
+    /// Distinct cache lines per contact.
     lines: f64,
 }
 
@@ -59,12 +58,12 @@ fn main() {
     if let [flag, nodes, layout, policy] = arguments.as_slice()
         && flag == "--row"
     {
-        let setup = setup_of(nodes, layout, policy).expect("only this program asks for rows");
+        let setup = setup_of(nodes, layout, policy).expect("only this program passes --row");
         return measure(setup);
     }
     let value = |name: &str| {
-        let place = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(place + 1)
+        let index = arguments.iter().position(|argument| argument == name)?;
+        arguments.get(index + 1)
     };
     let most = value("--most").and_then(|most| most.parse().ok());
     let budget = value("--memory-gib").and_then(|gib| gib.parse::<f64>().ok());
@@ -88,7 +87,7 @@ fn main() {
     print_head();
     let mut series: Vec<Vec<Row>> = Vec::new();
     for &layout in layouts {
-        for policy in POLICIES {
+        for policy in Policy::ALL {
             let first = Setup::new(FEWEST, layout, policy);
             let rows = grow(first, most.unwrap_or(MOST), budget_bytes);
             series.push(rows.inspect(|row| row.print(gathered)).collect());
@@ -103,22 +102,17 @@ fn setup_of(nodes: &str, layout: &str, policy: &str) -> Option<Setup> {
     let layout = LayoutKind::ALL
         .into_iter()
         .find(|kind| kind.as_str() == layout)?;
-    let policy = POLICIES.into_iter().find(|&kind| name(kind) == policy)?;
+    let policy = Policy::ALL
+        .into_iter()
+        .find(|kind| kind.as_str() == policy)?;
     Some(Setup::new(nodes.parse().ok()?, layout, policy))
-}
-
-fn name(policy: Policy) -> &'static str {
-    match policy {
-        Policy::Closest => "closest",
-        Policy::Random => "random",
-    }
 }
 
 fn threads() -> usize {
     rayon::current_num_threads()
 }
 
-/// The rows of one layout and policy, as long as they fit into memory.
+/// Returns the rows of one layout and policy, up to the last that fits into memory.
 fn grow(mut setup: Setup, most: u32, budget_bytes: f64) -> impl Iterator<Item = Row> {
     let mut bytes = NODE_BYTES + 2000.0;
     std::iter::from_fn(move || {
@@ -126,20 +120,20 @@ fn grow(mut setup: Setup, most: u32, budget_bytes: f64) -> impl Iterator<Item = 
             return None;
         }
         let row = in_process(setup);
-        // A table of ten times the nodes has a quarter more entries at most, from a million on.
+        // Tables of ten times as many nodes have at most a quarter more entries, from a million nodes on.
         bytes = NODE_BYTES + row.as_ref().map_or(0.0, |row| 1.25 * row.table_bytes);
         setup.nodes = setup.nodes.saturating_mul(10);
         row
     })
 }
 
-/// Measures a row in another process, so that memory is its own.
+/// Measures a row in another process, so that its memory can be measured.
 fn in_process(setup: Setup) -> Option<Row> {
     let this = std::env::current_exe().expect("this program has a path");
     let output = Command::new(this)
         .arg("--row")
         .arg(setup.nodes.to_string())
-        .args([setup.layout.as_str(), name(setup.policy)])
+        .args([setup.layout.as_str(), setup.policy.as_str()])
         .output()
         .expect("this program can be run");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -181,7 +175,7 @@ fn measure(setup: Setup) {
     let begun = Instant::now();
     let mut network = setup.spawn();
     let spawn_s = begun.elapsed().as_secs_f64();
-    // Spawning has made the index already: it is made once more to be timed.
+    // `spawn` has made the index already. It is made again to be timed.
     let index_s = network.read(|NodesView { population, .. }| {
         let keys = population.keys();
         median_s(|| drop(std::hint::black_box(RadixIndex::new(keys))))
@@ -198,7 +192,7 @@ fn measure(setup: Setup) {
     println!("{spawn_s} {bootstrap_s} {table_bytes} {resident} {contact_ns} {lines}");
 }
 
-/// Distinct cache lines of a contact, as the engine counts what it says it reads.
+/// Returns the distinct cache lines per contact, as an instrumented run counts them.
 fn count_lines(network: &mut Network) -> f64 {
     network.recording().instrumented = true;
     let before = network.recorded().reads;
@@ -206,6 +200,7 @@ fn count_lines(network: &mut Network) -> f64 {
     (network.recorded().reads.lines - before.lines) as f64 / contacts as f64
 }
 
+/// Returns the median time of the work, s.
 fn median_s(mut work: impl FnMut()) -> f64 {
     const MOST: usize = 9;
     let begun = Instant::now();
@@ -222,7 +217,7 @@ fn median_s(mut work: impl FnMut()) -> f64 {
     seconds[seconds.len() / 2]
 }
 
-/// The best of several measurements, on all threads.
+/// Returns the highest of several measured rates, on all threads.
 fn lines_per_second() -> f64 {
     const LINES: u64 = 1 << 25;
     let table = gather::table();
@@ -254,7 +249,7 @@ impl Row {
             policy,
             ..
         } = self.setup;
-        // Of few nodes, what the process takes besides them is most of it.
+        // With few nodes, most of the memory is not theirs.
         let resident = if nodes < 100_000 {
             "-".to_owned()
         } else {
@@ -263,7 +258,7 @@ impl Row {
         println!(
             "| {} | {} | {} | {:.3} | {:.5} | {:.1} | {resident} | {:.0} | {:.2} | {:.2} | {:.0} % |",
             common::power_of_ten(nodes),
-            name(policy),
+            policy.as_str(),
             layout.as_str(),
             self.spawn_s,
             self.bootstrap_s,
@@ -276,7 +271,7 @@ impl Row {
     }
 }
 
-/// A line for each series of rows.
+/// Returns panels with a line for each series of rows.
 fn panels(series: &[Vec<Row>]) -> [svg::Panel; 3] {
     let line = |rows: &Vec<Row>, value: fn(&Row) -> f64| {
         let setup = rows.first()?.setup;
@@ -284,7 +279,7 @@ fn panels(series: &[Vec<Row>]) -> [svg::Panel; 3] {
             .iter()
             .map(|row| (f64::from(row.setup.nodes), value(row)));
         Some(svg::Line {
-            label: format!("{}, {}", setup.layout.as_str(), name(setup.policy)),
+            label: format!("{}, {}", setup.layout.as_str(), setup.policy.as_str()),
             colour: setup.layout as usize,
             is_dashed: setup.policy == Policy::Random,
             points: points.collect(),
@@ -301,19 +296,20 @@ fn panels(series: &[Vec<Row>]) -> [svg::Panel; 3] {
     ]
 }
 
-/// Bytes of this process in memory; 0 where the kernel does not tell.
+/// Returns the resident bytes of this process; 0 where the kernel does not report them.
 fn resident_bytes() -> f64 {
     kib_of("/proc/self/status", "VmRSS:") * 1024.0
 }
 
-/// Bytes that the machine can still give; 8 GiB where the kernel does not tell.
+/// Returns the available bytes of this machine; 8 GiB where the kernel does not report them.
 fn available_bytes() -> f64 {
     match kib_of("/proc/meminfo", "MemAvailable:") {
-        0.0 => f64::from(8u32) * f64::from(1 << 30),
+        0.0 => 8.0 * f64::from(1 << 30),
         kib => kib * 1024.0,
     }
 }
 
+/// Returns the value of a field of a file under `/proc`, in KiB; 0 if there is none.
 fn kib_of(path: &str, field: &str) -> f64 {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let line = text.lines().find_map(|line| line.strip_prefix(field));

@@ -6,7 +6,7 @@ use std::fmt::Write;
 pub struct Line {
     /// Its name in the legend.
     pub label: String,
-    /// Place of its colour in the palette.
+    /// Index of its colour in the palette.
     pub colour: usize,
     /// Whether it is dashed.
     pub is_dashed: bool,
@@ -14,7 +14,7 @@ pub struct Line {
     pub points: Vec<(f64, f64)>,
 }
 
-/// One picture of several that stand side by side.
+/// One of several diagrams that stand side by side.
 pub struct Panel {
     /// What its vertical axis shows.
     pub title: &'static str,
@@ -28,12 +28,12 @@ const HEIGHT: f64 = 260.0;
 const MARGIN: f64 = 48.0;
 /// Space for the legend below.
 const LEGEND: f64 = 60.0;
-/// Okabe and Ito's colours, which those who confuse some can tell apart.
+/// Colours of Okabe and Ito, which readers with colour blindness can tell apart.
 const COLOURS: [&str; 6] = [
     "#e69f00", "#0072b2", "#009e73", "#d55e00", "#cc79a7", "#56b4e9",
 ];
 
-/// Powers of ten that an axis begins and ends with.
+/// Exponents of the powers of ten at which an axis begins and ends.
 #[derive(Clone, Copy)]
 struct Axis {
     low: f64,
@@ -57,7 +57,7 @@ impl Axis {
         }
     }
 
-    /// Where a value lies, 0 to 1.
+    /// Returns the position of a value on the axis, 0 to 1.
     fn share(self, value: f64) -> f64 {
         (value.log10() - self.low) / (self.high - self.low)
     }
@@ -67,7 +67,7 @@ impl Axis {
     }
 }
 
-/// The picture.
+/// Returns the SVG of the panels.
 pub fn draw(panels: &[Panel]) -> String {
     let width = panels.len() as f64 * (WIDTH + 1.5 * MARGIN) + 0.5 * MARGIN;
     let height = HEIGHT + 2.0 * MARGIN + LEGEND;
@@ -76,8 +76,8 @@ pub fn draw(panels: &[Panel]) -> String {
          font-family=\"sans-serif\" font-size=\"11\">\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"#fff\"/>\n"
     );
-    for (place, panel) in panels.iter().enumerate() {
-        let left = MARGIN + place as f64 * (WIDTH + 1.5 * MARGIN);
+    for (index, panel) in panels.iter().enumerate() {
+        let left = MARGIN + index as f64 * (WIDTH + 1.5 * MARGIN);
         panel.draw(&mut out, left);
     }
     if let Some(panel) = panels.first() {
@@ -124,8 +124,8 @@ impl Panel {
         );
         for line in &self.lines {
             let mut path = String::new();
-            for (place, &(nodes, value)) in line.points.iter().enumerate() {
-                let step = if place == 0 { 'M' } else { 'L' };
+            for (index, &(nodes, value)) in line.points.iter().enumerate() {
+                let step = if index == 0 { 'M' } else { 'L' };
                 let _ = write!(path, "{step}{:.1} {:.1}", x(nodes), y(value));
             }
             let _ = writeln!(out, "<path d=\"{path}\" {}/>", line.stroke());
@@ -133,7 +133,7 @@ impl Panel {
     }
 }
 
-/// A power of ten.
+/// Appends a power of ten as text.
 fn label(out: &mut String, (x, y): (f64, f64), anchor: &str, power: i32) {
     let _ = writeln!(
         out,
@@ -144,10 +144,10 @@ fn label(out: &mut String, (x, y): (f64, f64), anchor: &str, power: i32) {
 
 fn legend(out: &mut String, lines: &[Line]) {
     const COLUMN: f64 = 170.0;
-    for (place, line) in lines.iter().enumerate() {
-        // One column for each layout: its two policies one above the other.
-        let x = MARGIN + (place / 2) as f64 * COLUMN;
-        let y = HEIGHT + 2.0 * MARGIN + 12.0 + (place % 2) as f64 * 20.0;
+    for (index, line) in lines.iter().enumerate() {
+        // A layout has one column, with its two policies one above the other.
+        let x = MARGIN + (index / 2) as f64 * COLUMN;
+        let y = HEIGHT + 2.0 * MARGIN + 12.0 + (index % 2) as f64 * 20.0;
         let (end, text) = (x + 32.0, x + 38.0);
         let _ = writeln!(
             out,

@@ -23,8 +23,8 @@ impl Default for Counts {
 impl Counts {
     /// Returns zeros for a network of `nodes` nodes, for at most `additions` calls of [`Counts::add`].
     pub fn new(nodes: usize, additions: u64) -> Self {
-        /// Nodes for each addition from which on a map is smaller than a list: a map's entry is 9 bytes, and up to half
-        /// of its entries are free, two thirds while it grows.
+        /// Number of nodes per addition above which a map is smaller than a list. An entry of a map takes 9 bytes. Up to
+        /// half of its entries are free, two thirds while it grows.
         const SPARSE: u64 = 8;
         if additions.saturating_mul(SPARSE) < nodes as u64 {
             Self::default()

@@ -17,14 +17,16 @@ pub struct Ids {
     base: Base,
     /// Ids of nodes added later, in the order of their rows.
     added: Vec<i64>,
-    /// Their rows.
+    /// Rows of nodes added later, by id.
     added_rows: HashMap<i64, Row>,
 }
 
+/// Ids of the nodes that the network started with.
 #[derive(Clone, Debug)]
 enum Base {
-    /// `0..n`, the key being [`Key::of_node`] of the id under this seed.
+    /// Ids `0..nodes`. The key of each is [`Key::of_node`] under `key_seed`.
     Generated { key_seed: u64, nodes: u32 },
+    /// Ids from a file or a caller.
     Imported {
         by_row: Vec<i64>,
         rows: HashMap<i64, Row>,
@@ -55,7 +57,7 @@ impl Ids {
         }
     }
 
-    /// Returns the number of nodes of the start.
+    /// Returns the number of nodes that the network started with.
     fn base_len(&self) -> usize {
         match &self.base {
             Base::Generated { nodes, .. } => *nodes as usize,
@@ -81,8 +83,8 @@ impl Ids {
     /// Returns the id of a node.
     #[inline]
     pub fn id(&self, row: Row, keys: &[Key]) -> i64 {
-        if let Some(place) = row.index().checked_sub(self.base_len()) {
-            return self.added[place];
+        if let Some(index) = row.index().checked_sub(self.base_len()) {
+            return self.added[index];
         }
         match &self.base {
             Base::Generated { key_seed, .. } => keys[row.index()].node_id(*key_seed) as i64,

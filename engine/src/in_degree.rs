@@ -1,4 +1,4 @@
-//! In-degrees: how many routing tables name each node. A node that many tables name is asked often.
+//! In-degrees: how many routing tables name each node. A node that many tables name receives many requests.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};

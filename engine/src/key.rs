@@ -139,7 +139,7 @@ pub fn mix(mut z: u64) -> u64 {
 
 /// Inverts [`mix`].
 #[inline]
-pub fn unmix(mut z: u64) -> u64 {
+fn unmix(mut z: u64) -> u64 {
     z = (z ^ (z >> 31) ^ (z >> 62)).wrapping_mul(0x3196_42b2_d24d_8ec3);
     z = (z ^ (z >> 27) ^ (z >> 54)).wrapping_mul(0x96de_1b17_3f11_9089);
     z ^ (z >> 30) ^ (z >> 60)

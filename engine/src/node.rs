@@ -1,8 +1,8 @@
-//! Nodes: an entity each, whose components lie in contiguous columns of one table.
+//! Nodes: entities whose components lie in contiguous columns of one table.
 //!
-//! A node's [`Row`] is its place in those columns. The population is spawned sorted by key and never
-//! despawned or moved to another archetype, so a row is also the rank of the key, XOR-near is
-//! memory-near, and `slice[row]` replaces a query's `get`. A node added later takes the next row.
+//! A node's [`Row`] is its index in those columns. All nodes are spawned sorted by key, and none is despawned or moved
+//! to another archetype. A row is therefore also the rank of the key, nodes near in XOR distance are near in memory,
+//! and `slice[row]` replaces a query's `get`. A node added later takes the next row.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -14,13 +14,13 @@ use bevy_ecs::system::SystemParam;
 use crate::key::Key;
 use crate::slot::PhaseSlot;
 
-/// A node's place in the component columns.
+/// A node's index in the component columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[repr(transparent)]
 pub struct Row(pub u32);
 
 impl Row {
-    /// As an index of a column.
+    /// Returns the row as an index of a slice.
     #[inline]
     pub fn index(self) -> usize {
         self.0 as usize
@@ -33,19 +33,19 @@ impl Row {
 pub struct Table(u32);
 
 impl Table {
-    /// No entries: the node has not been bootstrapped.
+    /// The table of a node that has not been bootstrapped. It has no entries.
     pub const EMPTY: Table = Table(0);
-    /// In the network's bucket layout.
+    /// A table in the network's bucket layout.
     pub const LAID_OUT: Table = Table(1);
 
-    /// In slot `slot` of the overlay in front of the layout.
-    pub fn overlay(slot: u32) -> Table {
+    /// Returns the table in slot `slot` of the overlay, which has precedence over the layout.
+    pub(crate) fn overlay(slot: u32) -> Table {
         Table(slot + 2)
     }
 
-    /// The overlay slot, if the table lies there.
+    /// Returns the slot of the overlay in which the table lies; `None` if it does not lie in the overlay.
     #[inline]
-    pub fn overlay_slot(self) -> Option<usize> {
+    pub(crate) fn overlay_slot(self) -> Option<usize> {
         self.0.checked_sub(2).map(|slot| slot as usize)
     }
 }
@@ -196,7 +196,7 @@ pub struct Columns<'a> {
     pub keys: &'a [Key],
     /// Where each node's routing table lies.
     pub tables: &'a [Table],
-    /// The segments each node holds.
+    /// The segments that each node holds.
     pub stores: &'a [Store],
     /// Whether each node is online.
     pub presence: &'a [Presence],
@@ -251,18 +251,18 @@ impl<C: Component<Mutability = Mutable>> Column<'_, '_, C> {
     }
 }
 
-/// What a node is made of when it is spawned.
+/// The components of a node, as it is spawned.
 #[derive(Bundle, Default)]
 pub struct NodeBundle {
     /// The node's key.
     pub key: Key,
     /// Where its routing table lies.
     pub table: Table,
-    /// The segments it holds.
+    /// The segments that it holds.
     pub store: Store,
     /// Whether it is online.
     pub presence: Presence,
-    /// Requests it has received.
+    /// Requests that it has received.
     pub contacts: Contacts,
     /// Its overhead counter.
     pub overhead: Overhead,

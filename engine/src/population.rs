@@ -69,6 +69,7 @@ impl RadixIndex {
     }
 }
 
+/// Returns the first `bits` bits of a key.
 #[inline]
 fn prefix_of(key: u64, bits: u32) -> u64 {
     if bits == 0 {
@@ -116,7 +117,7 @@ pub struct Owner {
     pub key: Key,
 }
 
-/// All nodes of a network as full knowledge sees them.
+/// All nodes of a network, sorted and added later, with the index over their keys.
 #[derive(Clone, Copy)]
 pub struct Population<'a> {
     keys: &'a [Key],
@@ -177,7 +178,7 @@ impl<'a> Population<'a> {
         &self.index.tail
     }
 
-    /// Returns the node with this key. Cost: O(1) for the nodes of the start, O(log added) for others.
+    /// Returns the node with this key. Cost: O(1) for a node in key order, O(log added) for a node added later.
     pub fn find(&self, key: Key) -> Option<Row> {
         let row = self.index.lower_bound(&self.keys[..self.sorted], key.0);
         if (row as usize) < self.sorted && self.keys[row as usize] == key {
@@ -221,7 +222,7 @@ impl<'a> Population<'a> {
         self.subtree(owner.flipped(bucket), bucket.depth())
     }
 
-    /// Returns a depth at which the subtree of a key mostly has somewhat more than `k` rows.
+    /// Returns a depth at which the subtree of a key usually has somewhat more than `k` rows.
     #[inline]
     fn depth_of(&self, k: usize) -> u32 {
         (2 * self.sorted / (3 * k.max(1)))
@@ -252,12 +253,12 @@ impl<'a> Population<'a> {
         prefetcher.range(self.keys, rows.start as usize..end as usize);
     }
 
-    /// Appends the `k` rows closest to `key` (at least 1) of its subtree at `depth`, in no order, or all if
-    /// there are no more.
+    /// Appends, in no order, the `k` rows (at least 1) closest to `key` of its subtree at `depth`; all rows of the subtree
+    /// if they are fewer.
     ///
-    /// Descends the trie: the half that follows the key's next bit is closer than the other half as a
-    /// whole. Starts at the depth where a subtree has about `k` rows, if that is below `depth`. Returns a depth such that
-    /// every key with the same leading bits up to that depth gets the same rows.
+    /// Descends the trie: all rows of the half that has the key's next bit are closer than those of the other half. Starts
+    /// at the depth where a subtree has about `k` rows, if that is deeper than `depth`. Returns a depth such that the result
+    /// is the same for every key with the same leading bits up to that depth.
     #[inline]
     pub fn closest_in(&self, key: Key, mut depth: u32, mut k: usize, out: &mut Vec<Row>) -> u32 {
         let wanted = depth;
@@ -311,7 +312,7 @@ impl<'a> Population<'a> {
 
     /// Replaces `out` by the `n` nodes closest to `key` that pass `wanted`, nearest first, nodes added later included.
     ///
-    /// Cost: O(log nodes + n + those not wanted among the closest).
+    /// `rows` is memory for reuse. Cost: O(log nodes + n + m) for m nodes among the closest that do not pass.
     pub fn closest(
         &self,
         key: Key,

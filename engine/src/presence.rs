@@ -8,14 +8,14 @@ use crate::random::{Permutation, Purpose, Stream};
 /// The nodes of a network that are offline from the start.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Offline {
-    /// This number of generated nodes, drawn; see [`Draw`].
+    /// This number of generated nodes, drawn by [`Draw`].
     Drawn(u32),
     /// The nodes with these ids.
     Listed(Arc<[i64]>),
 }
 
 impl Default for Offline {
-    /// Returns no node.
+    /// Returns the empty set: every node is online.
     fn default() -> Self {
         Self::Drawn(0)
     }
@@ -37,7 +37,7 @@ impl Offline {
 /// node is offline is a function of (seed, network, node) and the two counts, and costs O(1) without any list.
 /// The nodes of a smaller draw from the same network are among those of a larger one.
 ///
-/// The ids are permuted twice: one [`Permutation`] of ten ids moves some of them to a place by 5 % too often.
+/// The ids are permuted twice, because one [`Permutation`] of ten ids moves some of them to a position 5 % too often.
 #[derive(Clone, Debug)]
 pub struct Draw {
     order: [Permutation; 2],
@@ -47,8 +47,8 @@ pub struct Draw {
 impl Draw {
     /// Returns the draw of `offline` of the `nodes` nodes of a network with this seed.
     pub fn new(network_seed: u64, nodes: u32, offline: u32) -> Self {
-        let permutation = |turn| {
-            let stream = Stream::new(network_seed, Purpose::Presence, turn, 0);
+        let permutation = |number| {
+            let stream = Stream::new(network_seed, Purpose::Presence, number, 0);
             Permutation::new(u64::from(nodes), stream)
         };
         Self {

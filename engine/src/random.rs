@@ -18,9 +18,9 @@ pub enum Purpose {
     Network = 1,
     /// Seed of the keys of generated nodes.
     NodeKeys,
-    /// Sample of a `random` bucket's candidates; entity: owner's key, counter starts per bucket.
+    /// Sample of a `random` bucket's candidates; entity: key of the owner, part: bucket.
     Bucket,
-    /// Outcome and delay of a contact; entity: operation, sub-entity: sequence.
+    /// Outcome and delay of a contact; entity: operation, part: sequence.
     Contact,
     /// Key of an operation.
     OperationKey,
@@ -107,7 +107,7 @@ pub fn network_seed(seed: u64, network: u32) -> u64 {
     Stream::new(seed, Purpose::Network, u64::from(network), 0).bits()
 }
 
-/// A probability as a threshold on 64 uniform bits, so that comparing is exact on every machine.
+/// A probability as a threshold on 64 uniform bits, so that the comparison is exact on every machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Probability(u128);
 
@@ -131,7 +131,7 @@ impl Probability {
 }
 
 /// A pseudo-random permutation of `0..n` in constant memory: a four-round Feistel network over the next
-/// even power of two, walked until it lands in range (Black and Rogaway, CT-RSA 2002).
+/// even power of two, applied again until the result lies in range (Black and Rogaway, CT-RSA 2002).
 #[derive(Clone, Debug)]
 pub struct Permutation {
     n: u64,
@@ -150,7 +150,7 @@ impl Permutation {
         }
     }
 
-    /// Returns where `i` goes.
+    /// Returns the image of `i`.
     ///
     /// # Panics
     ///

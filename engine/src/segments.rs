@@ -1,9 +1,9 @@
 //! Segment stores: which node holds which keys, and from when.
 //!
-//! A node's [`Store`] component is a span of one arena, its keys in ascending order. New stores wait in a
-//! map until they are worth a rebuild of the arena (sort, then spans by one pass), so a store costs O(log)
-//! however many there are: the two levels of a log-structured merge tree. Times are kept beside the keys of
-//! the arena only while some of them are still to come.
+//! A node's [`Store`] component is a span of one arena, its keys in ascending order. New segments wait in a map until
+//! they are numerous enough for a rebuild of the arena (sort, then one pass over the spans). So n segments cost
+//! O(log n) each, amortised: the map and the arena are the two levels of a log-structured merge tree. The arena keeps
+//! times beside its keys only while some of them lie in the future.
 
 use std::collections::HashMap;
 
@@ -14,17 +14,18 @@ use crate::hardware::Prefetcher;
 use crate::key::Key;
 use crate::node::{Row, Store};
 
-/// The segments held in a network. A key is held from its time of visibility (µs) on: a store's arrival.
+/// The segments held in a network. A node holds a key from the time at which the request to store it arrives, µs.
 #[derive(Resource, Debug, Default)]
 pub struct Segments {
     arena: Vec<Key>,
-    /// From when each key of the arena is held; empty once all are.
+    /// Time from which each key of the arena is held, µs; empty if all times have passed.
     visible_us: Vec<u64>,
+    /// Segments that are not in the arena yet, with the time from which they are held, µs.
     recent: HashMap<(Row, Key), u64>,
 }
 
 impl Segments {
-    /// Records that a node holds a key from `visible_us` on. If there are several times, the earliest counts.
+    /// Records that a node holds a key from `visible_us` on. Of several times for the same key, the earliest counts.
     pub fn insert(&mut self, row: Row, key: Key, visible_us: u64) {
         let visible = self.recent.entry((row, key)).or_insert(visible_us);
         *visible = visible_us.min(*visible);
@@ -43,7 +44,7 @@ impl Segments {
     pub fn holds(&self, store: Store, row: Row, key: Key, now_us: u64) -> bool {
         self.span(store)
             .binary_search(&key)
-            .is_ok_and(|place| self.is_visible(store.start as usize + place, now_us))
+            .is_ok_and(|index| self.is_visible(store.start as usize + index, now_us))
             || (!self.recent.is_empty()
                 && self
                     .recent
@@ -57,28 +58,28 @@ impl Segments {
         &self.arena[store.start as usize..][..store.len as usize]
     }
 
-    /// Returns whether a key of the arena is held at `now_us`.
+    /// Returns whether the key at `index` of the arena is held at `now_us`.
     #[inline]
-    fn is_visible(&self, place: usize, now_us: u64) -> bool {
-        self.visible_us.is_empty() || self.visible_us[place] <= now_us
+    fn is_visible(&self, index: usize, now_us: u64) -> bool {
+        self.visible_us.is_empty() || self.visible_us[index] <= now_us
     }
 
     /// Returns how many keys of its span a node holds at `now_us`. After [`Segments::merge`] these are all that it holds.
     pub fn held(&self, store: Store, now_us: u64) -> u32 {
-        let places = store.start as usize..(store.start + store.len) as usize;
-        match self.visible_us.get(places) {
+        let span = store.start as usize..(store.start + store.len) as usize;
+        match self.visible_us.get(span) {
             Some(visible_us) => visible_us.iter().filter(|&&us| us <= now_us).count() as u32,
             None => store.len,
         }
     }
 
-    /// Returns whether the waiting stores are numerous enough that a rebuild of the arena pays before many reads.
+    /// Returns whether so large a share of the segments waits that a rebuild of the arena pays before many reads.
     pub fn wants_merge(&self) -> bool {
         self.recent.len() > 64 + self.arena.len() / 4
     }
 
-    /// Rebuilds the arena with all segments, unless they are more keys than spans can name (2³²). Later calls must not ask
-    /// for a time before `now_us`.
+    /// Rebuilds the arena with all segments. Does nothing if they are more than 2³² - 1, which spans cannot number. Later
+    /// calls must not ask for a time before `now_us`.
     pub fn merge(&mut self, stores: &mut [Store], now_us: u64) {
         if self.arena.len() + self.recent.len() > u32::MAX as usize {
             return;
@@ -104,9 +105,9 @@ impl Segments {
             let start = arena.len();
             let old = store.start as usize..store.start as usize + store.len as usize;
             merged.clear();
-            merged.extend(old.map(|place| {
-                let us = self.visible_us.get(place).copied().unwrap_or(0);
-                (self.arena[place], us)
+            merged.extend(old.map(|index| {
+                let us = self.visible_us.get(index).copied().unwrap_or(0);
+                (self.arena[index], us)
             }));
             let held = merged.len();
             while let Some((_, key, us)) = added.next_if(|&(owner, ..)| owner.index() == row) {

@@ -1,8 +1,8 @@
 //! Nodes added to a running network, in the order of their keys.
 //!
-//! A node's row never changes, so an added node cannot take its place among the rows in key order. The tail is an index
-//! over the added nodes: two sorted runs. A node enters the short run, by insertion. When the short run is longer than
-//! the square root of the long one, the long one takes it up. With n added nodes, adding one moves O(√n) entries,
+//! A node's row never changes, so an added node cannot be put among the rows in key order. The tail is an index
+//! over the added nodes: two sorted runs. A node is inserted into the short run. When the short run is longer than the
+//! square root of the long one, it is merged into the long one. With n added nodes, adding one moves O(√n) entries,
 //! amortised, and a search costs O(log n).
 
 use std::ops::ControlFlow;
@@ -32,8 +32,8 @@ pub struct Tail {
 impl Tail {
     /// Adds a node. No other node of the network may have its key. Cost: O(√n), amortised.
     pub fn add(&mut self, late: Late) {
-        let place = self.recent.partition_point(|other| other.key < late.key);
-        self.recent.insert(place, late);
+        let index = self.recent.partition_point(|other| other.key < late.key);
+        self.recent.insert(index, late);
         let length = self.recent.len();
         if length > RECENT && length.pow(2) > self.long.len() {
             self.long.append(&mut self.recent);
@@ -62,8 +62,8 @@ impl Tail {
     /// Returns the row of the added node with this key. Cost: O(log n).
     pub fn find(&self, key: Key) -> Option<Row> {
         let found = |run: &[Late]| {
-            let place = run.binary_search_by_key(&key, |late| late.key).ok()?;
-            Some(run[place].row)
+            let index = run.binary_search_by_key(&key, |late| late.key).ok()?;
+            Some(run[index].row)
         };
         found(&self.long).or_else(|| found(&self.recent))
     }
@@ -84,8 +84,8 @@ impl Tail {
         nodes
     }
 
-    /// Appends those of the `n` added nodes closest to `key` that pass `wanted` and lie no farther than `farthest`; a few
-    /// that lie farther than the n-th may be among them. In no order. Cost: O((n + those not wanted) log nodes).
+    /// Appends, in no order, the `n` added nodes closest to `key` of those that pass `wanted` and lie no farther than
+    /// `farthest`. Up to `n` more of those may be among them. Cost: O((n + m) log nodes) for m nodes that do not pass.
     pub fn closest(
         &self,
         key: Key,
@@ -96,7 +96,7 @@ impl Tail {
     ) {
         for run in [&self.long, &self.recent] {
             let last = out.len() + n;
-            // A run that ends early says nothing about the other.
+            // A visit that breaks off in one run does not end the visit of the other.
             let _ = nearest_first(run, key, &mut |late| {
                 let distance = late.key.distance(key);
                 if out.len() == last || distance > farthest {
@@ -114,7 +114,7 @@ impl Tail {
 /// Calls `visit` with the nodes of a sorted run, nearest to `key` first, until it breaks off.
 ///
 /// Nodes that share their leading bits differ in the next: those that have it as `key` has it are all closer than the
-/// rest. At most 64 levels deep.
+/// rest. The recursion is at most 64 levels deep.
 fn nearest_first(
     run: &[Late],
     key: Key,

@@ -412,7 +412,7 @@ fn entries(network: &mut Network) -> u64 {
              ..
          }| {
             let nodes = columns.tables.par_iter().enumerate();
-            let size = |(row, &table)| tables.size(&population, Row(row as u32), table).0;
+            let size = |(row, &table)| tables.size(&population, Row(row as u32), table).entries;
             nodes.map(|node| u64::from(size(node))).sum()
         },
     )

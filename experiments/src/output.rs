@@ -13,7 +13,7 @@ use arrow::array::StringArray;
 use kadsim_engine::record::{
     ConnectionRow, ConnectionTable, NodeRow, NodeTable, OperationRow, OperationTable, RecordError,
     RoutingRow, RoutingTable, RunInfo, SummaryRow, SummaryTable, TickRow, TickTable, TimingRow,
-    TimingTable, writer,
+    TimingTable, footer,
 };
 use kadsim_systems::record::Recorded;
 use serde_json::{Map, Value};
@@ -34,7 +34,7 @@ fn revoke_tables(partial: &Path) {
         let path = entry.path();
         if is_file(&path) && path.extension().is_some_and(|end| end == "parquet") {
             // What failed before is what the caller reports.
-            let _ = writer::revoke(&path);
+            let _ = footer::revoke(&path);
         }
     }
 }

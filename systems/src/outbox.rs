@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use kadsim_engine::answer::Answer;
 use kadsim_engine::hardware::Prefetcher;
 use kadsim_engine::key::Key;
-use kadsim_engine::link::Fate;
+use kadsim_engine::link::{Charge, Fate};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Operation, Operations};
 use kadsim_engine::record::{Outcome, Request};
@@ -57,8 +57,8 @@ pub enum Sent {
         request: Request,
         /// Outcome and delay.
         fate: Fate,
-        /// Overhead of the origin and of the remote, µs, if it is charged already.
-        overhead_us: (u64, u64),
+        /// Overhead; zero until it is charged.
+        charge: Charge,
     },
 }
 

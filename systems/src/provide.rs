@@ -7,7 +7,7 @@
 
 use bevy_ecs::prelude::*;
 
-use kadsim_engine::link::Fate;
+use kadsim_engine::link::{Charge, Fate};
 use kadsim_engine::node::{Column, Contacts, Row};
 use kadsim_engine::operation::{Contact, Operation, Operations, Stage};
 use kadsim_engine::record::{Kind, Outcome, Request};
@@ -92,11 +92,13 @@ fn send_store(context: &mut Context, operation: &mut Operation, sequence: u32, r
         false => operation.start_us,
     };
     let fate = view.draw(operation, sequence, row, time_us);
-    let mut overhead_us = (0, 0);
+    let mut charge = Charge::default();
     if !view.is_charged_at_barrier() {
-        let origin_us = context.charges.charge(view.links, operation.origin());
-        overhead_us = (origin_us, context.charges.charge(view.links, row));
-        let completes_us = Contact::completion_us(ended_us, fate, overhead_us);
+        charge = Charge {
+            origin_us: context.charges.charge(view.links, operation.origin()),
+            remote_us: context.charges.charge(view.links, row),
+        };
+        let completes_us = Contact::completion_us(ended_us, fate, charge);
         complete_store(operation, row, fate, completes_us, &mut context.out.stores);
     }
     let send = Send {
@@ -109,7 +111,7 @@ fn send_store(context: &mut Context, operation: &mut Operation, sequence: u32, r
             to: row,
             request: Request::Store,
             fate,
-            overhead_us,
+            charge,
         },
     };
     context.out.send(view, operation, send);

@@ -7,8 +7,8 @@
 mod oracle;
 
 use kadsim_engine::node::Row;
-use kadsim_engine::routing::Policy;
 use kadsim_engine::routing::layout::LayoutKind;
+use kadsim_engine::routing::{Policy, Size};
 use kadsim_systems::Network;
 use kadsim_systems::network::read::NodesView;
 use kadsim_systems::network::{NodeSet, Spec};
@@ -52,15 +52,15 @@ fn mean_entries(nodes: u32, every: usize, layout: LayoutKind, policy: Policy) ->
             let (mut rows, mut total, mut owners) = (Vec::new(), 0, 0);
             for owner in (0..nodes).step_by(every).map(Row) {
                 let table = columns.tables[owner.index()];
-                let (mut entries, mut buckets) = (0, 0);
+                let mut counted = Size::default();
                 tables.for_each_bucket(&population, owner, table, &mut rows, |_, rows| {
-                    entries += rows.len();
-                    buckets += 1;
+                    counted.entries += rows.len() as u32;
+                    counted.buckets += 1;
                 });
-                // What is said of a table without reading it is what is in it.
+                // The computed size is that of the buckets.
                 let size = tables.size(&population, owner, table);
-                assert_eq!((entries as u32, buckets), size, "{layout:?} {owner:?}");
-                total += entries;
+                assert_eq!(counted, size, "{layout:?} {owner:?}");
+                total += u64::from(size.entries);
                 owners += 1;
             }
             total as f64 / f64::from(owners)

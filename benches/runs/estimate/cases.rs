@@ -1,4 +1,4 @@
-//! The experiments that the estimate is held against: one for each thing that takes memory, and some of everything.
+//! The experiments that the estimate is compared with: one for each kind of data that takes memory, and some of all kinds.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,17 +12,17 @@ use parquet::arrow::ArrowWriter;
 
 /// An experiment to estimate and to run.
 pub struct Case {
-    /// What it is about.
+    /// Its name in the table.
     pub name: String,
     /// The experiment file.
     pub file: PathBuf,
-    /// What is set in it.
+    /// Overrides, as for `--set`.
     pub overrides: Vec<String>,
     /// Threads, if not all.
     pub threads: Option<usize>,
 }
 
-/// Rows of imported files.
+/// Number of rows of an imported file.
 const ROWS: u64 = 1_000_000;
 
 const HEAD: &str = r#"schema = 1
@@ -102,7 +102,7 @@ kind = "lookup"
 trace = "trace.csv"
 "#;
 
-/// All of them, their files in a folder.
+/// Returns all cases, after writing their files to a folder.
 pub fn all(folder: &Path) -> Result<Vec<Case>, Box<dyn std::error::Error>> {
     write_imports(folder)?;
     let mut cases = Cases {
@@ -144,7 +144,7 @@ impl Cases {
         self.add_path(name, self.path(file), overrides, None);
     }
 
-    /// An experiment that comes with kadsim.
+    /// Adds an experiment that comes with kadsim.
     fn add_known(&mut self, name: &str, file: &str, overrides: &[&str], threads: Option<usize>) {
         let experiments = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
         self.add_path(name, experiments.join(file), overrides, threads);
@@ -160,7 +160,7 @@ impl Cases {
     }
 }
 
-/// Sizes, layouts, policies, buckets, imports.
+/// Adds cases of sizes, layouts, policies, buckets and imports.
 fn networks(cases: &mut Cases) {
     let one = "phase.lookups.count=1";
     cases.add(
@@ -212,7 +212,7 @@ fn networks(cases: &mut Cases) {
     }
 }
 
-/// What a lookup is.
+/// Adds cases of lookup procedures and their parameters.
 fn lookups(cases: &mut Cases) {
     let set = [
         "network.nodes=200",
@@ -236,7 +236,7 @@ fn lookups(cases: &mut Cases) {
     cases.add("rfm19 with overhead", "lookups", &[rfm19, many, overhead]);
 }
 
-/// How operations come, and what they share.
+/// Adds cases of the schedule of operations and of the state that they share.
 fn operations(cases: &mut Cases) {
     let (overhead, at_once) = ("link.overhead_ms=0.1", "phase.lookups.spread_ms=0");
     let many = "phase.lookups.count=200_000";
@@ -262,7 +262,7 @@ fn operations(cases: &mut Cases) {
     cases.add("the same with overhead", "overlapping", &[overhead]);
     let set = ["network.nodes=300_000", "engine.layout=implicit"];
     cases.add("the same among 300 000 nodes", "overlapping", &set);
-    // Long enough that nothing is cut off, which would be an error.
+    // Long enough that no operation is cut off, which would be an error.
     let set = [
         "phase.provides.max_ms=30_000",
         "phase.retrieves.max_ms=30_000",
@@ -272,7 +272,7 @@ fn operations(cases: &mut Cases) {
     cases.add("40 phases", "phases", &[]);
 }
 
-/// What is written.
+/// Adds cases of output tables.
 fn tables(cases: &mut Cases) {
     let all = r#"output.tables=["ticks", "operations", "nodes", "connections", "routing"]"#;
     let (provides, retrieves) = (
@@ -301,7 +301,7 @@ fn tables(cases: &mut Cases) {
     cases.add("routing of 200 000 nodes", "lookups", &set);
 }
 
-/// Files that come with kadsim, threads, sweeps.
+/// Adds cases of files that come with kadsim, of threads and of sweeps.
 fn files(cases: &mut Cases) {
     for threads in [1, 2, 8] {
         let name = format!("quickstart.toml, {threads} threads");
@@ -327,7 +327,7 @@ fn many_phases() -> String {
     (0..40).map(phase).collect()
 }
 
-/// Nodes as text and as Parquet, a trace as text.
+/// Writes nodes as CSV and as Parquet, and a trace as CSV.
 fn write_imports(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let mut ids = String::from("node,key\n");
     let mut trace = String::from("origin,key,start_ms\n");

@@ -1,4 +1,4 @@
-//! The vector kernels of [`Answer`](super::Answer) for AVX-512: sixteen rows or eight distances at a time.
+//! AVX-512 kernels of [`Answer`](super::Answer): sixteen rows or eight distances at a time.
 
 #![allow(unsafe_code, reason = "intrinsics have no safe form")]
 
@@ -21,7 +21,7 @@ impl Avx512 {
         distances: &mut Vec<Distance>,
     ) {
         assert!(keys.len() >= (u64::BITS - mask.leading_zeros()) as usize);
-        // SAFETY: `self` proves the features; every bit of the mask numbers a key.
+        // SAFETY: `self` proves the features; there is a key for each bit of the mask, as just checked.
         unsafe { push_span(keys, key, first, mask, rows, distances) }
     }
 
@@ -33,7 +33,7 @@ impl Avx512 {
         unsafe { nearest(distances, n) }
     }
 
-    /// Moves the nodes `which`, at most 64, to the front, in the order they have. Returns their number.
+    /// Moves the nodes `which` of at most 64 to the front, and keeps their order. Returns their number.
     #[inline]
     pub(super) fn compress(
         self,
@@ -47,6 +47,11 @@ impl Avx512 {
     }
 }
 
+/// See [`Avx512::push_span`].
+///
+/// # Safety
+///
+/// `keys[i]` must exist for each bit `i` of the mask.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 unsafe fn push_span(
@@ -57,32 +62,33 @@ unsafe fn push_span(
     rows: &mut Vec<Row>,
     distances: &mut Vec<Distance>,
 ) {
-    // Whole vectors are stored, whatever counts of them.
+    // Stores write whole vectors, so they reach beyond the last node.
     rows.reserve(64 + 16);
     distances.reserve(64 + 8);
-    let (mut len, mut left, mut place) = (rows.len(), mask, 0);
+    let (mut len, mut left, mut offset) = (rows.len(), mask, 0);
     let key = _mm512_set1_epi64(key.0.cast_signed());
     let step = _mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0);
     while left != 0 {
         let lanes = [left as u8, (left >> 8) as u8];
         let low = lanes[0].count_ones() as usize;
-        // SAFETY: keys of lanes that are set exist; 64 nodes and a vector more fit behind the first length.
+        // SAFETY: masked loads read only keys of set bits, which exist. A store begins behind at most 64 new nodes, and room
+        // for 64 nodes and a vector was reserved.
         unsafe {
             let items: *const i64 = keys.as_ptr().cast();
             let out: *mut i64 = distances.as_mut_ptr().add(len).cast();
-            let near = _mm512_maskz_loadu_epi64(lanes[0], items.wrapping_add(place));
+            let near = _mm512_maskz_loadu_epi64(lanes[0], items.wrapping_add(offset));
             let near = _mm512_maskz_compress_epi64(lanes[0], _mm512_xor_epi64(near, key));
             _mm512_storeu_epi64(out, near);
-            let far = _mm512_maskz_loadu_epi64(lanes[1], items.wrapping_add(place + 8));
+            let far = _mm512_maskz_loadu_epi64(lanes[1], items.wrapping_add(offset + 8));
             let far = _mm512_maskz_compress_epi64(lanes[1], _mm512_xor_epi64(far, key));
             _mm512_storeu_epi64(out.add(low), far);
-            let row = _mm512_set1_epi32((first.0 + place as u32).cast_signed());
+            let row = _mm512_set1_epi32((first.0 + offset as u32).cast_signed());
             let row = _mm512_maskz_compress_epi32(left as u16, _mm512_add_epi32(row, step));
             _mm512_storeu_epi32(rows.as_mut_ptr().add(len).cast(), row);
         }
         len += (left as u16).count_ones() as usize;
         left >>= 16;
-        place += 16;
+        offset += 16;
     }
     // SAFETY: the loop has written `len` rows and `len` distances.
     unsafe {
@@ -91,11 +97,13 @@ unsafe fn push_span(
     }
 }
 
-/// Decides bit by bit, from the highest bit in which the distances differ: if more distances than wanted have it clear,
-/// those that have it set drop out; otherwise those that have it clear are chosen.
+/// See [`Avx512::nearest`].
+///
+/// Decides bit by bit, from the highest bit in which the distances differ. If more distances than wanted have the bit
+/// clear, the distances that have it set drop out. Otherwise the distances that have it clear are chosen.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
-unsafe fn nearest(distances: &[Distance], n: usize) -> u64 {
+fn nearest(distances: &[Distance], n: usize) -> u64 {
     if n == 0 {
         return 0;
     }
@@ -134,6 +142,11 @@ unsafe fn nearest(distances: &[Distance], n: usize) -> u64 {
     chosen | open
 }
 
+/// See [`Avx512::compress`].
+///
+/// # Safety
+///
+/// `rows` and `distances` must have equal lengths, at most 64.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 unsafe fn compress(rows: &mut [Row], distances: &mut [Distance], which: u64) -> usize {
@@ -145,8 +158,8 @@ unsafe fn compress(rows: &mut [Row], distances: &mut [Distance], which: u64) -> 
         let lanes = (which >> start) as u8 & there;
         let count = lanes.count_ones() as usize;
         let out = lanes16(count);
-        // SAFETY: only items that are there are read and written; none is written before it has been read,
-        // for no more are kept than have been read.
+        // SAFETY: masks confine loads and stores to the slices. No item is overwritten before it is read, because no more
+        // items have been kept than read.
         unsafe {
             let items = _mm512_maskz_loadu_epi64(there, distances.add(start));
             let items = _mm512_maskz_compress_epi64(lanes, items);

@@ -14,7 +14,7 @@ use crate::population::Population;
 pub struct Answer {
     /// The nodes that the remote names.
     pub rows: Vec<Row>,
-    /// Distances of the first of these nodes from the key asked for. The rest have not been measured.
+    /// Distances of the first nodes of `rows` from the key asked for. The other nodes have not been measured.
     pub distances: Vec<Distance>,
     /// Table entries read for all answers so far.
     pub read: u64,
@@ -30,7 +30,7 @@ impl Answer {
         self.distances.clear();
     }
 
-    /// Computes the distances of nodes that have not been measured.
+    /// Computes the distances from `key` of the nodes that have not been measured.
     #[inline]
     pub fn measure(&mut self, population: &Population, key: Key) {
         let missing = &self.rows[self.distances.len()..];
@@ -44,11 +44,11 @@ impl Answer {
     ///
     /// If a node of the answer has not been measured.
     #[inline]
-    pub fn push_span(&mut self, population: &Population, key: Key, first: Row, mask: u64) {
+    pub(crate) fn push_span(&mut self, population: &Population, key: Key, first: Row, mask: u64) {
         assert_eq!(
             self.rows.len(),
             self.distances.len(),
-            "rows and distances are written side by side"
+            "all nodes of the answer have been measured"
         );
         let keys = &population.keys()[first.index()..];
         #[cfg(target_arch = "x86_64")]
@@ -58,16 +58,16 @@ impl Answer {
         }
         let mut left = mask;
         while left != 0 {
-            let place = left.trailing_zeros();
+            let offset = left.trailing_zeros();
             left &= left - 1;
-            self.rows.push(Row(first.0 + place));
-            self.distances.push(keys[place as usize].distance(key));
+            self.rows.push(Row(first.0 + offset));
+            self.distances.push(keys[offset as usize].distance(key));
         }
     }
 
     /// Removes all but the `n` closest of the nodes from `first` on, all of which must have been measured.
     #[inline]
-    pub fn keep_nearest(&mut self, first: usize, n: usize) {
+    pub(crate) fn keep_nearest(&mut self, first: usize, n: usize) {
         if self.rows.len() - first <= n {
             return;
         }

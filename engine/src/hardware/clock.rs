@@ -22,10 +22,10 @@ pub fn process_cpu() -> Option<Duration> {
 fn read(clock: libc::clockid_t) -> Option<Duration> {
     let mut time = std::mem::MaybeUninit::<libc::timespec>::zeroed();
     // SAFETY: the call writes one `timespec` to the address that it receives.
-    let told = unsafe { libc::clock_gettime(clock, time.as_mut_ptr()) };
-    // SAFETY: zeroes are a `timespec`, and so is what the system has written.
+    let status = unsafe { libc::clock_gettime(clock, time.as_mut_ptr()) };
+    // SAFETY: a `timespec` of zeroes is valid, and the call has written a valid one or nothing.
     let time = unsafe { time.assume_init() };
-    (told == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+    (status == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
 #[cfg(all(test, unix))]

@@ -36,14 +36,21 @@ impl<T> Default for Lines<T> {
 }
 
 impl<T: Plain> Lines<T> {
-    /// Replaces the items by `len` copies of `item`. Panics unless `len` items fill whole lines.
+    /// Replaces the items by `len` copies of `item`.
+    ///
+    /// # Panics
+    ///
+    /// If `len` items do not fill whole lines.
     pub(crate) fn refill(&mut self, len: usize, item: T) {
         self.resize(len);
         self.fill(item);
     }
 
-    /// Appends copies of `item` until the array has `len` items. `len` must not be below its length, and `len` items must
-    /// fill whole lines.
+    /// Appends copies of `item` until the array has `len` items.
+    ///
+    /// # Panics
+    ///
+    /// If `len` is below the length, or `len` items do not fill whole lines.
     pub(crate) fn extend(&mut self, len: usize, item: T) {
         let before = self.len();
         self.resize(len);

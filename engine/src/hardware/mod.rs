@@ -1,6 +1,6 @@
 //! Services of the processor and the operating system: prefetching, cache lines, huge pages, CPU clocks and wide vectors.
 //!
-//! These modules know nothing of nodes, and none of them changes a result.
+//! These modules know nothing of networks, and none of them changes a result of a run.
 
 #![allow(
     unsafe_code,
@@ -16,9 +16,11 @@ mod vectors;
 
 pub use pages::{move_to_huge_pages, with_huge_pages};
 pub use prefetch::Prefetcher;
-pub use vectors::{Kernel, vectorised};
+pub(crate) use vectors::{Kernel, vectorised};
 
 /// Bytes of a cache line.
 pub const LINE: usize = 64;
-/// Size of a thread's stack, in bytes. Every thread is started with it, because the environment may set a smaller one.
+
+/// Size of the stack of every thread that kadsim starts, in bytes. Set explicitly, because `RUST_MIN_STACK` may set a
+/// smaller one.
 pub const STACK_BYTES: usize = 4 << 20;

@@ -2,8 +2,8 @@
 
 use super::LINE;
 
-/// Prefetcher; counts cache lines instead in an instrumented run. The lines counted are those that the engine announces
-/// to read.
+/// Prefetcher; counts cache lines instead in an instrumented run. The lines counted are those that the engine asks to
+/// prefetch.
 #[derive(Clone, Debug, Default)]
 pub struct Prefetcher {
     lines: Option<Vec<usize>>,
@@ -35,10 +35,10 @@ impl Prefetcher {
         distinct
     }
 
-    /// Prefetches `slice[place]`, if it exists.
+    /// Prefetches `slice[index]`, if it exists.
     #[inline(always)]
-    pub fn item<T>(&mut self, slice: &[T], place: usize) {
-        let Some(item) = slice.get(place) else {
+    pub fn item<T>(&mut self, slice: &[T], index: usize) {
+        let Some(item) = slice.get(index) else {
             return;
         };
         let first = std::ptr::from_ref(item).addr() / LINE;
@@ -57,8 +57,8 @@ impl Prefetcher {
     #[inline(always)]
     pub fn range<T>(&mut self, slice: &[T], range: std::ops::Range<usize>) {
         let step = (LINE / size_of::<T>().max(1)).max(1);
-        for place in range.clone().step_by(step) {
-            self.item(slice, place);
+        for index in range.clone().step_by(step) {
+            self.item(slice, index);
         }
         if range.end > range.start {
             self.item(slice, range.end - 1);

@@ -2,7 +2,7 @@
 
 /// Work over arrays that gains from wide vectors. `run` must be `#[inline(always)]`, and so must what it
 /// calls: it is compiled once for each kind of processor.
-pub trait Kernel {
+pub(crate) trait Kernel {
     /// The result of the work.
     type Output;
 
@@ -12,15 +12,15 @@ pub trait Kernel {
 
 /// Runs a kernel with the widest vectors that this processor has.
 #[inline]
-pub fn vectorised<K: Kernel>(kernel: K) -> K::Output {
+pub(crate) fn vectorised<K: Kernel>(kernel: K) -> K::Output {
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl") {
-            // SAFETY: the processor has just been asked; AVX-512 BW comes with F and AVX2.
+            // SAFETY: the processor has AVX-512 BW and VL, and BW comes with F and AVX2.
             return unsafe { with_avx512(kernel) };
         }
         if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has just been asked.
+            // SAFETY: the processor has AVX2.
             return unsafe { with_avx2(kernel) };
         }
     }

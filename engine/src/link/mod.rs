@@ -1,8 +1,8 @@
 //! Links: whether a contact succeeds and how long it takes (arXiv 2402.09993, section 3).
 //!
 //! A model of links is one file that implements [`Link`]. It receives each contact with its origin, its remote and its
-//! time, and states the shortest times that the length of a window follows from. To add a model, add its file and a line
-//! here, and let `spec` in `experiments/src/inputs/spec.rs` make it from the experiment file.
+//! time, and states the shortest times that the length of a window follows from. `engine/README.md` lists the steps to
+//! add a model.
 
 mod delay;
 mod uniform;
@@ -15,7 +15,8 @@ use bevy_ecs::resource::Resource;
 use crate::node::{Overhead, Row};
 use crate::record::Outcome;
 
-/// A contact as it is sent: who contacts whom, and when. A model draws its fate from this alone.
+/// A contact as it is sent: its origin, its remote and its time. A model draws the fate of a contact from this and
+/// from whether the remote is online.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// Seed of the network.
@@ -26,7 +27,7 @@ pub struct Attempt {
     pub sequence: u32,
     /// The origin.
     pub from: Row,
-    /// The remote. `None`: no node has the id or the key that was asked for.
+    /// The remote. `None` if no node has the id or the key that the caller of the library contacts.
     pub to: Option<Row>,
     /// When it is sent, µs.
     pub time_us: u64,
@@ -35,10 +36,19 @@ pub struct Attempt {
 /// Outcome and delay of a contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fate {
-    /// How the contact ended.
+    /// How the contact ends.
     pub outcome: Outcome,
     /// The delay drawn, µs. A successful contact takes it twice, a failed one once.
     pub base_delay_us: u64,
+}
+
+/// Overhead that is added to the delay of a contact, µs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Charge {
+    /// Overhead of the origin.
+    pub origin_us: u64,
+    /// Overhead of the remote.
+    pub remote_us: u64,
 }
 
 impl Fate {
@@ -52,11 +62,11 @@ impl Fate {
         }
     }
 
-    /// Returns the time from sending to completion with the overhead of the origin and of the remote, µs.
+    /// Returns the time from sending to completion, overhead included, µs.
     #[inline]
-    pub fn total_us(self, (origin_us, remote_us): (u64, u64)) -> u64 {
-        let cost_us = self.cost_us().saturating_add(origin_us);
-        cost_us.saturating_add(remote_us)
+    pub fn total_us(self, charge: Charge) -> u64 {
+        let cost_us = self.cost_us().saturating_add(charge.origin_us);
+        cost_us.saturating_add(charge.remote_us)
     }
 }
 
@@ -65,16 +75,16 @@ impl Fate {
 /// A model is deterministic: equal attempts have equal fates. It draws from a [`Stream`](crate::random::Stream) that
 /// begins with numbers of the attempt, so that neither threads nor order change a result.
 pub trait Link: Send + Sync {
-    /// Draws the fate of a contact. `reachable`: the remote is online.
+    /// Draws the fate of a contact. `reachable` says whether the remote is online.
     fn draw(&self, attempt: Attempt, reachable: bool) -> Fate;
 
-    /// Returns the shortest time from sending any contact to its completion, µs, without overhead. `absences`: nodes may
-    /// be offline.
+    /// Returns the shortest time from sending any contact to its completion, µs, without overhead. `absences`
+    /// says whether nodes may be offline.
     fn shortest_us(&self, absences: bool) -> u64;
 
     /// Returns the shortest one-way delay, µs. No request reaches a node sooner, and no answer comes back sooner.
     fn shortest_delay_us(&self) -> u64 {
-        // A contact that succeeds costs two of them.
+        // A successful contact takes two delays.
         self.shortest_us(false) / 2
     }
 }
@@ -84,7 +94,7 @@ pub trait Link: Send + Sync {
 pub struct Links {
     /// The model.
     pub link: Box<dyn Link>,
-    /// Gamma: time that each use adds to the overhead of a node, µs. 0: no overhead, and no use is counted.
+    /// Gamma: time that each use adds to the overhead of a node, µs. 0 for no overhead; uses are then not counted.
     pub overhead_us: u64,
 }
 

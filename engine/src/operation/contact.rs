@@ -1,14 +1,14 @@
 //! A contact of an operation: one request with its answer or failure.
 
 use crate::key::Distance;
-use crate::link::Fate;
+use crate::link::{Charge, Fate};
 use crate::node::Row;
 
 /// A contact that has been sent and not handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Contact {
     /// When it completes, µs; [`Contact::UNCHARGED`] until the barrier of the step has charged it. Under py-dht's
-    /// procedure, what it costs.
+    /// procedure, the time from its sending to its completion.
     pub completes_us: u64,
     /// Number of the contact in the operation.
     pub sequence: u32,
@@ -26,24 +26,26 @@ impl Contact {
     /// Completion time of a contact whose overhead is not known yet.
     pub const UNCHARGED: u64 = u64::MAX;
 
-    /// Returns when a contact of this fate and overhead completes that is sent at `now_us`, µs; at the end of time at
-    /// the latest. `overhead_us` is that of the origin and that of the remote.
+    /// Latest completion time, µs. Sums saturate here, far beyond the end of the clock.
+    pub const LATEST_US: u64 = Self::UNCHARGED - 1;
+
+    /// Returns when a contact that is sent at `now_us` completes, µs, at most [`Contact::LATEST_US`].
     #[inline]
-    pub fn completion_us(now_us: u64, fate: Fate, overhead_us: (u64, u64)) -> u64 {
-        Self::later_us(now_us, fate.total_us(overhead_us))
+    pub fn completion_us(now_us: u64, fate: Fate, charge: Charge) -> u64 {
+        Self::later_us(now_us, fate.total_us(charge))
     }
 
-    /// Returns when the request of a contact that succeeds has reached the remote, which acts at that moment, µs: one
-    /// delay before the contact completes.
+    /// Returns when the request of a successful contact reaches the remote, which acts at that moment, µs: one delay
+    /// before the contact completes.
     #[inline]
     pub fn arrival_us(fate: Fate, completes_us: u64) -> u64 {
         completes_us - fate.base_delay_us
     }
 
-    /// Returns the time `us` after `now_us`; the end of time at the latest.
+    /// Returns the time `us` after `now_us`, µs, at most [`Contact::LATEST_US`].
     #[inline]
     pub fn later_us(now_us: u64, us: u64) -> u64 {
-        now_us.saturating_add(us).min(Self::UNCHARGED - 1)
+        now_us.saturating_add(us).min(Self::LATEST_US)
     }
 
     /// Returns the index of the contact that completes first; ties in the order of sending.

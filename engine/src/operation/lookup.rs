@@ -6,12 +6,13 @@ use crate::node::Row;
 use crate::population::Population;
 use crate::shortlist::{Known, Shortlist};
 
-/// What a lookup knows and how far it has got. A lookup procedure reads and writes nothing else.
+/// State of a lookup. A lookup procedure reads and writes nothing else.
 ///
-/// Which fields a procedure uses is its own business. All are here, because slots are reused with their memory.
+/// A procedure uses some of these fields. They stand in one type, so that a slot keeps their memory whatever the
+/// procedure.
 #[derive(Clone, Debug, Default)]
 pub struct Lookup {
-    /// What is looked up.
+    /// The key looked up.
     pub key: Key,
     /// The node that asks.
     pub origin: Row,
@@ -19,17 +20,17 @@ pub struct Lookup {
     pub shortlist: Shortlist,
     /// Contacts sent and not handled.
     pub waiting: u32,
-    /// Handled answers in a row that brought no progress.
+    /// Answers handled since the last one that brought progress.
     pub idle_steps: u32,
     /// Whether the procedure has decided to stop.
     pub is_stopped: bool,
-    /// The number of the round, of a walk in rounds; 0 before the first.
+    /// Number of the current round of a walk in rounds; 0 before the first.
     pub round: u16,
-    /// Nodes that the answers of this round have named, of a walk in rounds; some more than once.
+    /// Nodes that the answers of the current round of a walk have named; some stand here more than once.
     pub named: Vec<(Distance, Row)>,
-    /// Nodes that this round has still to contact, of a walk in rounds, farthest first.
+    /// Nodes that the current round of a walk has still to contact, farthest first.
     pub to_contact: Vec<(Distance, Row)>,
-    /// The node that a walk was looking for, once it has answered.
+    /// The node that a walk looks for, once that node has answered.
     pub reached: Option<Row>,
 }
 
@@ -51,8 +52,8 @@ impl Lookup {
         };
     }
 
-    /// Returns the `n` nearest known nodes that `counts`, nearest first. They are all in the shortlist's head, but where
-    /// most of it does not count.
+    /// Returns the `n` nearest known nodes for which `counts` holds, nearest first. Reads the shortlist's head; sorts the
+    /// nodes beyond it only if fewer than `n` nodes of the head count.
     #[inline]
     pub fn nearest<'a>(
         &'a self,
@@ -69,7 +70,7 @@ impl Lookup {
         head.chain(far.into_iter().filter(counts).take(missing))
     }
 
-    /// Gives back the memory of lists longer than `kept` items.
+    /// Frees the memory of lists with room for more than `kept` items.
     pub(super) fn give_back(&mut self, kept: usize) {
         self.shortlist.give_back(kept);
         give_back(&mut self.named, kept);

@@ -1,7 +1,7 @@
-//! Operations: what nodes ask of the network, planned, in flight and ended.
+//! Operations: the provides, lookups and retrieves of nodes, planned, in flight and ended.
 //!
-//! An operation is not an entity. It lives for a moment, so operations in flight are rows of their own, the slots of
-//! [`Operations`]. Slots are reused with the memory they have; numbers are not.
+//! An operation is not an entity, because it is short-lived. Operations in flight lie in the slots of [`Operations`].
+//! Slots are reused with their memory; operation numbers are not reused.
 
 mod contact;
 mod lookup;
@@ -17,9 +17,9 @@ use crate::node::Row;
 use crate::record::Kind;
 use crate::slot::{OperationSlot, PhaseSlot};
 
-/// Items of each list whose memory a slot keeps from one operation to the next. A lookup in a network of a million
-/// nodes knows some 160 nodes at its end with k = 20.
-pub const KEPT: usize = 1024;
+/// Capacity, in items, up to which a slot keeps the memory of a list from one operation to the next. A lookup in a
+/// network of a million nodes with k = 20 knows some 160 nodes at its end.
+const KEPT: usize = 1024;
 
 /// An operation before it starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,36 +34,36 @@ pub struct Planned {
     pub due_us: u64,
 }
 
-/// What the operations of a phase have in common.
+/// Properties that the operations of a phase have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Task {
     /// Number of the phase, for the tables.
     pub phase: u32,
     /// Slot of the phase.
     pub slot: PhaseSlot,
-    /// What the operations do.
+    /// Kind of the operations.
     pub kind: Kind,
     /// When they are cut off, µs: no event is handled from then on.
     pub until_us: u64,
 }
 
-/// Where operations come from: a phase of an experiment, a trace, a caller.
+/// Source of the operations of a phase: drawn, listed in a trace, or given by a caller.
 pub trait Source: Send + Sync {
     /// Returns the next operation, in the order of (due time, number), or `None` when there are no more. It stays the
     /// same until [`Source::advance`].
     fn peek(&self) -> Option<Planned>;
 
-    /// Goes on to the operation after the next.
+    /// Discards the next operation, so that [`Source::peek`] returns the one after it.
     fn advance(&mut self);
 }
 
 /// How far an operation has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Stage {
-    /// It is in a slot and has done nothing.
+    /// It is in a slot and has not begun.
     #[default]
     Planned,
-    /// It looks up.
+    /// Its lookup is under way.
     Lookup,
     /// Its lookup has ended in this round of the step.
     LookedUp,
@@ -84,7 +84,7 @@ pub struct Operation {
     pub phase: u32,
     /// Slot of its phase.
     pub phase_slot: PhaseSlot,
-    /// What it does.
+    /// Its kind.
     pub kind: Kind,
     /// When it is cut off, µs: no event is handled from then on.
     pub until_us: u64,
@@ -98,7 +98,7 @@ pub struct Operation {
     pub end_us: u64,
     /// How far it has got.
     pub stage: Stage,
-    /// What the lookup was charged for its origin, µs.
+    /// Overhead of the origin that its lookup was charged, µs.
     pub origin_overhead_us: u64,
     /// Contacts sent by the lookup.
     pub attempts: u32,
@@ -110,28 +110,28 @@ pub struct Operation {
     pub abandoned: u32,
     /// Known nodes when the lookup stopped.
     pub known: u32,
-    /// The node whose answer carried the value.
+    /// The node whose answer carried the segment.
     pub holder: Option<Row>,
-    /// Largest depth over the result; once the value is found, that of the holder.
+    /// Largest depth of the nodes of the result; depth of the holder once the segment is found.
     pub depth: u16,
     /// Stores that succeeded.
     pub stored: u32,
     /// Stores that failed.
     pub store_failed: u32,
-    /// Recall of the result of a lookup that ran to its end, if it is wanted.
+    /// Recall of the result of a lookup that ran to its end, if recall is recorded.
     pub recall: Option<f32>,
-    /// What its lookup knows.
+    /// State of its lookup.
     pub lookup: Lookup,
     /// Contacts in flight.
     pub in_flight: Vec<Contact>,
-    /// When each of the lanes of py-dht's procedure is free, µs from the start.
+    /// When each lane of py-dht's procedure is free, µs from the start of the operation.
     pub lanes_us: Vec<u64>,
     /// The nodes found, nearest to the key first.
     pub result: Vec<Row>,
 }
 
 impl Operation {
-    /// Becomes a planned operation that starts at `start_us`, keeping its memory.
+    /// Replaces the operation by a planned one that starts at `start_us`, and keeps the memory.
     fn restart(&mut self, slot: OperationSlot, planned: Planned, task: &Task, start_us: u64) {
         let mut lookup = std::mem::take(&mut self.lookup);
         let mut in_flight = std::mem::take(&mut self.in_flight);
@@ -158,14 +158,15 @@ impl Operation {
         };
     }
 
-    /// Gives back the memory of long lists. For an operation that has ended, whose result is all that is still read.
+    /// Empties all lists but the result, and frees the memory of long ones. For an operation that has ended, of which only
+    /// the result is still read.
     pub fn give_back(&mut self) {
         self.lookup.give_back(KEPT);
         give_back(&mut self.in_flight, KEPT);
         give_back(&mut self.lanes_us, KEPT);
     }
 
-    /// Returns the bytes it takes, on the heap and in its slot, free capacity included.
+    /// Returns the bytes of the operation, on the heap and in its slot, free capacity included.
     pub fn bytes_used(&self) -> usize {
         size_of::<Self>()
             + self.lookup.bytes_used()
@@ -187,7 +188,7 @@ impl Operation {
         self.lookup.origin
     }
 
-    /// Returns the key asked for.
+    /// Returns the key that the operation asks for.
     #[inline]
     pub fn key(&self) -> Key {
         self.lookup.key
@@ -209,7 +210,7 @@ impl Operation {
     }
 }
 
-/// Empties a list, and gives back its memory if that is of more than `kept` items.
+/// Empties a list, and frees its memory if there is room for more than `kept` items.
 fn give_back<T>(list: &mut Vec<T>, kept: usize) {
     list.clear();
     if list.capacity() > kept {

@@ -6,7 +6,7 @@ use super::{Contact, KEPT, Operation, Planned, Task, give_back};
 use crate::record::{Kind, Outcome};
 use crate::slot::OperationSlot;
 
-/// All operations in flight. Slots from 0 to [`Operations::active`] are in flight, so a step costs O(active).
+/// All operations in flight. They lie in slots 0 to [`Operations::active`] - 1, so a step costs O(active).
 #[derive(Resource, Default)]
 pub struct Operations {
     slots: Vec<Operation>,
@@ -15,15 +15,15 @@ pub struct Operations {
 }
 
 impl Operations {
-    /// Time of the next event of an operation that has none before it is cut off.
+    /// Time of the next event of an operation that has no event before it is cut off.
     pub const NEVER: u64 = u64::MAX;
 
-    /// Returns the number in flight, those that have ended in this step included.
+    /// Returns the number of operations in flight, those that have ended in this step included.
     pub fn active(&self) -> usize {
         self.active
     }
 
-    /// Returns those in flight, by slot.
+    /// Returns the operations in flight, by slot.
     pub fn slots(&self) -> &[Operation] {
         &self.slots[..self.active]
     }
@@ -34,7 +34,7 @@ impl Operations {
         &self.slots()[slot.index()]
     }
 
-    /// Returns those in flight and the time of the next event of each, µs.
+    /// Returns the operations in flight, and the time of the next event of each, µs.
     pub fn slots_mut(&mut self) -> (&mut [Operation], &mut [u64]) {
         (
             &mut self.slots[..self.active],
@@ -42,13 +42,14 @@ impl Operations {
         )
     }
 
-    /// Returns the time of the first event before the operation is cut off, µs.
+    /// Returns the time of the first event of any operation, µs; `None` if every operation is cut off before its next
+    /// event.
     pub fn next_event_us(&self) -> Option<u64> {
         let events_us = self.next_event_us[..self.active].iter().copied();
         events_us.min().filter(|&event_us| event_us < Self::NEVER)
     }
 
-    /// Returns the first event after `last_us` and before its operation is cut off: its time, operation and phase.
+    /// Returns the first event after `last_us` of an operation that is not cut off before: time in µs, operation, phase.
     pub fn first_after(&self, last_us: u64) -> Option<(u64, u64, u32)> {
         let events_us = self.next_event_us.iter().zip(self.slots());
         let later = events_us.filter(|&(&us, _)| last_us < us && us < Self::NEVER);
@@ -57,8 +58,8 @@ impl Operations {
             .min()
     }
 
-    /// Returns when the first of the requests of retrieves that are under way has reached its remote, or does, µs. No
-    /// answer depends on what was held before that.
+    /// Returns the earliest time at which a successful contact in flight of a retrieve reaches its remote, µs, which may be
+    /// past. No answer depends on the segments that a node held before that time.
     pub fn first_arrival_us(&self) -> Option<u64> {
         let retrieves = self.slots().iter().filter(|one| one.kind == Kind::Retrieve);
         let contacts = retrieves.flat_map(|retrieve| &retrieve.in_flight);
@@ -68,7 +69,7 @@ impl Operations {
             .min()
     }
 
-    /// Puts an operation in a slot.
+    /// Puts a planned operation into a free slot.
     pub fn start(&mut self, planned: Planned, task: &Task, start_us: u64) {
         if self.active == self.slots.len() {
             self.slots.push(Operation::default());
@@ -80,16 +81,16 @@ impl Operations {
         self.active += 1;
     }
 
-    /// Frees the slots of operations that have ended or were cut off; the last ones in flight move there.
+    /// Frees the slots of operations that have ended or were cut off. The operations in the last slots move there.
     pub fn free(&mut self, mut slots: Vec<OperationSlot>) {
-        // From the last one on: the operation that moves to a freed slot is not to be freed itself.
+        // In descending order, so that the operation that moves to a freed slot is never one that is still to be freed.
         slots.sort_unstable();
         slots.into_iter().rev().for_each(|slot| self.free_one(slot));
     }
 
     fn free_one(&mut self, slot: OperationSlot) {
         let index = slot.index();
-        // Of the free slots only the last one is asked for its result.
+        // `last_freed` reads the result of the slot freed last, so that of the slot freed before is not needed any more.
         if let Some(freed) = self.slots.get_mut(self.active) {
             give_back(&mut freed.result, KEPT);
         }
@@ -100,7 +101,7 @@ impl Operations {
         self.next_event_us.swap(index, self.active);
     }
 
-    /// Returns the operation whose slot was freed last and has not been taken again.
+    /// Returns the operation whose slot was freed last, if that slot is still free.
     pub fn last_freed(&self) -> Option<&Operation> {
         self.slots.get(self.active)
     }
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn those_in_flight_fill_the_slots_that_are_freed() {
+    fn operations_in_flight_fill_the_slots_that_are_freed() {
         let mut operations = with_operations(5);
         operations.free([4, 1, 3].map(OperationSlot).to_vec());
         let numbers = operations.slots().iter().map(|operation| operation.number);

@@ -14,18 +14,21 @@ use std::time::Duration;
 use arrow::array::ArrayRef;
 
 use super::column::Columns;
-use super::writer::{BATCH_ROWS, QUEUE, RecordError, RunInfo, TableWriter};
+use super::error::RecordError;
+use super::footer::RunInfo;
+use super::writer::{BATCH_ROWS, QUEUE, TableWriter};
 use crate::hardware::STACK_BYTES;
 use crate::hardware::clock::thread_cpu;
 
 /// The batch of a table that is being filled, and the thread that encodes it.
 pub(super) struct Batches<C> {
-    pub(super) columns: C,
+    columns: C,
     pending: usize,
     encoder: Encoder,
 }
 
 impl<C: Columns> Batches<C> {
+    /// Creates the file and starts its thread.
     pub(super) fn create(path: &Path, info: &RunInfo, columns: C) -> Result<Self, RecordError> {
         let writer = TableWriter::create(path, Arc::new(C::schema()), info)?;
         Ok(Batches {
@@ -56,7 +59,7 @@ impl<C: Columns> Batches<C> {
     pub(super) fn flush(&mut self) -> Result<(), RecordError> {
         self.pending = 0;
         match self.columns.take() {
-            Ok(columns) => self.encoder.hand_on(columns),
+            Ok(columns) => self.encoder.send(columns),
             Err(source) => Err(self.encoder.stop()?.batch_error(source)),
         }
     }
@@ -66,6 +69,7 @@ impl<C: Columns> Batches<C> {
         Duration::from_nanos(self.encoder.spent_ns.load(Ordering::Relaxed))
     }
 
+    /// Encodes the rows pushed so far and closes the table.
     pub(super) fn finish(mut self, complete: bool) -> Result<u64, RecordError> {
         let flushed = if self.pending > 0 && self.encoder.ready().is_ok() {
             self.flush()
@@ -89,7 +93,7 @@ struct Running {
     thread: JoinHandle<Left>,
 }
 
-/// Result of a thread: the table, and the error that ended the thread, if not the end of the queue.
+/// Result of a thread: the table, and the error that ended the thread; `Ok` if the queue ended.
 type Left = (Box<TableWriter>, Result<(), RecordError>);
 
 impl Encoder {
@@ -109,14 +113,14 @@ impl Encoder {
         })
     }
 
-    /// Returns the error of an earlier batch, if the thread has already ended with it.
+    /// Returns the error of an earlier batch, if a call has returned it before.
     #[inline]
     fn ready(&self) -> Result<(), RecordError> {
         self.table.as_ref().map_or(Ok(()), |table| table.ready())
     }
 
     /// Puts a batch in the queue. The error may be that of an earlier batch.
-    fn hand_on(&mut self, columns: Vec<ArrayRef>) -> Result<(), RecordError> {
+    fn send(&mut self, columns: Vec<ArrayRef>) -> Result<(), RecordError> {
         let columns = match &self.running {
             Some(running) => match running.queue.send(columns) {
                 Ok(()) => return Ok(()),
@@ -144,13 +148,9 @@ impl Encoder {
         }
     }
 
-    /// Encodes the batches of the queue and closes the table. `handed_on` is the result of sending the last batch.
-    fn finish(
-        mut self,
-        handed_on: Result<(), RecordError>,
-        complete: bool,
-    ) -> Result<u64, RecordError> {
-        let encoded = handed_on.and(self.stop().map(drop));
+    /// Encodes the batches of the queue and closes the table. `sent` is the result of sending the last batch.
+    fn finish(mut self, sent: Result<(), RecordError>, complete: bool) -> Result<u64, RecordError> {
+        let encoded = sent.and(self.stop().map(drop));
         let Some(table) = self.table else {
             unreachable!("the table is here once its thread has ended");
         };
@@ -196,16 +196,16 @@ mod tests {
     }
 
     #[test]
-    fn what_the_disk_says_to_a_batch_is_said_by_a_later_call_once_and_remembered() {
+    fn an_error_of_a_batch_is_returned_once_by_a_later_call_and_then_remembered() {
         let folder = Folder::new();
         for complete in [true, false] {
             let path = folder.path("full.parquet");
             let mut encoder = Encoder::start(cramped(&path, 20_000)).unwrap();
-            let first = (0..100).find_map(|salt| encoder.hand_on(batch(700, salt)).err());
+            let first = (0..100).find_map(|salt| encoder.send(batch(700, salt)).err());
             let first = first.expect("a few batches wait, no more");
             assert!(matches!(first, RecordError::Parquet { .. }), "{first}");
             assert!(matches!(encoder.ready(), Err(RecordError::Failed { .. })));
-            let again = encoder.hand_on(batch(1, 0)).unwrap_err();
+            let again = encoder.send(batch(1, 0)).unwrap_err();
             assert!(matches!(again, RecordError::Failed { .. }), "{again}");
             let finished = encoder.finish(Ok(()), complete);
             assert_eq!(finished.is_err(), complete, "{finished:?}");
@@ -214,13 +214,13 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_nobody_has_met_yet_is_that_of_finish() {
+    fn finish_returns_an_error_that_no_call_has_returned_yet() {
         let folder = Folder::new();
         for complete in [true, false] {
             let path = folder.path("late.parquet");
             let mut encoder = Encoder::start(cramped(&path, 10_000)).unwrap();
             // Two row groups, of which the disk takes one; both are in the queue before that is known.
-            encoder.hand_on(batch(2000, 0)).unwrap();
+            encoder.send(batch(2000, 0)).unwrap();
             let error = encoder.finish(Ok(()), complete).unwrap_err();
             assert!(matches!(error, RecordError::Parquet { .. }), "{error}");
             assert_eq!(rows(&path), 1000);
@@ -228,12 +228,12 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_in_the_queue_is_written_before_the_file_is_closed() {
+    fn batches_in_the_queue_are_written_before_the_file_is_closed() {
         let folder = Folder::new();
         let path = folder.path("queue.parquet");
         let mut encoder = Encoder::start(cramped(&path, 1 << 20)).unwrap();
         for salt in 0..QUEUE as u64 + 1 {
-            encoder.hand_on(batch(1500, salt)).unwrap();
+            encoder.send(batch(1500, salt)).unwrap();
         }
         assert_eq!(
             encoder.finish(Ok(()), true).unwrap(),
@@ -249,7 +249,7 @@ mod tests {
         let mut encoder = Encoder::start(cramped(&folder.path("time.parquet"), 1 << 26)).unwrap();
         let begun = Instant::now();
         for salt in 0..20 {
-            encoder.hand_on(batch(20_000, salt)).unwrap();
+            encoder.send(batch(20_000, salt)).unwrap();
         }
         encoder.stop().unwrap();
         let spent = Duration::from_nanos(encoder.spent_ns.load(Ordering::Relaxed));

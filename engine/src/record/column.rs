@@ -26,57 +26,13 @@ pub(super) trait Column {
     fn take(&mut self) -> Result<ArrayRef, ArrowError>;
 }
 
-/// The columns of a table, in order. [`columns!`] implements it.
+/// The columns of a table, in order. The macro `table!` implements it.
 pub(super) trait Columns: Default {
     /// Returns names, types, units and meanings.
     fn schema() -> Schema;
     /// Removes and returns the batch filled so far.
     fn take(&mut self) -> Result<Vec<ArrayRef>, ArrowError>;
 }
-
-/// Declares a table: its name, what a row is, the order of rows, the type of a row, and the columns. A column is one line,
-/// `name: Type, "unit", "meaning" = value;`, where `value` is an expression over the row. The unit `"1"` means none.
-macro_rules! columns {
-    (
-        $table:literal, $about:literal, $order:literal;
-        $row:ident: $row_type:ty $(, $more:ident: $more_type:ty)*;
-        $($name:ident: $column:ty, $unit:literal, $meaning:literal = $value:expr;)+
-    ) => {
-        /// Description of the table.
-        pub const TABLE: $crate::record::Table = $crate::record::Table {
-            name: $table,
-            about: $about,
-            order: $order,
-            schema: <Batch as $crate::record::column::Columns>::schema,
-        };
-
-        #[derive(Default)]
-        pub(super) struct Batch { $($name: $column,)+ }
-
-        impl Batch {
-            /// Appends a row.
-            #[inline]
-            fn push(&mut self, $row: $row_type $(, $more: $more_type)*) {
-                $(self.$name.push($value);)+
-            }
-        }
-
-        impl $crate::record::column::Columns for Batch {
-            fn schema() -> ::arrow::datatypes::Schema {
-                ::arrow::datatypes::Schema::new(vec![
-                    $($crate::record::column::field::<$column>(
-                        stringify!($name), $unit, $meaning),)+
-                ])
-            }
-
-            fn take(&mut self) -> Result<Vec<::arrow::array::ArrayRef>, ::arrow::error::ArrowError> {
-                use $crate::record::column::Column as _;
-                Ok(vec![$(self.$name.take()?,)+])
-            }
-        }
-    };
-}
-pub(super) use columns;
 
 /// Returns the Arrow field of a column, with unit and meaning as metadata.
 pub(super) fn field<C: Column>(name: &str, unit: &str, description: &str) -> Field {
@@ -240,6 +196,7 @@ impl Default for Label {
 }
 
 impl Label {
+    /// Returns an empty column of these names.
     pub(super) fn new<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
         Label {
             names: Arc::new(StringArray::from_iter_values(names)),
@@ -274,6 +231,7 @@ impl Column for Label {
 pub(super) struct Name(Label);
 
 impl Name {
+    /// Appends a name.
     pub(super) fn push(&mut self, name: &str) {
         let names = &mut self.0.names;
         let known = (0..names.len()).find(|&i| names.value(i) == name);
@@ -308,6 +266,7 @@ pub(super) struct OptionalLabel {
 }
 
 impl OptionalLabel {
+    /// Returns an empty column of these names. Without names, all values must be null.
     pub(super) fn new(names: Option<Arc<StringArray>>) -> Self {
         OptionalLabel {
             names,

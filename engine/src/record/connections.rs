@@ -3,17 +3,19 @@
 //! Rows come in order of network, time sent, operation, sequence.
 
 use std::path::Path;
-use std::time::Duration;
 
 use arrow::datatypes::{Int64Type, UInt32Type, UInt64Type};
 
 use super::batches::Batches;
-use super::column::{Label, Millis, Number, columns};
-use super::writer::{RecordError, RunInfo};
+use super::column::{Label, Millis, Number};
+use super::error::RecordError;
+use super::footer::RunInfo;
+use super::table::table;
 use super::{Outcome, Request};
 
-columns! {
+table! {
     "connections", "A connection: a request with its answer or failure. With lookup.procedure = \"py-dht\", time_ms is the operation's start", "network, time sent, operation, sequence";
+    ConnectionTable;
     row: &ConnectionRow;
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
     phase: Label, "1", "Phase of the experiment" = row.phase;
@@ -50,9 +52,6 @@ pub struct ConnectionRow {
     pub total_delay_us: u64,
 }
 
-/// Writes `connections.parquet`.
-pub struct ConnectionTable(Batches<Batch>);
-
 impl ConnectionTable {
     /// Creates the file. `phases` are the names that `phase` of a row indexes.
     ///
@@ -75,18 +74,5 @@ impl ConnectionTable {
     pub fn push(&mut self, row: &ConnectionRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
-    }
-
-    /// Returns the CPU time that encoding rows has taken so far; zero where the operating system does not measure it.
-    pub fn encoding(&self) -> Duration {
-        self.0.encoding()
-    }
-
-    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
-    ///
-    /// # Errors
-    /// The file could not be closed, or rows are missing from it.
-    pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
-        self.0.finish(complete)
     }
 }

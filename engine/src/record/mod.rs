@@ -1,8 +1,9 @@
 //! The output tables of a run: one Parquet file for each table, written while the run goes on.
 //!
-//! 1. A table consists of a row struct, a `XxxTable` with `create`, `push` and `finish`, and a list of columns. A line of
-//!    that list states all of a column: name, type, unit, meaning, and its value for a row. Users rely on names, types,
-//!    order and nulls, so these do not change.
+//! 1. A table consists of a row struct, a `XxxTable` with `create`, `push` and `finish`, and a list of columns. The macro
+//!    `table!` declares the list and the methods that all tables have. A line of the list states all that defines a column:
+//!    name, type, unit, meaning, and its value for a row. Users rely on names, types, order and nulls, so these do not
+//!    change.
 //! 2. Rows collect in batches of [`BATCH_ROWS`](writer::BATCH_ROWS). Each table has a thread that encodes full batches
 //!    while the simulation goes on, and writes a row group to the file when it is full. At most
 //!    [`QUEUE`](writer::QUEUE) batches wait for that thread; the simulation waits when there are more. The memory of a
@@ -17,10 +18,13 @@
 mod batches;
 mod column;
 pub mod connections;
+mod error;
+pub mod footer;
 pub mod nodes;
 pub mod operations;
 pub mod routing;
 pub mod summary;
+mod table;
 pub mod ticks;
 pub mod timings;
 pub mod writer;
@@ -28,20 +32,21 @@ pub mod writer;
 use std::fmt;
 
 pub use connections::{ConnectionRow, ConnectionTable};
+pub use error::RecordError;
+pub use footer::RunInfo;
 pub use nodes::{NodeRow, NodeTable};
 pub use operations::{OperationRow, OperationTable};
 pub use routing::{RoutingRow, RoutingTable};
 pub use summary::{SummaryRow, SummaryTable};
 pub use ticks::{TickRow, TickTable};
 pub use timings::{TimingRow, TimingTable};
-pub use writer::{RecordError, RunInfo};
 
 /// Description of a table.
 #[derive(Clone, Copy, Debug)]
 pub struct Table {
     /// Name of the table, whose file is `NAME.parquet`.
     pub name: &'static str,
-    /// What a row is, and what holds for several columns.
+    /// What a row stands for, and notes on several columns.
     pub about: &'static str,
     /// The order of rows.
     pub order: &'static str,
@@ -88,7 +93,7 @@ impl Kind {
     }
 }
 
-/// Writes the name.
+/// Writes the name of [`Kind::as_str`].
 impl fmt::Display for Kind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.as_str())

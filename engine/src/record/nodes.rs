@@ -4,17 +4,19 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::StringArray;
 use arrow::datatypes::{Int64Type, UInt8Type, UInt32Type, UInt64Type};
 
 use super::batches::Batches;
-use super::column::{Flag, Label, Millis, Number, Optional, OptionalLabel, columns};
-use super::writer::{RecordError, RunInfo};
+use super::column::{Flag, Label, Millis, Number, Optional, OptionalLabel};
+use super::error::RecordError;
+use super::footer::RunInfo;
+use super::table::table;
 
-columns! {
+table! {
     "nodes", "A node at the end of a phase, that moment included. Connections received that fail count too", "network, phase, key";
+    NodeTable;
     row: &NodeRow;
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
     phase: Label, "1", "Phase of the experiment" = row.phase;
@@ -52,9 +54,6 @@ pub struct NodeRow {
     pub in_degree: Option<u32>,
 }
 
-/// Writes `nodes.parquet`.
-pub struct NodeTable(Batches<Batch>);
-
 impl NodeTable {
     /// Creates the file. `phases` are the names that `phase` of a row indexes, `labels` those that `label` indexes.
     ///
@@ -81,18 +80,5 @@ impl NodeTable {
     pub fn push(&mut self, row: &NodeRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
-    }
-
-    /// Returns the CPU time that encoding rows has taken so far; zero where the operating system does not measure it.
-    pub fn encoding(&self) -> Duration {
-        self.0.encoding()
-    }
-
-    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
-    ///
-    /// # Errors
-    /// The file could not be closed, or rows are missing from it.
-    pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
-        self.0.finish(complete)
     }
 }

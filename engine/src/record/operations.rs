@@ -3,20 +3,22 @@
 //! Rows come in order of network, end, operation.
 
 use std::path::Path;
-use std::time::Duration;
 
 use arrow::datatypes::{Float32Type, Int64Type, UInt32Type, UInt64Type};
 
 use super::Kind;
 use super::batches::Batches;
-use super::column::{Flag, Ids, Label, Millis, Number, Optional, OptionalMillis, columns};
-use super::writer::{RecordError, RunInfo};
+use super::column::{Flag, Ids, Label, Millis, Number, Optional, OptionalMillis};
+use super::error::RecordError;
+use super::footer::RunInfo;
+use super::table::table;
 
 /// Number of ids in a batch from which on it is encoded even if it has few rows: 2 MiB.
 const BATCH_IDS: usize = 1 << 18;
 
-columns! {
+table! {
     "operations", "An operation that has ended or was cut off. Columns that it did not come to are null", "network, end or cut-off, operation";
+    OperationTable;
     row: &OperationRow, result: Option<&[i64]>;
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
     phase: Label, "1", "Phase of the experiment" = row.phase;
@@ -75,9 +77,6 @@ pub struct OperationRow {
     pub store_us: Option<u64>,
 }
 
-/// Writes `operations.parquet`.
-pub struct OperationTable(Batches<Batch>);
-
 impl OperationTable {
     /// Creates the file. `phases` are the names that `phase` of a row indexes.
     ///
@@ -105,18 +104,5 @@ impl OperationTable {
             return self.0.flush();
         }
         Ok(())
-    }
-
-    /// Returns the CPU time that encoding rows has taken so far; zero where the operating system does not measure it.
-    pub fn encoding(&self) -> Duration {
-        self.0.encoding()
-    }
-
-    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
-    ///
-    /// # Errors
-    /// The file could not be closed, or rows are missing from it.
-    pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
-        self.0.finish(complete)
     }
 }

@@ -3,16 +3,18 @@
 //! Rows come in order of network, owner's key, bucket, position.
 
 use std::path::Path;
-use std::time::Duration;
 
 use arrow::datatypes::{Int64Type, UInt8Type, UInt32Type};
 
 use super::batches::Batches;
-use super::column::{Number, columns};
-use super::writer::{RecordError, RunInfo};
+use super::column::Number;
+use super::error::RecordError;
+use super::footer::RunInfo;
+use super::table::table;
 
-columns! {
+table! {
     "routing", "An entry of a routing table", "network, owner's key, bucket, position";
+    RoutingTable;
     row: &RoutingRow;
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
     node: Number<Int64Type>, "node id", "Owner of the bucket" = row.node;
@@ -32,9 +34,6 @@ pub struct RoutingRow {
     pub peer: i64,
 }
 
-/// Writes `routing.parquet`.
-pub struct RoutingTable(Batches<Batch>);
-
 impl RoutingTable {
     /// Creates the file.
     ///
@@ -51,18 +50,5 @@ impl RoutingTable {
     pub fn push(&mut self, row: &RoutingRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
-    }
-
-    /// Returns the CPU time that encoding rows has taken so far; zero where the operating system does not measure it.
-    pub fn encoding(&self) -> Duration {
-        self.0.encoding()
-    }
-
-    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
-    ///
-    /// # Errors
-    /// The file could not be closed, or rows are missing from it.
-    pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
-        self.0.finish(complete)
     }
 }

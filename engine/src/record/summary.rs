@@ -7,11 +7,14 @@ use std::path::Path;
 use arrow::datatypes::{Float64Type, UInt32Type};
 
 use super::batches::Batches;
-use super::column::{Label, Number, Optional, columns};
-use super::writer::{RecordError, RunInfo};
+use super::column::{Label, Number, Optional};
+use super::error::RecordError;
+use super::footer::RunInfo;
+use super::table::table;
 
-columns! {
+table! {
     "summary", "A metric of a network by itself", "network, metric by name";
+    SummaryTable;
     row: &SummaryRow;
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
     metric: Label, "1", "Key of summary.json" = row.metric;
@@ -27,9 +30,6 @@ pub struct SummaryRow {
     pub metric: u32,
     pub value: Option<f64>,
 }
-
-/// Writes `summary.parquet`.
-pub struct SummaryTable(Batches<Batch>);
 
 impl SummaryTable {
     /// Creates the file. `metrics` are the names that `metric` of a row indexes.
@@ -51,13 +51,5 @@ impl SummaryTable {
     pub fn push(&mut self, row: &SummaryRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
-    }
-
-    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
-    ///
-    /// # Errors
-    /// The file could not be closed, or rows are missing from it.
-    pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
-        self.0.finish(complete)
     }
 }

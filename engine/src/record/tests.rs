@@ -12,7 +12,7 @@ use parquet::file::metadata::ParquetMetaData;
 
 use super::*;
 
-/// A folder of its own, gone at the end of the test.
+/// A folder for one test, removed at the end of the test.
 pub(super) struct Folder(PathBuf);
 
 impl Folder {
@@ -44,10 +44,10 @@ pub(super) fn info() -> RunInfo {
     }
 }
 
-pub(super) fn metadata(path: &Path) -> std::sync::Arc<ParquetMetaData> {
+pub(super) fn metadata(path: &Path) -> Arc<ParquetMetaData> {
     let file = std::fs::File::open(path).unwrap();
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
-    std::sync::Arc::clone(builder.metadata())
+    Arc::clone(builder.metadata())
 }
 
 pub(super) fn read(path: &Path) -> Vec<RecordBatch> {
@@ -299,7 +299,7 @@ fn operations() {
 }
 
 #[test]
-fn long_results_are_handed_on_before_the_batch_is_full() {
+fn long_results_are_sent_before_the_batch_is_full() {
     let folder = Folder::new();
     let path = folder.path("operations.parquet");
     let mut table = OperationTable::create(&path, &info(), &phases()).unwrap();

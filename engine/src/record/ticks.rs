@@ -3,16 +3,18 @@
 //! Rows come in order of network, phase, tick.
 
 use std::path::Path;
-use std::time::Duration;
 
 use arrow::datatypes::{UInt32Type, UInt64Type};
 
 use super::batches::Batches;
-use super::column::{Label, Millis, Number, OptionalMillis, columns};
-use super::writer::{RecordError, RunInfo};
+use super::column::{Label, Millis, Number, OptionalMillis};
+use super::error::RecordError;
+use super::footer::RunInfo;
+use super::table::table;
 
-columns! {
+table! {
     "ticks", "A tick of a phase in which something happened. A connection and its outcome count in the tick in which it was sent", "network, phase, tick";
+    TickTable;
     row: &TickRow;
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
     phase: Label, "1", "Phase of the experiment" = row.phase;
@@ -60,9 +62,6 @@ pub struct TickRow {
     pub duration_us: Option<[u64; 3]>,
 }
 
-/// Writes `ticks.parquet`.
-pub struct TickTable(Batches<Batch>);
-
 impl TickTable {
     /// Creates the file. `phases` are the names that `phase` of a row indexes.
     ///
@@ -83,18 +82,5 @@ impl TickTable {
     pub fn push(&mut self, row: &TickRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
-    }
-
-    /// Returns the CPU time that encoding rows has taken so far; zero where the operating system does not measure it.
-    pub fn encoding(&self) -> Duration {
-        self.0.encoding()
-    }
-
-    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
-    ///
-    /// # Errors
-    /// The file could not be closed, or rows are missing from it.
-    pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
-        self.0.finish(complete)
     }
 }

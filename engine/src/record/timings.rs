@@ -7,11 +7,14 @@ use std::path::Path;
 use arrow::datatypes::{UInt32Type, UInt64Type};
 
 use super::batches::Batches;
-use super::column::{Millis, Name, Number, Optional, OptionalMillis, columns};
-use super::writer::{RecordError, RunInfo};
+use super::column::{Millis, Name, Number, Optional, OptionalMillis};
+use super::error::RecordError;
+use super::footer::RunInfo;
+use super::table::table;
 
-columns! {
+table! {
     "timings", "What ran in a phase. All of it depends on the machine", "as they were measured";
+    TimingTable;
     row: &TimingRow;
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
     phase: Name, "1", "Phase of the experiment, or bootstrap, or end" = &row.phase;
@@ -35,9 +38,6 @@ pub struct TimingRow {
     pub calls: u64,
 }
 
-/// Writes `timings.parquet`.
-pub struct TimingTable(Batches<Batch>);
-
 impl TimingTable {
     /// Creates the file.
     ///
@@ -54,13 +54,5 @@ impl TimingTable {
     pub fn push(&mut self, row: &TimingRow) -> Result<(), RecordError> {
         self.0.row()?.push(row);
         self.0.pushed()
-    }
-
-    /// Closes the file and returns its number of rows; see [`TableWriter::finish`](super::writer::TableWriter::finish).
-    ///
-    /// # Errors
-    /// The file could not be closed, or rows are missing from it.
-    pub fn finish(self, complete: bool) -> Result<u64, RecordError> {
-        self.0.finish(complete)
     }
 }

@@ -1,7 +1,9 @@
-//! Writer of a Parquet file, which takes batches and must be finished explicitly.
+//! Writer of a Parquet file: appends batches, and closes the file.
+//!
+//! A writer whose disk is full closes the file behind its last complete row group, so that rows once encoded are not lost.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,15 +11,14 @@ use arrow::array::ArrayRef;
 use arrow::datatypes::Schema;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
-use parquet::arrow::{ArrowSchemaConverter, ArrowWriter, encode_arrow_schema};
+use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{
-    FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataReader, ParquetMetaDataWriter,
-    RowGroupMetaData,
-};
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::properties::WriterProperties;
-use thiserror::Error;
+
+use super::error::RecordError;
+use super::footer::{RunInfo, end_of, footer};
 
 /// zstd level of every column, 1 to 22. A million operations take 34.1 bytes a row in 0.46 s at level 2, 39.1
 /// in 0.43 s at level 1 and 34.3 in 0.56 s at level 3; without compression 65.1 in 0.26 s. Nodes take the same
@@ -36,64 +37,25 @@ pub const BATCH_ROWS: usize = 1 << 14;
 /// Maximum number of batches that wait for the thread that encodes them. A batch of 25 columns takes some 3 MB.
 pub const QUEUE: usize = 4;
 
-/// Parquet metadata key of the name of the experiment.
-pub const KEY_EXPERIMENT: &str = "kadsim.experiment";
-/// Parquet metadata key of the seed, in decimal.
-pub const KEY_SEED: &str = "kadsim.seed";
-/// Parquet metadata key of the version of kadsim.
-pub const KEY_VERSION: &str = "kadsim.version";
-/// Parquet metadata key whose value is `true` if the run reached its end and no row is missing, else `false`.
-pub const KEY_COMPLETE: &str = "kadsim.complete";
-
 /// First bytes of a Parquet file.
 const MAGIC: &[u8] = b"PAR1";
 
-/// Description of a run, which each of its tables carries as Parquet key-value metadata.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunInfo {
-    /// Name of the experiment.
-    pub experiment: String,
-    /// Seed of the experiment.
-    pub seed: u64,
-    /// Version of kadsim.
-    pub version: String,
+/// Limits of a row group, each at least 1.
+#[derive(Clone, Copy, Debug)]
+struct RowGroupLimits {
+    rows: usize,
+    /// Encoded bytes.
+    bytes: usize,
 }
 
-/// Error of writing a table.
-#[derive(Debug, Error)]
-pub enum RecordError {
-    /// The file could not be created, written or synchronised.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// Path of the table.
-        path: PathBuf,
-        /// Error of the operating system.
-        source: io::Error,
-    },
-    /// Parquet could not encode or write, for instance because the disk is full.
-    #[error("{}: {source}", path.display())]
-    Parquet {
-        /// Path of the table.
-        path: PathBuf,
-        /// Error of the encoder.
-        source: ParquetError,
-    },
-    /// The columns do not form a batch, for instance because a phase has no name.
-    #[error("{}: {source}", path.display())]
-    Batch {
-        /// Path of the table.
-        path: PathBuf,
-        /// Error of Arrow.
-        source: ArrowError,
-    },
-    /// An earlier write failed, and this one was not tried.
-    #[error("{}: not written after an earlier error: {cause}", path.display())]
-    Failed {
-        /// Path of the table.
-        path: PathBuf,
-        /// Text of the earlier error.
-        cause: String,
-    },
+impl Default for RowGroupLimits {
+    /// Returns [`ROW_GROUP_ROWS`] and [`ROW_GROUP_BYTES`].
+    fn default() -> Self {
+        Self {
+            rows: ROW_GROUP_ROWS,
+            bytes: ROW_GROUP_BYTES,
+        }
+    }
 }
 
 /// The file of a table. It is shared, so that it outlives a Parquet writer that failed.
@@ -103,6 +65,17 @@ struct Sink {
     /// Number of bytes after which writes fail, to simulate a full disk.
     #[cfg(test)]
     room: Option<Arc<std::sync::atomic::AtomicUsize>>,
+}
+
+impl Sink {
+    fn create(path: &Path) -> Result<Self, RecordError> {
+        let file = File::create(path).map_err(RecordError::io(path))?;
+        Ok(Self {
+            file: Arc::new(file),
+            #[cfg(test)]
+            room: None,
+        })
+    }
 }
 
 impl Write for Sink {
@@ -146,49 +119,24 @@ impl TableWriter {
     /// # Errors
     /// The file cannot be created, or the schema has a type that Parquet lacks.
     pub fn create(path: &Path, schema: Arc<Schema>, info: &RunInfo) -> Result<Self, RecordError> {
-        TableWriter::with_row_groups(path, schema, info, ROW_GROUP_ROWS, ROW_GROUP_BYTES)
+        let sink = Sink::create(path)?;
+        TableWriter::over(sink, path, schema, info, RowGroupLimits::default())
     }
 
-    /// As [`create`](Self::create), but with limits of a row group other than [`ROW_GROUP_ROWS`] and [`ROW_GROUP_BYTES`].
-    /// Each is at least 1.
-    ///
-    /// # Errors
-    /// As for `create`.
-    pub fn with_row_groups(
-        path: &Path,
-        schema: Arc<Schema>,
-        info: &RunInfo,
-        rows: usize,
-        bytes: usize,
-    ) -> Result<Self, RecordError> {
-        let file = File::create(path).map_err(|source| RecordError::Io {
-            path: path.to_owned(),
-            source,
-        })?;
-        let sink = Sink {
-            file: Arc::new(file),
-            #[cfg(test)]
-            room: None,
-        };
-        TableWriter::over(sink, path, schema, info, (rows, bytes))
-    }
-
+    /// Returns a writer to the empty file `sink`, which lies at `path`.
     fn over(
         sink: Sink,
         path: &Path,
         schema: Arc<Schema>,
         info: &RunInfo,
-        (rows, bytes): (usize, usize),
+        limits: RowGroupLimits,
     ) -> Result<Self, RecordError> {
-        let parquet_error = |source| RecordError::Parquet {
-            path: path.to_owned(),
-            source,
-        };
-        let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(parquet_error)?;
+        let parquet_error = RecordError::parquet(path);
+        let level = ZstdLevel::try_new(ZSTD_LEVEL).map_err(&parquet_error)?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
-            .set_max_row_group_row_count(Some(rows.max(1)))
-            .set_max_row_group_bytes(Some(bytes.max(1)))
+            .set_max_row_group_row_count(Some(limits.rows))
+            .set_max_row_group_bytes(Some(limits.bytes))
             .build();
         let writer = ArrowWriter::try_new(sink.clone(), Arc::clone(&schema), Some(properties))
             .map_err(parquet_error)?;
@@ -206,11 +154,6 @@ impl TableWriter {
     /// Returns the path of the table.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Returns the number of rows appended so far.
-    pub fn rows(&self) -> u64 {
-        self.rows
     }
 
     /// Checks that no earlier write has failed.
@@ -260,17 +203,15 @@ impl TableWriter {
                 Ok(()) => return Ok(self.rows),
                 Err(error) => error,
             },
-            Err(error) if complete => {
-                // Complete row groups are saved. The error says that rows are missing, so that of saving adds nothing.
-                let _ = self.salvage();
-                return Err(error);
-            }
+            Err(error) if complete => error,
             Err(_) => return self.salvage(),
         };
+        // The error says already that rows are missing. An error of saving the complete row groups adds nothing.
         let _ = self.salvage();
         Err(error)
     }
 
+    /// Writes what is buffered and the footer, and waits until the disk has all of it.
     fn close(&mut self, complete: bool) -> Result<(), RecordError> {
         for pair in self.info.metadata(complete) {
             self.writer.append_key_value_metadata(pair);
@@ -278,9 +219,9 @@ impl TableWriter {
         if let Err(source) = self.writer.finish() {
             return Err(self.parquet_error(source));
         }
-        self.writer.sync().map_err(|source| self.io_error(source))?;
-        let synced = self.sink.file.sync_all();
-        synced.map_err(|source| self.io_error(source))
+        let io_error = RecordError::io(&self.path);
+        self.writer.sync().map_err(&io_error)?;
+        self.sink.file.sync_all().map_err(&io_error)
     }
 
     /// Cuts the file behind its last complete row group, closes it, and returns its number of rows.
@@ -296,15 +237,12 @@ impl TableWriter {
         let mut groups = writer.flushed_row_groups().to_vec();
         // Drop what the writer still buffers: it must not land behind the footer.
         drop(writer);
-        let io_error = |source| RecordError::Io {
-            path: path.clone(),
-            source,
-        };
-        let length = sink.file.metadata().map_err(io_error)?.len();
+        let io_error = RecordError::io(&path);
+        let length = sink.file.metadata().map_err(&io_error)?.len();
         groups.retain(|group| end_of(group) <= length);
         let end = groups.iter().map(end_of).max();
         let end = end.unwrap_or(MAGIC.len() as u64);
-        sink.file.set_len(end).map_err(io_error)?;
+        sink.file.set_len(end).map_err(&io_error)?;
         #[cfg(test)]
         if let Some(room) = &sink.room {
             room.fetch_add(
@@ -314,20 +252,18 @@ impl TableWriter {
         }
         let rows: i64 = groups.iter().map(RowGroupMetaData::num_rows).sum();
         let footer = footer(&schema, info.metadata(false), groups, rows);
-        let footer = footer.map_err(|source| RecordError::Parquet {
-            path: path.clone(),
-            source,
-        })?;
+        let footer = footer.map_err(RecordError::parquet(&path))?;
         let mut rewrite = |from: u64, bytes: &[u8]| {
             sink.file.as_ref().seek(SeekFrom::Start(from))?;
             sink.write_all(bytes)
         };
-        rewrite(0, MAGIC).map_err(io_error)?;
-        rewrite(end, &footer).map_err(io_error)?;
-        sink.file.sync_all().map_err(io_error)?;
+        rewrite(0, MAGIC).map_err(&io_error)?;
+        rewrite(end, &footer).map_err(&io_error)?;
+        sink.file.sync_all().map_err(&io_error)?;
         Ok(rows.unsigned_abs())
     }
 
+    /// Returns the error of columns that form no batch, and remembers it for later calls.
     pub(super) fn batch_error(&mut self, source: ArrowError) -> RecordError {
         self.failed = Some(source.to_string());
         RecordError::Batch {
@@ -336,121 +272,11 @@ impl TableWriter {
         }
     }
 
+    /// Returns an error of Parquet, and remembers it for later calls.
     fn parquet_error(&mut self, source: ParquetError) -> RecordError {
         self.failed = Some(source.to_string());
-        RecordError::Parquet {
-            path: self.path.clone(),
-            source,
-        }
+        RecordError::parquet(&self.path)(source)
     }
-
-    fn io_error(&self, source: io::Error) -> RecordError {
-        RecordError::Io {
-            path: self.path.clone(),
-            source,
-        }
-    }
-}
-
-impl RunInfo {
-    fn metadata(&self, complete: bool) -> Vec<KeyValue> {
-        [
-            (KEY_EXPERIMENT, self.experiment.clone()),
-            (KEY_SEED, self.seed.to_string()),
-            (KEY_VERSION, self.version.clone()),
-            (KEY_COMPLETE, complete.to_string()),
-        ]
-        .map(|(key, value)| KeyValue::new(key.to_owned(), value))
-        .to_vec()
-    }
-}
-
-/// Marks the closed table at `path` incomplete, for a run that fails after the table was closed. A table that is already
-/// marked stays unchanged.
-///
-/// # Errors
-/// The file is not a whole table, or cannot be written.
-pub fn revoke(path: &Path) -> Result<(), RecordError> {
-    let io_error = |source| RecordError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let parquet_error = |source| RecordError::Parquet {
-        path: path.to_owned(),
-        source,
-    };
-    let opened = File::options().read(true).write(true).open(path);
-    let mut file = opened.map_err(io_error)?;
-    let read = ParquetMetaDataReader::new().parse_and_finish(&file);
-    let metadata = read.map_err(parquet_error)?;
-    let old = metadata.file_metadata();
-    let mut pairs = old.key_value_metadata().cloned().unwrap_or_default();
-    let Some(complete) = pairs.iter_mut().find(|pair| pair.key == KEY_COMPLETE) else {
-        return Ok(());
-    };
-    if complete.value.as_deref() == Some("false") {
-        return Ok(());
-    }
-    complete.value = Some("false".to_owned());
-    let new = FileMetaData::new(
-        old.version(),
-        old.num_rows(),
-        old.created_by().map(str::to_owned),
-        Some(pairs),
-        old.schema_descr_ptr(),
-        old.column_orders().cloned(),
-    );
-    let new = ParquetMetaData::new(new, metadata.row_groups().to_vec());
-    let mut footer = Vec::new();
-    ParquetMetaDataWriter::new(&mut footer, &new)
-        .finish()
-        .map_err(parquet_error)?;
-    // The length of the footer stands before the last four bytes.
-    let mut length = [0; 4];
-    let mut rewrite = || {
-        file.seek(SeekFrom::End(-8))?;
-        file.read_exact(&mut length)?;
-        let start = file.seek(SeekFrom::End(-8 - i64::from(u32::from_le_bytes(length))))?;
-        // Where the disk is full, the old footer makes room for the new one.
-        file.set_len(start)?;
-        file.write_all(&footer)?;
-        file.sync_all()
-    };
-    rewrite().map_err(io_error)
-}
-
-/// Returns the offset of the byte behind the last column of a row group.
-fn end_of(group: &RowGroupMetaData) -> u64 {
-    let ends = group.columns().iter().map(|column| {
-        let (start, length) = column.byte_range();
-        start + length
-    });
-    ends.max().unwrap_or(0)
-}
-
-/// Returns the bytes that close a file of these row groups.
-fn footer(
-    schema: &Schema,
-    mut metadata: Vec<KeyValue>,
-    groups: Vec<RowGroupMetaData>,
-    rows: i64,
-) -> Result<Vec<u8>, ParquetError> {
-    metadata.push(KeyValue::new(
-        parquet::arrow::ARROW_SCHEMA_META_KEY.to_owned(),
-        encode_arrow_schema(schema),
-    ));
-    let descriptor = ArrowSchemaConverter::new().convert(schema)?;
-    let file = FileMetaData::new(
-        1,
-        rows,
-        Some(concat!("kadsim version ", env!("CARGO_PKG_VERSION")).to_owned()),
-        Some(metadata),
-        Arc::new(descriptor),
-        None,
-    );
-    let mut bytes = Vec::new();
-    ParquetMetaDataWriter::new(&mut bytes, &ParquetMetaData::new(file, groups)).finish()?;
-    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -459,7 +285,9 @@ pub(super) mod tests {
 
     use arrow::array::UInt64Array;
     use arrow::datatypes::{DataType, Field};
+    use parquet::file::metadata::KeyValue;
 
+    use super::super::footer::{KEY_COMPLETE, KEY_EXPERIMENT, KEY_SEED, KEY_VERSION, revoke};
     use super::super::tests::{Folder, info, metadata, read};
     use super::*;
 
@@ -484,15 +312,25 @@ pub(super) mod tests {
             file: Arc::new(File::create(path).unwrap()),
             room: Some(Arc::new(AtomicUsize::new(room))),
         };
-        TableWriter::over(sink, path, numbers(), &info(), (1000, 1 << 20)).unwrap()
+        let limits = RowGroupLimits {
+            rows: 1000,
+            bytes: 1 << 20,
+        };
+        TableWriter::over(sink, path, numbers(), &info(), limits).unwrap()
+    }
+
+    /// A table of numbers whose row groups have these limits.
+    fn limited(path: &Path, rows: usize, bytes: usize) -> TableWriter {
+        let sink = Sink::create(path).unwrap();
+        let limits = RowGroupLimits { rows, bytes };
+        TableWriter::over(sink, path, numbers(), &info(), limits).unwrap()
     }
 
     #[test]
     fn row_groups_are_bounded_in_rows_and_in_bytes() {
         let folder = Folder::new();
         let path = folder.path("rows.parquet");
-        let mut table =
-            TableWriter::with_row_groups(&path, numbers(), &info(), 1000, 1 << 20).unwrap();
+        let mut table = limited(&path, 1000, 1 << 20);
         table.append(batch(2500, 0)).unwrap();
         assert_eq!(table.finish(true).unwrap(), 2500);
         let groups = |path| {
@@ -506,8 +344,7 @@ pub(super) mod tests {
         assert_eq!(by_rows, [1000, 1000, 500]);
 
         let path = folder.path("bytes.parquet");
-        let mut table =
-            TableWriter::with_row_groups(&path, numbers(), &info(), 1 << 20, 64 << 10).unwrap();
+        let mut table = limited(&path, 1 << 20, 64 << 10);
         for salt in 0..20 {
             table.append(batch(5000, salt)).unwrap();
         }
@@ -607,7 +444,7 @@ pub(super) mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn the_devices_own_word_is_in_the_error() {
+    fn an_error_has_the_text_of_the_operating_system() {
         let table = TableWriter::create(Path::new("/dev/full"), numbers(), &info()).unwrap();
         let error = table.finish(true).unwrap_err().to_string();
         assert!(

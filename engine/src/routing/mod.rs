@@ -1,15 +1,15 @@
 //! Routing tables: what a table holds under full knowledge of the network, and where it lies.
 //!
-//! One bucket for each number of leading bits shared with the owner, at most k entries each, no bucket
-//! splitting (Maymounkov and Mazières, section 2.4, with b = 1). A bucket under full knowledge is a
-//! function of the key column alone ([`Rule::fill`]); layouts differ in which part of it they store.
+//! A table has one bucket for each number of leading bits shared with the owner, of at most k entries. Buckets are not
+//! split (Maymounkov and Mazières, section 2.4, with b = 1). A bucket under full knowledge is a function of the key
+//! column, the rule and the seed ([`Rule::fill`]). Layouts differ in which part of it they store.
 
 pub mod layout;
 mod rule;
 mod sizes;
 
 pub use rule::{Knowledge, Policy, Rule};
-pub use sizes::Sizes;
+pub use sizes::{Size, Sizes};
 
 use bevy_ecs::resource::Resource;
 
@@ -30,7 +30,7 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Returns tables of which all are empty.
+    /// Returns empty tables.
     pub fn new(rule: Rule) -> Self {
         Self {
             rule,
@@ -56,7 +56,7 @@ impl Tables {
         self.overlay = Vec::new();
     }
 
-    /// Puts a table of its own in front of the layout, in the place of `table`.
+    /// Puts the table of a node into the overlay, and returns where it lies. Replaces `table`, where the node's table lay.
     pub fn set_overlay(&mut self, table: Table, entries: Vec<Row>) -> Table {
         match table.overlay_slot() {
             Some(slot) => {
@@ -80,8 +80,8 @@ impl Tables {
         self.layout.as_ref().map_or(0, |layout| layout.bytes_used()) + overlay
     }
 
-    /// Returns where a node's table lies, which is its component in `column`. The column is not read if every table lies in
-    /// the layout.
+    /// Returns where a node's table lies, its component in `column`. Does not read the column if every table lies in the
+    /// layout.
     #[inline]
     pub fn table(&self, population: &Population, column: &[Table], row: Row) -> Table {
         if self.are_laid_out(population) {
@@ -135,7 +135,7 @@ impl Tables {
         prefetcher: &mut Prefetcher,
         rows: &mut Vec<Row>,
     ) {
-        // A node added later is not in the layout.
+        // The layout has no table of a node added later.
         if owner.row.index() < population.sorted()
             && let Some(layout) = &self.layout
         {
@@ -168,13 +168,12 @@ impl Tables {
         }
     }
 
-    /// Returns the number of entries of the owner's table, and of its non-empty buckets. For many nodes, see
-    /// [`Tables::sizes`].
-    pub fn size(&self, population: &Population, owner: Row, table: Table) -> (u32, u8) {
+    /// Returns the size of the owner's table. [`Tables::sizes`] is faster for many nodes.
+    pub fn size(&self, population: &Population, owner: Row, table: Table) -> Size {
         self.sizes(population).of(owner, table)
     }
 
-    /// Returns the sizes of the tables, for one node after the other.
+    /// Returns the computation of the sizes of tables, one node after the other.
     pub fn sizes<'a>(&'a self, population: &'a Population<'a>) -> Sizes<'a> {
         Sizes::new(self.knowledge(population), &self.overlay)
     }

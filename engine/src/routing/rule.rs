@@ -10,11 +10,11 @@ use crate::random::{Purpose, Stream};
 /// Which of its candidates a full bucket holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Policy {
-    /// The k candidates XOR-closest to the owner, as in py-dht. A hop gains about 2 bits.
+    /// The k candidates XOR-closest to the owner, as in py-dht. Each level of depth gains a lookup about 2 bits.
     #[default]
     Closest,
-    /// A uniform sample of k candidates, as in a converged live network. A hop gains 1.33 + log2 k bits
-    /// (Stutzbach and Rejaie, INFOCOM 2006).
+    /// A uniform sample of k candidates, as in a converged live network. Each level of depth gains a lookup
+    /// 1.33 + log2 k bits (Stutzbach and Rejaie, INFOCOM 2006).
     Random,
 }
 
@@ -22,7 +22,7 @@ impl Policy {
     /// Every policy.
     pub const ALL: [Policy; 2] = [Policy::Closest, Policy::Random];
 
-    /// Returns its word in an experiment file.
+    /// Returns the policy's word in an experiment file.
     pub fn as_str(self) -> &'static str {
         match self {
             Policy::Closest => "closest",
@@ -31,7 +31,7 @@ impl Policy {
     }
 }
 
-/// Its word in an experiment file.
+/// Writes the policy's word in an experiment file.
 impl fmt::Display for Policy {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.as_str())
@@ -41,7 +41,7 @@ impl fmt::Display for Policy {
 /// What defines every table of a network under full knowledge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// k: most entries of a bucket, and of an answer. 1 to 255.
+    /// k: the greatest number of entries of a bucket, and of an answer. 1 to 255.
     pub bucket_size: u8,
     /// Which candidates a bucket keeps.
     pub policy: Policy,
@@ -56,9 +56,10 @@ impl Rule {
         usize::from(self.bucket_size)
     }
 
-    /// Appends the sorted rows that a bucket of the owner holds, in no order. Returns the
-    /// number of leading bits of the owner's key that decide the bucket: owners that share them have the same rows.
-    /// Returns `None` if every owner has rows of its own.
+    /// Appends the rows of a bucket of the owner, in no order. Leaves out nodes added later.
+    ///
+    /// Returns the number of leading bits of the owner's key that decide the bucket: owners that share them have the same
+    /// rows. Returns `None` if every owner has rows of its own.
     #[inline]
     pub fn fill(
         &self,
@@ -98,7 +99,7 @@ impl Rule {
             u64::from(bucket.get()),
         );
         let first = out.len();
-        // Low bits of the positions taken: a draw whose bit is not there needs no search.
+        // Set of the low ten bits of the positions taken. A draw whose bit is clear is new without a search.
         let mut taken = [0u64; 16];
         for last in n - u32::from(self.bucket_size)..n {
             let drawn = stream.below(u64::from(last) + 1) as u32;
@@ -155,10 +156,10 @@ impl Rule {
                 out.extend_from_slice(&rows[..self.k()]);
             }
             Policy::Random => {
-                // Position p of both merged in key order: the i-th late one stands at i + the number of
+                // Positions number both lists merged in key order. The i-th late node stands at i plus the number of
                 // sorted candidates below it.
                 let sorted = &population.keys()[candidates.start as usize..candidates.end as usize];
-                let places: Vec<usize> = late
+                let late_positions: Vec<usize> = late
                     .iter()
                     .enumerate()
                     .map(|(i, late)| i + sorted.partition_point(|&key| key < late.key))
@@ -166,7 +167,7 @@ impl Rule {
                 let mut positions = Vec::new();
                 self.sample(owner, bucket, total as u32, &mut positions);
                 out.extend(positions.into_iter().map(|position| {
-                    match places.binary_search(&position.index()) {
+                    match late_positions.binary_search(&position.index()) {
                         Ok(i) => late[i].row,
                         Err(i) => Row(candidates.start + position.0 - i as u32),
                     }

@@ -1,13 +1,22 @@
 //! Sizes of routing tables, computed without reading the tables: under full knowledge they follow from the number of
 //! nodes that share each number of bits with the owner.
 //!
-//! Owners that follow one another in the order of their keys share most of the way down the trie of keys, so
-//! the way to the last one is kept: amortised O(1) subtrees an owner instead of O(log n).
+//! Owners that follow one another in the order of their keys share most of the path down the trie of keys, so the path
+//! to the last owner is kept. An owner then costs O(1) subtrees, amortised, instead of O(log n).
 
 use crate::node::{Row, Table};
 use crate::population::Rows;
 
 use super::rule::Knowledge;
+
+/// Size of a routing table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Entries of the table.
+    pub entries: u32,
+    /// Buckets that are not empty.
+    pub buckets: u8,
+}
 
 /// Computes the sizes of tables, fastest in the order of rows.
 pub struct Sizes<'a> {
@@ -15,19 +24,18 @@ pub struct Sizes<'a> {
     /// Tables in front of the layout.
     overlay: &'a [Vec<Row>],
     /// Subtrees that hold the last owner, each within the one before; the first is the whole trie.
-    way: Vec<Subtree>,
+    path: Vec<Subtree>,
 }
 
-/// The nodes that share a number of leading bits with an owner, and what the owner's buckets of fewer shared bits hold.
+/// The nodes that share a number of leading bits with an owner, and the size of the owner's buckets of fewer shared bits.
 #[derive(Clone, Copy)]
 struct Subtree {
     rows: Rows,
-    entries: u32,
-    buckets: u8,
+    outside: Size,
 }
 
 impl<'a> Sizes<'a> {
-    /// Returns sizes that have descended to no owner yet.
+    /// Returns a computation whose path is the root of the trie.
     pub(super) fn new(knowledge: Knowledge<'a>, overlay: &'a [Vec<Row>]) -> Self {
         let all = Rows {
             start: 0,
@@ -35,57 +43,58 @@ impl<'a> Sizes<'a> {
         };
         let root = Subtree {
             rows: all,
-            entries: 0,
-            buckets: 0,
+            outside: Size::default(),
         };
         Self {
             knowledge,
             overlay,
-            way: vec![root],
+            path: vec![root],
         }
     }
 
-    /// Returns the number of entries of the owner's table, and of its non-empty buckets.
-    pub fn of(&mut self, owner: Row, table: Table) -> (u32, u8) {
+    /// Returns the size of the owner's table.
+    pub fn of(&mut self, owner: Row, table: Table) -> Size {
         match table {
-            Table::EMPTY => (0, 0),
+            Table::EMPTY => Size::default(),
             Table::LAID_OUT => self.laid_out(owner),
             _ => self.overlaid(owner, table),
         }
     }
 
-    /// Returns the size of a table in the layout. Adds up the buckets on the way to the owner's leaf: each step down the
-    /// trie leaves one bucket aside.
-    fn laid_out(&mut self, owner: Row) -> (u32, u8) {
+    /// Returns the size of a table in the layout. Adds up the buckets along the path to the owner's leaf: each level of the
+    /// trie branches off one bucket.
+    fn laid_out(&mut self, owner: Row) -> Size {
         let (key, k) = (
             self.knowledge.population.key(owner),
             self.knowledge.rule.k(),
         );
-        while self.way.len() > 1
-            && let Some(last) = self.way.last()
+        while self.path.len() > 1
+            && let Some(last) = self.path.last()
             && !(last.rows.start..last.rows.end).contains(&owner.0)
         {
-            self.way.pop();
+            self.path.pop();
         }
-        let mut last = self.way[self.way.len() - 1];
+        let mut last = self.path[self.path.len() - 1];
         while last.rows.len() > 1 {
             let rows = self
                 .knowledge
                 .population
-                .subtree(key, self.way.len() as u32);
+                .subtree(key, self.path.len() as u32);
             let candidates = last.rows.len() - rows.len();
             last = Subtree {
                 rows,
-                entries: last.entries + candidates.min(k) as u32,
-                buckets: last.buckets + u8::from(candidates > 0),
+                outside: Size {
+                    entries: last.outside.entries + candidates.min(k) as u32,
+                    buckets: last.outside.buckets + u8::from(candidates > 0),
+                },
             };
-            self.way.push(last);
+            self.path.push(last);
         }
-        (last.entries, last.buckets)
+        last.outside
     }
 
     /// Returns the size of a table in the overlay. Counts the buckets that its entries belong to.
-    fn overlaid(&self, owner: Row, table: Table) -> (u32, u8) {
+    fn overlaid(&self, owner: Row, table: Table) -> Size {
         let population = self.knowledge.population;
         let key = population.key(owner);
         let slot = table.overlay_slot();
@@ -94,7 +103,10 @@ impl<'a> Sizes<'a> {
         let buckets = entries
             .iter()
             .fold(0u64, |seen, row| seen | 1 << shared(row));
-        (entries.len() as u32, buckets.count_ones() as u8)
+        Size {
+            entries: entries.len() as u32,
+            buckets: buckets.count_ones() as u8,
+        }
     }
 }
 
@@ -109,7 +121,7 @@ mod tests {
     use crate::routing::{Policy, Rule, Tables};
 
     proptest! {
-        /// In any order of owners, what counting the buckets of each table gives.
+        /// In any order of owners, sizes equal a count of the buckets of each table.
         #[test]
         fn sizes_are_those_of_the_buckets(
             keys in proptest::collection::btree_set(any::<u64>(), 1..120),
@@ -128,8 +140,8 @@ mod tests {
             let own = tables.set_overlay(Table::LAID_OUT, (0..keys.len() as u32).step_by(3).map(Row).collect());
             let mut sizes = tables.sizes(&population);
             let in_order = (0..keys.len()).map(|owner| (owner, Table::LAID_OUT));
-            let in_any = order.iter().flat_map(|place| {
-                let owner = place.index(keys.len());
+            let in_any = order.iter().flat_map(|index| {
+                let owner = index.index(keys.len());
                 [(owner, Table::LAID_OUT), (owner, own), (owner, Table::EMPTY)]
             });
             for (owner, table) in in_order.chain(in_any) {
@@ -138,9 +150,10 @@ mod tests {
                 if table == own && owner.0.is_multiple_of(3) {
                     continue;
                 }
-                let mut expected = (0, 0);
+                let mut expected = Size::default();
                 tables.for_each_bucket(&population, owner, table, &mut Vec::new(), |_, rows| {
-                    expected = (expected.0 + rows.len() as u32, expected.1 + 1);
+                    expected.entries += rows.len() as u32;
+                    expected.buckets += 1;
                 });
                 prop_assert_eq!(sizes.of(owner, table), expected);
             }

@@ -1,9 +1,9 @@
 //! [`Vectors`] by AVX-512, sixteen rows or eight distances at a time.
 //!
 //! The sorted head of a lookup (32 nodes for results of up to 20) is loaded once, takes all new nodes of an answer in
-//! registers, and is stored once. A new distance `x` turns each place into `min(d, max(d of the place before, x))`,
-//! and the comparisons with `x` say where rows and notes move. No branch depends on where a node goes. A new node
-//! costs some 40 instructions in a head of 32, a third of what ranking and merging cost.
+//! registers, and is stored once. A new distance `x` replaces the distance `d[i]` by `min(d[i], max(d[i - 1], x))`, and
+//! the comparisons with `x` tell which rows and notes move. No branch depends on the index of a new node. A new node
+//! costs some 40 instructions in a head of 32, a third of the cost of ranking and merging.
 
 #![allow(unsafe_code, reason = "intrinsics have no safe form")]
 
@@ -16,13 +16,13 @@ use crate::hardware::avx512::{Avx512, lanes16, pair};
 use crate::key::Distance;
 use crate::node::Row;
 
-/// Length of a head that is worked on in registers: that of results of up to 20 nodes.
+/// Length of a head that is kept in registers, which is that for results of up to 20 nodes.
 const ROOM: usize = 32;
 
 impl Vectors for Avx512 {
     #[inline(always)]
     fn members(self, rows: &[Row], piece: &Piece, which: u32) -> u32 {
-        // SAFETY: `self` proves the features; of the items of the piece, only those that there are are read.
+        // SAFETY: `self` proves the features; `which` is confined to the piece.
         unsafe { members(rows, piece, which & piece.all()) }
     }
 
@@ -52,7 +52,7 @@ impl Vectors for Avx512 {
 
     #[inline(always)]
     fn append(self, list: &mut Nodes, piece: &Piece, which: u32) {
-        // SAFETY: `self` proves the features; bits number items of the piece.
+        // SAFETY: `self` proves the features; `which` is confined to the piece.
         unsafe { append(list, piece, which & piece.all()) }
     }
 
@@ -60,11 +60,12 @@ impl Vectors for Avx512 {
     fn insert(self, list: &mut Nodes, piece: &Piece, which: u32) {
         let room = list.distances.len();
         assert!(list.rows.len() == room && list.notes.len() == room);
-        // The largest distance of all looks like the filling behind the last node.
+        // The largest distance there is looks like the filling behind the last node of the head.
         if room != ROOM || self.farthest(piece, which) == Distance::MAX {
             return list.insert_one_by_one(piece, which);
         }
-        // SAFETY: `self` proves the features; the lengths have just been checked; bits number items of the piece.
+        // SAFETY: `self` proves the features; the three arrays have 32 items each, as just checked; `which` is confined to
+        // the piece.
         unsafe { insert(list, piece, which & piece.all()) }
     }
 }
@@ -74,7 +75,7 @@ impl Vectors for Avx512 {
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 fn distances(piece: &Piece) -> [__m512i; PIECE / 8] {
     let (all, first): (_, *const i64) = (piece.all(), piece.distances.as_ptr().cast());
-    // SAFETY: only lanes that the piece has are read.
+    // SAFETY: masks confine loads to the distances of the piece.
     unsafe {
         [
             _mm512_maskz_loadu_epi64(all as u8, first),
@@ -85,59 +86,65 @@ fn distances(piece: &Piece) -> [__m512i; PIECE / 8] {
     }
 }
 
+/// See [`Vectors::members`].
+///
+/// # Safety
+///
+/// `which` must be a subset of the nodes of the piece.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 unsafe fn members(rows: &[Row], piece: &Piece, which: u32) -> u32 {
     let mut found = 0;
-    // The usual head: in registers, and every node is looked for, asked or not.
+    // The usual head stays in registers. A search for every node of the piece costs less than a choice of some.
     if let ([low, high], []) = rows.as_chunks::<16>() {
-        // SAFETY: whole blocks.
+        // SAFETY: both blocks have sixteen rows.
         let (low, high) = unsafe {
             (
                 _mm512_loadu_epi32(low.as_ptr().cast()),
                 _mm512_loadu_epi32(high.as_ptr().cast()),
             )
         };
-        for (place, row) in piece.rows.iter().enumerate() {
+        for (item, row) in piece.rows.iter().enumerate() {
             let row = _mm512_set1_epi32(row.0.cast_signed());
             let (low, high) = (
                 _mm512_cmpeq_epi32_mask(low, row),
                 _mm512_cmpeq_epi32_mask(high, row),
             );
-            found |= u32::from(_kortestz_mask16_u8(low, high) == 0) << place;
+            found |= u32::from(_kortestz_mask16_u8(low, high) == 0) << item;
         }
         return found & which;
     }
     let mut left = which;
     while left != 0 {
-        let place = left.trailing_zeros();
+        let item = left.trailing_zeros();
         left &= left - 1;
-        // SAFETY: bits of `which` number items of the piece.
-        let row = unsafe { piece.rows.get_unchecked(place as usize) };
+        // SAFETY: `which` is a subset of the piece.
+        let row = unsafe { piece.rows.get_unchecked(item as usize) };
         let row = _mm512_set1_epi32(row.0.cast_signed());
         let mut is_in = 0u16;
         let (blocks, rest) = rows.as_chunks::<16>();
         for block in blocks {
-            // SAFETY: a whole block.
+            // SAFETY: a block has sixteen rows.
             let block = unsafe { _mm512_loadu_epi32(block.as_ptr().cast()) };
             is_in |= _mm512_cmpeq_epi32_mask(block, row);
         }
         let lanes = lanes16(rest.len());
-        // SAFETY: only lanes of `rest` are read.
+        // SAFETY: the mask confines the load to `rest`.
         let block = unsafe { _mm512_maskz_loadu_epi32(lanes, rest.as_ptr().cast()) };
         is_in |= _mm512_mask_cmpeq_epi32_mask(lanes, block, row);
-        found |= u32::from(is_in != 0) << place;
+        found |= u32::from(is_in != 0) << item;
     }
     found
 }
 
+/// See [`Vectors::find`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
-unsafe fn find(rows: &[Row], row: Row) -> Option<usize> {
+fn find(rows: &[Row], row: Row) -> Option<usize> {
     let row = _mm512_set1_epi32(row.0.cast_signed());
     for (number, block) in rows.chunks(16).enumerate() {
         let lanes = lanes16(block.len());
-        // SAFETY: only lanes of the block are read.
+        // SAFETY: the mask confines the load to the block.
         let items = unsafe { _mm512_maskz_loadu_epi32(lanes, block.as_ptr().cast()) };
         let equal = _mm512_mask_cmpeq_epi32_mask(lanes, items, row);
         if equal != 0 {
@@ -147,9 +154,10 @@ unsafe fn find(rows: &[Row], row: Row) -> Option<usize> {
     None
 }
 
+/// See [`Vectors::within`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
-unsafe fn within(piece: &Piece, limit: Distance) -> u32 {
+fn within(piece: &Piece, limit: Distance) -> u32 {
     let limit = _mm512_set1_epi64(limit.0.cast_signed());
     let [d0, d1, d2, d3] = distances(piece);
     let low = pair(
@@ -163,9 +171,10 @@ unsafe fn within(piece: &Piece, limit: Distance) -> u32 {
     (u32::from(low) | u32::from(high) << 16) & piece.all()
 }
 
+/// See [`Vectors::farthest`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
-unsafe fn farthest(piece: &Piece, which: u32) -> Distance {
+fn farthest(piece: &Piece, which: u32) -> Distance {
     let [d0, d1, d2, d3] = distances(piece);
     let d0 = _mm512_maskz_mov_epi64(which as u8, d0);
     let d1 = _mm512_mask_max_epu64(d0, (which >> 8) as u8, d0, d1);
@@ -174,13 +183,14 @@ unsafe fn farthest(piece: &Piece, which: u32) -> Distance {
     Distance(_mm512_reduce_max_epu64(_mm512_max_epu64(d1, d3)))
 }
 
+/// See [`Vectors::first_candidate`].
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
-unsafe fn first_candidate(notes: &[Note]) -> Option<usize> {
+fn first_candidate(notes: &[Note]) -> Option<usize> {
     let status = _mm512_set1_epi32(Note::STATUS.cast_signed());
     for (number, block) in notes.chunks(16).enumerate() {
         let lanes = lanes16(block.len());
-        // SAFETY: only lanes of the block are read.
+        // SAFETY: the mask confines the load to the block.
         let items = unsafe { _mm512_maskz_loadu_epi32(lanes, block.as_ptr().cast()) };
         let candidates = _mm512_mask_testn_epi32_mask(lanes, items, status);
         if candidates != 0 {
@@ -190,6 +200,11 @@ unsafe fn first_candidate(notes: &[Note]) -> Option<usize> {
     None
 }
 
+/// See [`Vectors::append`].
+///
+/// # Safety
+///
+/// `which` must be a subset of the nodes of the piece.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 unsafe fn append(list: &mut Nodes, piece: &Piece, which: u32) {
@@ -203,21 +218,25 @@ unsafe fn append(list: &mut Nodes, piece: &Piece, which: u32) {
     while left != 0 {
         let item = left.trailing_zeros() as usize;
         left &= left - 1;
-        // SAFETY: bits number items of the piece; room for all of them was reserved.
+        // SAFETY: `which` is a subset of the piece, which has at most as many nodes as were reserved.
         unsafe {
             *list.far.as_mut_ptr().add(far) = *piece.rows.get_unchecked(item);
             *list.far_notes.as_mut_ptr().add(far) = piece.note(item);
         }
         far += 1;
     }
-    // SAFETY: written just before.
+    // SAFETY: the loop has written all items up to `far`.
     unsafe {
         list.far.set_len(far);
         list.far_notes.set_len(far);
     }
 }
 
-/// Inserts nodes into a head of 32.
+/// See [`Vectors::insert`].
+///
+/// # Safety
+///
+/// The head must have room for [`ROOM`] nodes, and `which` must be a subset of the nodes of the piece.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 unsafe fn insert(list: &mut Nodes, piece: &Piece, which: u32) {
@@ -230,8 +249,8 @@ unsafe fn insert(list: &mut Nodes, piece: &Piece, which: u32) {
     let distances: *mut i64 = list.distances.as_mut_ptr().cast();
     let rows: *mut i32 = list.rows.as_mut_ptr().cast();
     let notes: *mut i32 = list.notes.as_mut_ptr().cast();
-    // Variables, not arrays: arrays would lie in memory between one node and the next.
-    // SAFETY: 32 items each.
+    // Single variables stay in registers; arrays would be stored and loaded for each node.
+    // SAFETY: each array has 32 items.
     let (mut d0, mut d1, mut d2, mut d3, mut r0, mut r1, mut n0, mut n1) = unsafe {
         (
             _mm512_loadu_epi64(distances),
@@ -244,14 +263,15 @@ unsafe fn insert(list: &mut Nodes, piece: &Piece, which: u32) {
             _mm512_loadu_epi32(notes.add(16)),
         )
     };
-    // As many at a time as make those that leave the head fit into one vector; the last ones first.
+    // At most sixteen nodes at a time, so that the nodes that leave the head fit into one vector. The last to leave is the
+    // first in it, because the first to leave may be filling.
     for half in [which & 0xffff, which & !0xffff] {
         let (mut left_rows, mut left_notes) = (zero, zero);
         let mut left = half;
         while left != 0 {
             let item = left.trailing_zeros() as usize;
             left &= left - 1;
-            // SAFETY: bits number items of the piece.
+            // SAFETY: `which` is a subset of the piece.
             let (distance, row) = unsafe {
                 (
                     piece.distances.get_unchecked(item).0,
@@ -264,7 +284,7 @@ unsafe fn insert(list: &mut Nodes, piece: &Piece, which: u32) {
                 _mm512_set1_epi32(row.cast_signed()),
                 _mm512_set1_epi32(note.cast_signed()),
             );
-            // Where the new one is nearer than a node, and than the node before that.
+            // `behind`: lanes whose node is farther than the new one. `moved`: lanes whose preceding node is farther.
             let s0 = _mm512_alignr_epi64::<7>(d0, zero);
             let s1 = _mm512_alignr_epi64::<7>(d1, d0);
             let s2 = _mm512_alignr_epi64::<7>(d2, d1);
@@ -285,7 +305,7 @@ unsafe fn insert(list: &mut Nodes, piece: &Piece, which: u32) {
                 _mm512_cmplt_epu64_mask(x, s2),
                 _mm512_cmplt_epu64_mask(x, s3),
             );
-            // The last one makes room, perhaps the new one itself, or a vacant place if there was room left.
+            // The farthest of the head and the new node leaves the head. It is filling if the head was not full.
             let leaving = _mm512_mask_mov_epi32(row, behind1, r1);
             left_rows = _mm512_alignr_epi32::<15>(left_rows, leaving);
             let leaving = _mm512_mask_mov_epi32(note, behind1, n1);
@@ -310,7 +330,7 @@ unsafe fn insert(list: &mut Nodes, piece: &Piece, which: u32) {
         let known = list.sorted + half.count_ones() as usize;
         list.sorted = known.min(ROOM);
         let (far, leave) = (list.far.len(), known - list.sorted);
-        // SAFETY: room for more than sixteen was reserved each time.
+        // SAFETY: 32 items were reserved. Each half of the nodes stores a vector of sixteen and keeps at most sixteen.
         unsafe {
             _mm512_storeu_epi32(list.far.as_mut_ptr().add(far).cast(), left_rows);
             _mm512_storeu_epi32(list.far_notes.as_mut_ptr().add(far).cast(), left_notes);
@@ -318,7 +338,7 @@ unsafe fn insert(list: &mut Nodes, piece: &Piece, which: u32) {
             list.far_notes.set_len(far + leave);
         }
     }
-    // SAFETY: as above.
+    // SAFETY: each array has 32 items.
     unsafe {
         _mm512_storeu_epi64(distances, d0);
         _mm512_storeu_epi64(distances.add(8), d1);

@@ -3,13 +3,13 @@
 use crate::key::Distance;
 use crate::node::Row;
 
-/// How far a lookup has got with a known node.
+/// State of a known node in a lookup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Status {
     /// Not contacted.
     Candidate,
-    /// Contacted, nothing handled yet.
+    /// Contacted; its answer or failure was not handled yet.
     Contacted,
     /// Its answer was handled.
     Answered,
@@ -28,9 +28,10 @@ impl Note {
     /// Mask of the status bits. None of them is set in the note of a candidate.
     pub(super) const STATUS: u32 = 7;
 
+    /// Position of the lowest bit of the depth.
     const DEPTH: u32 = 3;
 
-    /// The note of a vacant place.
+    /// The note that fills the head behind its last node.
     pub(super) const VACANT: Note = Note::new(0, Status::Failed);
 
     /// Returns the note of a node at `depth`.
@@ -44,7 +45,7 @@ impl Note {
         (self.0 >> Self::DEPTH) as u16
     }
 
-    /// Returns how far the lookup has got with the node.
+    /// Returns the status.
     pub fn status(self) -> Status {
         match self.0 & Self::STATUS {
             0 => Status::Candidate,

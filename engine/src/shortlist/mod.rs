@@ -1,10 +1,10 @@
 //! The nodes that a lookup knows: every node that an answer has named, the nearest ones in the order of their distance.
 //!
-//! The nearest nodes lie sorted in arrays of their own, the head ([`Shortlist::head`]). The rest, which a lookup hardly
-//! ever comes back to, lie unsorted in others. Of 158 nodes known at the end of a lookup (a million nodes,
-//! k = 20), hardly a contact goes to one beyond the 32 nearest. All work on whole arrays is behind
-//! `Vectors`, with one implementation for AVX-512 and one for all processors. How many nodes are kept sorted, and by
-//! which vectors, never changes a result.
+//! The nearest nodes lie sorted in arrays of their own, the head ([`Shortlist::head`]). The other nodes, which a lookup
+//! seldom contacts, lie unsorted in other arrays. Of 158 nodes known at the end of a lookup (a million nodes, k = 20),
+//! almost all contacts go to the 32 nearest. All work on whole arrays lies behind the trait `Vectors`, which has one
+//! implementation for AVX-512 and one for all processors. Neither the length of the head nor the implementation changes
+//! a result.
 
 #[cfg(target_arch = "x86_64")]
 mod avx512;
@@ -25,7 +25,7 @@ use crate::key::{Distance, Key};
 use crate::node::Row;
 use crate::population::Population;
 
-/// Sorted nodes beyond those of a result: room for the nearest that fail or turn out to be the origin.
+/// Nodes of the head beyond those of a result, because some of the nearest fail or are the origin.
 const SPARE: usize = 12;
 
 /// Length of the head's arrays at the start.
@@ -35,11 +35,11 @@ const ROOM_MIN: usize = 32;
 #[derive(Clone, Debug, Default)]
 pub struct Shortlist {
     nodes: Nodes,
-    /// The longest that the arrays of the head become. Until then, all known nodes are in the head.
+    /// Greatest length of the arrays of the head. All known nodes are in the head until it is reached.
     room_max: u32,
-    /// Candidates, near and far.
+    /// Number of candidates, in the head and beyond.
     candidates: u32,
-    /// The largest distance of all.
+    /// Largest distance of a known node.
     farthest: Distance,
 }
 
@@ -53,7 +53,7 @@ impl Shortlist {
         self.farthest = Distance(0);
     }
 
-    /// Removes all nodes and frees the memory, if the memory is enough for more than `nodes` nodes.
+    /// Removes all nodes and frees the memory, if there is room for more than `nodes` nodes.
     pub fn give_back(&mut self, nodes: usize) {
         if self.nodes.capacity() > nodes {
             *self = Self::default();
@@ -82,7 +82,7 @@ impl Shortlist {
 
     /// Returns whether all known nodes are in the head.
     #[inline]
-    pub fn is_all_sorted(&self) -> bool {
+    pub(crate) fn is_all_sorted(&self) -> bool {
         self.nodes.far.is_empty()
     }
 
@@ -91,7 +91,7 @@ impl Shortlist {
         self.nodes.bytes_used()
     }
 
-    /// Returns the nearest known nodes, nearest first: at least as many as a result has, or all.
+    /// Returns the nodes of the head, nearest first: all known nodes, or at least as many of the nearest as a result has.
     #[inline]
     pub fn head(&self) -> impl Iterator<Item = Known> + Clone {
         let nodes = self.nodes.rows[..self.nodes.sorted]
@@ -108,7 +108,7 @@ impl Shortlist {
 
     /// Returns the known nodes beyond the head, nearest first. Computes their distances from `key` anew.
     #[cold]
-    pub fn sorted_far(&self, population: &Population, key: Key) -> Vec<Known> {
+    pub(crate) fn sorted_far(&self, population: &Population, key: Key) -> Vec<Known> {
         let far = self.nodes.far.iter().zip(&self.nodes.far_notes);
         let mut far: Vec<Known> = far
             .map(|(&row, &note)| Known {
@@ -134,21 +134,21 @@ impl Shortlist {
         })
     }
 
-    /// Marks the nearest candidate as contacted and returns it as it was. All distances are from `key`.
+    /// Marks the nearest candidate as contacted and returns it as it was before. `key` is the key looked up.
     #[inline]
     pub fn take_nearest(&mut self, population: &Population, key: Key) -> Option<Known> {
         if self.candidates == 0 {
             return None;
         }
         self.candidates -= 1;
-        let Some(place) = with_vectors(FirstCandidate(&self.nodes.notes)) else {
+        let Some(index) = with_vectors(FirstCandidate(&self.nodes.notes)) else {
             return self.take_far(population, key);
         };
-        let note = self.nodes.notes[place];
-        self.nodes.notes[place].set_status(Status::Contacted);
+        let note = self.nodes.notes[index];
+        self.nodes.notes[index].set_status(Status::Contacted);
         Some(Known {
-            row: self.nodes.rows[place],
-            distance: self.nodes.distances[place],
+            row: self.nodes.rows[index],
+            distance: self.nodes.distances[index],
             note,
         })
     }
@@ -179,15 +179,15 @@ impl Shortlist {
     /// Sets the status of a known node that is no candidate any more.
     #[inline]
     pub fn set_status(&mut self, row: Row, status: Status) {
-        if let Some(place) = with_vectors(Find(&self.nodes.rows, row)) {
-            self.nodes.notes[place].set_status(status);
-        } else if let Some(place) = self.nodes.far.iter().position(|&other| other == row) {
-            self.nodes.far_notes[place].set_status(status);
+        if let Some(index) = with_vectors(Find(&self.nodes.rows, row)) {
+            self.nodes.notes[index].set_status(status);
+        } else if let Some(index) = self.nodes.far.iter().position(|&other| other == row) {
+            self.nodes.far_notes[index].set_status(status);
         }
     }
 }
 
-/// Work that is compiled once for each kind of [`Vectors`]: `run` must be `#[inline(always)]`.
+/// Work that is compiled once for each implementation of [`Vectors`]. `run` must be `#[inline(always)]`.
 trait Work {
     type Output;
 
@@ -213,6 +213,7 @@ fn with_vectors<W: Work>(work: W) -> W::Output {
     }
 }
 
+/// Finds the index of a row.
 struct Find<'a>(&'a [Row], Row);
 
 impl Work for Find<'_> {
@@ -224,6 +225,7 @@ impl Work for Find<'_> {
     }
 }
 
+/// Finds the index of the first candidate.
 struct FirstCandidate<'a>(&'a [Note]);
 
 impl Work for FirstCandidate<'_> {
@@ -235,6 +237,7 @@ impl Work for FirstCandidate<'_> {
     }
 }
 
+/// Adds the nodes of an answer; see [`Shortlist::join`].
 struct Join<'a> {
     list: &'a mut Shortlist,
     answer: &'a Answer,
@@ -268,10 +271,10 @@ impl Work for Join<'_> {
             let piece = Piece {
                 distances,
                 rows,
-                origin: origin.map_or(0, |place| 1 << place),
+                origin: origin.map_or(0, |index| 1 << index),
                 note: Note::new(depth, Status::Candidate),
             };
-            // Behind the head lies only what is farther than all of it.
+            // Nodes beyond the head are farther than all of the head.
             let limit = list.nodes.distances[list.nodes.distances.len() - 1];
             let near = vectors.within(&piece, limit);
             let near_new = near & !vectors.members(&list.nodes.rows, &piece, near);
@@ -301,7 +304,7 @@ mod tests {
         assert!(size_of::<Shortlist>() <= 144);
     }
 
-    /// Joins by vectors that the test has chosen.
+    /// Joins by the portable vectors or by the widest there are.
     fn join(list: &mut Shortlist, answer: &Answer, depth: u16, portable: bool) -> bool {
         let origin = Some(Row(100));
         if !portable {

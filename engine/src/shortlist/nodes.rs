@@ -16,7 +16,7 @@ pub(super) struct Nodes {
     pub(super) notes: Lines<Note>,
     /// Number of nodes in these three arrays, the head.
     pub(super) sorted: usize,
-    /// All other nodes, unsorted. None of them is nearer than any node of the head, which is full if there are any.
+    /// All other nodes, unsorted. There are some only if the head is full, and none is nearer than a node of the head.
     pub(super) far: Vec<Row>,
     /// Their notes.
     pub(super) far_notes: Vec<Note>,
@@ -33,8 +33,8 @@ impl Nodes {
         self.far_notes.clear();
     }
 
-    /// Makes room for `room` nodes in the head, which must be at least as many as before. So the memory of a head
-    /// follows what is known, however many nodes a result may have.
+    /// Makes room for `room` nodes in the head, which must be at least as many as before. The memory of a head thus grows
+    /// with the number of known nodes, not with that of a result.
     #[cold]
     pub(super) fn grow(&mut self, room: usize) {
         self.distances.extend(room, Distance::MAX);
@@ -42,7 +42,7 @@ impl Nodes {
         self.notes.extend(room, Note::VACANT);
     }
 
-    /// Returns how many nodes the memory of the head or of the others is enough for.
+    /// Returns the number of nodes for which the head or the other arrays have room, whichever is larger.
     pub(super) fn capacity(&self) -> usize {
         self.rows.capacity().max(self.far.capacity())
     }
@@ -56,25 +56,26 @@ impl Nodes {
             + self.far_notes.capacity() * size_of::<Note>()
     }
 
-    /// Puts the nodes `which` behind the head.
+    /// Puts the nodes `which` of the piece beyond the head.
     #[inline(always)]
     pub(super) fn append_one_by_one(&mut self, piece: &Piece, which: u32) {
-        for item in places(which) {
+        for item in set_bits(which) {
             self.far.push(piece.rows[item]);
             self.far_notes.push(piece.note(item));
         }
     }
 
-    /// Puts the nodes `which`, none of them known, into the head. A node that has to make room goes behind it.
+    /// Puts the nodes `which` of the piece, none of them known, into the head. If the head is full, the farthest of
+    /// its nodes and the new one goes beyond it.
     #[inline(always)]
     pub(super) fn insert_one_by_one(&mut self, piece: &Piece, which: u32) {
         let room = self.rows.len();
-        for item in places(which) {
+        for item in set_bits(which) {
             let (distance, row, note) = (piece.distances[item], piece.rows[item], piece.note(item));
-            let place = count_below(&self.distances, distance);
+            let index = count_below(&self.distances, distance);
             if self.sorted < room {
                 self.sorted += 1;
-            } else if place == room {
+            } else if index == room {
                 self.far.push(row);
                 self.far_notes.push(note);
                 continue;
@@ -83,25 +84,25 @@ impl Nodes {
                 self.far_notes.push(self.notes[room - 1]);
             }
             let end = self.sorted;
-            self.distances.copy_within(place..end - 1, place + 1);
-            self.rows.copy_within(place..end - 1, place + 1);
-            self.notes.copy_within(place..end - 1, place + 1);
-            self.distances[place] = distance;
-            self.rows[place] = row;
-            self.notes[place] = note;
+            self.distances.copy_within(index..end - 1, index + 1);
+            self.rows.copy_within(index..end - 1, index + 1);
+            self.notes.copy_within(index..end - 1, index + 1);
+            self.distances[index] = distance;
+            self.rows[index] = row;
+            self.notes[index] = note;
         }
     }
 }
 
-/// Nodes of an answer that are worked on at once.
+/// Greatest number of nodes of a piece.
 pub(super) const PIECE: usize = 32;
 
-/// Nodes of an answer, at most [`PIECE`]. A set of them is a bit for each.
+/// Some nodes of an answer, at least one and at most [`PIECE`]. Bit `i` of a set, such as `which`, stands for node `i`.
 #[derive(Clone, Copy)]
 pub(super) struct Piece<'a> {
     pub(super) distances: &'a [Distance],
     pub(super) rows: &'a [Row],
-    /// The origin of the lookup, if it is one of them.
+    /// Set of the origin of the lookup; empty if the origin is not in the piece.
     pub(super) origin: u32,
     /// Note of a candidate of this answer.
     pub(super) note: Note,
@@ -121,23 +122,23 @@ impl Piece<'_> {
     }
 }
 
-/// Returns the places of the bits that are set.
+/// Returns the indices of the bits that are set.
 #[inline(always)]
-pub(super) fn places(mut bits: u32) -> impl Iterator<Item = usize> {
+pub(super) fn set_bits(mut bits: u32) -> impl Iterator<Item = usize> {
     std::iter::from_fn(move || {
-        let place = bits.trailing_zeros() as usize;
+        let index = bits.trailing_zeros() as usize;
         (bits != 0).then(|| {
             bits &= bits - 1;
-            place
+            index
         })
     })
 }
 
-/// Lanes of the loops that the compiler turns into vector instructions.
+/// Items of a block in the loops that the compiler turns into vector instructions.
 pub(super) const BLOCK: usize = 16;
 
-/// Returns how many of the distances, in whole blocks, are smaller. Counts lane by lane, because a sum over each block
-/// would take the lanes apart again.
+/// Returns how many of `distances`, whose number [`BLOCK`] must divide, are below `distance`. Counts in each lane
+/// separately, because a sum over a block would leave the vector registers.
 #[inline(always)]
 fn count_below(distances: &[Distance], distance: Distance) -> usize {
     let mut below = [0u64; BLOCK];

@@ -1,7 +1,7 @@
 //! [`Vectors`] without vector instructions.
 
 use super::known::Note;
-use super::nodes::{BLOCK, Nodes, Piece, places};
+use super::nodes::{BLOCK, Nodes, Piece, set_bits};
 use super::vectors::Vectors;
 use crate::key::Distance;
 use crate::node::Row;
@@ -28,7 +28,7 @@ impl Vectors for Portable {
 
     #[inline(always)]
     fn farthest(self, piece: &Piece, which: u32) -> Distance {
-        let distances = places(which).map(|place| piece.distances[place]);
+        let distances = set_bits(which).map(|index| piece.distances[index]);
         distances.max().unwrap_or_default()
     }
 
@@ -48,10 +48,10 @@ impl Vectors for Portable {
     }
 }
 
-/// Returns a bit for each of at most 32 items for which `holds` holds.
+/// Returns the set of those of at most 32 items for which `holds` holds.
 #[inline(always)]
 fn bits_of<T>(items: &[T], holds: impl Fn(&T) -> bool) -> u32 {
-    let bit = |(place, item): (usize, &T)| u32::from(holds(item)) << place;
+    let bit = |(index, item): (usize, &T)| u32::from(holds(item)) << index;
     items.iter().enumerate().map(bit).sum()
 }
 

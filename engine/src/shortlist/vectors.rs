@@ -1,4 +1,4 @@
-//! The operations on whole arrays that a shortlist needs.
+//! Operations on whole arrays that a shortlist needs.
 
 #![allow(unsafe_code, reason = "types that may lie in cache lines are marked")]
 
@@ -8,33 +8,35 @@ use crate::hardware::lines::Plain;
 use crate::key::Distance;
 use crate::node::Row;
 
-// SAFETY: transparent over u64.
+// SAFETY: transparent over `u64`.
 unsafe impl Plain for Distance {}
-// SAFETY: transparent over u32.
+// SAFETY: transparent over `u32`.
 unsafe impl Plain for Row {}
-// SAFETY: transparent over u32.
+// SAFETY: transparent over `u32`; a note decodes from any bits.
 unsafe impl Plain for Note {}
 
-/// Operations on whole arrays of a shortlist. An implementation never changes a result.
+/// Operations on whole arrays of a shortlist. All implementations return the same results. `which` is a set of nodes of
+/// the piece.
 pub(super) trait Vectors: Copy {
     /// Returns which of the nodes `which` are among `rows`.
     fn members(self, rows: &[Row], piece: &Piece, which: u32) -> u32;
 
-    /// Returns the place of a row.
+    /// Returns the index of a row.
     fn find(self, rows: &[Row], row: Row) -> Option<usize>;
 
-    /// Returns which of the nodes are not beyond `limit`.
+    /// Returns which nodes of the piece are no farther than `limit`.
     fn within(self, piece: &Piece, limit: Distance) -> u32;
 
     /// Returns the largest distance of the nodes `which`; 0 if there is none.
     fn farthest(self, piece: &Piece, which: u32) -> Distance;
 
-    /// Returns the place of the first candidate.
+    /// Returns the index of the first candidate.
     fn first_candidate(self, notes: &[Note]) -> Option<usize>;
 
-    /// Puts the nodes `which` behind the head.
+    /// Puts the nodes `which` beyond the head.
     fn append(self, list: &mut Nodes, piece: &Piece, which: u32);
 
-    /// Puts the nodes `which`, none of them known, into the head. A node that has to make room goes behind it.
+    /// Puts the nodes `which`, none of them known, into the head. If the head is full, the farthest of its nodes
+    /// and the new one goes beyond it.
     fn insert(self, list: &mut Nodes, piece: &Piece, which: u32);
 }

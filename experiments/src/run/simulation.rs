@@ -398,7 +398,7 @@ impl<'a> Simulation<'a> {
                 uses,
                 started,
             } = node(owner);
-            let (table_entries, buckets) = sizes.of(owner, columns.tables[place]);
+            let size = sizes.of(owner, columns.tables[place]);
             NodeRow {
                 network: number,
                 phase,
@@ -407,8 +407,8 @@ impl<'a> Simulation<'a> {
                 // Rows of imported nodes are in the order of keys, as labels are.
                 label: is_labelled.then_some(place as u32),
                 online: columns.presence[place].is_online(),
-                table_entries,
-                buckets,
+                table_entries: size.entries,
+                buckets: size.buckets,
                 contacts: u64::from(contacts),
                 segments: u64::from(segments),
                 overhead_us: overhead_us.saturating_mul(u64::from(uses)),

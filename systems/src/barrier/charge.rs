@@ -6,7 +6,7 @@ use bevy_ecs::prelude::*;
 use rayon::slice::ParallelSliceMut;
 
 use kadsim_engine::hardware::Prefetcher;
-use kadsim_engine::link::Links;
+use kadsim_engine::link::{Charge, Links};
 use kadsim_engine::node::{Column, Overhead, Row};
 use kadsim_engine::operation::{Contact, Operation, Operations};
 use kadsim_engine::record::Request;
@@ -103,11 +103,14 @@ impl Charging<'_> {
             Request::Lookup => self.slots[send.slot.index()].origin_overhead_us,
             Request::Store => self.use_of(send.from),
         };
-        let charged_us = (origin_us, self.use_of(to));
-        if let Sent::Contact { overhead_us, .. } = &mut send.what {
-            *overhead_us = charged_us;
+        let charged = Charge {
+            origin_us,
+            remote_us: self.use_of(to),
+        };
+        if let Sent::Contact { charge, .. } = &mut send.what {
+            *charge = charged;
         }
-        let completes_us = Contact::completion_us(send.time_us, fate, charged_us);
+        let completes_us = Contact::completion_us(send.time_us, fate, charged);
         let operation = &mut self.slots[send.slot.index()];
         let next_event_us = &mut self.next_events_us[send.slot.index()];
         if request == Request::Store {

@@ -1,6 +1,7 @@
 //! Drives the lookups of a chunk: sends contacts, draws their fates, and handles answers and failures when they are due.
 
 use kadsim_engine::key::{BucketIndex, Key};
+use kadsim_engine::link::Charge;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Contact, Operation, Stage};
 use kadsim_engine::population::Owner;
@@ -376,16 +377,16 @@ fn contact<M: Machine>(
         false => (operation.start_us, 0),
     };
     let fate = view.draw(operation, sequence, remote.row, time_us);
-    let overhead_us = match M::BY_CLOCK {
-        true => (0, 0),
-        false => {
-            let remote_us = context.charges.charge(view.links, remote.row);
-            (operation.origin_overhead_us, remote_us)
-        }
+    let charge = match M::BY_CLOCK {
+        true => Charge::default(),
+        false => Charge {
+            origin_us: operation.origin_overhead_us,
+            remote_us: context.charges.charge(view.links, remote.row),
+        },
     };
     let completes_us = match M::BY_CLOCK && view.is_charged() {
         true => Contact::UNCHARGED,
-        false => Contact::completion_us(base_us, fate, overhead_us),
+        false => Contact::completion_us(base_us, fate, charge),
     };
     operation.in_flight.push(Contact {
         completes_us,
@@ -405,7 +406,7 @@ fn contact<M: Machine>(
             to: remote.row,
             request: Request::Lookup,
             fate,
-            overhead_us,
+            charge,
         },
     };
     context.out.send(view, operation, send);

@@ -3,7 +3,7 @@
 //! The contact is counted at the remote when it is sent, its fate drawn, origin and remote charged, as that of a lookup.
 //! It takes an operation number of its own, so its draws are independent of all others. Cost: O(1).
 
-use kadsim_engine::link::{Attempt, Fate, Links};
+use kadsim_engine::link::{Attempt, Charge, Fate, Links};
 use kadsim_engine::node::Row;
 use kadsim_engine::time::LAST_US;
 
@@ -28,8 +28,10 @@ pub struct Single {
 impl Single {
     /// Time from sending to the answer of one request, or to the failure, overhead included, µs.
     pub fn total_us(&self) -> u64 {
-        let overhead_us = (self.origin_overhead_us, self.remote_overhead_us);
-        self.fate.total_us(overhead_us)
+        self.fate.total_us(Charge {
+            origin_us: self.origin_overhead_us,
+            remote_us: self.remote_overhead_us,
+        })
     }
 }
 

@@ -167,13 +167,13 @@ impl Recorded {
                 to,
                 request,
                 fate,
-                overhead_us,
+                charge,
             } = send.what
             else {
                 continue;
             };
             let operation = operations.get(send.slot);
-            let total_delay_us = fate.total_us(overhead_us);
+            let total_delay_us = fate.total_us(charge);
             if total_delay_us > LAST_US {
                 self.out_of_time.get_or_insert(OutOfTime {
                     phase: operation.phase,
@@ -191,8 +191,8 @@ impl Recorded {
                 request,
                 outcome: fate.outcome,
                 base_delay_us: fate.base_delay_us,
-                origin_overhead_us: overhead_us.0,
-                remote_overhead_us: overhead_us.1,
+                origin_overhead_us: charge.origin_us,
+                remote_overhead_us: charge.remote_us,
                 total_delay_us,
             });
         }

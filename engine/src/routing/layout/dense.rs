@@ -1,7 +1,7 @@
-//! `dense`: a fixed array of k entries for each bucket, so that a bucket's place needs no offsets.
+//! `dense`: a fixed array of k entries for each bucket, so that no offsets say where a bucket lies.
 //!
-//! Buckets from a depth on where a whole subtree has about k nodes share one variable span a node; the
-//! others are hardly ever anything but full. A lookup reads one count and the entries of one bucket.
+//! The deep buckets of a node, which have about k entries together, share one span of variable length. The other buckets
+//! are almost always full. An answer reads one count and the entries of one bucket.
 
 use super::face::{Slices, deep_from};
 use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
@@ -20,10 +20,13 @@ pub struct Dense {
 
 /// Tables of [`OWNERS_PER_CHUNK`] consecutive nodes.
 struct Chunk {
-    /// `deep` arrays of k entries a node; the places behind a bucket's last entry hold [`VACANT`].
+    /// `deep` arrays of k entries a node. Behind a bucket's last entry, its array holds [`VACANT`].
     buckets: Vec<Row>,
+    /// Entries of each bucket below `deep`, node by node.
     counts: Vec<u8>,
+    /// Where each node's entries in deep buckets start, and where those of the last node end.
     deep_starts: Vec<u32>,
+    /// Entries in deep buckets, node by node.
     deep_entries: Vec<Row>,
 }
 
@@ -35,10 +38,10 @@ impl Dense {
         let deep = deep_from(population.sorted(), rule);
         let k = rule.k();
         let chunks = fill_chunks(population, rule, |filler, owners| {
-            let places = owners.len() * deep as usize;
+            let buckets = owners.len() * deep as usize;
             let mut chunk = Chunk {
-                buckets: with_huge_pages(places * k),
-                counts: Vec::with_capacity(places),
+                buckets: with_huge_pages(buckets * k),
+                counts: Vec::with_capacity(buckets),
                 deep_starts: Vec::with_capacity(owners.len() + 1),
                 deep_entries: Vec::with_capacity(owners.len() * 2 * k),
             };
@@ -69,24 +72,27 @@ impl Slices for Dense {
     #[inline]
     fn entries(&self, owner: Row, group: u32) -> &[Row] {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
-        let place = owner.index() % OWNERS_PER_CHUNK;
+        let owner_index = owner.index() % OWNERS_PER_CHUNK;
         if group < self.deep {
-            let bucket = place * self.deep as usize + group as usize;
+            let bucket = owner_index * self.deep as usize + group as usize;
             let count = usize::from(chunk.counts[bucket]);
             return &chunk.buckets[bucket * self.k..bucket * self.k + count];
         }
         &chunk.deep_entries
-            [chunk.deep_starts[place] as usize..chunk.deep_starts[place + 1] as usize]
+            [chunk.deep_starts[owner_index] as usize..chunk.deep_starts[owner_index + 1] as usize]
     }
 
     #[inline]
-    fn prefetch_place(&self, owner: Row, group: u32, prefetcher: &mut Prefetcher) {
+    fn prefetch_bounds(&self, owner: Row, group: u32, prefetcher: &mut Prefetcher) {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
-        let place = owner.index() % OWNERS_PER_CHUNK;
+        let owner_index = owner.index() % OWNERS_PER_CHUNK;
         if group < self.deep {
-            prefetcher.item(&chunk.counts, place * self.deep as usize + group as usize);
+            prefetcher.item(
+                &chunk.counts,
+                owner_index * self.deep as usize + group as usize,
+            );
         } else {
-            prefetcher.range(&chunk.deep_starts, place..place + 2);
+            prefetcher.range(&chunk.deep_starts, owner_index..owner_index + 2);
         }
     }
 

@@ -15,8 +15,9 @@ pub trait Layout: Send + Sync {
     /// Puts the k entries of the owner's table closest to `key` into the empty `out`, with their distances.
     fn closest(&self, knowledge: Knowledge, owner: Owner, key: Key, out: &mut Answer);
 
-    /// Prefetches what [`Layout::closest`] with the same arguments will read. Called with stages 0 to
-    /// [`PREFETCH_STAGES`] - 1, with other work in between: each stage may read what the one before has prefetched.
+    /// Prefetches what [`Layout::closest`] with the same arguments will read. The caller passes stages 0 to
+    /// [`PREFETCH_STAGES`] - 1 in order, with other work in between, so each stage may read what the stage before has
+    /// prefetched.
     /// `rows` is memory for reuse.
     fn prefetch(
         &self,
@@ -32,30 +33,29 @@ pub trait Layout: Send + Sync {
     fn bytes_used(&self) -> usize;
 }
 
-/// How often [`Layout::prefetch`] is called before an answer is read: for where the entries lie, for the
-/// entries, for their keys.
+/// Number of stages of [`Layout::prefetch`]: for where the entries lie, for the entries, for their keys.
 pub const PREFETCH_STAGES: u32 = 3;
 
 /// A layout that stores the entries of each owner in groups; the rest of [`Layout`] follows from it.
 ///
 /// Group `i` below `deep` is bucket `i`. Group `deep` is all buckets from `deep` on together.
 pub(super) trait Stored: Send + Sync {
-    /// Returns the number of the group that holds all buckets from that number on.
+    /// Returns the number of the first deep bucket, which is also the number of the group of all deep buckets.
     fn deep(&self) -> u32;
 
     /// Appends the owner's entries of a group.
     fn append(&self, owner: Row, group: u32, out: &mut Vec<Row>);
 
-    /// Appends the owner's entries of a group to an answer to a request for `key`, with their distances. All that is in
-    /// the answer has been measured.
+    /// Appends the owner's entries of a group to an answer to a request for `key`, with their distances. All nodes
+    /// already in the answer must have been measured.
     #[inline]
     fn answer(&self, population: &Population, key: Key, owner: Row, group: u32, out: &mut Answer) {
         self.append(owner, group, &mut out.rows);
         out.measure(population, key);
     }
 
-    /// Prefetches what [`Stored::append`] will read: where the entries lie (stage 0), the entries (stage 1), and, with
-    /// the entries at hand, their keys (stage 2).
+    /// Prefetches what [`Stored::append`] will read: where the entries lie (stage 0), the entries (stage 1), and their
+    /// keys (stage 2).
     fn prefetch(
         &self,
         owner: Row,
@@ -77,8 +77,8 @@ pub(super) trait Slices: Send + Sync {
     /// Returns the owner's entries of a group.
     fn entries(&self, owner: Row, group: u32) -> &[Row];
 
-    /// Prefetches what [`Slices::entries`] will read to find them.
-    fn prefetch_place(&self, owner: Row, group: u32, prefetcher: &mut Prefetcher);
+    /// Prefetches what [`Slices::entries`] reads to find the entries.
+    fn prefetch_bounds(&self, owner: Row, group: u32, prefetcher: &mut Prefetcher);
 
     /// Returns the bytes on the heap.
     fn bytes_used(&self) -> usize;
@@ -105,7 +105,7 @@ impl<T: Slices> Stored for T {
         prefetcher: &mut Prefetcher,
     ) {
         if stage == 0 {
-            return self.prefetch_place(owner, group, prefetcher);
+            return self.prefetch_bounds(owner, group, prefetcher);
         }
         let entries = self.entries(owner, group);
         if stage == 1 {
@@ -162,8 +162,9 @@ impl<T: Stored> Layout for T {
     }
 }
 
-/// Buckets below this are stored one by one, those from it on together: there a whole subtree has about k
-/// nodes. A function of the number of nodes, so that no node needs to store it.
+/// Returns the number of the first deep bucket. Buckets below it are stored one by one, and the buckets from it on are
+/// stored together, because the subtree that holds them has about k nodes. The number is a function of the number of
+/// nodes, so no node needs to store it.
 pub(super) fn deep_from(nodes: usize, rule: &Rule) -> u32 {
     (nodes / rule.k())
         .checked_ilog2()
@@ -173,9 +174,9 @@ pub(super) fn deep_from(nodes: usize, rule: &Rule) -> u32 {
 /// Puts the k entries closest to `key` into `out`. `append` appends the entries of a group, with their distances; see
 /// [`Stored`] for groups.
 ///
-/// Buckets are visited in the order of distance. With d = owner XOR key, an entry of bucket j has distance
-/// d with bit j flipped and lower bits free: if d has the bit, the bucket is closer than everything
-/// deeper; if not, farther.
+/// Visits groups in the order of distance. With d = owner XOR key, the distance of an entry of bucket j from `key` is d
+/// with bit j flipped and the lower bits free. If bit j of d is set, the bucket is closer than all deeper buckets; if it
+/// is clear, the bucket is farther.
 #[inline]
 pub(super) fn closest_by_bucket(
     owner: Key,

@@ -1,4 +1,4 @@
-//! Filling the tables of many owners, in the order of their keys and on all threads.
+//! Fills the tables of many owners, in the order of their keys and on all threads.
 
 use rayon::prelude::*;
 
@@ -7,17 +7,20 @@ use crate::node::Row;
 use crate::population::Population;
 use crate::routing::rule::Rule;
 
-/// Fills tables of consecutive owners. Neighbours in key order agree in most of their bits, so a bucket of
-/// one is mostly the same as that of the one before: it is kept with the number of bits that decided it.
+/// Fills tables of consecutive owners. Neighbours in key order share most of their bits, so a bucket of one owner usually
+/// equals that of the owner before. The filler therefore keeps the last bucket of each index.
 pub(super) struct Filler<'a> {
     population: &'a Population<'a>,
     rule: &'a Rule,
     kept: Vec<Kept>,
 }
 
+/// A bucket that owners share.
 #[derive(Clone, Default)]
 struct Kept {
+    /// The owner that it was computed for.
     owner: Key,
+    /// Leading bits of the owner that decide the bucket; `None` if no other owner has the same.
     bits: Option<u32>,
     rows: Vec<Row>,
 }
@@ -53,7 +56,7 @@ impl<'a> Filler<'a> {
         for bucket in (deep..Key::BITS).map(BucketIndex::new) {
             let rest = self.population.subtree(key, bucket.shared_bits());
             if rest.len() <= self.rule.k() + 1 {
-                // Every bucket in it holds all its candidates.
+                // Each bucket of this subtree holds all its candidates.
                 out.extend(rest.iter().filter(|&row| row != owner));
                 return;
             }
@@ -62,10 +65,10 @@ impl<'a> Filler<'a> {
     }
 }
 
-/// Owners whose tables are filled as one piece of work, and lie in one piece of memory.
+/// Number of owners whose tables are filled by one task and lie in one allocation.
 pub(super) const OWNERS_PER_CHUNK: usize = 4096;
 
-/// Fills the tables of all nodes, chunk by chunk in parallel.
+/// Calls `fill` for each chunk of owners, in parallel, and returns the results in the order of chunks.
 pub(super) fn fill_chunks<T: Send>(
     population: &Population,
     rule: &Rule,

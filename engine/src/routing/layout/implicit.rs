@@ -1,5 +1,5 @@
-//! `implicit`: nothing stored. A bucket under full knowledge is a function of the sorted key column and the
-//! radix index over it, computed by trie descent (`closest`) or drawn anew (`random`) for each answer.
+//! `implicit`: no table is stored. A bucket under full knowledge is a function of the sorted key column and the radix
+//! index over it. Each answer computes it by a descent of the trie (`closest`) or draws it anew (`random`).
 
 use super::face::{Layout, closest_by_bucket, deep_from};
 use crate::answer::Answer;
@@ -9,7 +9,7 @@ use crate::node::Row;
 use crate::population::Owner;
 use crate::routing::rule::{Knowledge, Policy};
 
-/// Tables of which nothing is stored.
+/// Tables that are computed when they are read.
 pub struct Implicit;
 
 impl Layout for Implicit {
@@ -24,7 +24,7 @@ impl Layout for Implicit {
         let first = owner.key.shared_bits(key);
         let deep = deep_from(population.sorted(), rule);
         if first < deep {
-            // The nearest bucket is mostly full, and then it is the answer.
+            // The nearest bucket is usually full, and is then the whole answer.
             rule.fill(
                 population,
                 owner.key,
@@ -85,7 +85,7 @@ impl Layout for Implicit {
             (0, Policy::Random) => population.prefetch_subtree(sibling, depth, prefetcher),
             (1, Policy::Closest) => population.prefetch_closest(sibling, depth, k, prefetcher),
             (1, Policy::Random) => {
-                // Drawn here and again for the answer: cheaper than to wait for k keys from anywhere.
+                // The bucket is drawn here and again for the answer. That costs less than a wait for k scattered keys.
                 rows.clear();
                 rule.fill(population, owner.key, bucket, rows);
                 let keys = population.keys();

@@ -17,7 +17,7 @@
 //! 3. Say in `experiments/src/estimate/nodes.rs` how many bytes of a node it takes; the compiler asks for it. `run` and
 //!    `layouts` refuse an experiment that does not fit into memory.
 //!
-//! A layout relies on this, and keeps to it:
+//! A layout relies on and keeps to the following:
 //!
 //! - Rows of a [`Population`] are ranks of keys. The population does not change after the tables were laid out. A
 //!   layout holds tables of sorted nodes only; tables of nodes added later lie in front of it, in
@@ -26,8 +26,8 @@
 //!   one wastes most bytes.
 //! - [`Layout::closest`] is called millions of times a second. It allocates nothing, and adds the entries that it reads
 //!   to [`Answer::read`](crate::answer::Answer::read). [`Layout::prefetch`] prefetches in three stages what it will read,
-//!   for many lookups at once. An instrumented run counts the cache lines prefetched, so a line that is left out is
-//!   both waited for and not counted.
+//!   for many lookups at once. An instrumented run counts the cache lines prefetched. A line that is not prefetched delays
+//!   the lookup and is missing from the count.
 //! - Large arenas come from [`with_huge_pages`](crate::hardware::with_huge_pages), one for each chunk of owners.
 //!
 //! # Checks
@@ -35,7 +35,8 @@
 //! `cargo test --lib layout` runs the property suite of `tests.rs` over every layout of [`LayoutKind::ALL`], on random
 //! populations, k, policies and seeds. Every bucket equals the one of brute force (`closest`), or is a subset of its
 //! candidates of the right size, the same in every layout (`random`). [`Layout::closest`] equals a full sort of the
-//! table, for keys near, far and equal to the owner's. [`Layout::prefetch`] accepts every question that is answered.
+//! table, for keys near, far and equal to the owner's. [`Layout::prefetch`] does not
+//! panic for any of these keys.
 //! `cargo test` adds what py-dht recorded (`tests/golden/tables.rs`), whole runs against a reference simulator
 //! (`tests/properties/`), and results that do not depend on the layout.
 //!
@@ -70,7 +71,7 @@ pub use spans::Spans;
 use super::rule::Rule;
 use crate::population::Population;
 
-/// The layouts by name.
+/// A layout by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum LayoutKind {
     /// A fixed array for each bucket.
@@ -93,7 +94,7 @@ impl LayoutKind {
         LayoutKind::Implicit,
     ];
 
-    /// Returns its name in an experiment file.
+    /// Returns the layout's name in an experiment file.
     pub fn as_str(self) -> &'static str {
         match self {
             LayoutKind::Dense => "dense",
@@ -114,7 +115,7 @@ impl LayoutKind {
     }
 }
 
-/// Its name.
+/// Writes the layout's name in an experiment file.
 impl fmt::Display for LayoutKind {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.as_str())

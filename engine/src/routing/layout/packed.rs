@@ -1,7 +1,7 @@
-//! `packed`: the entries of a node's buckets one after the other in an arena, with the number of entries of
-//! each bucket and the node's offset beside it.
+//! `packed`: the entries of a node's buckets one after the other in an arena. The number of entries of each bucket and
+//! the node's offset lie beside the arena.
 //!
-//! About 4 bytes an entry and a byte a bucket. A lookup reads the counts (one cache line), then the entries
+//! A table takes about 4 bytes an entry and a byte a bucket. An answer reads the counts (one cache line), then the entries
 //! of one bucket.
 
 use super::face::{Slices, deep_from};
@@ -20,7 +20,7 @@ pub struct Packed {
 
 /// Tables of [`OWNERS_PER_CHUNK`] consecutive nodes.
 struct Chunk {
-    /// Where each node's entries start; one more for the end.
+    /// Where each node's entries start, and where the last node's entries end.
     starts: Vec<u32>,
     /// Entries of each bucket below `deep`, node by node.
     counts: Vec<u8>,
@@ -65,26 +65,26 @@ impl Slices for Packed {
     #[inline]
     fn entries(&self, owner: Row, group: u32) -> &[Row] {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
-        let place = owner.index() % OWNERS_PER_CHUNK;
+        let owner_index = owner.index() % OWNERS_PER_CHUNK;
         let deep = self.deep as usize;
-        let counts = &chunk.counts[place * deep..(place + 1) * deep];
+        let counts = &chunk.counts[owner_index * deep..(owner_index + 1) * deep];
         let before: usize = counts[..group as usize]
             .iter()
             .map(|&n| usize::from(n))
             .sum();
-        let start = chunk.starts[place] as usize + before;
+        let start = chunk.starts[owner_index] as usize + before;
         match counts.get(group as usize) {
             Some(&n) => &chunk.entries[start..start + usize::from(n)],
-            None => &chunk.entries[start..chunk.starts[place + 1] as usize],
+            None => &chunk.entries[start..chunk.starts[owner_index + 1] as usize],
         }
     }
 
     #[inline]
-    fn prefetch_place(&self, owner: Row, group: u32, prefetcher: &mut Prefetcher) {
+    fn prefetch_bounds(&self, owner: Row, group: u32, prefetcher: &mut Prefetcher) {
         let chunk = &self.chunks[owner.index() / OWNERS_PER_CHUNK];
-        let place = owner.index() % OWNERS_PER_CHUNK;
-        let first = place * self.deep as usize;
-        prefetcher.range(&chunk.starts, place..place + 2);
+        let owner_index = owner.index() % OWNERS_PER_CHUNK;
+        let first = owner_index * self.deep as usize;
+        prefetcher.range(&chunk.starts, owner_index..owner_index + 2);
         prefetcher.range(&chunk.counts, first..first + group as usize + 1);
     }
 

@@ -1,9 +1,9 @@
 //! `spans`: a bucket as the first of its rows and a bit for each of the 64 rows from there.
 //!
-//! Under the `closest` policy a bucket's entries are neighbours in key order, and rows are ranks of keys: 20
-//! entries mostly lie within 64 rows, so 12 bytes stand for 80. Buckets that do not (some of a large k, all
-//! of the `random` policy) lie in an arena beside them, as `packed` would have them. 0.2 kB a node at a
-//! million nodes, k = 20, `closest`: a seventh of `packed`. A lookup reads one cache line, then the keys.
+//! Under the `closest` policy a bucket's entries are neighbours in key order, and rows are ranks of keys. 20 entries
+//! usually lie within 64 rows, so 12 bytes stand for 80. The entries of other buckets (some of a large k, all of the
+//! `random` policy) lie in an arena, as in `packed`. At a million nodes, k = 20 and `closest` buckets, a table takes
+//! 0.2 kB, a seventh of `packed`. An answer reads one cache line, then the keys.
 
 use super::face::{Stored, deep_from};
 use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
@@ -22,14 +22,14 @@ pub struct Spans {
 
 /// Tables of [`OWNERS_PER_CHUNK`] consecutive nodes.
 struct Chunk {
-    /// `deep + 1` a node.
+    /// `deep + 1` groups a node.
     spans: Vec<Span>,
-    /// Buckets that are no spans: the number of entries, then the entries.
+    /// Groups that are no spans: for each the number of entries, then the entries.
     others: Vec<u32>,
 }
 
-/// The entries of a bucket: rows `first + i` for each bit `i` of the mask, low half first. Without a bit:
-/// those at `first` of the chunk's arena.
+/// The entries of a group: rows `first + i` for each bit `i` of the mask, whose low half comes first. If no bit is set,
+/// the entries lie at `first` of [`Chunk::others`].
 #[derive(Clone, Copy)]
 struct Span {
     first: u32,
@@ -37,7 +37,7 @@ struct Span {
 }
 
 impl Span {
-    /// Returns the span of rows of which none lies more than 63 rows behind the first; `None` for others, and for none.
+    /// Returns the span of `rows`; `None` if there are no rows, or if one lies more than 63 rows behind the first.
     fn of(rows: &[Row]) -> Option<Self> {
         let first = rows.iter().min()?.0;
         let mut mask = 0u64;
@@ -50,6 +50,7 @@ impl Span {
         })
     }
 
+    /// Returns both halves of the mask.
     #[inline]
     fn mask(self) -> u64 {
         u64::from(self.mask[0]) | u64::from(self.mask[1]) << 32
@@ -87,12 +88,13 @@ impl Spans {
 
     /// Returns the index of a group in the chunk of its owner.
     #[inline]
-    fn place(&self, owner: Row, group: u32) -> usize {
+    fn index(&self, owner: Row, group: u32) -> usize {
         owner.index() % OWNERS_PER_CHUNK * (self.deep as usize + 1) + group as usize
     }
 }
 
 impl Chunk {
+    /// Appends a group.
     fn push(&mut self, rows: &[Row]) {
         let span = Span::of(rows).unwrap_or_else(|| {
             let first = self.others.len() as u32;
@@ -123,7 +125,7 @@ impl Stored for Spans {
     #[inline]
     fn append(&self, owner: Row, group: u32, out: &mut Vec<Row>) {
         let chunk = self.chunk(owner);
-        let span = chunk.spans[self.place(owner, group)];
+        let span = chunk.spans[self.index(owner, group)];
         let mut mask = span.mask();
         if mask == 0 {
             out.extend(chunk.others(span.first).iter().copied().map(Row));
@@ -139,7 +141,7 @@ impl Stored for Spans {
 
     #[inline]
     fn answer(&self, population: &Population, key: Key, owner: Row, group: u32, out: &mut Answer) {
-        let span = self.chunk(owner).spans[self.place(owner, group)];
+        let span = self.chunk(owner).spans[self.index(owner, group)];
         if span.mask() == 0 {
             self.append(owner, group, &mut out.rows);
             out.measure(population, key);
@@ -158,12 +160,12 @@ impl Stored for Spans {
         prefetcher: &mut Prefetcher,
     ) {
         let chunk = self.chunk(owner);
-        let place = self.place(owner, group);
+        let index = self.index(owner, group);
         if stage == 0 {
-            prefetcher.item(&chunk.spans, place);
+            prefetcher.item(&chunk.spans, index);
             return;
         }
-        let span = chunk.spans[place];
+        let span = chunk.spans[index];
         match (stage, span.mask()) {
             (1, 0) => {
                 let first = span.first as usize;
