@@ -1,7 +1,7 @@
-//! Operations and origins that are done by a deadline.
+//! Counts operations and origins that are done by a deadline.
 //!
-//! An operation is in time if it has ended by the deadline, counted from when it was due or from the run's start; a
-//! retrieve, if it has found its segment as well. An origin is in time if all of its operations are.
+//! An operation is in time if it has ended by the deadline, which counts from its due time or from the run's start. A
+//! retrieve must have found its segment too. An origin is in time if all of its operations are.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::share;
 use crate::file::{DeadlineFrom, milliseconds};
 
-/// Who met a deadline of a phase, over all networks.
+/// Counts for one deadline of a phase, over all networks.
 #[derive(Clone)]
 pub(super) struct Deadline {
     deadline_us: u64,
@@ -24,13 +24,13 @@ pub(super) struct Deadline {
     tallies: HashMap<i64, Tally>,
 }
 
-/// What became of the operations of an origin.
+/// Counts of the operations of an origin.
 #[derive(Clone, Default)]
 struct Tally {
     in_time: u64,
-    /// Recorded, ended or not.
+    /// Recorded operations, those that were cut off included.
     recorded: u64,
-    /// How many it should have had; told of phases that were cut off only.
+    /// Planned operations. Counted only for phases that were cut off.
     planned: u64,
 }
 
@@ -63,12 +63,12 @@ impl Deadline {
         tally.in_time += u64::from(in_time);
     }
 
-    /// An operation was planned for this origin, in a phase that was cut off.
+    /// Counts a planned operation of this origin, in a phase that was cut off.
     pub(super) fn plan(&mut self, origin: i64) {
         self.tallies.entry(origin).or_default().planned += 1;
     }
 
-    /// The phase ends in a network, of so many planned operations.
+    /// Ends the phase in a network. `planned` is its number of operations.
     pub(super) fn end_phase(&mut self, planned: u64) {
         self.planned += planned;
         for (_, tally) in self.tallies.drain() {
@@ -77,7 +77,7 @@ impl Deadline {
         }
     }
 
-    /// Adds what another network has counted, whose phase has ended, and empties that.
+    /// Moves the counts of `other`, whose phase has ended, into this one.
     pub(super) fn take(&mut self, other: &mut Self) {
         let origins = std::mem::take(&mut other.origins);
         self.origins.0 += origins.0;
@@ -86,7 +86,7 @@ impl Deadline {
         self.in_time += std::mem::take(&mut other.in_time);
     }
 
-    /// What its metrics end in where there are several: the deadline in milliseconds.
+    /// Returns the end of its metrics' names where a phase has several deadlines: the deadline in milliseconds.
     pub(super) fn suffix(&self) -> String {
         format!(".{}", milliseconds(self.deadline_us))
     }
