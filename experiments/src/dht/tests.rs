@@ -1,8 +1,8 @@
-//! The face, one promise a test.
+//! Tests of the library interface, one property each.
 
 use super::*;
 
-/// 50 ms a draw, so 100 ms a contact.
+/// The delay of one way is 50 ms, so a contact takes 100 ms.
 fn settings() -> Settings {
     Settings {
         nodes: 300,

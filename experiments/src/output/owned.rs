@@ -17,7 +17,7 @@ use crate::file::Tables;
 
 /// The lock, which the folder of an unfinished run or study has from its creation on.
 pub const LOCK: &str = "running.lock";
-/// The experiment with every default. The first file that a run writes.
+/// The experiment with every default. A run writes it before it simulates.
 pub const RESOLVED: &str = "resolved.toml";
 /// The metrics of a run.
 pub const METRICS: &str = "summary.json";
