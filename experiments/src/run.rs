@@ -1,6 +1,7 @@
 //! Runs an experiment: simulates its networks one after the other, and writes its folder.
 
 mod clock;
+mod routing;
 mod simulation;
 pub(crate) mod workload;
 

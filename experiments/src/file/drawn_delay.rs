@@ -6,7 +6,8 @@ use super::delay::{Choice, Delay};
 use super::document::{Node, Value};
 use super::keys::table::{CHOICE, DELAY_FORMS, UNIFORM};
 use super::keys::{Least, Takes};
-use super::reader::{Field, Section};
+use super::field::Field;
+use super::reader::Section;
 use super::report::{Read, Report};
 
 /// What an element of a list of delays is.

@@ -13,7 +13,8 @@ use super::document::Node;
 use super::keys::table as keys;
 use super::keys::{Goes, Least, Takes, of_section};
 use super::phase::{Phase, PhaseSpans, Work};
-use super::reader::{Field, Section};
+use super::field::Field;
+use super::reader::Section;
 use super::wording::shown;
 use super::words::{DeadlineFrom, Kind};
 

@@ -5,11 +5,10 @@ use std::ops::Range;
 use anyhow::{anyhow, bail};
 use indicatif::{HumanCount, ProgressBar};
 use kadsim_engine::in_degree::InDegrees;
-use kadsim_engine::key::BucketIndex;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Source;
 use kadsim_engine::random::network_seed;
-use kadsim_engine::record::{NodeRow, RoutingRow, TimingRow};
+use kadsim_engine::record::{NodeRow, TimingRow};
 use kadsim_engine::routing::Sizes;
 use kadsim_engine::time::LAST_US;
 use kadsim_systems::Network;
@@ -22,6 +21,7 @@ use kadsim_systems::step::Timings;
 use rayon::prelude::*;
 
 use super::clock::{Clock, Lap};
+use super::routing;
 use super::workload::{Pool, Workload};
 use crate::file::Experiment;
 use crate::inputs::{self, Inputs};
@@ -86,10 +86,11 @@ impl<'a> Simulation<'a> {
     fn network(&mut self, number: u32) -> anyhow::Result<()> {
         let mut network = self.bootstrap(number)?;
         if self.experiment.output.in_degree {
-            self.count_in_degrees(number, &mut network)?;
+            self.in_degrees = Some(routing::count_in_degrees(&mut network, self.watch)?);
+            self.timing(number, "bootstrap", "in_degree", 1)?;
         }
         if self.writers.wants_routing() {
-            self.routing(number, &mut network)?;
+            routing::write(number, &mut network, &mut self.writers, self.watch)?;
         }
         let mut pool = Pool::new(&mut network);
         for places in self.experiment.overlapping() {
@@ -240,81 +241,6 @@ impl<'a> Simulation<'a> {
                 }
             },
         );
-    }
-
-    /// Counts how many routing tables name each node.
-    fn count_in_degrees(&mut self, number: u32, network: &mut Network) -> anyhow::Result<()> {
-        const CHUNK: usize = 1 << 16;
-        let _line = self.watch.busy("counting in-degrees".to_owned());
-        let watch = self.watch;
-        let degrees = network.read(
-            |NodesView {
-                 population,
-                 columns,
-                 tables,
-                 ..
-             }| {
-                let nodes = columns.tables.len() as u32;
-                let degrees = InDegrees::new(nodes as usize);
-                for start in (0..nodes).step_by(CHUNK) {
-                    watch.go_on()?;
-                    let owners = start..nodes.min(start.saturating_add(CHUNK as u32));
-                    degrees.count(tables, &population, columns.tables, owners);
-                }
-                anyhow::Ok(degrees)
-            },
-        )?;
-        self.in_degrees = Some(degrees);
-        self.timing(number, "bootstrap", "in_degree", 1)
-    }
-
-    /// Writes the routing tables.
-    fn routing(&mut self, number: u32, network: &mut Network) -> anyhow::Result<()> {
-        let _line = self.watch.busy("writing the routing tables".to_owned());
-        let (watch, writers) = (self.watch, &mut self.writers);
-        network.read(
-            |NodesView {
-                 population,
-                 columns,
-                 ids,
-                 tables,
-                 ..
-             }| {
-                let (keys, mut rows) = (columns.keys, Vec::new());
-                let mut written = Ok(());
-                for owner in (0..keys.len() as u32).map(Row) {
-                    watch.go_on()?;
-                    let node = ids.id(owner, keys);
-                    let mut write = |bucket: BucketIndex, peers: &[Row]| {
-                        peers.iter().enumerate().try_for_each(|(position, &peer)| {
-                            writers.routing(&RoutingRow {
-                                network: number,
-                                node,
-                                bucket: bucket.get(),
-                                position: position as u8,
-                                peer: ids.id(peer, keys),
-                            })
-                        })
-                    };
-                    let table = columns.tables[owner.index()];
-                    tables.for_each_bucket(
-                        &population,
-                        owner,
-                        table,
-                        &mut rows,
-                        |bucket, peers| {
-                            if written.is_ok() {
-                                written = write(bucket, peers);
-                            }
-                        },
-                    );
-                    if written.is_err() {
-                        break;
-                    }
-                }
-                Ok(written?)
-            },
-        )
     }
 
     /// Writes the time spent on recording in a phase, or in phases in flight at the same time. It includes the threads

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::file::defaults::OPERATIONS_MAX;
 use crate::file::diagnostic::Span;
 use crate::file::phase::Origin;
-use crate::file::reader::Field;
+use crate::file::field::Field;
 use crate::file::words::Kind;
 
 /// What later phases ask of an earlier one.

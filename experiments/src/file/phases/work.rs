@@ -8,7 +8,8 @@ use crate::file::keys::key::ORIGIN_WORDS;
 use crate::file::keys::table as keys;
 use crate::file::keys::{Goes, of_section};
 use crate::file::phase::{Origin, PhaseSpans, Work};
-use crate::file::reader::{Field, Section};
+use crate::file::field::Field;
+use crate::file::reader::Section;
 use crate::file::wording::{shown, some};
 use crate::file::words::{Draw, Kind};
 

@@ -8,7 +8,8 @@ use crate::file::diagnostic::Span;
 use crate::file::document::{Entry, Node, Part, Table, Value, find, flat, parts};
 use crate::file::keys::table as keys;
 use crate::file::keys::{Takes, can_be_swept};
-use crate::file::reader::{Field, Section};
+use crate::file::field::Field;
+use crate::file::reader::Section;
 use crate::file::report::Report;
 use crate::file::wording::shown;
 
