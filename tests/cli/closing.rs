@@ -1,5 +1,5 @@
-//! What the program prints at the end of runs and studies: tables that fit the terminal, metrics by the names of the
-//! summary, and what failed.
+//! Output at the end of runs and studies: tables that fit the terminal, metrics by the names of the summary, and
+//! failures.
 
 use serde_json::Value;
 
@@ -59,7 +59,7 @@ fn tables_fold_to_the_terminal() {
     }
 }
 
-/// A script that reads lines finds each row on one, whoever starts it from wherever.
+/// Without a terminal, each row is one line, in every locale, so that scripts can read it.
 #[test]
 fn without_a_terminal_a_row_is_a_line_in_any_locale() {
     let dir = Dir::new();
@@ -94,7 +94,7 @@ fn without_a_terminal_a_row_is_a_line_in_any_locale() {
     assert!(width(table) <= 70, "{folded}");
 }
 
-/// Each row of the closing table is a key of `summary.json` behind the phase, but the two that are no metrics.
+/// Each row of the closing table is a metric of `summary.json`, except the first two.
 #[test]
 fn the_closing_table_goes_by_the_names_of_the_summary() {
     let dir = Dir::new();
@@ -182,7 +182,7 @@ fn a_large_study_ends_with_counts() {
         answer.stdout
     );
     assert_eq!(lines.len(), 3);
-    // A part of it that is small has its table.
+    // A part of at most 20 cells ends with its table.
     let one = dir
         .kadsim(&["sweep", "grid.toml", "--index", "0", "--set", expect])
         .ends(0);
@@ -199,7 +199,7 @@ fn a_large_study_ends_with_counts() {
             .filter(|line| line.starts_with(|first: char| first.is_ascii_digit()));
         (rows.count(), cells)
     };
-    // Two phases a cell.
+    // Each cell has two rows, one for each phase.
     let (shown, cells) = rows(&[]);
     assert_eq!(shown, 40, "{cells}");
     assert!(
@@ -209,7 +209,7 @@ fn a_large_study_ends_with_counts() {
     assert_eq!(rows(&["--all"]).0, 48);
 }
 
-/// What people read last is what failed: with metric, value, range, place and source, and once.
+/// A failed expectation is printed last, once, with metric, value, range, `where` and source.
 #[test]
 fn an_expectation_that_fails_is_said_once_at_the_end() {
     let dir = Dir::new();

@@ -3,7 +3,7 @@
 use super::closing::{assert_plain, study};
 use crate::support::{Dir, LONG, Shown, on_terminal, signal};
 
-/// Bars are shown on a terminal that can, and go away.
+/// Bars appear on a capable terminal and disappear at the end. `--no-progress` hides bars and nothing else.
 #[test]
 fn no_progress_hides_the_bars_and_nothing_else() {
     let dir = Dir::new();
@@ -37,14 +37,14 @@ fn no_progress_hides_the_bars_and_nothing_else() {
             hidden.stdout
         );
     }
-    // Long enough for a bar on a busy machine: lines are drawn by a thread of their own.
+    // The run is long enough for a bar on a busy machine: a thread of its own draws the lines.
     dir.write("long.toml", LONG);
     let mut command = dir.command(&["run", "long.toml", "--force"]);
     let mut shown = Shown::start(80, command.env("TERM", "xterm"));
     shown.wait_for(|text| is_bar(text));
     signal(&shown.child, "-INT");
     let answer = shown.end().ends(130);
-    // Cleared in the end.
+    // The bar is cleared at the end.
     let last = answer
         .stderr
         .rfind("\u{1b}[")
@@ -57,7 +57,7 @@ fn no_progress_hides_the_bars_and_nothing_else() {
     assert_plain(&answer.stdout);
 }
 
-/// A terminal echoes `^C` where the cursor is: behind a full line that would be the next one, which nobody clears.
+/// A terminal echoes `^C` at the cursor. Behind a full line, the echo would go to the next line, which is not cleared.
 #[test]
 fn a_bar_leaves_room_for_an_echo() {
     let dir = Dir::new();
@@ -89,7 +89,7 @@ fn a_bar_leaves_room_for_an_echo() {
     }
 }
 
-/// Where a terminal takes text and nothing else there are no bars.
+/// A terminal that takes only text has no bars.
 #[test]
 fn a_dumb_terminal_shows_no_bars() {
     let dir = Dir::new();

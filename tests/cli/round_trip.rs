@@ -14,7 +14,7 @@ fn load(path: &Path) -> Result<Task, InputError> {
     kadsim::sweep::load(path, &[], Watch::NOBODY)
 }
 
-/// The folder and the experiment of each cell.
+/// Returns the folder and the experiment of each cell.
 fn cells(study: &Study) -> Vec<String> {
     let cells = study.cells.iter();
     let cell = |cell: &kadsim::sweep::StudyCell| {
@@ -27,7 +27,7 @@ fn cells(study: &Study) -> Vec<String> {
     cells.map(cell).collect()
 }
 
-/// What `check` prints of an experiment of the repository is the same experiment, and of a sweep the same sweep.
+/// The output of `check` for each experiment file of the repository is the same experiment or sweep.
 #[test]
 fn what_check_prints_of_each_experiment_is_the_same_experiment() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -84,7 +84,7 @@ fn the_output_of_check_is_a_file_that_checks_alike_and_runs_the_same() {
     dir.write("again.toml", &first);
     assert_eq!(dir.kadsim(&["check", "again.toml"]).ends(0).stdout, first);
     dir.kadsim(&["run", "grid.toml", "--quiet"]).ends(0);
-    // It is the same study, so that all of it is done already.
+    // It is the same study, so all of its cells are done already.
     let again = dir.kadsim(&["run", "again.toml"]).ends(0);
     assert!(
         again.stdout.contains("4 of 4 cells done, 0 run now"),

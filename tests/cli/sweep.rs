@@ -32,7 +32,7 @@ fn grid(dir: &Dir) {
     dir.write("grid.toml", SMALL.replace("\"small\"", "\"grid\"") + GRID);
 }
 
-/// Every file of a study by its path, but those that depend on the machine.
+/// Returns every file of a study by its path, but those that depend on the machine.
 fn bytes(dir: &Dir, study: &str) -> BTreeMap<String, Vec<u8>> {
     fn add(root: &Path, folder: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
         for entry in fs::read_dir(folder).unwrap() {
@@ -166,7 +166,7 @@ fn half_way(dir: &Dir, out: &str) -> Child {
     child
 }
 
-/// The folders of the cells.
+/// Returns the folders of the cells.
 fn folders(dir: &Dir, out: &str) -> Vec<String> {
     let list = dir
         .kadsim(&["sweep", "long.toml", "--list", "--out", out])
@@ -176,7 +176,7 @@ fn folders(dir: &Dir, out: &str) -> Vec<String> {
     folders.map(str::to_owned).collect()
 }
 
-/// How many cells are done.
+/// Returns the number of cells that are done.
 fn done(dir: &Dir, folders: &[String]) -> usize {
     let is_done = |folder: &&String| dir.path(folder).is_dir();
     folders.iter().filter(is_done).count()
@@ -210,7 +210,7 @@ fn a_sweep_killed_in_the_middle_ends_with_the_same_bytes() {
             .kadsim(&["run", "long.toml", "--json", "--out", out])
             .ends(0);
         let document: Value = serde_json::from_str(&answer.stdout).unwrap();
-        // What was done is not run again.
+        // Cells that were done do not run again.
         assert_eq!(document["ran"].as_array().unwrap().len(), 24 - before);
         assert_eq!(document["cells"].as_array().unwrap().len(), 24);
         assert_same(&dir, "out/long", &study);
@@ -231,7 +231,7 @@ fn a_study_that_is_done_is_read_and_not_run() {
         dir.path(timings).metadata().unwrap().modified().unwrap(),
         before
     );
-    // Its table alone is made anew.
+    // Only the deleted table is written again.
     let digest = dir.digest("out/grid");
     fs::remove_file(dir.path("out/grid/summary.parquet")).unwrap();
     dir.kadsim(&["sweep", "grid.toml", "--index", "3", "--quiet"])
@@ -284,7 +284,7 @@ fn a_folder_of_something_else_is_refused() {
     dir.kadsim(&["run", "small.toml"])
         .ends(2)
         .says(&["out/grid", "--force"]);
-    // What no run has written, not even with --force.
+    // A folder that no run has written is refused even with --force.
     fs::create_dir_all(dir.path("else/grid")).unwrap();
     dir.write("else/grid/thesis.txt", "years of work");
     for more in [&[][..], &["--force"]] {
@@ -334,7 +334,7 @@ fn an_expectation_is_for_the_cells_that_it_names() {
     let cell = "network.nodes=200/phase.getting.draw=independent/case=calm";
     assert!(resolved(&format!("lookup.alpha=3/{cell}")).contains("[[expect]]"));
     assert!(!resolved(&format!("lookup.alpha=1/{cell}")).contains("[[expect]]"));
-    // Of the cells that are done, too, and of one alone.
+    // The expectation also fails for finished cells, and for the cell alone.
     dir.kadsim(&["run", "grid.toml"])
         .ends(1)
         .says(&["cell 6 ("]);
@@ -382,7 +382,7 @@ fn check_says_what_the_cells_and_the_whole_need() {
             .stdout
             .contains("# 1 at once")
     );
-    // Too large for any machine, in one cell.
+    // One cell is too large for any machine.
     let huge = "sweep.network.nodes=[200, 2_000_000_000]";
     check(&["--set", huge])
         .ends(2)
@@ -393,7 +393,7 @@ fn check_says_what_the_cells_and_the_whole_need() {
     assert!(dir.list("out").is_empty());
 }
 
-/// More shards than cells: some have nothing to do, and that is well.
+/// With more shards than cells, some shards are empty and succeed.
 #[test]
 fn a_shard_may_be_empty() {
     let dir = Dir::new();
@@ -408,7 +408,7 @@ fn a_shard_may_be_empty() {
     );
 }
 
-/// The peak memory of a sweep stays below what `check` said.
+/// The peak memory of a sweep stays below the estimate of `check`.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_sweep_needs_no_more_memory_than_check_says() {

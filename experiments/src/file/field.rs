@@ -17,23 +17,23 @@ use super::words::Word;
 /// Number of wrong elements of a list after which the rest is not read.
 const WRONG_ELEMENTS_MAX: usize = SHOWN_MAX;
 
-/// A key that is there, and its value.
+/// A key of the file and its value.
 pub(super) struct Field<'a> {
     pub(super) report: &'a Report<'a>,
     pub(super) path: String,
-    /// What the key takes.
+    /// Type and range of the key.
     pub(super) takes: &'static Takes,
     pub(super) key: Span,
     pub(super) value: &'a Value,
 }
 
 impl<'a> Field<'a> {
-    /// The value as it is written.
+    /// Returns the value as the file spells it.
     pub(super) fn written(&self) -> String {
         shown(self.report.sources.text(&self.value.span))
     }
 
-    /// Reports a value that is not among what is allowed.
+    /// Reports a value that is not allowed.
     pub(super) fn cannot_be(&self, value: &str, allowed: impl Display) {
         self.report.error(
             &self.value.span,
@@ -42,7 +42,7 @@ impl<'a> Field<'a> {
         );
     }
 
-    /// Reports a value that is not among what the key takes.
+    /// Reports a value outside of the key's range.
     pub(super) fn is_not_allowed(&self, value: &str) {
         self.cannot_be(value, self.takes.allowed());
     }
@@ -66,7 +66,7 @@ impl<'a> Field<'a> {
             .push(why.into_iter().fold(error, Diagnostic::help));
     }
 
-    /// An error about this key with another place that it has to do with.
+    /// Makes an error about this key that also marks another place.
     pub(super) fn related(
         &self,
         title: String,
@@ -80,7 +80,7 @@ impl<'a> Field<'a> {
             .also(sources.mark(other, about.to_owned()))
     }
 
-    /// An element of the list that the value is, with what it takes.
+    /// Returns an element of a list as a field, with its type and range.
     pub(super) fn element(&self, value: &'a Value, takes: &'static Takes) -> Field<'a> {
         Field {
             report: self.report,
@@ -91,7 +91,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// The elements of a list, each as a field of the list's path.
+    /// Reads a list. Each element is a field with the list's path.
     pub(super) fn list(&self) -> Option<Vec<Field<'a>>> {
         let Node::Array(all) = &self.value.node else {
             self.mistyped(self.takes.described());
@@ -104,7 +104,7 @@ impl<'a> Field<'a> {
         )
     }
 
-    /// Reads the elements of a list of words or numbers, the rest of it not once [`WRONG_ELEMENTS_MAX`] are wrong.
+    /// Reads the elements of a list of words or numbers. Stops after [`WRONG_ELEMENTS_MAX`] wrong elements.
     pub(super) fn elements<T>(
         &self,
         mut read: impl FnMut(&Field<'a>) -> Option<T>,
@@ -139,12 +139,12 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A string.
+    /// Reads a string.
     pub(super) fn text(&self) -> Option<&'a str> {
         self.text_of(&self.takes.allowed())
     }
 
-    /// As [`Self::text`], of strings that depend on the rest of the file.
+    /// Reads a string whose allowed values depend on the rest of the file.
     pub(super) fn text_of(&self, allowed: &str) -> Option<&'a str> {
         match &self.value.node {
             Node::String(text) => Some(text),
@@ -155,7 +155,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// A path, not empty.
+    /// Reads a path, which must not be empty.
     pub(super) fn path(&self) -> Option<&'a str> {
         let text = self.text()?;
         if text.is_empty() || text.contains('\0') {
@@ -165,16 +165,16 @@ impl<'a> Field<'a> {
         Some(text)
     }
 
-    /// A file that the experiment names: where it is, and where that is written. A relative path starts at the
-    /// experiment's `folder`, in an override at the working directory, as any path on a command line does. The path
-    /// returned is absolute, so that the resolved experiment can be run from anywhere.
+    /// Reads the path of a file. Returns it with its place in the text. A relative path starts at the experiment's
+    /// `folder`; in an override it starts at the working directory, as any path on a command line does. The returned
+    /// path is absolute, so that the resolved experiment can run from any folder.
     pub(super) fn file(&self, folder: &Path) -> Option<(PathBuf, Span)> {
         let text = self.path()?;
         let path = match self.report.sources.overridden(&self.value.span) {
             true => PathBuf::from(text),
             false => folder.join(text),
         };
-        // Without a working directory there is nothing better than what is written.
+        // Without a working directory the path stays as it is written.
         let path = std::path::absolute(&path).unwrap_or(path);
         Some((path, self.value.span))
     }
@@ -189,7 +189,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// One of the words that there are.
+    /// Reads a word of an enum.
     pub(super) fn word<T: Word>(&self) -> Option<T> {
         let words: Vec<_> = T::ALL.iter().map(|word| word.word()).collect();
         let text = self.text()?;
@@ -200,7 +200,7 @@ impl<'a> Field<'a> {
         found
     }
 
-    /// Reports a string that is none of `words`.
+    /// Reports a string that is not one of `words`.
     pub(super) fn unknown_word(&self, text: &str, words: &[&str]) {
         let title = format!("`{}` cannot be \"{}\"", self.path, shown(text));
         let label = format!("allowed: {}", self.takes.allowed());
@@ -215,7 +215,7 @@ impl<'a> Field<'a> {
         );
     }
 
-    /// An integer of the key's range.
+    /// Reads an integer of the key's range.
     pub(super) fn integer<T: TryFrom<i128>>(&self) -> Option<T> {
         let &Takes::Integer(low, high, remark) = self.takes else {
             return self.integer_in(i128::MIN..=i128::MAX, "");
@@ -223,7 +223,7 @@ impl<'a> Field<'a> {
         self.integer_in(low..=high, remark)
     }
 
-    /// As [`Self::integer`], but at most `most`, where the rest of the file says so.
+    /// Reads an integer of the key's range that is also at most `most`, if the rest of the file gives that limit.
     pub(super) fn integer_up_to<T>(&self, most: Option<T>) -> Option<T>
     where
         T: TryFrom<i128> + Into<i128>,
@@ -236,7 +236,7 @@ impl<'a> Field<'a> {
         }
     }
 
-    /// An integer of a range that depends on the rest of the file; `remark` is added to what is allowed.
+    /// Reads an integer of a range that depends on the rest of the file. Messages append `remark` to the range.
     pub(super) fn integer_in<T: TryFrom<i128>>(
         &self,
         range: RangeInclusive<i128>,
@@ -254,7 +254,7 @@ impl<'a> Field<'a> {
         T::try_from(number).ok()
     }
 
-    /// A finite number.
+    /// Reads a finite number.
     pub(super) fn number(&self, allowed: &str) -> Option<f64> {
         let number = match &self.value.node {
             Node::Integer(number) => *number as f64,
@@ -271,7 +271,7 @@ impl<'a> Field<'a> {
         Some(number)
     }
 
-    /// A number from 0 to 1, or below 1 where the key says so. 0 has no sign.
+    /// Reads a number from 0 to 1, or below 1 if the key's range excludes it. -0 becomes 0.
     pub(super) fn share(&self) -> Option<f64> {
         let share = self.number(&self.takes.allowed())?;
         let is_whole_refused = matches!(self.takes, Takes::Share(true));
@@ -282,7 +282,7 @@ impl<'a> Field<'a> {
         Some(share.abs())
     }
 
-    /// Milliseconds, in microseconds.
+    /// Reads milliseconds. Returns microseconds.
     pub(super) fn micros(&self) -> Option<u64> {
         let micros = self.micros_or_mistyped()?;
         if micros == 0 && matches!(self.takes, Takes::Milliseconds(Least::AboveZero)) {
@@ -292,7 +292,8 @@ impl<'a> Field<'a> {
         Some(micros)
     }
 
-    /// As [`Self::micros`]; a value of another type is not what the key takes, which may be more than milliseconds.
+    /// Reads milliseconds like [`Self::micros`], for a key that also takes other types. A value of none of these types
+    /// is reported with the type of the key.
     pub(super) fn micros_or_mistyped(&self) -> Option<u64> {
         let read = match &self.value.node {
             Node::Integer(number) => micros(&number.to_string()),

@@ -18,7 +18,7 @@ use super::reader::Section;
 use super::wording::shown;
 use super::words::{DeadlineFrom, Kind};
 
-/// What an element of a list of deadlines is.
+/// Type and range of an element of a list of deadlines.
 static ELEMENT: Takes = Takes::Milliseconds(Least::Zero);
 
 /// Names that a phase cannot have, each with the reason: two rows or two metrics would have the same name.

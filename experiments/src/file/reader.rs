@@ -14,7 +14,7 @@ use super::words::Word;
 pub(super) struct Section<'a> {
     pub(super) report: &'a Report<'a>,
     table: Option<&'a Table>,
-    /// Where to point if a key is missing.
+    /// Place that errors about missing keys point at.
     pub(super) span: Span,
     /// Path of the table with a dot at its end; empty at the top.
     path: String,
@@ -31,7 +31,8 @@ impl<'a> Section<'a> {
         Self::with_refused(report, (table, span), path, keys, &[])
     }
 
-    /// As [`Self::new`], with keys that are reported elsewhere, by their own reason; no message leads to them.
+    /// Does what [`Self::new`] does, but leaves out the keys `refused`. The caller reports those with reasons of their
+    /// own, and no message suggests them.
     pub(super) fn with_refused(
         report: &'a Report<'a>,
         (table, span): (Option<&'a Table>, Span),
@@ -71,7 +72,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A table in which any key is known.
+    /// Opens a table that may have any key.
     pub(super) fn open(report: &'a Report<'a>, table: &'a Table, span: Span, path: &str) -> Self {
         Self {
             report,
@@ -81,7 +82,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The section `key` of this one.
+    /// Opens the section `key` of this one.
     pub(super) fn section(&self, key: &'static Key) -> Section<'a> {
         let table = self
             .get(key)
@@ -94,7 +95,7 @@ impl<'a> Section<'a> {
         Section::new(self.report, (table, span), &path, of_section(key.path))
     }
 
-    /// Whether there is such a table.
+    /// Returns whether the file has the section.
     pub(super) fn is_there(&self) -> bool {
         self.table.is_some()
     }
@@ -114,12 +115,12 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// Where the value of a key stands.
+    /// Returns the place of a key's value.
     pub(super) fn place(&self, key: &'static Key) -> Option<Span> {
         Some(self.get(key)?.value.span)
     }
 
-    /// As [`Self::get`]; reports its absence.
+    /// Returns the key, or reports that it is missing.
     pub(super) fn required(&self, key: &'static Key) -> Option<Field<'a>> {
         let field = self.get(key);
         if field.is_none() {
@@ -131,7 +132,7 @@ impl<'a> Section<'a> {
         field
     }
 
-    /// Reports that `key`, if it is there, does not go with the rest.
+    /// Reports `key`, if the section has it, as in contradiction to the rest of the file.
     pub(super) fn refuse(&self, key: &'static Key, why: &str, allowed: &str) {
         if let Some(field) = self.get(key) {
             field.report.error(
@@ -142,7 +143,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// An integer of the key's range.
+    /// Reads an integer of the key's range.
     pub(super) fn integer<T>(&self, key: &'static Key) -> Option<T>
     where
         T: TryFrom<i128>,
@@ -150,7 +151,7 @@ impl<'a> Section<'a> {
         self.get(key)?.integer()
     }
 
-    /// As [`Self::integer`], or the default.
+    /// Reads an integer of the key's range, or returns the default.
     pub(super) fn integer_or<T>(&self, key: &'static Typed<T>) -> T
     where
         T: TryFrom<i128> + Copy,
@@ -170,17 +171,17 @@ impl<'a> Section<'a> {
             .unwrap_or(key.default)
     }
 
-    /// Milliseconds, in microseconds.
+    /// Reads milliseconds. Returns microseconds.
     pub(super) fn micros(&self, key: &'static Key) -> Option<u64> {
         self.get(key)?.micros()
     }
 
-    /// As [`Self::micros`], or the default.
+    /// Reads milliseconds, or returns the default. Returns microseconds.
     pub(super) fn micros_or(&self, key: &'static Typed<Micros>) -> u64 {
         self.micros(key).unwrap_or(key.default.0)
     }
 
-    /// A name, which folders, columns and overrides use, and its place.
+    /// Reads a name, which folders, columns and overrides use, and its place.
     pub(super) fn name(&self, key: &'static Key) -> Option<(&'a str, Span)> {
         let field = self.required(key)?;
         let name = field.text()?;

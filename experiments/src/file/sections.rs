@@ -59,7 +59,7 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
         Population::Generated(nodes) if nodes_known => Some(nodes),
         _ => None,
     };
-    // Where nobody is online, that is what is wrong.
+    // With all nodes offline, only that is reported.
     let online = nodes
         .map(|nodes| nodes - network.offline_of(nodes))
         .filter(|online| *online > 0);

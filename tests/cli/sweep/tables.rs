@@ -79,7 +79,7 @@ fn one_row_per_cell_network_and_metric_with_the_swept_keys_as_columns() {
     );
 }
 
-/// Operations of each network, by the table, have the statistics that the network's own metrics say.
+/// The metrics of a network in `summary.parquet` are the statistics of its rows in `operations.parquet`.
 #[test]
 fn a_network_has_metrics_of_its_own() {
     let dir = Dir::new();
@@ -137,13 +137,13 @@ fn the_closing_table_has_mean_and_interval_over_networks() {
         expect,
     ])
     .ends(0);
-    // Of one network there is none.
+    // With one network, the summary has no such metric.
     dir.kadsim(&["run", "small.toml", "--out", "c", "--set", expect])
         .ends(2)
         .says(&["no metric"]);
 }
 
-/// A value stands in its folder's name so that hive-style readers get it back.
+/// Hive-style readers recover a value from its folder's name.
 #[test]
 fn values_of_any_kind_have_a_folder() {
     let dir = Dir::new();
@@ -191,7 +191,7 @@ fn values_of_any_kind_have_a_folder() {
     );
 }
 
-/// Whether two values are the same, but for the last digit that reading JSON costs.
+/// Returns whether two values are the same, but for the last digit, which reading JSON may change.
 fn is_same(one: Option<f64>, other: Option<f64>) -> bool {
     match (one, other) {
         (Some(one), Some(other)) => (one - other).abs() <= 1e-15 * one.abs(),
