@@ -201,14 +201,14 @@ impl Reader<'_> {
             },
         }
         if nodes.online() == Some(0) {
-            self.nobody(nodes.offline());
+            self.all_offline(nodes.offline());
             return Nodes::default();
         }
         nodes
     }
 
     /// Reports that all `nodes` nodes are offline.
-    fn nobody(&mut self, nodes: u32) {
+    fn all_offline(&mut self, nodes: u32) {
         let network = &self.experiment.network;
         let (what, label) = match &network.size {
             Population::Generated(_) => (

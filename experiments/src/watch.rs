@@ -25,7 +25,7 @@ const DRAWN_HZ: u8 = 20;
 /// Time between two redraws of a line whose position does not change.
 const TICK: Duration = Duration::from_millis(100);
 /// Time that a phase must run before its speed is shown.
-const SETTLED: Duration = Duration::from_secs(1);
+const SPEED_AFTER: Duration = Duration::from_secs(1);
 /// Longest name of a phase that is shown whole, in characters, so that the line fits 63 columns.
 const NAME_CHARS_MAX: usize = 11;
 /// Largest total up to which the number of operations done is shown, rather than the share.
@@ -113,7 +113,7 @@ impl<'a> Watch<'a> {
     pub(crate) fn bar(self, name: &str, total: u64) -> ProgressBar {
         let name = shortened(&self.named(name));
         let style = style(name, |state| {
-            let speed = (state.elapsed() >= SETTLED).then(|| (state.per_sec(), state.eta()));
+            let speed = (state.elapsed() >= SPEED_AFTER).then(|| (state.per_sec(), state.eta()));
             status(state.pos(), state.len().unwrap_or(state.pos()), speed)
         });
         self.line(ProgressBar::new(total), style)

@@ -226,7 +226,7 @@ fn a_request_is_answered_from_what_the_remote_holds_when_it_arrives() {
 }
 
 #[test]
-fn a_node_that_is_alone_has_nobody_to_find() {
+fn a_node_that_is_alone_finds_no_node() {
     let dir = Dir::new();
     let lookup = "[[phase]]\nname = \"l\"\nkind = \"lookup\"\ncount = 1\n";
     let file = format!("schema = 1\nname = \"one\"\nseed = 1\nnetwork.nodes = 1\n{lookup}");

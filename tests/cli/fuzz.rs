@@ -92,7 +92,7 @@ fn has_place(message: &str) -> bool {
     places.iter().any(|place| message.contains(place))
 }
 
-/// Reads an input as `check` does. An error is a broken promise.
+/// Reads an input as `check` does. An error describes what a message must not be.
 fn read(path: &Path, input: &Input) -> Result<(), String> {
     match sweep::load(path, &input.overrides, Watch::NOBODY) {
         Ok(Task::One(loaded, inputs)) => {
@@ -135,7 +135,7 @@ fn read(path: &Path, input: &Input) -> Result<(), String> {
     }
 }
 
-/// Checks `count` inputs.
+/// Reads `count` inputs. Fails if one panics, takes too long, or gets an invalid message.
 fn hold(test: &'static str, count: u64, mut make: impl FnMut() -> Input) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(FILE);

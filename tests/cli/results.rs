@@ -102,7 +102,7 @@ fn a_failing_expectation_is_1() {
 
 /// The exit status is that of the run even if the reader of stdout, such as `head`, closes it early.
 #[test]
-fn a_failing_expectation_is_1_where_nobody_reads_the_results() {
+fn a_failing_expectation_is_1_when_the_reader_of_stdout_is_gone() {
     let dir = Dir::new();
     let expect = "expect=[{ metric = \"getting.found.mean\", within = [2, 3] }]";
     let mut child = dir.spawn(&["run", "small.toml", "--set", expect]);

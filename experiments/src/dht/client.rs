@@ -145,7 +145,7 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     ///
-    /// The links failed, or nobody is there.
+    /// The link failed, or the remote does not exist or is offline.
     pub fn connect(self, to: i64) -> Result<Connection<'a>, ConnectionError> {
         self.dht.connect(self.id, to)
     }

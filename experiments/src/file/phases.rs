@@ -1,4 +1,4 @@
-//! Reads the `[[phase]]`s, and checks what must be true across them.
+//! Reads the `[[phase]]`s, and checks rules across them.
 
 mod earlier;
 mod work;
@@ -40,7 +40,7 @@ fn reserved(name: &str) -> Option<(&'static str, &'static str)> {
     RESERVED.into_iter().find(|(reserved, _)| *reserved == name)
 }
 
-/// Reads all phases. The pair is the number of nodes and of online nodes, where known. `takes_time` says whether every
+/// Reads all phases. The pair is the number of nodes and of online nodes, if known. `takes_time` says whether every
 /// contact takes time.
 pub(super) fn read(
     top: &Section<'_>,
@@ -190,7 +190,7 @@ impl<'a> Earlier<'a> {
         Some((name, span))
     }
 
-    /// Reads when the phase starts, if it says so.
+    /// Reads the start of the phase, if it has one.
     fn start(&self, section: &Section<'a>, spans: &mut PhaseSpans) -> Option<u64> {
         let field = section.get(&keys::START)?;
         spans.start = field.value.span;

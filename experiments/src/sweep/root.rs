@@ -216,7 +216,7 @@ impl Root {
     }
 
     /// Puts the finished study aside for a new one. If a study is aside already and the one of this name is unfinished,
-    /// the former stays aside.
+    /// keeps the former and removes the latter.
     fn put_aside(&self) -> Result<(), FolderError> {
         let Names {
             finished,
