@@ -8,6 +8,7 @@
 mod deadline;
 pub(crate) mod distribution;
 mod interval;
+mod share;
 
 use std::collections::BTreeMap;
 
@@ -18,6 +19,7 @@ use serde_json::{Map, Value};
 use self::deadline::Deadline;
 use self::distribution::Distribution;
 pub(crate) use self::interval::OverNetworks;
+use self::share::Share;
 use crate::file::{Experiment, Phase};
 
 /// A column with statistics: its name, and a function from a row to the integer that is counted. Times count in µs,
@@ -73,11 +75,12 @@ pub const NETWORKS_CI95: &str = "networks.ci95";
 struct PhaseSummary {
     /// In the order of [`OPERATION_COLUMNS`].
     columns: [Distribution; OPERATION_COLUMNS.len()],
-    found: (u64, u64),
+    /// Retrieves that found their segment, of all retrieves.
+    found: Share,
     /// The column and its values, by name.
     nodes: BTreeMap<&'static str, (Column<NodeRow>, Distribution)>,
-    /// Number of networks in which the phase was cut off, and of all networks. `None` without a `max_ms`.
-    cut_off: Option<(u64, u64)>,
+    /// Networks in which the phase was cut off, of all networks. `None` without a `max_ms`.
+    cut_off: Option<Share>,
     deadlines: Vec<Deadline>,
 }
 
@@ -105,14 +108,9 @@ impl PhaseSummary {
         columns
             .zip(others)
             .for_each(|(column, other)| column.take(other));
-        let sum = |pair: &mut (u64, u64), other: &mut (u64, u64)| {
-            let (part, whole) = std::mem::take(other);
-            pair.0 += part;
-            pair.1 += whole;
-        };
-        sum(&mut self.found, &mut other.found);
+        self.found.take(&mut other.found);
         if let (Some(cut_off), Some(other)) = (&mut self.cut_off, &mut other.cut_off) {
-            sum(cut_off, other);
+            cut_off.take(other);
         }
         let deadlines = self.deadlines.iter_mut().zip(&mut other.deadlines);
         deadlines.for_each(|(deadline, other)| deadline.take(other));
@@ -133,11 +131,11 @@ impl Summary {
         let node_columns = || NODE_COLUMNS.into_iter().chain(in_degree);
         let phases_of = |phase: &Phase| PhaseSummary {
             columns: OPERATION_COLUMNS.map(|(name, _)| Distribution::new(scale(name))),
-            found: (0, 0),
+            found: Share::default(),
             nodes: node_columns()
                 .map(|column| (column.0, (column, Distribution::new(scale(column.0)))))
                 .collect(),
-            cut_off: phase.max_us.map(|_| (0, 0)),
+            cut_off: phase.max_us.map(|_| Share::default()),
             deadlines: phase
                 .deadlines_us
                 .iter()
@@ -160,8 +158,7 @@ impl Summary {
     pub fn end_phase(&mut self, phase: usize, planned: u64, is_cut: bool) {
         let phase = &mut self.phases[phase];
         if let Some(cut_off) = &mut phase.cut_off {
-            cut_off.0 += u64::from(is_cut);
-            cut_off.1 += 1;
+            cut_off.count(is_cut);
         }
         let deadlines = phase.deadlines.iter_mut();
         deadlines.for_each(|deadline| deadline.end_phase(planned));
@@ -183,8 +180,7 @@ impl Summary {
             }
         }
         if let Some(found) = row.found {
-            phase.found.0 += u64::from(found);
-            phase.found.1 += 1;
+            phase.found.count(found);
         }
         let deadlines = phase.deadlines.iter_mut();
         deadlines.for_each(|deadline| deadline.operation(row));
@@ -240,9 +236,8 @@ impl Summary {
             for ((column, _), distribution) in OPERATION_COLUMNS.iter().zip(&phase.columns) {
                 distribution.write(&format!("{name}.{column}"), &mut json);
             }
-            let (found, retrieved) = phase.found;
-            json.insert(format!("{name}.found.count"), retrieved.into());
-            json.insert(format!("{name}.found.mean"), share(found, retrieved));
+            json.insert(format!("{name}.found.count"), phase.found.whole.into());
+            json.insert(format!("{name}.found.mean"), phase.found.value());
             if let [deadline, ..] = phase.deadlines.as_slice() {
                 deadline.write(name, "", &mut json);
             }
@@ -250,22 +245,14 @@ impl Summary {
                 let each = phase.deadlines.iter();
                 each.for_each(|deadline| deadline.write(name, &deadline.suffix(), &mut json));
             }
-            if let Some((cut, networks)) = phase.cut_off {
-                json.insert(format!("{name}.{CUT_OFF}"), share(cut, networks));
+            if let Some(cut_off) = &phase.cut_off {
+                json.insert(format!("{name}.{CUT_OFF}"), cut_off.value());
             }
             for (column, (_, distribution)) in &phase.nodes {
                 distribution.write(&format!("nodes.{name}.{column}"), &mut json);
             }
         }
         json
-    }
-}
-
-fn share(part: u64, whole: u64) -> Value {
-    if whole == 0 {
-        Value::Null
-    } else {
-        Value::from(part as f64 / whole as f64)
     }
 }
 

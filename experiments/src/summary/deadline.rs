@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use kadsim_engine::record::{Kind, OperationRow};
 use serde_json::{Map, Value};
 
-use super::share;
+use super::share::Share;
 use crate::file::{DeadlineFrom, milliseconds};
 
 /// Counts for one deadline of a phase, over all networks.
@@ -16,10 +16,10 @@ use crate::file::{DeadlineFrom, milliseconds};
 pub(super) struct Deadline {
     deadline_us: u64,
     from: DeadlineFrom,
-    planned: u64,
-    in_time: u64,
-    /// Origins with all of their operations in time, and all origins.
-    origins: (u64, u64),
+    /// Operations in time, of all planned ones.
+    operations: Share,
+    /// Origins with all of their operations in time, of all origins.
+    origins: Share,
     /// Origins of the current network.
     tallies: HashMap<i64, Tally>,
 }
@@ -39,9 +39,8 @@ impl Deadline {
         Self {
             deadline_us,
             from,
-            planned: 0,
-            in_time: 0,
-            origins: (0, 0),
+            operations: Share::default(),
+            origins: Share::default(),
             tallies: HashMap::new(),
         }
     }
@@ -57,7 +56,7 @@ impl Deadline {
             && row
                 .end_us
                 .is_some_and(|end_us| end_us - from_us <= self.deadline_us);
-        self.in_time += u64::from(in_time);
+        self.operations.part += u64::from(in_time);
         let tally = self.tallies.entry(row.origin).or_default();
         tally.recorded += 1;
         tally.in_time += u64::from(in_time);
@@ -70,20 +69,17 @@ impl Deadline {
 
     /// Ends the phase in a network. `planned` is its number of operations.
     pub(super) fn end_phase(&mut self, planned: u64) {
-        self.planned += planned;
+        self.operations.whole += planned;
         for (_, tally) in self.tallies.drain() {
-            self.origins.0 += u64::from(tally.in_time == tally.recorded.max(tally.planned));
-            self.origins.1 += 1;
+            self.origins
+                .count(tally.in_time == tally.recorded.max(tally.planned));
         }
     }
 
     /// Moves the counts of `other`, whose phase has ended, into this one.
     pub(super) fn take(&mut self, other: &mut Self) {
-        let origins = std::mem::take(&mut other.origins);
-        self.origins.0 += origins.0;
-        self.origins.1 += origins.1;
-        self.planned += std::mem::take(&mut other.planned);
-        self.in_time += std::mem::take(&mut other.in_time);
+        self.operations.take(&mut other.operations);
+        self.origins.take(&mut other.origins);
     }
 
     /// Returns the end of its metrics' names where a phase has several deadlines: the deadline in milliseconds.
@@ -92,12 +88,11 @@ impl Deadline {
     }
 
     pub(super) fn write(&self, phase: &str, suffix: &str, json: &mut Map<String, Value>) {
-        let (origins_in_time, origins) = self.origins;
-        for (metric, value) in [
-            ("in_time", share(self.in_time, self.planned)),
-            ("origins_in_time", share(origins_in_time, origins)),
+        for (metric, share) in [
+            ("in_time", &self.operations),
+            ("origins_in_time", &self.origins),
         ] {
-            json.insert(format!("{phase}.{metric}{suffix}"), value);
+            json.insert(format!("{phase}.{metric}{suffix}"), share.value());
         }
     }
 }

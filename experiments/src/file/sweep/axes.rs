@@ -21,7 +21,7 @@ const AXES_MAX: usize = 32;
 const CASE_KEYS_MAX: usize = 100;
 /// Longest name of a value's folder, in bytes; file systems allow 255.
 const FOLDER_BYTES_MAX: usize = 200;
-/// The axis of the cases.
+/// Name of the axis of the cases.
 pub(super) const CASE: &str = "case";
 /// Type of a swept key in `[sweep]`.
 static VALUES: Takes = Takes::List("a list of values, at least one");
@@ -219,7 +219,7 @@ impl<'a> Reader<'a> {
             .push(error.also(sources.mark(first, "the first".to_owned())));
     }
 
-    /// The axis of the cases.
+    /// Reads the axis of the cases.
     fn cases(&self, value: &'a Value, span: &Span) -> Option<Axis> {
         let field = self.field("sweep.cases".to_owned(), &keys::CASES.takes, (*span, value));
         let all = field.list()?;
