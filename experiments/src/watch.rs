@@ -1,8 +1,8 @@
 //! Shows the progress of a run on a terminal, and carries the user's request to stop.
 //!
-//! Each part of a run has one line of stderr, of at most 63 columns, which disappears when the part is done. A narrower
-//! terminal gets a shorter text. One [`MultiProgress`] draws all lines of the process. All other output to stderr goes
-//! through [`beside_lines`] meanwhile, so that it does not break the lines.
+//! Each part of a run has one line of stderr, which disappears when the part is done. The full text fits 63 columns; a
+//! narrower terminal gets a shorter one. One [`MultiProgress`] draws all lines of the process. All other output to
+//! stderr goes through [`beside_lines`] meanwhile, so that it does not break the lines.
 
 mod screen;
 

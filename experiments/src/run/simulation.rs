@@ -188,28 +188,6 @@ impl<'a> Simulation<'a> {
         Begun { total, all }
     }
 
-    /// Records the end of a phase.
-    fn end(
-        &mut self,
-        number: u32,
-        network: &mut Network,
-        end: &PhaseEnd,
-        begun: &mut Begun,
-        nodes: &mut Turns<Vec<NodeState>>,
-    ) -> anyhow::Result<()> {
-        let place = end.phase as usize;
-        self.nodes(number, end.phase, network, nodes, end)?;
-        if let Some(source) = begun.all.take().filter(|_| end.cut_off.is_cut) {
-            self.plan(place, source, network);
-        }
-        self.summary
-            .end_phase(place, begun.total, end.cut_off.is_cut);
-        if end.cut_off.is_cut {
-            self.cut_off[place].push(number);
-        }
-        Ok(())
-    }
-
     /// Writes the rows of a step to the tables, and counts its operations in the summary.
     fn take(&mut self, network: &mut Network, bar: &ProgressBar) -> anyhow::Result<()> {
         let recorded = network.recorded();
@@ -257,42 +235,6 @@ impl<'a> Simulation<'a> {
             resident_bytes: None,
             calls: 1,
         })?;
-        Ok(())
-    }
-
-    /// Writes and counts the nodes at the end of a phase. While an earlier phase is in flight, keeps their state
-    /// instead, because the table is in the order of phases.
-    fn nodes(
-        &mut self,
-        number: u32,
-        phase: u32,
-        network: &mut Network,
-        waiting: &mut Turns<Vec<NodeState>>,
-        end: &PhaseEnd,
-    ) -> anyhow::Result<()> {
-        waiting.end(phase);
-        if waiting.is_first(phase) {
-            network.read_end(end, |nodes, node| {
-                self.node_rows((number, phase), &nodes, node)
-            })?;
-        } else {
-            let rows = network.len() as u32;
-            let states = network.read_end(end, |_, node| {
-                (0..rows)
-                    .into_par_iter()
-                    .map(|row| node(Row(row)))
-                    .collect()
-            });
-            waiting.push(phase, states);
-        }
-        let mut its_turn = Vec::new();
-        waiting.take(|phase, states| its_turn.push((phase, states)));
-        for (phase, states) in its_turn {
-            network.read_end(end, |nodes, _| {
-                let node = |row: Row| states[row.index()];
-                self.node_rows((number, phase), &nodes, &node)
-            })?;
-        }
         Ok(())
     }
 
@@ -438,6 +380,40 @@ struct Recorder<'s, 'a> {
     bar: ProgressBar,
 }
 
+impl Recorder<'_, '_> {
+    /// Writes and counts the nodes at the end of a phase. While an earlier phase is in flight, keeps their state instead,
+    /// because the table is in the order of phases.
+    fn nodes(&mut self, network: &mut Network, end: &PhaseEnd) -> anyhow::Result<()> {
+        let (number, phase) = (self.number, end.phase);
+        let simulation = &mut *self.simulation;
+        self.nodes.end(phase);
+        if self.nodes.is_first(phase) {
+            network.read_end(end, |nodes, node| {
+                simulation.node_rows((number, phase), &nodes, node)
+            })?;
+        } else {
+            let rows = network.len() as u32;
+            let states = network.read_end(end, |_, node| {
+                (0..rows)
+                    .into_par_iter()
+                    .map(|row| node(Row(row)))
+                    .collect()
+            });
+            self.nodes.push(phase, states);
+        }
+        let mut its_turn = Vec::new();
+        self.nodes
+            .take(|phase, states| its_turn.push((phase, states)));
+        for (phase, states) in its_turn {
+            network.read_end(end, |nodes, _| {
+                let node = |row: Row| states[row.index()];
+                simulation.node_rows((number, phase), &nodes, &node)
+            })?;
+        }
+        Ok(())
+    }
+}
+
 impl Observer for Recorder<'_, '_> {
     type Error = anyhow::Error;
 
@@ -450,9 +426,20 @@ impl Observer for Recorder<'_, '_> {
     }
 
     fn ended(&mut self, network: &mut Network, end: &PhaseEnd) -> anyhow::Result<()> {
-        let begun = &mut self.begun[end.phase as usize - self.first];
+        self.nodes(network, end)?;
+        let place = end.phase as usize;
+        let is_cut = end.cut_off.is_cut;
+        let begun = &mut self.begun[place - self.first];
+        if let Some(source) = begun.all.take().filter(|_| is_cut) {
+            self.simulation.plan(place, source, network);
+        }
         self.simulation
-            .end(self.number, network, end, begun, &mut self.nodes)
+            .summary
+            .end_phase(place, begun.total, is_cut);
+        if is_cut {
+            self.simulation.cut_off[place].push(self.number);
+        }
+        Ok(())
     }
 }
 
