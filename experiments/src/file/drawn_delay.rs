@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::delay::{Choice, Delay};
 use super::document::{Node, Value};
+use super::field::Field;
 use super::keys::table::{CHOICE, DELAY_FORMS, UNIFORM};
 use super::keys::{Least, Takes};
-use super::field::Field;
 use super::reader::Section;
 use super::report::{Read, Report};
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::file::defaults::OPERATIONS_MAX;
 use crate::file::diagnostic::Span;
-use crate::file::phase::Origin;
 use crate::file::field::Field;
+use crate::file::phase::Origin;
 use crate::file::words::Kind;
 
 /// Facts about a phase for later ones.
