@@ -17,7 +17,7 @@ use kadsim_systems::network::phase_end::{NodeState, PhaseEnd};
 use kadsim_systems::network::read::NodesView;
 use kadsim_systems::network::run_loop::Observer;
 use kadsim_systems::out_of_time::OutOfTime;
-use kadsim_systems::record::turns::Turns;
+use kadsim_systems::record::phase_order::PhaseOrder;
 use kadsim_systems::step::Timings;
 use rayon::prelude::*;
 
@@ -140,7 +140,7 @@ impl<'a> Simulation<'a> {
         let names: Vec<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
         let name = names.join("+");
         let bar = self.bar(number, &name, total);
-        let mut nodes = Turns::default();
+        let mut nodes = PhaseOrder::default();
         places.clone().for_each(|place| nodes.begin(place as u32));
         self.clock.start();
         let mut recorder = Recorder {
@@ -194,7 +194,7 @@ impl<'a> Simulation<'a> {
         network: &mut Network,
         end: &PhaseEnd,
         begun: &mut Begun,
-        nodes: &mut Turns<Vec<NodeState>>,
+        nodes: &mut PhaseOrder<Vec<NodeState>>,
     ) -> anyhow::Result<()> {
         let place = end.phase as usize;
         self.nodes(number, end.phase, network, nodes, end)?;
@@ -341,7 +341,7 @@ impl<'a> Simulation<'a> {
         number: u32,
         phase: u32,
         network: &mut Network,
-        waiting: &mut Turns<Vec<NodeState>>,
+        waiting: &mut PhaseOrder<Vec<NodeState>>,
         end: &PhaseEnd,
     ) -> anyhow::Result<()> {
         waiting.end(phase);
@@ -508,7 +508,7 @@ struct Recorder<'s, 'a> {
     first: usize,
     begun: Vec<Begun>,
     /// Nodes at the ends of phases, until it is their turn in the table.
-    nodes: Turns<Vec<NodeState>>,
+    nodes: PhaseOrder<Vec<NodeState>>,
     bar: ProgressBar,
 }
 
