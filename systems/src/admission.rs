@@ -95,8 +95,8 @@ pub fn admit_successors(
     match window.execution {
         Execution::Windowed => {
             window.again = phases.has_ready(window.until_us);
-            if !window.again && phases.are_readers_held() {
-                phases.release_readers();
+            if !window.again && phases.are_retrieves_held() {
+                phases.release_retrieves();
                 window.again = phases.has_ready(window.until_us);
                 if window.again {
                     outboxes.enter_stores(&mut segments);

@@ -30,12 +30,12 @@ const MANY: u64 = 1 << 18;
 /// Longest convenient window, µs.
 const LONGEST_US: u64 = 1 << 50;
 
-/// What operations in flight share.
+/// What limits a window, besides the links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shared {
-    /// Nodes may be offline: contacts may time out.
+    /// Nodes may be offline, so contacts may time out.
     pub absences: bool,
-    /// Segments are provided and retrieved at the same time.
+    /// Operations in flight provide and retrieve segments at the same time.
     pub segments: bool,
 }
 

@@ -86,8 +86,8 @@ impl Running {
     }
 
     /// Returns whether its operations wait because retrieves do.
-    fn waits(&self, are_readers_held: bool) -> bool {
-        are_readers_held && self.task.kind == Kind::Retrieve
+    fn waits(&self, are_retrieves_held: bool) -> bool {
+        are_retrieves_held && self.task.kind == Kind::Retrieve
     }
 
     /// Returns whether every operation has ended.
@@ -114,7 +114,7 @@ impl Running {
 pub struct Phases {
     slots: Vec<Option<Running>>,
     /// Whether retrieves wait until the stores of provides are known.
-    are_readers_held: bool,
+    are_retrieves_held: bool,
 }
 
 impl Phases {
@@ -226,7 +226,7 @@ impl Phases {
 
     /// Returns whether an operation that does not wait starts before `until_us`.
     pub fn has_ready(&self, until_us: u64) -> bool {
-        let are_held = self.are_readers_held;
+        let are_held = self.are_retrieves_held;
         let free = self.all().filter(|running| !running.waits(are_held));
         let mut firsts = free.filter_map(Running::first);
         firsts.any(|first| first.start_us < until_us)
@@ -239,11 +239,11 @@ impl Phases {
     /// - under [`Execution::Windowed`], until every provide has reached the window's end, because an origin in its own
     ///   result stores within the window;
     /// - under [`Execution::Sequential`] never, because under py-dht's procedure every store is a connection.
-    pub fn hold_readers(&mut self, execution: Execution) {
+    pub fn hold_retrieves(&mut self, execution: Execution) {
         let starts = |running: &Running| {
             running.task.kind == Kind::Provide && running.next_start_us().is_some()
         };
-        self.are_readers_held = self.share_segments()
+        self.are_retrieves_held = self.share_segments()
             && match execution {
                 Execution::Whole => self.all().any(starts),
                 Execution::Windowed => true,
@@ -252,19 +252,19 @@ impl Phases {
     }
 
     /// Returns whether retrieves wait.
-    pub fn are_readers_held(&self) -> bool {
-        self.are_readers_held
+    pub fn are_retrieves_held(&self) -> bool {
+        self.are_retrieves_held
     }
 
     /// Lets waiting retrieves start.
-    pub fn release_readers(&mut self) {
-        self.are_readers_held = false;
+    pub fn release_retrieves(&mut self) {
+        self.are_retrieves_held = false;
     }
 
     /// Removes and returns the operation that starts first, in the order of (start, number), if it starts before
     /// `until_us`.
     pub fn pop(&mut self, until_us: u64) -> Option<(Task, Ready)> {
-        let are_held = self.are_readers_held;
+        let are_held = self.are_retrieves_held;
         let free = self.all_mut().filter(|running| !running.waits(are_held));
         let firsts = free.filter_map(|running| {
             let first = running.first()?;
@@ -429,13 +429,13 @@ mod tests {
         phases.begin(phase(0, Kind::Provide, 0, 0, None), Accounting::Full);
         phases.begin(phase(1, Kind::Retrieve, 3, 0, None), Accounting::Full);
         assert!(phases.share_segments());
-        phases.hold_readers(Execution::Sequential);
-        assert!(!phases.are_readers_held());
-        phases.hold_readers(Execution::Whole);
+        phases.hold_retrieves(Execution::Sequential);
+        assert!(!phases.are_retrieves_held());
+        phases.hold_retrieves(Execution::Whole);
         assert_eq!(starts(&mut phases, 1000), [(0, 0), (0, 10), (0, 20)]);
         assert!(!phases.has_ready(1000));
         // Every provide has started, and is evaluated in this step.
-        phases.hold_readers(Execution::Whole);
+        phases.hold_retrieves(Execution::Whole);
         assert_eq!(starts(&mut phases, 1000), [(1, 0), (1, 10), (1, 20)]);
     }
 
@@ -444,9 +444,9 @@ mod tests {
         let mut phases = Phases::default();
         phases.begin(phase(0, Kind::Provide, 0, 0, None), Accounting::Full);
         phases.begin(phase(1, Kind::Retrieve, 3, 0, None), Accounting::Full);
-        phases.hold_readers(Execution::Windowed);
+        phases.hold_retrieves(Execution::Windowed);
         assert_eq!(starts(&mut phases, 11), [(0, 0), (0, 10)]);
-        phases.release_readers();
+        phases.release_retrieves();
         assert_eq!(starts(&mut phases, 11), [(1, 0), (1, 10)]);
     }
 }

@@ -8,7 +8,7 @@ use bevy_ecs::prelude::*;
 use kadsim_engine::operation::{Operation, Operations, Stage};
 use kadsim_engine::record::Kind;
 
-use crate::lookup::contacts::{close, open};
+use crate::lookup::contacts::{close_lookup, start_operation};
 use crate::outbox::{Chunk, Outboxes};
 use crate::view::{Readable, View};
 
@@ -49,9 +49,9 @@ fn look(chunk: Chunk, view: &View) {
         let operation = &mut chunk.slots[index];
         let (origin, start_us) = (operation.origin(), operation.start_us);
         if starts(operation) && view.has_value(operation, origin, start_us) {
-            open(view, operation, chunk.out);
+            start_operation(view, operation, chunk.out);
             operation.holder = Some(origin);
-            close(chunk.out, operation, start_us);
+            close_lookup(chunk.out, operation, start_us);
         }
     }
 }

@@ -163,7 +163,7 @@ fn fetch_answers(
 #[inline]
 fn poll(context: &mut Context, operation: &mut Operation, machine: impl Machine) -> Poll {
     if operation.stage == Stage::Planned {
-        return begin(context, operation);
+        return ask_own_table(context, operation);
     }
     while operation.stage == Stage::Lookup {
         let Some(index) = Contact::first_to_complete(&operation.in_flight) else {
@@ -215,9 +215,9 @@ fn keep_time<M: Machine>(operation: &mut Operation, cost_us: u64, _machine: M) {
     }
 }
 
-/// Begins an operation: it reads its origin's own table.
-fn begin(context: &mut Context, operation: &mut Operation) -> Poll {
-    open(context.view, operation, context.out);
+/// Starts an operation, which reads its origin's own table next.
+fn ask_own_table(context: &mut Context, operation: &mut Operation) -> Poll {
+    start_operation(context.view, operation, context.out);
     Poll::Ask(Question {
         owner: context.view.population.owner(operation.origin()),
         contact: None,
@@ -225,7 +225,7 @@ fn begin(context: &mut Context, operation: &mut Operation) -> Poll {
 }
 
 /// Starts an operation: counts it, and empties its shortlist.
-pub fn open(view: &View, operation: &mut Operation, out: &mut Outbox) {
+pub fn start_operation(view: &View, operation: &mut Operation, out: &mut Outbox) {
     out.tick(operation, operation.start_us).started += 1;
     operation.lookup.shortlist.reset(view.rules.beta as usize);
     operation.stage = Stage::Lookup;
@@ -271,7 +271,7 @@ fn answered<M: Machine>(
     };
     let Some(contact) = question.contact else {
         machine.start(&mut operation.lookup, &answered);
-        return start(context, operation, machine);
+        return send_first_contacts(context, operation, machine);
     };
     operation.succeeded += 1;
     machine.answered(&mut operation.lookup, &view.population, &answered);
@@ -324,7 +324,7 @@ fn read_bucket(view: &View, owner: Owner, key: Key, out: &mut Outbox) {
 }
 
 /// Charges the origin, unless its own answer ends the lookup, and sends the first contacts.
-fn start<M: Machine>(context: &mut Context, operation: &mut Operation, machine: M) {
+fn send_first_contacts<M: Machine>(context: &mut Context, operation: &mut Operation, machine: M) {
     let view = context.view;
     if !operation.lookup.is_stopped {
         operation.origin_overhead_us = context.charges.charge(view.links, operation.origin());
@@ -432,7 +432,7 @@ fn end<M: Machine>(context: &mut Context, operation: &mut Operation, now_us: u64
             Contact::later_us(operation.start_us, longest_us)
         }
     };
-    close(context.out, operation, end_us);
+    close_lookup(context.out, operation, end_us);
 }
 
 /// Returns the recall of an operation's result; `None` where it is not defined.
@@ -445,8 +445,8 @@ fn recall(context: &mut Context, operation: &Operation, machine: impl Machine) -
     }
 }
 
-/// Ends an operation's lookup at `end_us`. Contacts in flight are abandoned.
-pub fn close(out: &mut Outbox, operation: &mut Operation, end_us: u64) {
+/// Closes an operation's lookup, which ended at `end_us`. Contacts in flight are abandoned.
+pub fn close_lookup(out: &mut Outbox, operation: &mut Operation, end_us: u64) {
     operation.lookup_end_us = end_us;
     operation.end_us = end_us;
     operation.abandoned = operation.in_flight.len() as u32;

@@ -161,7 +161,7 @@ impl Network {
         window.starts_us = bounds.starts_us;
         self.world
             .resource_mut::<Phases>()
-            .hold_readers(execution);
+            .hold_retrieves(execution);
         self.merge_read_segments(execution, from_us);
         loop {
             self.schedule.run(&mut self.world);
@@ -236,7 +236,7 @@ impl Network {
     fn merge_read_segments(&mut self, execution: Execution, from_us: u64) {
         let phases = self.world.resource::<Phases>();
         let is_read = match execution {
-            Execution::Whole => phases.share_segments() && !phases.are_readers_held(),
+            Execution::Whole => phases.share_segments() && !phases.are_retrieves_held(),
             Execution::Windowed | Execution::Sequential => phases.share_segments(),
         };
         // A phase that is cut off before the window has not ended: its end reads what nodes held at the cut.
