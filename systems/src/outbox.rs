@@ -1,7 +1,7 @@
 //! Outboxes: what operations leave for the barrier and for the tables.
 //!
-//! Systems work on operations in flight in chunks of slots, on any thread. Each chunk has an [`Outbox`] of its own, and the
-//! barrier reads outboxes in the order of chunks, so results do not depend on threads.
+//! Systems work on operations in flight in chunks of slots, on any thread. Each chunk has an [`Outbox`] of its own, and
+//! the barrier reads outboxes in the order of chunks, so results do not depend on threads.
 
 use std::ops::Range;
 
@@ -225,9 +225,9 @@ impl Outboxes {
         }
     }
 
-    /// Begins a round. The operations in the slots `fresh` have just started and are the last in flight. The first round of
-    /// a window is for all operations in flight, a later one for those that have started since. `phases` is the number of
-    /// phase slots.
+    /// Begins a round. The operations in the slots `fresh` have just started and are the last in flight. The first
+    /// round of a window is for all operations in flight, a later one for those that have started since. `phases` is
+    /// the number of phase slots.
     pub fn begin_round(
         &mut self,
         fresh: Range<usize>,

@@ -303,8 +303,8 @@ impl Phases {
         }
     }
 
-    /// Takes operations due before `until_us` from the sources of limited phases, about `enough` from each. Returns the time
-    /// before which it has taken all of them.
+    /// Takes operations due before `until_us` from the sources of limited phases, about `enough` from each. Returns the
+    /// time before which it has taken all of them.
     pub fn take_due(&mut self, until_us: u64, enough: usize) -> u64 {
         self.limited().fold(until_us, |until_us, (cut_us, queue)| {
             let left_us = queue.take_due(until_us.min(cut_us), enough);

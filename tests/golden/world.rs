@@ -195,8 +195,8 @@ impl Ran {
         self.sent(Request::Lookup)
     }
 
-    /// Returns the holders of a provided segment, in the order of the result: the nodes that were asked to store and, by the
-    /// clock, the origin, which stores without a request.
+    /// Returns the holders of a provided segment, in the order of the result: the nodes that were asked to store and,
+    /// by the clock, the origin, which stores without a request.
     pub fn stored(&self) -> Vec<i64> {
         let asked = self.sent(Request::Store);
         let keeps = |id: &i64| self.stores_at_origin(*id) || asked.contains(id);

@@ -1,7 +1,7 @@
 //! Reference simulator: one event at a time from a heap, maps for all state, overhead charged when a contact is sent.
 //!
-//! It is written from the description of the network's behaviour, not from the engine, and takes only the draws of links and
-//! the routing tables from it.
+//! It is written from the description of the network's behaviour, not from the engine, and takes only the draws of
+//! links and the routing tables from it.
 //!
 //! An answer contains a store of the same microsecond, whichever comes first in the heap. Phases that provide and retrieve
 //! at the same time therefore run again, with answers from the stores of the previous run, until the stores repeat.

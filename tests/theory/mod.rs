@@ -1,8 +1,8 @@
 //! Closed forms and exact references.
 //!
-//! The probabilities of data availability sampling are hypergeometric. A sampler draws S of N² cells without repetition. A false positive
-//! draws none of the withheld cells, of which there are at least (N - K + 1)². A false negative draws one of M cells that are
-//! missing from an available block.
+//! The probabilities of data availability sampling are hypergeometric. A sampler draws S of N² cells without
+//! repetition. A false positive draws none of the withheld cells, of which there are at least (N - K + 1)². A false
+//! negative draws one of M cells that are missing from an available block.
 
 mod oracle;
 

@@ -20,7 +20,8 @@ const AHEAD: usize = 12;
 /// Number of contacts from which several threads sort them.
 const MANY: usize = 4096;
 
-/// Contacts and uses of origins of the last step, in the order of charging. Empty if they are neither charged nor recorded.
+/// Contacts and uses of origins of the last step, in the order of charging. Empty if they are neither charged nor
+/// recorded.
 #[derive(Resource, Default)]
 pub struct Sends(pub Vec<Send>);
 

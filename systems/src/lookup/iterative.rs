@@ -82,8 +82,8 @@ impl Iterative {
     }
 }
 
-/// Adds the nodes of an answer to the shortlist. Progress is a new node that is closer than the farthest one known before. `origin` is
-/// never contacted.
+/// Adds the nodes of an answer to the shortlist. Progress is a new node that is closer than the farthest one known
+/// before. `origin` is never contacted.
 #[inline]
 pub(super) fn learn(lookup: &mut Lookup, answered: &Answered, origin: Option<Row>) {
     let shortlist = &mut lookup.shortlist;

@@ -1,7 +1,7 @@
 //! Records what happened in a step: rows of the ticks, operations and connections tables.
 //!
-//! [`Recorded`] keeps rows until the caller takes them, in the order of the tables. A window is recorded after all its events
-//! have happened, so no later window adds a row before those recorded.
+//! [`Recorded`] keeps rows until the caller takes them, in the order of the tables. A window is recorded after all its
+//! events have happened, so no later window adds a row before those recorded.
 
 pub mod phase_order;
 mod rows;
@@ -127,8 +127,8 @@ impl Recorded {
             .add(ended.origin);
     }
 
-    /// Makes the rows of the operations that ended before `until_us`, in order, once enough operations have ended since rows
-    /// were last made. Each call reads all operations that wait, so calls for few operations would cost too much.
+    /// Makes the rows of the operations that ended before `until_us`, in order, once enough operations have ended since
+    /// rows were last made. Each call reads all operations that wait, so calls for few operations would cost too much.
     fn close_most_operations(&mut self, until_us: u64, results: bool) {
         if 2 * (self.ended.len() - self.waited) >= self.waited {
             self.close_operations(until_us, results);
@@ -256,7 +256,8 @@ pub fn record_operations(
     recorded.ended = ended;
 }
 
-/// Adds the counts of the step to the open ticks, and makes the rows of operations and ticks that no later step can change.
+/// Adds the counts of the step to the open ticks, and makes the rows of operations and ticks that no later step can
+/// change.
 pub fn record_ticks(
     naming: Naming,
     window: Res<Window>,

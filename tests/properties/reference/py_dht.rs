@@ -1,4 +1,5 @@
-//! py-dht's procedure in the reference simulator. Contacts, answers and stores have the code of the procedure by the clock.
+//! py-dht's procedure in the reference simulator. Contacts, answers and stores have the code of the procedure by the
+//! clock.
 
 use super::contact::{Completed, Contacted};
 use super::{Reference, Running, Status};

@@ -33,8 +33,8 @@ impl Reference {
         }
     }
 
-    /// Returns the row of an operation. `result` is empty until its lookup has ended, `end_us` is `None` until the operation
-    /// has.
+    /// Returns the row of an operation. `result` is empty until its lookup has ended, `end_us` is `None` until the
+    /// operation has.
     pub(super) fn row(
         &self,
         operation: &Running,
