@@ -63,7 +63,8 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// Ids or keys that are not different; parameters that contradict each other.
+    /// Ids or keys that are not different, offline nodes that do not exist, too many nodes, or parameters that contradict
+    /// each other.
     pub fn new(spec: Spec) -> Result<Self, NetworkError> {
         spec.check()?;
         let (ids, keys) = make_nodes(spec.nodes, spec.seed)?;
@@ -96,6 +97,7 @@ impl Network {
             tick_us: spec.tick_us,
             ..Window::default()
         });
+        // The schedule would insert it when it first runs, after the nodes.
         world.init_resource::<Schedules>();
         world.register_system_cached(bootstrap::bootstrap_all);
         world.register_system_cached(bootstrap::forget_all);
