@@ -429,7 +429,9 @@ fn one_of_each(network: &mut Network, i: u32) -> (Vec<Row>, Vec<Row>, Vec<Row>, 
 fn two_networks_side_by_side_do_not_affect_each_other() {
     let alone = |seed| {
         let mut network = network(seed);
-        (0..50).map(|i| one_of_each(&mut network, i)).collect::<Vec<_>>()
+        (0..50)
+            .map(|i| one_of_each(&mut network, i))
+            .collect::<Vec<_>>()
     };
     let (first, second) = (alone(1), alone(2));
     assert_ne!(first, second);

@@ -91,13 +91,7 @@ impl Recorded {
     }
 
     /// Makes the rows of the ticks of a phase that end by `until_us`.
-    fn close_ticks_of(
-        &mut self,
-        slot: PhaseSlot,
-        until_us: u64,
-        tick_us: u64,
-        of: NetworkColumns,
-    ) {
+    fn close_ticks_of(&mut self, slot: PhaseSlot, until_us: u64, tick_us: u64, of: NetworkColumns) {
         let Self { open, closed, .. } = self;
         let open = &mut open[slot.index()];
         let phase = open.phase;

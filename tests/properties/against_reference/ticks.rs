@@ -27,7 +27,7 @@ impl Counts {
     fn percentiles(mut self) -> Option<[u64; 3]> {
         self.durations_us.sort_unstable();
         let count = self.durations_us.len();
-        let rank = |percent| self.durations_us[(count * percent).div_ceil(100) - 1];
+        let rank = |percent: usize| self.durations_us[(count * percent).div_ceil(100) - 1];
         (count > 0).then(|| [50, 90, 99].map(rank))
     }
 }
@@ -46,7 +46,9 @@ fn count(
     for row in operations {
         at(row.start_us, &|tick| tick.started += 1);
         let Some(end_us) = row.end_us else {
-            let cut_us = phase.cut_us.expect("only a cut leaves an operation without an end");
+            let cut_us = phase
+                .cut_us
+                .expect("only a cut leaves an operation without an end");
             at(cut_us, &|tick| tick.cut_off += 1);
             continue;
         };
@@ -77,13 +79,16 @@ fn count(
 pub fn assert_ticks(case: &Case, network: &mut Network, reference: &Reference, phase: &Phase) {
     let recorded = network.recorded();
     let operations = recorded.operations.iter();
-    let operations: Vec<&OperationRow> = operations
-        .filter(|row| row.phase == phase.number)
-        .collect();
+    let operations: Vec<&OperationRow> =
+        operations.filter(|row| row.phase == phase.number).collect();
     for row in &operations {
         let handled = row.succeeded + row.failed;
         let counts = (row.attempts, row.completed);
-        assert_eq!(counts, (handled + row.abandoned, handled), "{case:?}: {row:?}");
+        assert_eq!(
+            counts,
+            (handled + row.abandoned, handled),
+            "{case:?}: {row:?}"
+        );
     }
     let online = reference.online.iter().filter(|&&online| online).count() as u64;
     let mut expected = count(case, &operations, reference, phase);
@@ -117,8 +122,16 @@ pub fn assert_ticks(case: &Case, network: &mut Network, reference: &Reference, p
     }
     if operations.iter().any(|row| row.end_us.is_none()) {
         let cut_tick = phase.cut_us.map(|cut_us| cut_us / case.tick_us);
-        assert_eq!(last, cut_tick, "{case:?}, phase {}: a tick of the cut", phase.number);
+        assert_eq!(
+            last, cut_tick,
+            "{case:?}, phase {}: a tick of the cut",
+            phase.number
+        );
     }
     let missing: Vec<&u64> = expected.keys().collect();
-    assert!(missing.is_empty(), "{case:?}, phase {}: no rows of ticks {missing:?}", phase.number);
+    assert!(
+        missing.is_empty(),
+        "{case:?}, phase {}: no rows of ticks {missing:?}",
+        phase.number
+    );
 }

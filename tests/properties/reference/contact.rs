@@ -65,7 +65,11 @@ impl Reference {
     }
 
     /// Contacts the nearest candidate, if there is one.
-    pub(super) fn contact_nearest(&mut self, operation: &mut Running, time_us: u64) -> Option<Contacted> {
+    pub(super) fn contact_nearest(
+        &mut self,
+        operation: &mut Running,
+        time_us: u64,
+    ) -> Option<Contacted> {
         let mut known = operation.known.iter_mut();
         let (&distance, known) = known.find(|(_, known)| known.status == Status::Candidate)?;
         known.status = Status::InFlight;
