@@ -16,7 +16,7 @@ use kadsim_systems::network::phase_end::{NodeState, PhaseEnd};
 use kadsim_systems::network::read::NodesView;
 use kadsim_systems::network::run_loop::Observer;
 use kadsim_systems::out_of_time::OutOfTime;
-use kadsim_systems::record::turns::Turns;
+use kadsim_systems::record::phase_order::PhaseOrder;
 use kadsim_systems::step::Timings;
 use rayon::prelude::*;
 
@@ -141,7 +141,7 @@ impl<'a> Simulation<'a> {
         let names: Vec<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
         let name = names.join("+");
         let bar = self.bar(number, &name, total);
-        let mut nodes = Turns::default();
+        let mut nodes = PhaseOrder::default();
         places.clone().for_each(|place| nodes.begin(place as u32));
         self.clock.start();
         let mut recorder = Recorder {
@@ -376,7 +376,7 @@ struct Recorder<'s, 'a> {
     first: usize,
     begun: Vec<Begun>,
     /// Nodes at the ends of phases, kept until all earlier phases are written.
-    nodes: Turns<Vec<NodeState>>,
+    nodes: PhaseOrder<Vec<NodeState>>,
     bar: ProgressBar,
 }
 
