@@ -28,7 +28,7 @@ ray.init()
 cells = json.loads(subprocess.run([*call, "--list", "--json"], check=True, capture_output=True).stdout)
 ray.get([run.remote(cell["index"]) for cell in cells])
 
-# Whoever ends last writes the table over all cells, in the study's folder: the one that has study.json.
+# The process that ends last writes the table over all cells, in the study's folder, which has study.json.
 study = next(parent for parent in Path(cells[0]["path"]).parents if (parent / "study.json").exists())
 table = pq.read_table(study / "summary.parquet").to_pandas()
 for metric in args.metric:

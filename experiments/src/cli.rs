@@ -29,7 +29,7 @@ use kadsim::sweep::{Slice, StudyError, Task};
 use kadsim::warnings::{notices, warnings};
 use kadsim::watch::Watch;
 
-/// Exit status of a run that was asked to stop.
+/// Exit status of a run that the user has stopped.
 const INTERRUPTED: u8 = 130;
 
 /// Simulates Kademlia networks of millions of nodes from an experiment file.
@@ -181,7 +181,7 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     match execute(&cli.command) {
         Ok(status) => status,
-        // The reader of stdout is gone, so no message can reach it.
+        // The reader of stdout has closed it, so no message can reach the reader.
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(failure) => {
             let (text, status) = failure.describe();
@@ -209,7 +209,7 @@ fn warn(notices: &Notices) {
     }
 }
 
-/// Why a command has no result.
+/// Reason that a command has no result.
 enum Failure {
     Invalid(Invalid),
     /// The user stopped it before it had results.
@@ -304,7 +304,7 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
     }
 }
 
-/// The completion script of a shell.
+/// Returns the completion script of a shell.
 fn completions(shell: Shell) -> String {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "kadsim", &mut script);
@@ -332,18 +332,18 @@ fn print(text: &str) -> Result<ExitCode, Failure> {
 }
 
 impl ExperimentArgs {
-    /// The overrides, of which the seed is one.
+    /// Returns the overrides, the seed among them.
     fn overrides(&self, seed: Option<u64>) -> Vec<String> {
         let seed = seed.map(|seed| format!("seed={seed}"));
         self.overrides.iter().cloned().chain(seed).collect()
     }
 
-    /// The one experiment.
+    /// Reads the file, which must hold a single experiment.
     fn load(&self, seed: Option<u64>, watch: Watch<'_>) -> Result<(Loaded, Inputs), Failure> {
         Ok(inputs::load(&self.file, &self.overrides(seed), watch)?)
     }
 
-    /// The experiment, or all cells of its sweep.
+    /// Reads the experiment, or all cells of its sweep.
     fn task(&self, seed: Option<u64>, watch: Watch<'_>) -> Result<Task, Failure> {
         let overrides = self.overrides(seed);
         Ok(kadsim::sweep::load(&self.file, &overrides, watch)?)
@@ -372,7 +372,7 @@ fn check(args: &ExperimentArgs, threads: Option<usize>) -> Result<ExitCode, Fail
     Ok(ExitCode::SUCCESS)
 }
 
-/// An estimate by part, as comments.
+/// Formats an estimate by part, as comments of an experiment file.
 fn parts(need: &Estimate) -> String {
     let parts = need.parts().into_iter().chain([("in all", need.total())]);
     parts.map(|(name, bytes)| part(name, bytes)).collect()
@@ -426,7 +426,7 @@ fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         (false, true) => String::new(),
         (false, false) => results::closing_table(&loaded, &report, width_of(&io::stdout())),
     };
-    // What people read last is in what the run fell short.
+    // Errors come last, where the user looks first.
     let ended = conclude(&text, results::status(&complaints));
     results::complain(&complaints);
     ended

@@ -1,6 +1,6 @@
-//! What a file is likely to be, by its first bytes: for errors that name the cause.
+//! Guesses the format of a file from its first bytes, for errors that name the cause.
 
-/// Names what bytes are that cannot be UTF-8 text, if their beginning tells, and what to do about it.
+/// Returns why a file with these first bytes is not UTF-8 text, and what to do about it. `None` if they may be text.
 pub(crate) fn not_text(start: &[u8]) -> Option<&'static str> {
     let begins = |magic: &[u8]| start.starts_with(magic);
     let zeros = |offset: usize| {

@@ -1,4 +1,4 @@
-//! The library face: a Kademlia network to talk to one call at a time, as py-dht's objects allow.
+//! The library interface: a Kademlia network that takes one call at a time, as py-dht's objects do.
 //!
 //! ```
 //! use kadsim::dht::{Dht, Key, Settings};
@@ -19,10 +19,10 @@
 //!
 //! 1. A [`Dht`] is a [`Network`] that names nodes by the user's ids, times in milliseconds, and keeps what
 //!    the engine does not: payloads, once per network, and a log of connections. Nothing is global.
-//! 2. Calls follow one another: each starts at the clock of the network and moves it to its end.
-//!    Operations that run at the same time are what experiments are for ([`crate::run`]).
-//! 3. Errors are values. What becomes of a call in the simulated world is one only where py-dht raises
-//!    or returns nothing: a [`ConnectionError`], a [`RetrieveError`].
+//! 2. Calls follow one another: each starts at the clock of the network and moves it to its end. Experiments run
+//!    operations at the same time ([`crate::run`]).
+//! 3. Errors are values. A failure in the simulated network is an error only where py-dht raises an exception or
+//!    returns nothing: a [`ConnectionError`], a [`RetrieveError`].
 #![doc = ""]
 #![doc = include_str!("dht/coming_from_py_dht.md")]
 
@@ -57,13 +57,13 @@ use kadsim_systems::Network;
 use kadsim_systems::network::read::NodesView;
 use log::Log;
 
-/// Why a network cannot be made.
+/// Reason that a network cannot be made.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum DhtError {
     /// A setting is out of range.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The nodes, or parameters together, are impossible.
+    /// The nodes are impossible, or parameters contradict each other.
     #[error(transparent)]
     Network(#[from] NetworkError),
 }
@@ -74,7 +74,7 @@ impl From<Infallible> for DhtError {
     }
 }
 
-/// A simulated Kademlia network (py-dht's `DHTNetwork`). Several can live side by side.
+/// A simulated Kademlia network (py-dht's `DHTNetwork`). Several networks are independent of each other.
 pub struct Dht {
     network: Network,
     payloads: HashMap<Key, Arc<[u8]>>,
@@ -121,12 +121,12 @@ impl Dht {
         self.network.bootstrap();
     }
 
-    /// Adds a node to the running network, with a key made from its id. It can be contacted at once, its
-    /// table is empty until it is bootstrapped, and nobody else's changes. Returns its key.
+    /// Adds a node to the running network, with a key made from its id. Other nodes can contact it at once. Its routing
+    /// table is empty until it is bootstrapped, and no other routing table changes. Returns its key.
     ///
     /// # Errors
     ///
-    /// The id exists already, or (imported networks) the key does; then nothing has changed.
+    /// The id exists already, or the key does, in an imported network. The network is then unchanged.
     pub fn add_node(&mut self, id: i64) -> Result<Key, NetworkError> {
         let of_network = self.network.read(|NodesView { ids, .. }| ids.key_seed());
         let key_seed = of_network
@@ -141,13 +141,13 @@ impl Dht {
     ///
     /// # Errors
     ///
-    /// The id or the key exists already; then nothing has changed.
+    /// The id or the key exists already. The network is then unchanged.
     pub fn add_node_with_key(&mut self, id: i64, key: Key) -> Result<(), NetworkError> {
         self.network.add_node(id, key).map(drop)
     }
 
-    /// Takes a node off the network, or puts it back. Offline, it answers nobody; its table and its
-    /// segments stay.
+    /// Takes a node offline, or back online. An offline node answers no request and keeps its routing table and
+    /// segments.
     ///
     /// # Errors
     ///
@@ -158,7 +158,7 @@ impl Dht {
         Ok(())
     }
 
-    /// A node, to act as (py-dht's `DHTClient`).
+    /// Returns a handle to a node (py-dht's `DHTClient`).
     ///
     /// # Errors
     ///
@@ -168,17 +168,17 @@ impl Dht {
         Ok(Client { dht: self, id, row })
     }
 
-    /// Contacts node `to` from node `from`: draws what becomes of it, counts it at the remote, charges
-    /// overhead to both, and logs it. The clock moves by what establishing it, or failing to, costs.
+    /// Contacts node `to` from node `from`: draws the outcome, counts the contact at the remote, charges overhead to
+    /// both nodes, and logs the connection. The clock advances by the time that establishing it takes, or its failure.
     ///
     /// # Errors
     ///
-    /// The links failed, or nobody is there.
+    /// The link failed, or the remote does not exist or is offline.
     pub fn connect(&mut self, from: i64, to: i64) -> Result<Connection<'_>, ConnectionError> {
         connection::connect(self, from, to)
     }
 
-    /// Ids of all nodes, in no order.
+    /// Returns the ids of all nodes, in no order.
     pub fn nodes(&mut self) -> Vec<i64> {
         self.network.read(
             |NodesView {
@@ -192,23 +192,23 @@ impl Dht {
         )
     }
 
-    /// Number of nodes.
+    /// Returns the number of nodes.
     pub fn len(&mut self) -> usize {
         self.network.len()
     }
 
-    /// Whether there is no node.
+    /// Returns whether the network has no node.
     pub fn is_empty(&mut self) -> bool {
         self.network.is_empty()
     }
 
-    /// The n online nodes closest to the key by full knowledge, nearest first.
+    /// Returns the n online nodes closest to the key in the whole network, nearest first.
     pub fn true_closest(&mut self, key: Key, n: usize) -> Vec<i64> {
         let rows = self.network.true_closest(key, n);
         self.ids_of(&rows)
     }
 
-    /// The table that a node would have if it were bootstrapped now; nobody's changes.
+    /// Returns the routing table that bootstrapping would give a node now. Changes no routing table.
     ///
     /// # Errors
     ///
@@ -218,37 +218,37 @@ impl Dht {
         Ok(table::best(&mut self.network, id, row))
     }
 
-    /// The network's clock, ms.
+    /// Returns the network's clock, ms.
     pub fn now_ms(&self) -> f64 {
         ms(self.network.now_us())
     }
 
-    /// What has happened: see [`Summary`].
+    /// Returns counts of nodes, segments and connections.
     pub fn summary(&mut self) -> Summary {
         let nodes = self.network.len() as u64;
         let online = self.network.online();
         self.log.summary(nodes, online, self.payloads.len() as u64)
     }
 
-    /// Every connection since the last reset, in the order of sending within each call.
+    /// Returns every connection since the last reset, in the order of sending within each call.
     pub fn connection_log(&self) -> ConnectionLog<'_> {
         self.log.entries()
     }
 
-    /// Whether connections are logged one by one (they are, unless told otherwise): some 90 bytes each.
-    /// The summary counts them all the same.
+    /// Turns the log of single connections on, which is the default, or off. A logged connection takes some 90 bytes.
+    /// The summary counts connections in either case.
     pub fn keep_connection_log(&mut self, keep: bool) {
         self.log.keep(keep);
     }
 
-    /// Forgets the connections, their counts included, and sets every overhead counter to zero. Clock,
-    /// tables and segments stay.
+    /// Clears the connection log and its counts, and sets every overhead counter to zero. Clock, routing tables and
+    /// segments stay.
     pub fn reset(&mut self) {
         self.reset_connection_log();
         self.reset_overhead();
     }
 
-    /// Forgets the connections, their counts included.
+    /// Clears the connection log and its counts.
     pub fn reset_connection_log(&mut self) {
         self.log.reset();
     }
@@ -258,13 +258,13 @@ impl Dht {
         self.network.reset_overhead();
     }
 
-    /// Forgets every segment that any node holds.
+    /// Removes every segment from every node.
     pub fn clear_segments(&mut self) {
         self.network.clear_segments();
         self.payloads.clear();
     }
 
-    /// The network below, for phases of operations.
+    /// Returns the underlying network, for phases of operations.
     pub fn into_network(self) -> Network {
         self.network
     }
@@ -292,7 +292,7 @@ impl Dht {
         key
     }
 
-    /// The payload of a key that a node holds.
+    /// Returns the payload of a key, if the node holds it.
     fn held(&mut self, row: Row, key: Key) -> Option<Arc<[u8]>> {
         if self.network.holds(row, key) {
             self.payloads.get(&key).cloned()
@@ -302,7 +302,7 @@ impl Dht {
     }
 }
 
-/// Microseconds as milliseconds: the double nearest to the exact value.
+/// Converts microseconds to milliseconds: the double nearest to the exact value.
 fn ms(us: u64) -> f64 {
     us as f64 / 1000.0
 }

@@ -1,20 +1,20 @@
-//! How much memory an experiment will need, before it is run.
+//! Estimates the peak memory of an experiment before it runs.
 //!
-//! The estimate is a sum over parts at the moment when they take the most together: what a run holds from its start
-//! to its end ([`process`](Estimate::process), [`imports`](Estimate::imports), [`nodes`](Estimate::nodes),
-//! [`tables`](Estimate::tables), [`recording`](Estimate::recording)), and what the phases in flight hold beside it
+//! The estimate is a sum over parts at the moment of the peak. A run holds some parts from its start to its end
+//! ([`process`](Estimate::process), [`imports`](Estimate::imports), [`nodes`](Estimate::nodes),
+//! [`tables`](Estimate::tables), [`recording`](Estimate::recording)). The phases in flight hold the others
 //! ([`operations`](Estimate::operations), [`waiting`](Estimate::waiting), [`segments`](Estimate::segments)).
 //!
-//! 1. Sizes of what is counted (operations, rows, segments) are those of its types; how many there are at once
-//!    follows from the constants of the engine and from what a lookup meets (`lookup`).
-//! 2. Vectors that grow by doubling are on average `GROWN` times as long as what is in them.
-//! 3. The allocator keeps some of what was freed, and the model leaves out much that is small: parts are taken
-//!    `MARGIN` times, those whose length is known from the start `KNOWN_MARGIN` times.
-//! 4. Networks of a run come one after the other, in the memory of the one before.
+//! 1. The size of an operation, row or segment is the size of its type. Their number at once follows from the constants
+//!    of the engine and from the mean lookup (`lookup`).
+//! 2. The capacity of a vector that grows by doubling is on average `GROWN` times its length.
+//! 3. The allocator keeps some freed memory, and the model leaves out small allocations. So each part is multiplied by
+//!    `MARGIN`, or by `KNOWN_MARGIN` if its length is known from the start.
+//! 4. Networks of a run follow one another, and reuse the memory of the one before.
 //!
-//! The estimate shall lie between 1 and 2 times the peak resident memory of the process. `cargo bench --bench runs --
-//! estimate` measures that for experiments of many kinds, prints both by part, and fails where it does not hold;
-//! after a change of what a run holds, correct the constant of the part that went off.
+//! The estimate must lie between 1 and 2 times the peak resident memory of the process. `cargo bench --bench runs --
+//! estimate` measures that for experiments of many kinds, prints both by part, and fails where it does not hold. After
+//! a change of what a run holds, correct the constant of the part that is off.
 
 mod flight;
 mod lookup;
@@ -30,17 +30,17 @@ use self::lookup::Lookup;
 /// Estimated peak memory by part, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Estimate {
-    /// The program itself, its threads and what they keep.
+    /// The program, its threads and the memory that they keep.
     pub process: u64,
     /// Imported nodes and traces.
     pub imports: u64,
-    /// Node entities: components and what the ECS keeps for each.
+    /// Node entities: components and the ECS's own data for each.
     pub nodes: u64,
     /// Routing tables and the index over the keys.
     pub tables: u64,
-    /// Operations in flight, what they send, and those that wait for their turn.
+    /// Operations in flight, the messages that they send, and operations that wait for others of their origin.
     pub operations: u64,
-    /// Rows of operations that have been evaluated before others that end earlier.
+    /// Rows of operations that are evaluated before others that end earlier.
     pub waiting: u64,
     /// Stored segments.
     pub segments: u64,
@@ -49,7 +49,7 @@ pub struct Estimate {
 }
 
 impl Estimate {
-    /// Each part with its name.
+    /// Returns the name and bytes of each part.
     pub fn parts(&self) -> [(&'static str, u64); 8] {
         [
             ("process", self.process),
@@ -63,20 +63,20 @@ impl Estimate {
         ]
     }
 
-    /// All of it, bytes.
+    /// Returns the sum of all parts, bytes.
     pub fn total(&self) -> u64 {
         self.parts()
             .into_iter()
             .fold(0, |sum, (_, bytes)| sum.saturating_add(bytes))
     }
 
-    /// What it takes beside another run in the same process, bytes.
+    /// Returns the bytes that the run adds to another run in the same process.
     pub fn beside_another(&self) -> u64 {
         self.total() - self.process
     }
 
-    /// The same after other runs in the process, whose threads have ended: glibc keeps what was theirs, and gives it
-    /// only to some of the threads that follow.
+    /// Returns the same after other runs in the process whose threads have ended. glibc keeps the memory of those
+    /// threads, and gives it to some of the later threads only.
     pub fn beside_another_after_others(&self) -> u64 {
         let held = [self.imports, self.nodes, self.tables];
         let held = held.into_iter().fold(0, u64::saturating_add);
@@ -85,20 +85,20 @@ impl Estimate {
     }
 }
 
-/// Bytes of the program, its threads and its allocator before anything is done: a run of one lookup among ten nodes
-/// takes 17 MiB, a part of them for tables.
+/// Bytes of the program, its threads and its allocator before a run begins. A run of one lookup among ten nodes takes
+/// 17 MiB, a part of them for tables.
 const PROCESS_BYTES: f64 = (11 << 20) as f64;
-/// Bytes of a vector that has grown by doubling, for each byte that is in it: between 1 and 2.
+/// Capacity of a vector that has grown by doubling, as a multiple of its length: between 1 and 2.
 const GROWN: f64 = 1.4;
-/// What the parts are multiplied by whose length is known from the start: nodes and routing tables.
+/// Margin of the parts whose length is known from the start: nodes and routing tables.
 const KNOWN_MARGIN: f64 = 1.15;
-/// What the other parts but the process are multiplied by.
+/// Margin of the other parts, except the process.
 const MARGIN: f64 = 1.25;
-/// What the parts that threads fill with small pieces are multiplied by where runs follow each other in a process: 24
-/// cells, two at once, peak at 99 MiB; at 66 with `MALLOC_ARENA_MAX=2`, and at 52 where there are but two.
+/// Factor for the parts that threads fill with small allocations, where runs follow each other in a process. 24 cells,
+/// two at once, peak at 99 MiB; with `MALLOC_ARENA_MAX=2` they peak at 66 MiB, and two cells alone at 52 MiB.
 const LEFT: f64 = 1.6;
 
-/// The estimate for an experiment with these inputs.
+/// Estimates the peak memory of an experiment with these inputs.
 pub fn estimate(experiment: &Experiment, inputs: &Inputs) -> Estimate {
     let lookup = Lookup::of(experiment, inputs.nodes);
     let held = Estimate {
@@ -127,12 +127,12 @@ pub fn estimate(experiment: &Experiment, inputs: &Inputs) -> Estimate {
     largest
 }
 
-/// Whole bytes; the largest number there is for what is beyond.
+/// Rounds to whole bytes. Saturates at the largest number.
 fn bytes(bytes: f64) -> u64 {
     bytes.ceil() as u64
 }
 
-/// Bytes as a person reads them.
+/// Formats bytes in the largest fitting unit, such as `8.9 MiB`.
 pub fn human(bytes: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if bytes == u64::MAX {
@@ -144,7 +144,7 @@ pub fn human(bytes: u64) -> String {
     let mut value = bytes as f64 / 1024.0;
     let mut units = UNITS.iter();
     let mut unit = units.next();
-    // What would be rounded to 1024.0 is one of the next unit.
+    // A value that would be rounded to 1024.0 is shown as 1.0 of the next unit.
     while value >= 1023.95 && units.len() > 0 {
         value /= 1024.0;
         unit = units.next();
@@ -152,8 +152,8 @@ pub fn human(bytes: u64) -> String {
     format!("{value:.1} {}", unit.unwrap_or(&""))
 }
 
-/// Memory of this machine or of the control group the process runs in, bytes; the largest number where the
-/// system does not say.
+/// Returns the memory of this machine, or of the control group that the process runs in, bytes; the largest number if
+/// the system does not report it.
 pub fn machine_memory() -> u64 {
     let Ok(mut system) = sysinfo::System::new() else {
         return u64::MAX;
@@ -190,7 +190,7 @@ spread_ms = 1000
 segments = "provides"
 "#;
 
-    /// The estimate of two phases of so many operations each among so many nodes.
+    /// Estimates two phases of `operations` operations each among `nodes` nodes.
     fn of(nodes: u32, operations: u64, overrides: &[&str]) -> Estimate {
         let overrides: Vec<String> = overrides.iter().map(|&set| set.to_owned()).collect();
         let loaded = file::parse("estimated.toml", TEXT, &overrides).unwrap();
@@ -252,7 +252,7 @@ segments = "provides"
                     let need = of(nodes, operations, overrides);
                     let at = format!("{overrides:?}, {nodes} nodes, {operations} operations");
                     assert!(need.total() > need.process, "{at}: {need:?}");
-                    // 100 bytes a node at least.
+                    // Each node takes at least 100 bytes.
                     assert!(need.nodes >= 100 * u64::from(nodes), "{at}: {need:?}");
                 }
             }
@@ -283,7 +283,7 @@ segments = "provides"
         }
     }
 
-    /// Bounded by what is there to know, a result does not make memory of a large `lookup.beta`.
+    /// The size of the network bounds a result, so a large `lookup.beta` does not raise the estimate.
     #[test]
     fn lists_of_an_operation_are_no_longer_than_the_network() {
         let small = of(200, 3000, &["lookup.beta=200"]);

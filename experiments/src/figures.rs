@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::table::{Side, TextTable};
 
-/// A metric that is shown.
+/// A metric that a table shows.
 #[derive(Clone, Copy, Debug)]
 pub struct Figure {
     /// Its key behind the phase.
@@ -17,19 +17,19 @@ const fn figure(metric: &'static str, decimals: usize) -> Figure {
     Figure { metric, decimals }
 }
 
-/// Share of the beta closest nodes that a result names. A retrieve has one only where it missed, so that a mean over
-/// retrieves says nothing of the phase and is not shown.
+/// Share of the beta closest nodes that a result names. Only retrieves that miss have one, so a mean over retrieves
+/// does not describe the phase and is not shown.
 pub const RECALL: &str = "recall.mean";
-/// How many retrieves there are.
+/// Number of retrieves.
 pub const RETRIEVES: &str = "found.count";
 
-/// What stands for a value that there is not.
+/// Text of a missing value.
 pub const NO_VALUE: &str = "-";
 
-/// How many rows the phase has in the table `operations`.
+/// Number of the phase's rows in the table `operations`.
 pub const OPERATIONS: Figure = figure("attempts.count", 0);
 
-/// Figures of a phase of a run.
+/// Figures shown for a phase of a run.
 pub const OF_A_RUN: [Figure; 12] = [
     figure("duration_ms.p50", 1),
     figure("duration_ms.p90", 1),
@@ -45,7 +45,7 @@ pub const OF_A_RUN: [Figure; 12] = [
     figure("cut_off", 4),
 ];
 
-/// Figures of a phase of a cell, one among many.
+/// Figures shown for a phase of a cell in a study.
 pub const OF_A_CELL: [Figure; 5] = [
     figure("duration_ms.p50", 1),
     figure("duration_ms.p99", 1),
@@ -55,13 +55,13 @@ pub const OF_A_CELL: [Figure; 5] = [
 ];
 
 impl Figure {
-    /// A value of it as text, `-` where there is none.
+    /// Formats a value, or [`NO_VALUE`] if there is none.
     pub fn text(self, value: Option<f64>) -> String {
         let decimals = self.decimals;
         value.map_or(NO_VALUE.to_owned(), |value| format!("{value:.decimals$}"))
     }
 
-    /// What `summary` says of it in a phase; `behind` follows the metric in the key.
+    /// Formats the value in `summary` for a phase. `behind` follows the metric in the key.
     pub fn of(self, summary: &Map<String, Value>, phase: &str, behind: &str) -> String {
         let get = |metric: &str| summary.get(&format!("{phase}.{metric}{behind}"))?.as_f64();
         let retrieves = || summary.get(&format!("{phase}.{RETRIEVES}"))?.as_f64();
@@ -70,7 +70,7 @@ impl Figure {
     }
 }
 
-/// Most cells of a study that are shown unasked.
+/// Most cells of a study that are shown by default.
 pub const CELLS_SHOWN_MAX: usize = 20;
 
 /// A phase of a cell, in a table of cells.
@@ -85,8 +85,8 @@ pub struct CellRow {
     pub figures: Vec<String>,
 }
 
-/// A table of cells over the axes of these names. The phase is a column only where there are several, a figure only
-/// where some row has it.
+/// Makes a table of cells with a column for each of these axes. The phase is a column if there are several, a figure if
+/// some row has it.
 pub fn cells(axes: &[&str], rows: &[CellRow]) -> TextTable {
     let several = rows.iter().any(|row| row.phase != rows[0].phase);
     let has = |place: &usize| rows.iter().any(|row| row.figures[*place] != NO_VALUE);

@@ -1,15 +1,15 @@
-//! Node lists and traces of operations that come from elsewhere: Parquet, or text with separators, by the ending
-//! of the file's name.
+//! Reads node lists and traces of operations from Parquet files or texts with separators. The ending of the file's name
+//! says which.
 //!
-//! 1. Columns are found by name, in any order; others are left alone. Integers may be of any width that holds
-//!    the values (pandas writes keys below 2^63 as int64).
-//! 2. Every error names the file and, where there is one, the place and the value. A text file has lines, counted
-//!    as an editor counts them, the header's among them; a Parquet file has rows.
-//! 3. Every input has a limit, which is a constant here, and is enforced while reading: what a compressed file
-//!    unpacks to counts, not what it is packed in. So memory is bounded by the rows kept, about 40 bytes each, and
-//!    some MB (with a column `peer_id`, its text too; with zstd, its window of up to 128 MiB).
-//! 4. Cost: one pass, and a sort of the ids to find doubles. Doubles are looked for on the way too, so that a file
-//!    of equal rows is refused at once.
+//! 1. Columns are found by name, in any order; others are ignored. Integers may be of any width that holds the values
+//!    (pandas writes keys below 2^63 as int64).
+//! 2. Every error names the file and, where there is one, the place and the value. The place is a line of a text file,
+//!    counted as an editor counts it, header included, or a row of a Parquet file.
+//! 3. Every input has a limit, which is a constant here and is enforced while reading. The limit is on the unpacked
+//!    content of a compressed file. So memory is bounded by the rows kept, about 40 bytes each, and some MB (with a
+//!    column `peer_id`, its text too; with zstd, its window of up to 128 MiB).
+//! 4. Cost: one pass, and a sort of the ids to find duplicates. Duplicates are looked for while reading too, so that a
+//!    file of equal rows is refused early.
 
 mod columns;
 mod error;
@@ -36,12 +36,12 @@ use self::text::Records;
 use crate::file::Hash;
 use crate::watch::Watch;
 
-/// Longest file that is read, and longest text that a compressed one unpacks to, in bytes: 4 GiB.
+/// Longest file, and longest text that a compressed file unpacks to, in bytes: 4 GiB.
 pub const FILE_BYTES_MAX: u64 = 1 << 32;
-/// How many times its own length a compressed text unpacks to at most; [`UNPACKED_BYTES_FREE`] in any case. Lists
-/// and traces shrink to a tenth or so; what unpacks to more than this is made to fill the machine.
+/// Largest ratio of a compressed text's unpacked length to its own, beyond [`UNPACKED_BYTES_FREE`]. Lists and traces
+/// shrink to about a tenth; a file with a larger ratio is made to fill the machine.
 pub const UNPACKED_TIMES_MAX: u64 = 100;
-/// Bytes that every compressed text may unpack to: 64 MiB.
+/// Unpacked length that every compressed text may have whatever its own, in bytes: 64 MiB.
 pub const UNPACKED_BYTES_FREE: u64 = 64 << 20;
 /// Most rows of a file: 2^26, 67 million.
 pub const ROWS_MAX: u64 = 1 << 26;
@@ -58,19 +58,19 @@ pub const PEER_IDS_BYTES_MAX: usize = i32::MAX as usize;
 /// Largest `start_ms` of a trace, in ms: 285 years.
 pub const MAX_START_MS: f64 = 9e12;
 
-/// Rows between two looks for doubles while a node list is read: at this number, and at each that is this many
-/// times the one before.
+/// Number of rows at which duplicates in a node list are first looked for, while it is read. Each further look comes at
+/// this many times the rows of the one before.
 const DOUBLES_FIRST: usize = 1 << 12;
 const DOUBLES_FACTOR: usize = 4;
 
 /// One operation of a trace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceRow {
-    /// Node id of its origin.
+    /// Node id of the origin.
     pub origin: i64,
-    /// Key it looks for.
+    /// Key that the operation asks for.
     pub key: u64,
-    /// When it is due, in µs from the phase's start.
+    /// Due time, in µs from the phase's start.
     pub start_us: u64,
 }
 
@@ -79,7 +79,7 @@ pub struct TraceRow {
 pub struct NodeList {
     /// Id and key of each node, in the order of the file.
     pub nodes: Vec<(i64, u64)>,
-    /// Ids of those that are offline, in the order of the file.
+    /// Ids of the offline nodes, in the order of the file.
     pub offline: Vec<i64>,
     /// `peer_id` of each node, in the order of their keys, if the file has that column.
     pub labels: Option<Arc<StringArray>>,
@@ -110,12 +110,12 @@ const fn column(name: &'static str, kind: Kind) -> Column {
 /// Reads a node list: columns `node` (int64), `key` (uint64 or text, see experiments/README.md), `peer_id` (text)
 /// and `online` (boolean).
 ///
-/// `key` is needed without a `hash`, `peer_id` with one, which makes the keys. Without `node`, which only a file
-/// with `peer_id` need not have, ids are 0, 1, 2 in the order of the file. Without `online`, all nodes are online.
-/// Node ids, keys and peer ids have no doubles.
+/// `key` is needed without a `hash`, `peer_id` with one, which makes the keys. Without `node`, which only a file with
+/// `peer_id` need not have, ids are 0, 1, 2 in the order of the file. Without `online`, all nodes are online. Node ids,
+/// keys and peer ids are each unique.
 ///
 /// # Errors
-/// Anything that is wrong with the file, its first row that is wrong, or two rows that are doubles; no rows at all.
+/// An invalid file or header, the first invalid row, two rows with the same node, key or peer id, or no rows.
 pub fn read_ids(
     path: &Path,
     hash: Option<Hash>,
@@ -130,7 +130,7 @@ pub fn read_ids(
     })
 }
 
-/// Checks that the columns are there which make ids and keys.
+/// Checks that the file has the columns that ids and keys are made of.
 fn check_ids(header: &Header, hash: Option<Hash>) -> Result<(), Reason> {
     let has_peer_id = header.has(IDS[PEER_ID].name);
     match hash {
@@ -155,17 +155,17 @@ fn check_ids(header: &Header, hash: Option<Hash>) -> Result<(), Reason> {
     Ok(())
 }
 
-/// What is known of a node list while it is read.
+/// State of reading a node list.
 struct IdReader {
     list: NodeList,
-    /// Where each node stands: line or row. Files are too short for more than 32 bits.
+    /// Line or row of each node. Files are too short for more than 32 bits.
     places: Vec<u32>,
-    /// What those numbers count.
+    /// Makes such a number a line or a row.
     place: fn(u64) -> Place,
     texts: PeerTexts,
     keys: KeyTexts,
     peer_ids: Option<PeerIds>,
-    /// Number of nodes at which doubles are looked for.
+    /// Number of nodes at which duplicates are looked for next.
     look_at: usize,
 }
 
@@ -214,7 +214,7 @@ impl IdReader {
         Ok(())
     }
 
-    /// Fails at the first row that has an earlier one's value.
+    /// Fails at the first row that repeats a node, key or peer id of an earlier row.
     fn distinct(&self) -> Result<(), Reason> {
         let nodes = self.list.nodes.iter();
         self.distinct_in("node", nodes.clone().map(|node| node.0))?;
@@ -257,7 +257,7 @@ impl IdReader {
     }
 }
 
-/// Peer ids, one after the other.
+/// Texts of peer ids in one string, in the order of the file.
 #[derive(Default)]
 struct PeerTexts {
     text: String,
@@ -289,13 +289,13 @@ impl PeerTexts {
     }
 }
 
-/// Reads a trace: columns `origin` (int64), `key` (as of a node list) and `start_ms` (float64, from the phase's
-/// start, 0 to [`MAX_START_MS`]), which is rounded to whole microseconds, halves away from zero. Rows come back in
-/// order of start, those of one start in the order of the file. No rows are a trace too. `wanted_instead` says, of an
-/// id that no origin may have, what it must be instead.
+/// Reads a trace: columns `origin` (int64), `key` (as of a node list) and `start_ms` (float64, from the phase's start,
+/// 0 to [`MAX_START_MS`]), which is rounded to whole microseconds, halves away from zero. Returns rows in the order of
+/// start, those of one start in the order of the file. A trace may have no rows. For an id that no origin may have,
+/// `wanted_instead` returns what the id must be instead.
 ///
 /// # Errors
-/// Anything that is wrong with the file, or its first row that is wrong.
+/// An invalid file or header, or the first invalid row.
 pub fn read_trace(
     path: &Path,
     mut wanted_instead: impl FnMut(i64) -> Option<&'static str>,
@@ -324,7 +324,7 @@ pub fn read_trace(
     Ok(trace)
 }
 
-/// Hands the columns of a file to `take`, row by row, if `check` has nothing against its header.
+/// Calls `take` with each row of a file, if `check` accepts its header.
 fn read<const N: usize>(
     path: &Path,
     columns: &[Column; N],

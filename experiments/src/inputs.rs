@@ -1,4 +1,4 @@
-//! Inputs of an experiment beside its own file: node lists and traces, read and checked before anything runs.
+//! Reads and checks the node lists and traces of an experiment before it runs.
 
 mod metrics;
 mod nodes;
@@ -41,7 +41,7 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// How many nodes are offline in each network.
+    /// Returns the number of nodes that are offline in each network.
     pub fn offline_count(&self) -> u32 {
         self.nodes - self.online
     }
@@ -101,7 +101,7 @@ pub fn read(loaded: &Loaded, watch: Watch<'_>) -> Result<Inputs, InputError> {
     read_known(loaded, Known::ALL, Vec::new(), &mut Files::default(), watch)
 }
 
-/// As [`read`], for an experiment with errors, of which some parts are unknown.
+/// Does what [`read`] does for an experiment with errors, some parts of which are unknown.
 fn read_known(
     loaded: &Loaded,
     known: Known,
@@ -201,14 +201,14 @@ impl Reader<'_> {
             },
         }
         if nodes.online() == Some(0) {
-            self.nobody(nodes.offline());
+            self.all_offline(nodes.offline());
             return Nodes::default();
         }
         nodes
     }
 
     /// Reports that all `nodes` nodes are offline.
-    fn nobody(&mut self, nodes: u32) {
+    fn all_offline(&mut self, nodes: u32) {
         let network = &self.experiment.network;
         let (what, label) = match &network.size {
             Population::Generated(_) => (
@@ -260,7 +260,7 @@ impl Reader<'_> {
     }
 
     fn trace(&mut self, path: &Path, span: &Span, nodes: &Nodes) -> Option<Arc<[TraceRow]>> {
-        // A path that is none is an error already.
+        // An invalid path is reported already, and is empty here.
         if path.as_os_str().is_empty() {
             return None;
         }
@@ -275,7 +275,7 @@ impl Reader<'_> {
             return Some(Arc::clone(rows));
         }
         let _line = self.reading(path);
-        // Whether a node is online in every network takes a look at each.
+        // Finding out whether a node is online in every network looks at each network, so results are kept.
         let mut known = HashMap::new();
         let wanted = |id| *known.entry(id).or_insert_with(|| nodes.wanted_instead(id));
         match import::read_trace(path, wanted, self.watch) {

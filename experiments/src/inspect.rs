@@ -1,11 +1,11 @@
-//! What a run folder or a table holds, and a digest of the content.
+//! Describes run folders and tables, and computes digests of their content.
 //!
-//! The digest is SHA-256 over names, types and values, and over nothing else: row groups, compression,
-//! encodings, metadata and batch sizes do not enter. Each column is a stream of its own: per value one
-//! byte for present (1) or absent (0), then, if present, the value in little-endian bytes; strings and
-//! lists are preceded by their length as 8 bytes, dictionaries count as their strings. A table's digest
-//! is over its number of rows and each column's name, type and stream; a folder's is over the names and
-//! digests of all its tables but `timings.parquet`, and `summary.json`; of a study, see `study`.
+//! The digest is SHA-256 over names, types and values only. Row groups, compression, encodings, metadata and batch
+//! sizes do not change it. Each column is a stream of its own: for each value one byte for present (1) or absent (0),
+//! then, if present, the value in little-endian bytes. Strings and lists follow their length in 8 bytes; dictionaries
+//! count as their strings. The digest of a table covers its number of rows and each column's name, type and stream.
+//! That of a folder covers the names and digests of all its tables but `timings.parquet`, and `summary.json`. For a
+//! study, see `study`.
 
 mod study;
 #[cfg(test)]
@@ -29,10 +29,10 @@ use sha2::{Digest, Sha256};
 use crate::hex::hex;
 use crate::table::{Side, TextTable, wrapped};
 
-/// The table that depends on the machine, and so stays out of a folder's digest.
+/// The table that depends on the machine. A folder's digest leaves it out.
 const TIMINGS: &str = "timings.parquet";
 const SUMMARY: &str = "summary.json";
-/// What is said of the summary: how exact it is.
+/// Line behind a summary: how exact its percentiles are.
 const PERCENTILES: &str =
     "Percentiles are nearest-rank, exact below 2048 (times: 2.048 ms), else at most 1/1024 off.";
 const METADATA: [&str; 4] = [
@@ -47,13 +47,13 @@ const METADATA: [&str; 4] = [
 pub struct ColumnSummary {
     /// Its name.
     pub name: String,
-    /// Its type; `?` at the end where values may be absent.
+    /// Its type, with `?` at the end if values may be absent.
     pub data_type: String,
-    /// Its unit, `-` where none is noted.
+    /// Its unit, `-` if the file has none.
     pub unit: String,
-    /// What it means, empty where that is not noted.
+    /// Its meaning, empty if the file has none.
     pub description: String,
-    /// Absent values.
+    /// Number of absent values.
     pub nulls: u64,
     /// SHA-256 of its values, in hex.
     pub digest: String,
@@ -62,9 +62,9 @@ pub struct ColumnSummary {
 /// One table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TableSummary {
-    /// Experiment, seed, version and complete (`true` or `false`), where the file says them.
+    /// Experiment, seed, version and complete (`true` or `false`), each if the file has it.
     pub metadata: [Option<String>; 4],
-    /// Its rows.
+    /// Number of rows.
     pub rows: u64,
     /// Its columns, in order.
     pub columns: Vec<ColumnSummary>,
@@ -72,23 +72,22 @@ pub struct TableSummary {
     pub digest: String,
 }
 
-/// How much is shown.
+/// Options of a description.
 #[derive(Clone, Copy, Debug)]
 pub struct View {
-    /// How wide tables may be; without a limit where that is `None`.
+    /// Largest width of tables, in columns of a terminal. `None`: no limit.
     pub width: Option<usize>,
-    /// Whether all cells of a study are shown, and not the first ones only.
+    /// Whether all cells of a study are shown, rather than the first ones.
     pub all: bool,
 }
 
 /// Describes a study's folder, a run folder or one table, as text with a line break at the end.
 ///
-/// In a folder that is not finished (its name ends in `.partial`), a table that cannot be read is noted
-/// in its place.
+/// In an unfinished folder (its name ends in `.partial`), the message about an unreadable table takes the place of the
+/// table.
 ///
 /// # Errors
-/// When the path is not there, holds no table, or a table (of a finished run) cannot be read. The path is
-/// in the message.
+/// The path is missing or holds no table, or a table of a finished run cannot be read. The path is in the message.
 pub fn describe(path: &Path, view: &View) -> Result<String> {
     let found = fs::metadata(path).with_context(|| path.display().to_string())?;
     if found.is_dir() && study::is_study(path) {
@@ -100,10 +99,10 @@ pub fn describe(path: &Path, view: &View) -> Result<String> {
     Ok(describe_table(path, &summarise(path)?, view))
 }
 
-/// The digest of the content of a table, a run folder or a finished study: SHA-256 in hex.
+/// Returns the digest of the content of a table, a run folder or a finished study: SHA-256 in hex.
 ///
 /// # Errors
-/// When the path is not there or cannot be read; the path is in the message.
+/// The path is missing or cannot be read; the path is in the message.
 pub fn digest(path: &Path) -> Result<String> {
     let found = fs::metadata(path).with_context(|| path.display().to_string())?;
     if !found.is_dir() {
@@ -121,19 +120,19 @@ pub fn digest(path: &Path) -> Result<String> {
     folder_digest(path, parts)
 }
 
-/// Reads a table through and says what it holds.
+/// Reads a whole table and summarises its content.
 ///
 /// # Errors
-/// When the file is not there, or not a whole Parquet file; the path is in the message.
+/// The file is missing or not a whole Parquet file; the path is in the message.
 pub fn summarise(path: &Path) -> Result<TableSummary> {
-    // A panic of the Parquet reader over a damaged file, should one be left in it, is an error too.
+    // The Parquet reader may panic over a damaged file. That is reported as an error too.
     catch_unwind(AssertUnwindSafe(|| scan(path)))
         .unwrap_or_else(|_| Err(anyhow!("the file is damaged")))
         .with_context(|| format!("{}: not a readable Parquet table", path.display()))
 }
 
 fn folder(path: &Path, view: &View) -> Result<String> {
-    // The whole path: what was typed may end in a slash, or be a dot.
+    // The canonical path, because the given one may end in a slash or be a dot.
     let whole = fs::canonicalize(path).with_context(|| path.display().to_string())?;
     let partial = is_unfinished(&whole);
     let tables = tables(path)?;
@@ -175,8 +174,8 @@ fn folder(path: &Path, view: &View) -> Result<String> {
     Ok(text + &bodies)
 }
 
-/// Whether the folder of a run is not finished: its name says so, or the name of the folder in which the unfinished
-/// cells of a study lie.
+/// Returns whether the folder of a run is unfinished, by its name or by that of the folder of the study's unfinished
+/// cells.
 fn is_unfinished(path: &Path) -> bool {
     let is_way = |path: &&Path| {
         let name = path.file_name().unwrap_or_default();
@@ -190,7 +189,7 @@ fn root(error: &anyhow::Error) -> String {
     error.root_cause().to_string()
 }
 
-/// The tables in a folder, by name.
+/// Returns the tables in a folder, sorted by name.
 fn tables(path: &Path) -> Result<Vec<PathBuf>> {
     let context = || path.display().to_string();
     let mut tables = Vec::new();
@@ -209,7 +208,7 @@ fn name_of(path: &Path) -> String {
     name.to_string_lossy().into_owned()
 }
 
-/// One digest over the tables' digests, which are in order of their names, and the summary.
+/// Returns the digest of a folder. `parts` are names and digests of its tables, sorted by name.
 fn folder_digest(path: &Path, parts: Vec<(String, String)>) -> Result<String> {
     let mut hasher = Sha256::new();
     for (name, digest) in parts {
@@ -330,8 +329,8 @@ pub fn type_name(data_type: &DataType) -> String {
     }
 }
 
-/// Appends each value of an array, as the module's head says. Types that are not in kadsim's tables
-/// count as the strings they print as.
+/// Appends each value of an array, encoded as the head of this module says. Types that kadsim's tables do not have
+/// count as the strings that they print as.
 fn encode(array: &ArrayRef, bytes: &mut Vec<u8>) -> Result<()> {
     match array.data_type() {
         DataType::UInt8 => numbers::<UInt8Type, 1>(array, bytes, u8::to_le_bytes),
@@ -394,7 +393,7 @@ fn numbers<T: ArrowPrimitiveType, const N: usize>(
     }
 }
 
-/// Adds bytes so that no other split of the same bytes gives the same digest.
+/// Adds bytes with their length, so that no other split of the same bytes gives the same digest.
 fn add_bytes(hasher: &mut Sha256, bytes: &[u8]) {
     hasher.update((bytes.len() as u64).to_le_bytes());
     hasher.update(bytes);

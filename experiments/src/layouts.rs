@@ -1,12 +1,11 @@
-//! The bucket layouts side by side: one experiment under each of them.
+//! Compares the bucket layouts: runs one experiment under each of them.
 //!
-//! 1. Of the experiment's networks the first is made under every layout, its tables are filled
-//!    [`BOOTSTRAPS`] times, and all its phases are run: provides and retrieves are lookups too. Nothing is
-//!    written.
-//! 2. Then the network runs the start of every phase once more, instrumented: what answers read is counted,
-//!    one operation after the other. The segments are there already, so a retrieve finds what it found.
-//! 3. Every operation of both goes into a digest, those of the second with their results. Layouts that do
-//!    not agree on it are not layouts of the same tables.
+//! 1. The first network of the experiment is made under every layout. Its routing tables are filled [`BOOTSTRAPS`]
+//!    times, and all its phases run, because provides and retrieves are lookups too. No file is written.
+//! 2. The network then runs the first operations of every phase again, one after the other, and counts the cache lines
+//!    that answers read. The segments are stored already, so a retrieve finds the same segment again.
+//! 3. A digest covers every operation of both, those of the second with their results. Layouts of the same routing
+//!    tables have the same digest.
 
 mod digest;
 mod misses;
@@ -35,49 +34,49 @@ use crate::run::workload::{Pool, Workload};
 use crate::watch::{Stopped, Watch};
 use crate::workload::SegmentKeys;
 
-/// How often the tables are filled under each layout; the time is the median.
+/// Number of times that the routing tables are filled under each layout. The reported time is the median.
 pub const BOOTSTRAPS: usize = 3;
 
-/// Most operations of the instrumented run, over all phases; each has its share. Counting is slow, and some
-/// hundred thousand answers settle a mean to a percent.
+/// Most operations of the instrumented run, over all phases in proportion to their operations. Counting is slow, and a
+/// few hundred thousand answers give a mean to within a percent.
 pub const INSTRUMENTED_OPERATIONS_MAX: u64 = 20_000;
 
-/// Why layouts cannot be compared.
+/// Reason that layouts cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum LayoutsError {
-    /// Asked to stop.
+    /// The user has stopped the program.
     #[error(transparent)]
     Stopped(#[from] Stopped),
-    /// Not even the smallest layout fits.
+    /// No layout fits into memory.
     #[error(
         "under every layout the experiment needs more memory than this machine has: about {need} of {has} \
          under \"{layout}\""
     )]
     Memory {
-        /// The one that needs least.
+        /// The layout that needs the least.
         layout: LayoutKind,
-        /// Estimate.
+        /// Estimated peak memory, as text.
         need: String,
-        /// What there is.
+        /// Memory of the machine, as text.
         has: String,
     },
-    /// The network cannot be made.
+    /// The nodes are impossible.
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// An operation goes on beyond the end of the clock.
     #[error(transparent)]
     OutOfTime(#[from] OutOfTime),
-    /// The system gives no threads.
+    /// The system starts no threads.
     #[error("cannot start threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),
 }
 
-/// What the layouts cost.
+/// Costs of the layouts.
 #[derive(Clone, Debug)]
 pub struct Comparison {
-    /// Those that were run, in the order of [`LayoutKind::ALL`].
+    /// Layouts that were run, in the order of [`LayoutKind::ALL`].
     pub measured: Vec<Measured>,
-    /// Those that do not fit into memory.
+    /// Layouts that do not fit into memory.
     pub skipped: Vec<Skipped>,
     /// Number of nodes.
     pub nodes: u32,
@@ -85,14 +84,14 @@ pub struct Comparison {
     pub operations: u64,
     /// Operations of the instrumented run.
     pub instrumented_operations: u64,
-    /// Threads that were used.
+    /// Number of threads used.
     pub threads: usize,
-    /// Why the machine's cache misses are not known, if so.
+    /// Reason that cache misses are unknown, if they are.
     pub misses_unknown: Option<String>,
 }
 
 impl Comparison {
-    /// Layouts whose results are the same, by digest, in the order of the first of each.
+    /// Groups the layouts by digest, in the order of the first layout of each group.
     pub fn agreeing(&self) -> Vec<(&str, Vec<LayoutKind>)> {
         let mut groups: Vec<(&str, Vec<LayoutKind>)> = Vec::new();
         for measured in &self.measured {
@@ -108,22 +107,22 @@ impl Comparison {
     }
 }
 
-/// What a layout costs.
+/// Costs of a layout.
 #[derive(Clone, Debug)]
 pub struct Measured {
     /// Which.
     pub layout: LayoutKind,
-    /// Time to fill all tables, the median.
+    /// Time to fill all routing tables, the median.
     pub bootstrap: Duration,
     /// Time of all phases.
     pub lookups: Duration,
-    /// Nodes contacted in it, stores not counted.
+    /// Contacts sent in all phases, stores not counted.
     pub contacts: u64,
     /// Bytes of all nodes before the first phase.
     pub bytes: BytesUsed,
-    /// Entries of all tables.
+    /// Entries of all routing tables.
     pub entries: u64,
-    /// What answers of the instrumented run have read.
+    /// Cache lines that answers of the instrumented run have read.
     pub reads: Reads,
     /// Last-level cache misses during the phases, where the machine counts them.
     pub misses: Option<u64>,
@@ -136,18 +135,17 @@ pub struct Measured {
 pub struct Skipped {
     /// Which.
     pub layout: LayoutKind,
-    /// Estimate, bytes.
+    /// Estimated peak memory, bytes.
     pub need: u64,
-    /// What the machine has, bytes.
+    /// Memory of the machine, bytes.
     pub has: u64,
 }
 
-/// Runs the first network of the experiment under every layout that fits, on `threads` threads (all cores
-/// if not given).
+/// Runs the first network of the experiment under every layout that fits, on `threads` threads or else on all cores.
 ///
 /// # Errors
 ///
-/// See [`LayoutsError`]. That layouts do not agree is none: see [`Comparison::agreeing`].
+/// See [`LayoutsError`]. Different digests are no error: see [`Comparison::agreeing`].
 pub fn compare(
     experiment: &Experiment,
     inputs: &Inputs,
@@ -164,7 +162,7 @@ pub fn compare(
             has: human(least.has),
         });
     }
-    // Before the threads, which are counted along.
+    // Opened before the threads start, because the counter includes only threads that start later.
     let mut misses = Misses::open();
     let pool = crate::threads::pool(threads)?;
     let operations = inputs.operations.iter().sum();
@@ -190,7 +188,7 @@ pub fn compare(
     })
 }
 
-/// The experiment under each layout that fits into `has` bytes, and the layouts that do not.
+/// Returns the experiment under each layout that fits into `has` bytes, and the layouts that do not.
 fn fitting(experiment: &Experiment, inputs: &Inputs, has: u64) -> (Vec<Experiment>, Vec<Skipped>) {
     let (mut fitting, mut skipped) = (Vec::new(), Vec::new());
     for layout in LayoutKind::ALL {
@@ -206,7 +204,8 @@ fn fitting(experiment: &Experiment, inputs: &Inputs, has: u64) -> (Vec<Experimen
     (fitting, skipped)
 }
 
-/// How many operations of a phase are run instrumented, given how many each has.
+/// Returns the number of operations that run instrumented in the phase of index `place`. `operations` is the number of
+/// each phase.
 fn share(operations: &[u64], place: usize) -> u64 {
     let total: u64 = operations.iter().sum();
     if total <= INSTRUMENTED_OPERATIONS_MAX {
@@ -216,7 +215,7 @@ fn share(operations: &[u64], place: usize) -> u64 {
     (part / u128::from(total)) as u64
 }
 
-/// The experiment under one layout.
+/// A run of the experiment under one layout.
 struct Trial<'a> {
     experiment: &'a Experiment,
     inputs: &'a Inputs,
@@ -225,7 +224,7 @@ struct Trial<'a> {
     operations: u64,
 }
 
-/// What has been counted on the way.
+/// Counts over all phases.
 #[derive(Default)]
 struct Count {
     spent: Duration,
@@ -271,7 +270,7 @@ impl Trial<'_> {
         })
     }
 
-    /// Fills the tables some times, in fresh memory each time; returns the median time.
+    /// Fills the routing tables [`BOOTSTRAPS`] times, each time in fresh memory. Returns the median time.
     fn bootstrap(&self, network: &mut Network) -> Result<Duration, Stopped> {
         let mut times = [Duration::ZERO; BOOTSTRAPS];
         for time in &mut times {
@@ -285,7 +284,7 @@ impl Trial<'_> {
         Ok(times[BOOTSTRAPS / 2])
     }
 
-    /// All phases; returns what they were drawn from, with what each provides.
+    /// Runs all phases. Returns the pool that they were drawn from, with the segments of each.
     fn phases(
         &self,
         network: &mut Network,
@@ -303,7 +302,7 @@ impl Trial<'_> {
         Ok(pool)
     }
 
-    /// The start of every phase again, instrumented, in a network that holds what was provided.
+    /// Runs the first operations of every phase again, instrumented, in a network that holds all segments.
     fn instrumented(
         &self,
         network: &mut Network,
@@ -322,7 +321,7 @@ impl Trial<'_> {
         Ok(network.recorded().reads)
     }
 
-    /// Begins a phase with at most `most` of its operations; returns what the whole phase provides.
+    /// Begins a phase with at most `most` of its operations. Returns the segments of the whole phase.
     fn begin(
         &self,
         network: &mut Network,
@@ -345,7 +344,7 @@ impl Trial<'_> {
         workload.begin(place, phase, network)
     }
 
-    /// Goes on until nothing is in flight.
+    /// Runs the network until no operation is in flight.
     fn advance(
         &self,
         network: &mut Network,
@@ -361,12 +360,12 @@ impl Trial<'_> {
     }
 }
 
-/// Counts what phases record, and the time that steps take.
+/// Observer that counts operations and the time of steps.
 struct Counter<'a> {
     watch: Watch<'a>,
     count: &'a mut Count,
     bar: &'a ProgressBar,
-    /// When the step began.
+    /// Start of the step.
     begun: Instant,
 }
 
@@ -388,7 +387,7 @@ impl Observer for Counter<'_> {
 }
 
 impl Count {
-    /// Takes what was recorded.
+    /// Counts the recorded operations, and clears them.
     fn take(&mut self, network: &mut Network, bar: &ProgressBar) {
         let recorded = network.recorded();
         let mut results = recorded.result_ids.iter();
@@ -402,7 +401,7 @@ impl Count {
     }
 }
 
-/// Entries of all tables.
+/// Returns the number of entries of all routing tables.
 fn entries(network: &mut Network) -> u64 {
     network.read(
         |NodesView {

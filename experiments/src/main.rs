@@ -1,4 +1,4 @@
-//! The command line: what was typed becomes a run, and what came of it an exit status.
+//! The program `kadsim`: runs the command line and returns its exit status.
 
 mod cli;
 

@@ -1,4 +1,4 @@
-//! What a run leaves behind: its folder and the tables in it.
+//! Writes the folder of a run and the tables in it.
 
 mod folder;
 mod lock;
@@ -52,13 +52,14 @@ pub struct Writers {
     written: Duration,
 }
 
-/// In the timings table, all that records: ending steps, filling, encoding and closing tables, the summary.
+/// `system` of the timings table for all work on tables and summary: ending steps, filling, encoding and closing
+/// tables.
 pub const RECORDING: &str = "recording";
-/// In the timings table, what comes after the last phase: closing the tables.
+/// `phase` of the timings table for closing the tables, after the last phase.
 const END: &str = "end";
 
 impl Writers {
-    /// Opens the tables that the experiment asks for. `labels` are those of the nodes, in the order of keys.
+    /// Opens the tables that the experiment asks for. `labels` are the labels of the nodes, in the order of keys.
     ///
     /// # Errors
     ///
@@ -123,7 +124,7 @@ impl Writers {
         written.map(|(name, _)| format!("{name}.parquet"))
     }
 
-    /// Writes what a step recorded.
+    /// Writes the rows that a step recorded.
     ///
     /// # Errors
     ///
@@ -160,7 +161,7 @@ impl Writers {
         self.nodes.as_mut().map_or(Ok(()), |table| table.push(row))
     }
 
-    /// Whether the routing table is wanted.
+    /// Returns whether the experiment asks for the output table `routing`.
     pub fn wants_routing(&self) -> bool {
         self.routing.is_some()
     }
@@ -176,7 +177,7 @@ impl Writers {
             .map_or(Ok(()), |table| table.push(row))
     }
 
-    /// CPU time that encoding has taken so far on threads of its own, where the system tells.
+    /// Returns the CPU time of the encoders' threads so far; zero if the system does not report it.
     pub fn encoding(&self) -> Duration {
         let spent = [
             self.ticks.as_ref().map(TickTable::encoding),
@@ -222,11 +223,11 @@ impl Writers {
         self.timings.push(row)
     }
 
-    /// Closes every table, all of them even if some cannot be. Returns how many rows each has.
+    /// Closes all tables, also after one of them fails. Returns the name and number of rows of each.
     ///
     /// # Errors
     ///
-    /// The first one met.
+    /// The first error met.
     pub fn finish(mut self, complete: bool) -> Result<Vec<(&'static str, u64)>, RecordError> {
         let mut spent = Spent::default();
         spent.cpu += self.take_encoding();

@@ -1,6 +1,7 @@
-//! Runs an experiment: its networks one after the other, the phases of each, and what is left behind.
+//! Runs an experiment: simulates its networks one after the other, and writes its folder.
 
 mod clock;
+mod routing;
 mod simulation;
 pub(crate) mod workload;
 
@@ -31,11 +32,11 @@ pub struct Options<'a> {
     pub threads: Option<usize>,
     /// Whether a finished run may be replaced.
     pub force: bool,
-    /// Who watches.
+    /// Shows progress and carries the request to stop.
     pub watch: Watch<'a>,
-    /// Since when the run takes its time: its inputs are read before.
+    /// Start of the reported wall time. The caller sets it before it reads the inputs.
     pub begun: Instant,
-    /// Whether other runs share the process, whose CPU time and memory then say nothing about this one.
+    /// Whether other runs share the process. CPU time and memory of the process are then left out of `timings`.
     pub shares_process: bool,
 }
 
@@ -50,29 +51,29 @@ pub enum RunError {
         "the experiment needs about {need} of memory, this machine has {has}; see `kadsim check` for the parts"
     )]
     Memory {
-        /// Estimate.
+        /// Estimated peak memory, as text.
         need: String,
-        /// What there is.
+        /// Memory of the machine, as text.
         has: String,
     },
-    /// Stopped from outside.
+    /// The user has stopped the run.
     #[error("interrupted; what was written is in {0}")]
     Interrupted(PathBuf),
-    /// Something went wrong on the way.
+    /// The simulation failed, or a file could not be written.
     #[error("{}; what was written is in {partial}", said_once(error))]
     Failed {
-        /// What.
+        /// The cause.
         error: anyhow::Error,
-        /// Where the unfinished run is.
+        /// Folder of the unfinished run.
         partial: PathBuf,
     },
 }
 
-/// An error and its causes, each said once: some errors say their cause themselves.
+/// Joins the messages of an error and its causes. Leaves out a cause that an earlier message contains already.
 fn said_once(error: &anyhow::Error) -> String {
     let mut said = String::new();
     for cause in error.chain() {
-        // What Parquet puts before every error of the file below it.
+        // Parquet puts this prefix before every error of the file system.
         let cause = cause.to_string().replace("External: ", "");
         if !said.contains(&cause) {
             let colon = if said.is_empty() { "" } else { ": " };
@@ -82,23 +83,23 @@ fn said_once(error: &anyhow::Error) -> String {
     said
 }
 
-/// What an `[[expect]]` says of a finished run.
+/// Result of an `[[expect]]` for a finished run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
     /// Key of `summary.json`.
     pub metric: String,
-    /// What it must be within, ends included.
+    /// Smallest and largest value that hold.
     pub within: [f64; 2],
-    /// What it is, if it has a value.
+    /// Value in the summary, if there is one.
     pub value: Option<f64>,
-    /// Where the expectation comes from.
+    /// Where the bounds come from.
     pub source: Option<String>,
-    /// In a sweep, the settings of the cells that it is for: its `where`.
+    /// In a sweep, the `where` of the expectation: the settings of the cells that it is for.
     pub place: Vec<(String, Setting)>,
 }
 
 impl Verdict {
-    /// Whether it holds.
+    /// Returns whether the expectation holds. Without a value it does not.
     pub fn holds(&self) -> bool {
         self.value
             .is_some_and(|value| (self.within[0]..=self.within[1]).contains(&value))
@@ -108,34 +109,34 @@ impl Verdict {
 /// A phase that was cut off by its `max_ms`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CutOff {
-    /// Its name.
+    /// Name of the phase.
     pub phase: String,
-    /// The networks in which it was, in order.
+    /// Networks in which it was cut off, in ascending order.
     pub networks: Vec<u32>,
 }
 
-/// What a finished run tells.
+/// Results of a finished run, as the program prints them.
 #[derive(Clone, Debug)]
 pub struct Report {
     /// The run's folder.
     pub path: PathBuf,
     /// `summary.json`.
     pub summary: Map<String, Value>,
-    /// What became of each `[[expect]]`.
+    /// Result of each `[[expect]]`, in the order of the file.
     pub verdicts: Vec<Verdict>,
     /// Phases that were cut off by their `max_ms`, in order.
     pub cut_off: Vec<CutOff>,
-    /// Rows of each table.
+    /// Name and number of rows of each table.
     pub rows: Vec<(&'static str, u64)>,
     /// Wall time, s.
     pub seconds: f64,
 }
 
-/// Runs the experiment with what it reads beside its file.
+/// Runs the experiment with its node list and traces.
 ///
 /// # Errors
 ///
-/// See [`RunError`]. Whatever happens, a folder that has the run's name holds a finished run.
+/// See [`RunError`]. A folder with the run's name holds a finished run even after an error.
 pub fn run(
     experiment: &Experiment,
     inputs: &Inputs,
@@ -157,8 +158,8 @@ pub fn run(
     run_in(names, None, experiment, inputs, options)
 }
 
-/// Runs the experiment in a folder of these names, whatever memory it needs. Of a cell of a study, `cell` is what its
-/// results depend on.
+/// Runs the experiment in a folder of these names, without a check of the memory that it needs. For a cell of a study,
+/// `cell` is the text of its `cell.json`.
 pub(crate) fn run_in(
     names: Names,
     cell: Option<&str>,
@@ -183,7 +184,7 @@ pub(crate) fn run_in(
     })
 }
 
-/// Simulates and writes everything, and gives the run its name.
+/// Simulates all networks, writes every file of the run, and renames its folder.
 fn record(
     cell: Option<&str>,
     experiment: &Experiment,
@@ -199,7 +200,7 @@ fn record(
     let texts = [RESOLVED].into_iter().chain(cell.map(|_| CELL));
     let noted = folder.take_note(texts.map(str::to_owned).chain(writers.files()));
     if let Err(error) = noted {
-        // What is written shall be readable; why it is not whole is the first error.
+        // The tables are closed so that they can be read. The first error is the one reported.
         let _ = writers.finish(false);
         return Err(error);
     }
@@ -215,7 +216,7 @@ fn record(
         let text = serde_json::to_string_pretty(&summary).context("summary.json")? + "\n";
         folder.write(METRICS, &text)
     });
-    // Whatever happened, what is written shall be readable.
+    // Tables are closed after an error too, so that they can be read.
     let closed = writers.finish(written.is_ok());
     written?;
     let rows = closed?;
@@ -239,7 +240,7 @@ fn record(
     })
 }
 
-/// What each `[[expect]]` says of the summary.
+/// Compares each `[[expect]]` with the summary.
 pub(crate) fn verdicts(experiment: &Experiment, summary: &Map<String, Value>) -> Vec<Verdict> {
     let verdict = |expect: &Expect| Verdict {
         metric: expect.metric.clone(),

@@ -1,16 +1,16 @@
-//! Time that a part of a run takes: on the clock, and of the processors.
+//! Wall and CPU time of parts of a run.
 
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 
 use kadsim_engine::hardware::clock::{process_cpu, thread_cpu};
 
-/// Time that something has taken.
+/// Wall and CPU time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Spent {
-    /// On the clock.
+    /// Wall time.
     pub(crate) wall: Duration,
-    /// Of the processors; nothing where the system does not tell.
+    /// CPU time; zero if the system does not report it.
     pub(crate) cpu: Duration,
 }
 
@@ -21,7 +21,7 @@ impl AddAssign for Spent {
     }
 }
 
-/// A moment that time is counted from.
+/// Start of a measurement.
 pub(crate) struct Moment {
     wall: Instant,
     clock: fn() -> Option<Duration>,
@@ -37,17 +37,17 @@ impl Moment {
         }
     }
 
-    /// Now; what this thread does from here on counts.
+    /// Starts to measure the CPU time of this thread.
     pub(crate) fn of_this_thread() -> Self {
         Self::of(thread_cpu)
     }
 
-    /// Now; what all threads do from here on counts.
+    /// Starts to measure the CPU time of all threads of the process.
     pub(crate) fn of_the_process() -> Self {
         Self::of(process_cpu)
     }
 
-    /// What has been spent since.
+    /// Returns the time spent since the start.
     pub(crate) fn spent(&self) -> Spent {
         let cpu = (self.clock)().zip(self.cpu);
         Spent {

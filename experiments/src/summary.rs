@@ -1,13 +1,14 @@
-//! `summary.json`: statistics of a run's operations and nodes, flat, `PHASE.COLUMN.STATISTIC`, pooled over
-//! networks; of each network by itself, for `summary.parquet`; and, of several networks, each metric's mean and
-//! confidence interval over them, `METRIC.networks.mean` and `METRIC.networks.ci95`.
+//! Statistics of a run's operations and nodes. `summary.json` has them pooled over networks, as a flat object with keys
+//! `PHASE.COLUMN.STATISTIC`. With several networks it also has each metric's mean and confidence interval over them,
+//! `METRIC.networks.mean` and `METRIC.networks.ci95`. `summary.parquet` has the metrics of each network alone.
 //!
-//! Memory is bounded: values are counted in a `Distribution` per column, whose percentiles are nearest-rank
-//! and off by at most 0.1 %, most often by nothing. Counts, means and maxima are exact.
+//! Memory is bounded: a `Distribution` counts the values of each column. Its percentiles are nearest-rank and off by at
+//! most 0.1 %, most often by nothing. Counts, means and maxima are exact.
 
 mod deadline;
 pub(crate) mod distribution;
 mod interval;
+mod share;
 
 use std::collections::BTreeMap;
 
@@ -18,13 +19,14 @@ use serde_json::{Map, Value};
 use self::deadline::Deadline;
 use self::distribution::Distribution;
 pub(crate) use self::interval::OverNetworks;
+use self::share::Share;
 use crate::file::{Experiment, Phase};
 
-/// A column with statistics: its name, and how a row gives the integer that is counted. Times count in µs, recall in
-/// nodes of a perfect result, of which the second argument is the number.
+/// A column with statistics: its name, and a function from a row to the integer that is counted. Times count in µs,
+/// recall in nodes of a perfect result. The second argument is the number of nodes in a perfect result.
 type Column<Row> = (&'static str, fn(&Row, f64) -> Option<u64>);
 
-/// Columns of operations with a statistic of numbers.
+/// Columns of operations with statistics.
 const OPERATION_COLUMNS: [Column<OperationRow>; 13] = [
     ("duration_ms", |row, _| {
         row.end_us.map(|end_us| end_us - row.start_us)
@@ -45,7 +47,7 @@ const OPERATION_COLUMNS: [Column<OperationRow>; 13] = [
     ("lookup_ms", |row, _| row.lookup_us),
     ("store_ms", |row, _| row.store_us),
 ];
-/// Columns of nodes with a statistic.
+/// Columns of nodes with statistics.
 const NODE_COLUMNS: [Column<NodeRow>; 5] = [
     ("contacts", |row, _| Some(row.contacts)),
     ("segments", |row, _| Some(row.segments)),
@@ -53,50 +55,51 @@ const NODE_COLUMNS: [Column<NodeRow>; 5] = [
     ("table_entries", |row, _| Some(row.table_entries.into())),
     ("started", |row, _| Some(row.started)),
 ];
-/// The column of nodes that has a statistic if nodes carry it.
+/// A column of nodes with statistics if the table has it.
 const IN_DEGREE: Column<NodeRow> = ("in_degree", |row, _| row.in_degree.map(u64::from));
-/// The column of operations that counts in parts of a perfect result.
+/// The column of operations that is counted in nodes of a perfect result.
 const RECALL: &str = "recall";
-/// Statistics of a column of numbers.
+/// Names of the statistics of a column.
 pub const STATISTICS: [&str; 6] = ["count", "mean", "p50", "p90", "p99", "max"];
-/// Share of networks in which a phase was cut off, behind the phase.
+/// Key behind the phase: share of networks in which it was cut off.
 pub const CUT_OFF: &str = "cut_off";
-/// The key of the warnings, a list: the only one that is no metric.
+/// Key of the list of warnings, the only key that is no metric.
 pub const WARNINGS: &str = "warnings";
-/// What a metric's mean over networks is called, behind the metric.
+/// Key behind the metric: its mean over networks.
 pub const NETWORKS_MEAN: &str = "networks.mean";
-/// What half the width of its 95 % confidence interval is called.
+/// Key behind the metric: half the width of the 95 % confidence interval around its mean over networks.
 pub const NETWORKS_CI95: &str = "networks.ci95";
 
-/// Statistics of a phase, of one network or over all.
+/// Statistics of a phase, in one network or over several.
 #[derive(Clone)]
 struct PhaseSummary {
     /// In the order of [`OPERATION_COLUMNS`].
     columns: [Distribution; OPERATION_COLUMNS.len()],
-    found: (u64, u64),
-    /// By name, with the column that each counts.
+    /// Retrieves that found their segment, of all retrieves.
+    found: Share,
+    /// The column and its values, by name.
     nodes: BTreeMap<&'static str, (Column<NodeRow>, Distribution)>,
-    /// Networks in which it was cut off, and all; of phases that can be.
-    cut_off: Option<(u64, u64)>,
+    /// Networks in which the phase was cut off, of all networks. `None` without a `max_ms`.
+    cut_off: Option<Share>,
     deadlines: Vec<Deadline>,
 }
 
 /// Statistics of a run.
 pub struct Summary {
     names: Vec<String>,
-    /// Of the current network.
+    /// Statistics of the current network.
     phases: Vec<PhaseSummary>,
-    /// Of those before it.
+    /// Statistics pooled over the networks before it.
     pooled: Vec<PhaseSummary>,
-    /// Each metric over those before it.
+    /// Each metric over the networks before it.
     over: BTreeMap<String, OverNetworks>,
     networks: u32,
-    /// How many nodes a perfect result names.
+    /// Number of nodes in a perfect result.
     perfect: f64,
 }
 
 impl PhaseSummary {
-    /// Adds what another network counted, and leaves that with nothing.
+    /// Moves the counts of `other` into this summary, and leaves `other` empty.
     fn take(&mut self, other: &mut Self) {
         let of_nodes = self.nodes.values_mut().map(|(_, values)| values);
         let columns = self.columns.iter_mut().chain(of_nodes);
@@ -105,14 +108,9 @@ impl PhaseSummary {
         columns
             .zip(others)
             .for_each(|(column, other)| column.take(other));
-        let sum = |pair: &mut (u64, u64), other: &mut (u64, u64)| {
-            let (part, whole) = std::mem::take(other);
-            pair.0 += part;
-            pair.1 += whole;
-        };
-        sum(&mut self.found, &mut other.found);
+        self.found.take(&mut other.found);
         if let (Some(cut_off), Some(other)) = (&mut self.cut_off, &mut other.cut_off) {
-            sum(cut_off, other);
+            cut_off.take(other);
         }
         let deadlines = self.deadlines.iter_mut().zip(&mut other.deadlines);
         deadlines.for_each(|(deadline, other)| deadline.take(other));
@@ -120,7 +118,7 @@ impl PhaseSummary {
 }
 
 impl Summary {
-    /// Of a run of so many networks with nothing done yet; results name at most `perfect` nodes.
+    /// Makes the empty summary of a run of `networks` networks. `perfect` is the number of nodes in a perfect result.
     pub fn new(experiment: &Experiment, networks: u32, perfect: u32) -> Self {
         let phases = &experiment.phases;
         let perfect = f64::from(perfect.max(1));
@@ -133,11 +131,11 @@ impl Summary {
         let node_columns = || NODE_COLUMNS.into_iter().chain(in_degree);
         let phases_of = |phase: &Phase| PhaseSummary {
             columns: OPERATION_COLUMNS.map(|(name, _)| Distribution::new(scale(name))),
-            found: (0, 0),
+            found: Share::default(),
             nodes: node_columns()
                 .map(|column| (column.0, (column, Distribution::new(scale(column.0)))))
                 .collect(),
-            cut_off: phase.max_us.map(|_| (0, 0)),
+            cut_off: phase.max_us.map(|_| Share::default()),
             deadlines: phase
                 .deadlines_us
                 .iter()
@@ -156,18 +154,17 @@ impl Summary {
         }
     }
 
-    /// A phase of a network ends, of so many planned operations; or is cut off.
+    /// Counts the end of a phase in a network. `planned` is its number of operations, `is_cut` whether it was cut off.
     pub fn end_phase(&mut self, phase: usize, planned: u64, is_cut: bool) {
         let phase = &mut self.phases[phase];
         if let Some(cut_off) = &mut phase.cut_off {
-            cut_off.0 += u64::from(is_cut);
-            cut_off.1 += 1;
+            cut_off.count(is_cut);
         }
         let deadlines = phase.deadlines.iter_mut();
         deadlines.for_each(|deadline| deadline.end_phase(planned));
     }
 
-    /// An operation was planned for this origin, in a phase that was cut off: some have not even started.
+    /// Counts a planned operation of this origin, in a phase that was cut off. It may never have started.
     pub fn plan(&mut self, phase: usize, origin: i64) {
         let deadlines = self.phases[phase].deadlines.iter_mut();
         deadlines.for_each(|deadline| deadline.plan(origin));
@@ -183,8 +180,7 @@ impl Summary {
             }
         }
         if let Some(found) = row.found {
-            phase.found.0 += u64::from(found);
-            phase.found.1 += 1;
+            phase.found.count(found);
         }
         let deadlines = phase.deadlines.iter_mut();
         deadlines.for_each(|deadline| deadline.operation(row));
@@ -203,7 +199,7 @@ impl Summary {
             });
     }
 
-    /// A network ends: its own metrics, in the order of their names.
+    /// Ends the current network. Returns its metrics, in the order of their names.
     pub fn end_network(&mut self) -> Map<String, Value> {
         let metrics = self.flat(&self.phases);
         for (metric, value) in &metrics {
@@ -216,7 +212,7 @@ impl Summary {
         metrics
     }
 
-    /// Everything as one flat object.
+    /// Returns `summary.json` without the warnings.
     pub fn to_json(&self) -> Map<String, Value> {
         let mut json = self.flat(&self.pooled);
         if self.networks > 1 {
@@ -233,16 +229,15 @@ impl Summary {
         json
     }
 
-    /// The metrics of phases.
+    /// Returns the metrics of all phases as one flat object.
     fn flat(&self, phases: &[PhaseSummary]) -> Map<String, Value> {
         let mut json = Map::new();
         for (name, phase) in self.names.iter().zip(phases) {
             for ((column, _), distribution) in OPERATION_COLUMNS.iter().zip(&phase.columns) {
                 distribution.write(&format!("{name}.{column}"), &mut json);
             }
-            let (found, retrieved) = phase.found;
-            json.insert(format!("{name}.found.count"), retrieved.into());
-            json.insert(format!("{name}.found.mean"), share(found, retrieved));
+            json.insert(format!("{name}.found.count"), phase.found.whole.into());
+            json.insert(format!("{name}.found.mean"), phase.found.value());
             if let [deadline, ..] = phase.deadlines.as_slice() {
                 deadline.write(name, "", &mut json);
             }
@@ -250,8 +245,8 @@ impl Summary {
                 let each = phase.deadlines.iter();
                 each.for_each(|deadline| deadline.write(name, &deadline.suffix(), &mut json));
             }
-            if let Some((cut, networks)) = phase.cut_off {
-                json.insert(format!("{name}.{CUT_OFF}"), share(cut, networks));
+            if let Some(cut_off) = &phase.cut_off {
+                json.insert(format!("{name}.{CUT_OFF}"), cut_off.value());
             }
             for (column, (_, distribution)) in &phase.nodes {
                 distribution.write(&format!("nodes.{name}.{column}"), &mut json);
@@ -261,21 +256,13 @@ impl Summary {
     }
 }
 
-fn share(part: u64, whole: u64) -> Value {
-    if whole == 0 {
-        Value::Null
-    } else {
-        Value::from(part as f64 / whole as f64)
-    }
-}
-
-/// Every key that the experiment's summary has.
+/// Returns every metric that `summary.json` of the experiment has.
 pub fn keys(experiment: &Experiment) -> Vec<String> {
     let summary = Summary::new(experiment, experiment.networks, 1);
     summary.to_json().into_iter().map(|(key, _)| key).collect()
 }
 
-/// The metrics of each network, in order.
+/// Returns the metrics that each network has in `summary.parquet`, in order.
 pub fn metrics(experiment: &Experiment) -> Vec<String> {
     let summary = Summary::new(experiment, 1, 1);
     summary.to_json().into_iter().map(|(key, _)| key).collect()

@@ -64,7 +64,7 @@ impl Study {
     /// See [`StudyError`]; what goes wrong in a cell is in the report.
     pub fn run(&self, slice: Slice, options: &Options<'_>) -> Result<StudyReport, StudyError> {
         let cells = self.places(slice)?;
-        // Known before the folder is touched: all of them may have to be run.
+        // Planned before the folder is changed, because all cells may have to run.
         self.plan(&cells, options.threads)?;
         let path = self.path(options.out.as_deref());
         let root = Root::open(&path, self, options.force, options.watch)?;
@@ -78,7 +78,7 @@ impl Study {
         let mut ended = cells.clone();
         ended.retain(|place| root.is_done(*place));
         match root.conclude(self, options.watch) {
-            // Another process is at it, or the next call will be.
+            // Another process concludes the study, or the next call will.
             Err(StudyError::Folder(FolderError::Stopped(_))) => {}
             concluded => concluded?,
         }
@@ -110,7 +110,7 @@ impl Study {
                 let options = Options {
                     out: None,
                     threads: Some(threads),
-                    // What is there, if anything, has fewer networks.
+                    // A finished cell in the folder has fewer networks.
                     force: true,
                     watch: options.watch.of_cell(place),
                     begun: std::time::Instant::now(),
@@ -121,8 +121,8 @@ impl Study {
                 }
                 let ended = self.run_cell(place, root, &options);
                 if matches!(&ended, Err(error) if error.is_busy()) {
-                    // Another process runs it. When its turn comes again it is done, or left behind by a process that
-                    // has failed. A thread that has met nothing else since then waits a moment.
+                    // Another process runs the cell. When this thread tries the cell again, it is finished, or
+                    // abandoned by a failed process. A thread that has found only busy cells since then waits a moment.
                     busy.insert(place);
                     if let Ok(mut queue) = queue.lock() {
                         queue.push_back(place);
@@ -141,7 +141,8 @@ impl Study {
                 let work = &work;
                 let thread = thread::Builder::new().stack_size(STACK_BYTES);
                 let begun = thread.spawn_scoped(scope, move || work(plan.threads(slot)));
-                // Without a thread more, those that run do its share; without any, this one does.
+                // If a thread cannot start, the running threads do its share. Without any running thread, this one
+                // does.
                 if begun.is_err() && slot == 0 {
                     work(plan.threads);
                 }
@@ -164,7 +165,7 @@ impl Study {
             return Ok(false);
         }
         let (names, cell) = root.cell(self, place);
-        // Known before the inputs are read, which may take long.
+        // Checked before the inputs are read, which may take long.
         names.check_free().map_err(RunError::from)?;
         let loaded = &self.cells[place].loaded;
         let inputs = inputs::read(loaded, options.watch)?;

@@ -1,12 +1,12 @@
-//! Text tables: columns side by side, folded to a width.
+//! Text tables, folded to the width of a terminal.
 //!
-//! A table that is wider than the width is folded in three steps, each only where the one before is not enough:
+//! A table that is too wide is folded in three steps, each only if the one before is not enough:
 //!
 //! 1. A header breaks at spaces and behind dots, a text at spaces, into lines of its own cell. Numbers stay whole.
 //! 2. Columns that do not fit go into a block below, which repeats the key columns.
 //! 3. A block of a single column that still does not fit breaks anywhere.
 //!
-//! Cells hold no control characters, whatever the values are: those are shown escaped.
+//! Control characters in cells are shown escaped.
 
 use std::ops::Range;
 
@@ -16,7 +16,7 @@ use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Tab
 /// Spaces between two columns.
 const GAP: u16 = 2;
 
-/// Where the cells of a column stand.
+/// Alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// Words.
@@ -29,13 +29,13 @@ pub enum Side {
 #[derive(Clone, Debug)]
 pub struct TextTable {
     columns: Vec<(String, Side)>,
-    /// How many columns, the first ones, say what a row is.
+    /// Number of key columns. They come first, and each block repeats them.
     keys: usize,
     rows: Vec<Vec<String>>,
 }
 
 impl TextTable {
-    /// A table without rows. The first `keys` columns are repeated in each block.
+    /// Makes a table without rows. The first `keys` columns are repeated in each block.
     pub fn new<N: AsRef<str>>(keys: usize, columns: impl IntoIterator<Item = (N, Side)>) -> Self {
         let columns = columns.into_iter();
         let named = |(name, side): (N, Side)| (clean(name.as_ref()), side);
@@ -46,13 +46,13 @@ impl TextTable {
         }
     }
 
-    /// Appends a row: a cell for each column.
+    /// Appends a row, which has a cell for each column.
     pub fn push(&mut self, row: impl IntoIterator<Item = String>) {
         self.rows
             .push(row.into_iter().map(|cell| clean(&cell)).collect());
     }
 
-    /// The rows in lines of at most `width` columns of a terminal; each row is one line where that is `None`.
+    /// Formats the table in lines of at most `width` columns of a terminal. With `None`, each row is one line.
     pub fn render(&self, width: Option<usize>) -> String {
         let all = 0..self.columns.len();
         let whole = self.build(&all, str::to_owned, str::to_owned);
@@ -71,14 +71,14 @@ impl TextTable {
         blocks.join("\n")
     }
 
-    /// The key columns and these others in lines of at most `width`.
+    /// Formats the key columns and these others in lines of at most `width`.
     fn block(&self, others: &Range<usize>, width: usize) -> String {
         let mut table = self.build(others, folded, str::to_owned);
         table.set_content_arrangement(ContentArrangement::Dynamic);
         table.set_width(u16::try_from(width).unwrap_or(u16::MAX));
         let least = self.least(others);
         if needed(&least) <= width {
-            // No word is broken where none has to be.
+            // The columns fit without broken words, so none may become narrower than its longest word.
             let least = least.column_max_content_widths();
             for (column, least) in table.column_iter_mut().zip(least) {
                 let least = Width::Fixed(least + column.padding_width());
@@ -88,12 +88,12 @@ impl TextTable {
         table.trim_fmt() + "\n"
     }
 
-    /// As narrow as it can be without breaking a word.
+    /// Builds the block as narrow as possible without breaking a word.
     fn least(&self, others: &Range<usize>) -> Table {
         self.build(others, folded, |text| text.replace(' ', "\n"))
     }
 
-    /// The key columns and these others, with headers and cells broken into lines by these functions.
+    /// Builds a table of the key columns and these others. The functions break headers and cells into lines.
     fn build(
         &self,
         others: &Range<usize>,
@@ -126,14 +126,14 @@ impl TextTable {
     }
 }
 
-/// The width of a table that is not folded further.
+/// Returns the width of a table that is not folded further.
 fn needed(table: &Table) -> usize {
     let widths = table.column_max_content_widths();
     let gaps = usize::from(GAP) * widths.len().saturating_sub(1);
     widths.into_iter().map(usize::from).sum::<usize>() + gaps
 }
 
-/// A text in lines of at most `width`, broken at spaces; a word that is longer stays whole.
+/// Breaks a text at spaces into lines of at most `width`. A longer word stays whole.
 pub fn wrapped(text: &str, width: Option<usize>) -> String {
     let Some(width) = width else {
         return text.to_owned();
@@ -152,12 +152,12 @@ pub fn wrapped(text: &str, width: Option<usize>) -> String {
     lines
 }
 
-/// A header with a line for each word and each part of a path: `duration_ms.p50` is two lines.
+/// Breaks a header into a line for each word and each part of a path: `duration_ms.p50` becomes two lines.
 fn folded(header: &str) -> String {
     header.replace(' ', "\n").replace('.', ".\n")
 }
 
-/// A text on one line, without what a terminal would act on.
+/// Escapes control characters, so that a text is one line and has no effect on the terminal.
 fn clean(text: &str) -> String {
     if !text.contains(char::is_control) {
         return text.to_owned();

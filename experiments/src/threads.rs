@@ -1,4 +1,4 @@
-//! How many threads work, and how large their stacks are.
+//! Thread pools: their number of threads and the size of their stacks.
 
 use std::num::NonZero;
 use std::thread;
@@ -9,11 +9,10 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 /// Most threads.
 pub const THREADS_MAX: usize = 256;
 
-/// The environment variable that says how many threads there are where the command line does not.
+/// Environment variable with the number of threads, used if the command line has none.
 const VARIABLE: &str = "RAYON_NUM_THREADS";
 
-/// As many threads as a run takes that is not told: what the environment says, else one for each core, 1 to
-/// [`THREADS_MAX`].
+/// Returns the default number of threads: that of the environment, else one for each core, 1 to [`THREADS_MAX`].
 pub(crate) fn all() -> usize {
     let said = std::env::var(VARIABLE).ok();
     let said = said.and_then(|text| text.parse().ok());
@@ -23,11 +22,11 @@ pub(crate) fn all() -> usize {
     threads.unwrap_or_else(cores).clamp(1, THREADS_MAX)
 }
 
-/// A pool of so many threads, or of [`all`]. Its stacks are [`STACK_BYTES`] each, whatever `RUST_MIN_STACK` says.
+/// Makes a pool of `threads` threads, or of [`all`]. Each stack has [`STACK_BYTES`], whatever `RUST_MIN_STACK` says.
 ///
 /// # Errors
 ///
-/// The system gives no more threads.
+/// The system starts no more threads.
 pub(crate) fn pool(threads: Option<usize>) -> Result<ThreadPool, ThreadPoolBuildError> {
     ThreadPoolBuilder::new()
         .num_threads(threads.unwrap_or_else(all))

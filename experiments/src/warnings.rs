@@ -1,4 +1,4 @@
-//! Warnings: settings of an experiment that can hardly be meant. It runs all the same.
+//! Warnings about settings of an experiment that are unlikely to be meant. The experiment runs all the same.
 //!
 //! A warning is a function of the experiment and its inputs, the same on every machine, because it is part of
 //! `summary.json`. Only settings that cannot have their plain meaning get a warning.
@@ -14,27 +14,27 @@ use crate::inputs::Inputs;
 /// Most rows of a `connections` table without a warning.
 const CONNECTIONS_MAX: u64 = 100_000_000;
 
-/// A setting that can hardly be meant.
+/// A setting that is unlikely to be meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// The key that it is about, by its path: no two warnings of an experiment have the same.
+    /// Path of the key that the warning is about. It is unique among the warnings of an experiment.
     pub key: String,
-    /// What is odd, with the value.
+    /// The setting and its value.
     pub title: String,
-    /// What to do about it.
+    /// What the user can do about it.
     pub advice: String,
-    /// Where in the text.
+    /// Place of the setting in the experiment file.
     span: Span,
 }
 
-/// As `summary.json` has it.
+/// The form that `summary.json` has.
 impl std::fmt::Display for Warning {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{}; {}", self.title, self.advice)
     }
 }
 
-/// The warnings of an experiment with these inputs, in a fixed order.
+/// Returns the warnings of an experiment with these inputs, in a fixed order.
 pub fn warnings(experiment: &Experiment, inputs: &Inputs) -> Vec<Warning> {
     let finding = Finding { experiment, inputs };
     let mut found: Vec<Warning> = finding.alpha().into_iter().collect();
@@ -45,13 +45,13 @@ pub fn warnings(experiment: &Experiment, inputs: &Inputs) -> Vec<Warning> {
         found.extend(finding.retrieves(place));
     }
     found.extend(finding.connections());
-    // Several phases may retrieve what one does not provide.
+    // Several phases may retrieve from the same provide phase, which is warned of once.
     let mut keys = HashSet::new();
     found.retain(|warning| keys.insert(warning.key.clone()));
     found
 }
 
-/// The warnings of an experiment with their places.
+/// Adds to the warnings of an experiment their places in its file.
 pub fn notices(loaded: &Loaded, warnings: &[Warning]) -> Notices {
     let mut notices = Notices::default();
     for warning in warnings {
@@ -61,7 +61,8 @@ pub fn notices(loaded: &Loaded, warnings: &[Warning]) -> Notices {
 }
 
 impl Warning {
-    /// Adds it at its place in `sources`; `cells` are those of a sweep that it is about, where not all.
+    /// Adds the warning to `notices` with its place in `sources`. `cells` names the cells of a sweep that it is about,
+    /// if not all.
     pub(crate) fn add_to(&self, notices: &mut Notices, sources: &Sources, cells: Option<String>) {
         notices.add(sources, &self.span, &self.title, &self.advice, cells);
     }
@@ -79,7 +80,7 @@ fn either(first: Span, second: Span) -> Span {
 enum Stored<'a> {
     /// From this time on, in microseconds from the run's start.
     From(u64),
-    /// Never, for a reason that is a warning about this key of the phase.
+    /// Never. The reason is a warning about this key of the phase.
     Never {
         key: &'a str,
         why: String,
@@ -126,7 +127,7 @@ impl Finding<'_> {
         })
     }
 
-    /// Nodes that are offline, and cost nothing to contact.
+    /// Warns of a timeout of 0 while nodes are offline.
     fn timeout(&self) -> Option<Warning> {
         let (network, offline) = (&self.experiment.network, self.inputs.offline_count());
         (offline > 0 && self.experiment.link.timeout.shortest_us() == 0).then(|| Warning {
@@ -168,7 +169,7 @@ impl Finding<'_> {
         })
     }
 
-    /// Retrieves of what cannot be stored when they start.
+    /// Warns of retrieves that start before their segments can be stored.
     fn retrieves(&self, place: usize) -> Option<Warning> {
         let phase = &self.experiment.phases[place];
         if phase.kind != Kind::Retrieve || self.inputs.operations[place] == 0 {
@@ -211,7 +212,7 @@ impl Finding<'_> {
         }
     }
 
-    /// A trace of retrieves where nothing is provided at all.
+    /// Warns of a trace of retrieves where no phase provides.
     fn provides_nothing(&self, name: &str, span: &Span) -> Option<Warning> {
         let phases = self.experiment.phases.iter().zip(&self.inputs.operations);
         let mut provides = phases.filter(|(phase, _)| phase.kind == Kind::Provide);
@@ -226,7 +227,7 @@ impl Finding<'_> {
         })
     }
 
-    /// When the first segment of a provide phase can be stored.
+    /// Returns the first time at which a segment of a provide phase can be stored.
     fn stored(&self, place: usize) -> Stored<'static> {
         let phase = &self.experiment.phases[place];
         if self.inputs.operations[place] == 0 {
@@ -237,7 +238,8 @@ impl Finding<'_> {
             .and_then(|rows| rows.first())
             .map_or(0, |row| row.start_us);
         let takes = self.shortest_lookup_us();
-        // From the phase's start, which is later than 0 where it waits for others.
+        // Counted from the phase's start. A phase without `start_ms` starts later than 0, but that time is not known
+        // here.
         let first = due.saturating_add(takes);
         if let Some(max) = phase.max_us.filter(|max| *max < first) {
             let first = milliseconds(first);
@@ -254,8 +256,9 @@ impl Finding<'_> {
         Stored::From(phase.start_us.unwrap_or(0).saturating_add(first))
     }
 
-    /// The shortest time in which a lookup can end, in microseconds. A lookup without a node to contact takes none,
-    /// nor does one by py-dht's schedule with fewer candidates than alpha, nor a walk that starts at one of the closest.
+    /// Returns the shortest time in which a lookup can end, in microseconds. It is 0 for a lookup without a node to
+    /// contact, for one by py-dht's schedule with fewer candidates than alpha, and for a walk that starts at one of the
+    /// closest.
     fn shortest_lookup_us(&self) -> u64 {
         let lookup = &self.experiment.lookup;
         let others = self.inputs.nodes.saturating_sub(1);
@@ -299,7 +302,7 @@ impl Finding<'_> {
     }
 }
 
-/// Why a phase without operations provides nothing.
+/// Returns the reason that a phase without operations provides nothing.
 fn nothing(phase: &Phase) -> Stored<'static> {
     let never = |key, why: String, advice: &str, span| Stored::Never {
         key,
@@ -373,7 +376,7 @@ mod tests {
                          output.tables = [\"connections\"]\n\
                          [[phase]]\nname = \"p\"\nkind = \"lookup\"\ncount = 200\n";
 
-    /// Rows of an experiment's connections table, by the estimate and in fact.
+    /// Returns the estimated and the actual number of rows of an experiment's connections table.
     fn connections(settings: &[&str]) -> (f64, u64) {
         let settings: Vec<_> = settings.iter().map(|text| (*text).to_owned()).collect();
         let loaded = file::parse("small.toml", SMALL, &settings).unwrap();

@@ -1,8 +1,8 @@
-//! Who watches a run: sees on a terminal how far it is, and may ask it to stop.
+//! Shows the progress of a run on a terminal, and carries the user's request to stop.
 //!
-//! What is shown is one line of stderr that says all in 63 columns, less in a narrower terminal, and is gone when its part
-//! is done. All lines of the process are drawn by one [`MultiProgress`], which knows how many there are: whatever
-//! else is written to stderr meanwhile goes through [`beside_lines`].
+//! Each part of a run has one line of stderr, which disappears when the part is done. The full text fits 63 columns; a
+//! narrower terminal gets a shorter one. One [`MultiProgress`] draws all lines of the process. All other output to
+//! stderr goes through [`beside_lines`] meanwhile, so that it does not break the lines.
 
 mod screen;
 
@@ -20,20 +20,20 @@ use terminal_size::{Width, terminal_size_of};
 
 use self::screen::{MARGIN, Screen};
 
-/// Pictures in a second, at most.
+/// Most redraws in a second.
 const DRAWN_HZ: u8 = 20;
-/// Time between two pictures of a line that nobody else moves on.
+/// Time between two redraws of a line whose position does not change.
 const TICK: Duration = Duration::from_millis(100);
-/// How long a phase must be at work before its speed means anything.
-const SETTLED: Duration = Duration::from_secs(1);
-/// Longest name of a phase that is shown whole, in characters: so that the line says all in 63 columns.
+/// Time that a phase must run before its speed is shown.
+const SPEED_AFTER: Duration = Duration::from_secs(1);
+/// Longest name of a phase that is shown whole, in characters, so that the line fits 63 columns.
 const NAME_CHARS_MAX: usize = 11;
-/// Largest total beside which the number of operations done is shown, and not the share.
+/// Largest total up to which the number of operations done is shown, rather than the share.
 const COUNTED_MAX: u64 = 999_999;
-/// Largest total that is shown.
+/// Largest total that is shown at all.
 const SHOWN_MAX: u64 = 99_999_999;
 
-/// All lines that are shown.
+/// All progress lines of the process.
 static LINES: LazyLock<MultiProgress> = LazyLock::new(|| {
     MultiProgress::with_draw_target(match stderr().is_terminal() {
         true => ProgressDrawTarget::term_like_with_hz(Box::new(Screen::new()), DRAWN_HZ),
@@ -41,29 +41,29 @@ static LINES: LazyLock<MultiProgress> = LazyLock::new(|| {
     })
 });
 
-/// Writes to stderr while lines are shown: they are cleared before, and drawn again behind.
+/// Clears all lines, calls `write`, which may write to stderr, and draws the lines again.
 pub fn beside_lines(write: impl FnOnce()) {
     LINES.suspend(write);
 }
 
-/// Says that a run was asked to stop.
+/// Error: the user has stopped the run.
 #[derive(Debug, thiserror::Error)]
 #[error("interrupted")]
 pub struct Stopped;
 
-/// The one who watches.
+/// Progress display of a run, and the flag that stops it.
 #[derive(Clone, Copy, Debug)]
 pub struct Watch<'a> {
-    /// Whether to show on stderr how far the run is.
+    /// Whether to show progress on stderr.
     pub progress: bool,
-    /// Set from outside to stop the run.
+    /// Set by the owner of the flag to stop the run.
     pub interrupted: &'a AtomicBool,
-    /// Index of the cell of a sweep that the run is, which its lines begin with.
+    /// Index of the run's cell in a sweep. Its lines begin with it.
     pub cell: Option<usize>,
 }
 
 impl Watch<'static> {
-    /// Nobody: nothing is shown, nothing is stopped.
+    /// Shows nothing and stops nothing.
     pub const NOBODY: Self = {
         static NEVER: AtomicBool = AtomicBool::new(false);
         Self {
@@ -75,7 +75,7 @@ impl Watch<'static> {
 }
 
 impl<'a> Watch<'a> {
-    /// Watches the cell of this index.
+    /// Returns the same for the cell of this index.
     pub(crate) fn of_cell(self, index: usize) -> Self {
         Self {
             cell: Some(index),
@@ -83,11 +83,11 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Asks whether to go on.
+    /// Checks whether the run should go on.
     ///
     /// # Errors
     ///
-    /// [`Stopped`]: somebody has asked to stop.
+    /// [`Stopped`] if the flag is set.
     pub fn go_on(self) -> Result<(), Stopped> {
         match self.interrupted.load(Ordering::Relaxed) {
             true => Err(Stopped),
@@ -95,11 +95,11 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Shows what takes a while, nobody knows how long, until the line is dropped.
+    /// Shows a task of unknown length until the line is dropped.
     pub(crate) fn busy(self, what: String) -> ProgressBar {
         let what = self.named(&what);
         let write = move |_: &ProgressState, out: &mut dyn Write| {
-            // The spinner and a space.
+            // Room for the spinner and a space.
             let room = columns().saturating_sub(usize::from(MARGIN) + 2);
             let shown: String = what.chars().take(room).collect();
             // Writing to a string does not fail.
@@ -109,17 +109,17 @@ impl<'a> Watch<'a> {
         self.line(ProgressBar::new_spinner(), style)
     }
 
-    /// Shows how many operations of a phase are done, until the bar is dropped.
+    /// Shows the number of operations done in a phase, until the bar is dropped.
     pub(crate) fn bar(self, name: &str, total: u64) -> ProgressBar {
         let name = shortened(&self.named(name));
         let style = style(name, |state| {
-            let speed = (state.elapsed() >= SETTLED).then(|| (state.per_sec(), state.eta()));
+            let speed = (state.elapsed() >= SPEED_AFTER).then(|| (state.per_sec(), state.eta()));
             status(state.pos(), state.len().unwrap_or(state.pos()), speed)
         });
         self.line(ProgressBar::new(total), style)
     }
 
-    /// Shows how many cells of a sweep are done, above their own lines, until the bar is dropped.
+    /// Shows the number of cells done in a sweep, above the lines of the cells, until the bar is dropped.
     pub(crate) fn cells(self, total: u64) -> ProgressBar {
         let style = style("cells".to_owned(), |state| {
             let total = state.len().unwrap_or(state.pos());
@@ -130,7 +130,7 @@ impl<'a> Watch<'a> {
         self.line(ProgressBar::new(total), style)
     }
 
-    /// What the line of a cell shows, with its index.
+    /// Adds the index of the cell to the text of a line.
     fn named(self, what: &str) -> String {
         match self.cell {
             None => what.to_owned(),
@@ -148,7 +148,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// Columns of the terminal.
+/// Returns the width of the terminal in columns.
 fn columns() -> usize {
     terminal_size_of(stderr()).map_or(60, |(Width(width), _)| width.into())
 }
@@ -157,7 +157,7 @@ fn template(text: &str) -> ProgressStyle {
     ProgressStyle::with_template(text).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-/// A bar behind a name, with one of the texts.
+/// Returns the style of a bar behind a name, with one of the texts.
 fn style(
     name: String,
     texts: impl Fn(&ProgressState) -> [String; 3] + Clone + Send + Sync + 'static,
@@ -170,8 +170,8 @@ fn style(
     template("{line}").with_key("line", write)
 }
 
-/// A line for a terminal of so many columns: name, a bar that is full to this share, and of the texts, the longest
-/// first, the one that there is room for.
+/// Returns a line of `width` columns: the name, a bar filled to this share, and the first of the texts that fits. The
+/// texts stand longest first.
 fn drawn(name: &str, share: f64, texts: &[String; 3], width: usize) -> String {
     let room = width.saturating_sub(usize::from(MARGIN) + name.chars().count() + 2);
     let text = fitting(texts, room);
@@ -181,7 +181,7 @@ fn drawn(name: &str, share: f64, texts: &[String; 3], width: usize) -> String {
     format!("{name} {full}{empty} {text}")
 }
 
-/// The first of the texts that has room, or else the last.
+/// Returns the first of the texts that fits `room` columns, or else the last.
 fn fitting(texts: &[String; 3], room: usize) -> &str {
     let mut fitting = texts.iter().filter(|text| text.chars().count() <= room);
     fitting.next().unwrap_or(&texts[2])
@@ -191,7 +191,8 @@ fn percent(done: u64, total: u64) -> String {
     format!("{:.0} %", 100.0 * done as f64 / total.max(1) as f64)
 }
 
-/// How far a phase is, at length and shorter; `speed` is operations a second, and how long it will still take.
+/// Returns the status of a phase in three lengths, the longest first. `speed` is operations a second, and the time
+/// left.
 fn status(done: u64, total: u64, speed: Option<(f64, Duration)>) -> [String; 3] {
     let share = 100.0 * done as f64 / total as f64;
     let count = if total <= COUNTED_MAX {
@@ -209,13 +210,13 @@ fn status(done: u64, total: u64, speed: Option<(f64, Duration)>) -> [String; 3] 
     [text, count, percent(done, total)]
 }
 
-/// A time in its largest unit that makes it a number of two digits or so.
+/// Formats a time in the unit that gives a number of about two digits.
 fn duration(time: Duration) -> String {
     const UNITS: [(&str, u64); 4] = [("s", 1), ("min", 60), ("h", 3600), ("d", 86_400)];
     let seconds = time.as_secs();
     let mut units = UNITS.iter().map(|(unit, length)| (seconds / length, unit));
     match units.find(|(number, _)| *number < 100) {
-        // What is left is never nothing.
+        // The time left is never shown as 0.
         Some((number, unit)) => format!("{} {unit}", number.max(1)),
         None => "months".to_owned(),
     }

@@ -1,10 +1,10 @@
-//! The operations of a phase, made one by one as they become due, so that memory does not grow with their number.
+//! Draws the operations of a phase one by one as they become due, so that memory does not grow with their number.
 //!
-//! 1. Due times come in order: each is drawn as the least of the uniform times that are left.
-//! 2. Which operation has which due time is a pseudo-random permutation, so the times of an origin's
-//!    operations are independent of each other.
-//! 3. Numbers of operations follow due times. A provide's key is a function of its number, so a retrieve
-//!    needs no list of what was provided. Segments that are withheld are those after the last number.
+//! 1. Due times are drawn in ascending order: each is the minimum of the remaining uniform times.
+//! 2. A pseudo-random permutation assigns operations to due times, so the due times of an origin's operations are
+//!    independent of each other.
+//! 3. Operations are numbered in the order of due times. A provide's key is a function of its number, so a retrieve
+//!    needs no list of segments. Withheld segments have the numbers after the last provide.
 
 use std::sync::Arc;
 
@@ -16,12 +16,12 @@ use kadsim_systems::Network;
 
 use crate::file::Draw;
 
-/// What may be retrieved of a provide phase: the parts of its segments, by number.
+/// The segments of a provide phase, whose parts retrieves ask for by number.
 #[derive(Clone, Debug)]
 pub enum SegmentKeys {
-    /// Drawn for its operations.
+    /// Segments with drawn keys.
     Drawn(DrawnSegments),
-    /// Listed in a trace; each is one part.
+    /// Keys from a trace. Each segment is one part.
     Listed(Arc<[Key]>),
 }
 
@@ -32,13 +32,13 @@ pub struct DrawnSegments {
     pub network_seed: u64,
     /// Index of the phase in the experiment.
     pub phase: u32,
-    /// Number of the operation that provides the first.
+    /// Number of the operation that provides the first segment.
     pub first: u64,
-    /// Number of segments that are provided.
+    /// Number of provided segments.
     pub provided: u64,
-    /// Number of segments that are withheld: drawn by retrieves, but never provided.
+    /// Number of withheld segments, which retrieves draw but no operation provides.
     pub withheld: u64,
-    /// Parts of each.
+    /// Parts of each segment.
     pub parts: u32,
 }
 
@@ -67,7 +67,7 @@ impl SegmentKeys {
         self.len() == 0
     }
 
-    /// The key of the segment that a part belongs to.
+    /// Returns the key of the segment that a part belongs to.
     fn key(&self, part: u64) -> Key {
         match self {
             SegmentKeys::Drawn(drawn) => drawn.key(part / u64::from(drawn.parts)),
@@ -76,7 +76,7 @@ impl SegmentKeys {
     }
 }
 
-/// A uniform key for an operation.
+/// Draws a uniform key for an operation.
 fn random_key(network_seed: u64, operation: u64) -> Key {
     Key(Stream::new(network_seed, Purpose::OperationKey, operation, 0).bits())
 }
@@ -84,14 +84,14 @@ fn random_key(network_seed: u64, operation: u64) -> Key {
 /// The online nodes of a network, in the order of keys. Operations start at these.
 #[derive(Clone, Debug)]
 pub enum Online {
-    /// All of this many nodes.
+    /// All nodes, of this number.
     All(u32),
-    /// Those in these rows.
+    /// The nodes in these rows.
     Rows(Arc<[Row]>),
 }
 
 impl Online {
-    /// Of a network as it is now.
+    /// Returns the nodes that are online in the network now.
     pub fn of(network: &mut Network) -> Self {
         match network.online_rows() {
             None => Online::All(network.len() as u32),
@@ -116,25 +116,25 @@ impl Online {
     }
 }
 
-/// The nodes that operations start at, by place.
+/// The nodes that operations start at.
 #[derive(Clone, Debug)]
 pub enum Origins {
-    /// Any node that is online, anew for each operation.
+    /// A uniform online node, drawn anew for each operation.
     Random,
-    /// Every node that is online, in the order of keys.
+    /// Every online node, in the order of keys.
     Each,
-    /// These.
+    /// These nodes.
     Listed(Vec<Row>),
 }
 
 impl Origins {
-    /// One uniform node that is online, the same in every phase.
+    /// Draws one online node, the same in every phase.
     pub fn one(network_seed: u64, online: &Online) -> Self {
         let place = Stream::new(network_seed, Purpose::Sample, 0, 0).below(online.len());
         Origins::Listed(vec![online.row(place)])
     }
 
-    /// A uniform sample of `size` nodes that are online, the same in every phase.
+    /// Draws a uniform sample of `size` online nodes, the same in every phase.
     pub fn sample(network_seed: u64, size: u32, online: &Online) -> Self {
         let stream = Stream::new(network_seed, Purpose::Sample, u64::from(size), 0);
         let permutation = Permutation::new(online.len(), stream);
@@ -151,11 +151,11 @@ impl Origins {
 pub enum Targets {
     /// Uniform keys.
     Random,
-    /// Keys of generated nodes, offline ones too, whose keys come of this seed.
+    /// Keys of generated nodes, offline ones too. This is the seed of the keys.
     GeneratedNodes(u64),
     /// Keys of these nodes.
     ListedNodes(Arc<[Key]>),
-    /// What was provided.
+    /// Keys of provided segments, and how origins draw them.
     Segments(SegmentKeys, Draw),
 }
 
@@ -170,29 +170,29 @@ pub struct Plan {
     pub first: u64,
     /// Number of nodes in the network, at least 1.
     pub nodes: u32,
-    /// Those that are online, at least 1.
+    /// The online nodes, at least 1.
     pub online: Online,
     /// Where operations start.
     pub origins: Origins,
-    /// Operations in all for [`Origins::Random`], else per origin.
+    /// Number of operations: in all for [`Origins::Random`], else per origin.
     pub count: u64,
-    /// Number of operations that do not take place, the last ones.
+    /// Number of operations, the last ones, that are drawn but not run.
     pub withheld: u64,
     /// Keys that they ask for.
     pub targets: Targets,
-    /// When the phase starts, µs.
+    /// Start of the phase, µs.
     pub start_us: u64,
-    /// Due times are uniform over this, µs.
+    /// Time over which due times are uniform, µs.
     pub spread_us: u64,
 }
 
 impl Plan {
-    /// Operations that take place.
+    /// Returns the number of operations that run.
     pub fn total(&self) -> u64 {
         self.all() - self.withheld
     }
 
-    /// Operations, those that do not take place included.
+    /// Returns the number of operations, withheld ones included.
     fn all(&self) -> u64 {
         match &self.origins {
             Origins::Random => self.count,
@@ -207,7 +207,7 @@ pub struct Drawn {
     plan: Plan,
     total: u64,
     order: Permutation,
-    /// Of (origin, segment), for origins that are drawn anew and take distinct segments.
+    /// Permutation of (origin, segment) pairs, for random origins with distinct segments.
     pairs: Option<Permutation>,
     due: DueTimes,
     place: u64,
@@ -215,7 +215,7 @@ pub struct Drawn {
 }
 
 impl Drawn {
-    /// The operations of this plan. Pairs of nodes and segments to retrieve must be at most 2⁶².
+    /// Draws the operations of this plan. There must be at most 2⁶² pairs of a node and a segment.
     pub fn new(plan: Plan) -> Self {
         let phase = u64::from(plan.phase);
         let total = plan.total();
@@ -287,7 +287,7 @@ impl Drawn {
         (origin, self.key(number, origin, turn))
     }
 
-    /// The key of an origin's operation number `turn`.
+    /// Returns the key of operation `number`, the `turn`-th of its origin.
     fn key(&self, number: u64, origin: Row, turn: u64) -> Key {
         let plan = &self.plan;
         let seed = plan.network_seed;
@@ -328,8 +328,8 @@ impl Source for Drawn {
     }
 }
 
-/// Uniform times in ascending order, one at a time: of m that are left, the least leaves a share of
-/// U^(1/m) of the remaining time behind it.
+/// Draws uniform times one by one in ascending order. The minimum of m remaining times leaves a share of U^(1/m) of the
+/// remaining time.
 struct DueTimes {
     stream: Stream,
     left: u64,
@@ -357,13 +357,13 @@ impl DueTimes {
     }
 }
 
-/// Operations that are listed.
+/// Operations from a list.
 pub struct Listed {
     operations: std::vec::IntoIter<Planned>,
 }
 
 impl Listed {
-    /// These, which must be in the order of (due time, number).
+    /// Wraps operations, which must be in the order of (due time, number).
     pub fn new(operations: Vec<Planned>) -> Self {
         Self {
             operations: operations.into_iter(),

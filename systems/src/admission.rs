@@ -1,4 +1,4 @@
-//! Admission: operations start when they are due and, where an origin has a limit, when another of it has ended.
+//! Admission: an operation starts when it is due and, where its origin has a limit, another operation of it has ended.
 
 use bevy_ecs::prelude::*;
 
@@ -25,8 +25,8 @@ pub fn start_operations(
     match window.execution {
         Execution::Windowed => start_in_window(&mut phases, &mut window, &mut operations),
         Execution::Sequential => {
-            // An operation is evaluated when no other can start before it: its end may let one start. One that is due
-            // has to wait for its origin's limit, perhaps until after the next is due.
+            // Under a limit the end of an operation may let another start before the next one that is due. So operations
+            // start one a step, and sources are read until the first start is known.
             phases.take_until_first(window.starts_us);
             let most = if phases.are_limited() { 1 } else { BATCH };
             start(&mut phases, &window, &mut operations, most);
@@ -41,7 +41,7 @@ pub fn start_operations(
     outboxes.begin_round(fresh, &window, &recording, phases.slots());
 }
 
-/// Starts those that start in the window, which is shortened where they are many.
+/// Starts the operations of the window, and shortens the window if they are many.
 fn start_in_window(phases: &mut Phases, window: &mut Window, operations: &mut Operations) {
     if !window.again {
         window.until_us = phases.take_due(window.until_us, BATCH);
@@ -50,7 +50,7 @@ fn start_in_window(phases: &mut Phases, window: &mut Window, operations: &mut Op
     while let Some((task, ready)) = phases.pop(window.until_us) {
         operations.start(ready.planned, &task, ready.start_us);
         started += 1;
-        // More would only wait in memory; those that are due together stay together.
+        // Further operations would only wait in memory. Operations that start together stay together.
         if !window.again && started >= BATCH {
             let next_us = phases.next_start_us().unwrap_or(u64::MAX);
             if next_us > ready.start_us {
@@ -58,7 +58,7 @@ fn start_in_window(phases: &mut Phases, window: &mut Window, operations: &mut Op
             }
         }
     }
-    window.settled_us = window.until_us;
+    window.final_us = window.until_us;
 }
 
 /// Starts the first operations, at most `most`.
@@ -71,7 +71,7 @@ fn start(phases: &mut Phases, window: &Window, operations: &mut Operations, most
     }
 }
 
-/// Lets operations follow those of the same origin that have ended. Decides whether the window takes another round.
+/// Lets operations follow those of their origin that have ended, and decides whether the window takes another round.
 pub fn admit_successors(
     operations: Res<Operations>,
     mut phases: ResMut<Phases>,
@@ -95,8 +95,8 @@ pub fn admit_successors(
     match window.execution {
         Execution::Windowed => {
             window.again = phases.has_ready(window.until_us);
-            if !window.again && phases.are_readers_held() {
-                phases.release_readers();
+            if !window.again && phases.are_retrieves_held() {
+                phases.release_retrieves();
                 window.again = phases.has_ready(window.until_us);
                 if window.again {
                     outboxes.enter_stores(&mut segments);
@@ -104,7 +104,7 @@ pub fn admit_successors(
             }
         }
         Execution::Whole | Execution::Sequential => {
-            window.settled_us = phases.next_start_us().unwrap_or(u64::MAX);
+            window.final_us = phases.next_start_us().unwrap_or(u64::MAX);
         }
     }
 }

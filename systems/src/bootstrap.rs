@@ -9,8 +9,8 @@ use kadsim_engine::population::{Population, RadixIndex};
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_engine::routing::{Rule, Tables};
 
-/// Fills every node's table, on all threads: in the layout or, if nodes were added since the network was made, in tables
-/// of their own, which include the added nodes.
+/// Fills every node's table, on all threads: in the layout or, if nodes were added since the network was made, in the
+/// overlay, with the added nodes.
 ///
 /// `cargo bench --bench bootstrap` prints what it costs at a million nodes.
 pub fn bootstrap_all(
@@ -36,13 +36,13 @@ pub fn bootstrap_all(
             .into_par_iter()
             .map(|row| fill(&population, tables.rule(), Row(row)))
             .collect();
-        for (place, entries) in column.iter_mut().zip(filled) {
-            *place = tables.set_overlay(*place, entries);
+        for (table, entries) in column.iter_mut().zip(filled) {
+            *table = tables.set_overlay(*table, entries);
         }
     }
 }
 
-/// Empties every node's table, and gives its memory back.
+/// Empties every node's table and frees its memory.
 pub fn forget_all(mut tables: ResMut<Tables>, mut nodes: Query<&mut Table>) {
     tables.clear();
     let Ok(columns) = nodes.contiguous_iter_mut() else {

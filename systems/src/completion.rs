@@ -8,7 +8,7 @@ use kadsim_engine::record::Kind;
 use crate::outbox::{Chunk, Outbox, Outboxes};
 use crate::window::Window;
 
-/// Operations from which on they are ended on several threads.
+/// Number of operations from which several threads end them.
 const MANY: usize = 1024;
 
 /// Ends the operations whose last contact completes in the window.
@@ -23,7 +23,7 @@ pub fn complete_operations(
     });
 }
 
-/// Ends those of a chunk.
+/// Ends the operations of a chunk whose last contact completes in the window.
 fn complete_chunk(chunk: Chunk, window: &Window) {
     let mut closing = std::mem::take(&mut chunk.out.closing);
     for slot in closing.drain(..) {
@@ -52,7 +52,7 @@ pub fn complete(window: &Window, operation: &mut Operation, out: &mut Outbox) {
         }
     }
     out.ended.push(operation.slot);
-    // Its slot is free at the end of the step only, after thousands of others.
+    // The memory is given back now: the slot is freed at the end of the step, after thousands of others have ended.
     operation.give_back();
 }
 

@@ -1,4 +1,4 @@
-//! What the work of an operation needs: the view, the outbox, and the overhead counters if they are charged at once.
+//! The context of an operation's work: the view, the outbox, and the overhead counters where they are charged on the way.
 
 use kadsim_engine::link::Links;
 use kadsim_engine::node::{Overhead, Row};
@@ -6,13 +6,13 @@ use kadsim_engine::node::{Overhead, Row};
 use crate::outbox::Outbox;
 use crate::view::View;
 
-/// What the work of an operation reads and writes, besides the operation itself.
+/// What the work of an operation reads and writes besides the operation itself.
 pub struct Context<'a> {
-    /// What all operations read.
+    /// The network, as all operations read it.
     pub view: &'a View<'a>,
-    /// What this chunk of operations leaves.
+    /// Outbox of the operation's chunk.
     pub out: &'a mut Outbox,
-    /// Who charges overhead.
+    /// The overhead counters, if they are charged now.
     pub charges: Charges<'a>,
 }
 
@@ -20,12 +20,12 @@ pub struct Context<'a> {
 pub enum Charges<'a> {
     /// At the barrier, or never.
     Later,
-    /// When a node is used. Operations are evaluated one after the other.
+    /// When a node is used. Operations are then evaluated one after the other.
     Now(&'a mut [Overhead]),
 }
 
 impl Charges<'_> {
-    /// Returns what using a node costs, µs; 0 if it is charged later.
+    /// Charges a use of a node and returns its overhead, µs; 0 if overhead is charged later.
     #[inline]
     pub fn charge(&mut self, links: &Links, row: Row) -> u64 {
         match self {

@@ -9,7 +9,7 @@ pub mod barrier;
 pub mod bootstrap;
 pub mod completion;
 pub mod context;
-pub mod lanes;
+pub mod interleaving;
 pub mod lookahead;
 pub mod lookup;
 pub mod network;

@@ -1,20 +1,20 @@
 //! The lookahead: how far a step may go.
 //!
 //! Operations run in parallel within a window. That is right only if no event of the window depends on another
-//! operation's event of the same window. A longer window is faster: it has more to do for every thread, and fewer
-//! barriers. A window that is too long is wrong. This type alone decides (after shadow's `Runahead`).
+//! operation's event of the same window. Longer windows are faster: they have more to do for every thread, and fewer
+//! barriers. A window that is too long gives wrong results. This type alone decides (after shadow's `Runahead`).
 //!
 //! Two limits follow from what operations share:
 //!
-//! 1. *Overhead.* A contact is charged at the window's end, which fixes its completion. So it must not complete within
-//!    the window: the limit is the shortest time that any contact takes.
+//! 1. *Overhead.* A contact is charged at the window's end, which fixes its completion. So no contact may complete in the
+//!    window in which it is sent: the limit is the shortest time that any contact takes.
 //! 2. *Segments that are provided and retrieved at the same time.* A store must not reach its node within the window,
-//!    because an operation that starts there may look for it. Nor may an answer of the window speak of a moment within
-//!    it, because the origin of a provide may store at itself at any moment; an answer comes back one delay after the
-//!    moment of which it speaks. So the limit is the shortest one-way delay.
+//!    because an operation that starts there may look for it. Nor may an answer that is handled in the window show a
+//!    store as it was within the window, because the origin of a provide may store at itself at any moment. An answer
+//!    shows the store as it was one delay before. So the limit is the shortest one-way delay.
 //!
-//! Without limits a window is as long as is convenient: long enough to have work for every thread, short enough to
-//! keep what it leaves for the barrier small.
+//! Without limits a window has a convenient length: long enough for work on every thread, short enough that few contacts
+//! and rows wait for its end.
 
 use kadsim_engine::link::Links;
 use kadsim_engine::time::LAST_US;
@@ -30,13 +30,22 @@ const MANY: u64 = 1 << 18;
 /// Longest convenient window, µs.
 const LONGEST_US: u64 = 1 << 50;
 
-/// What operations in flight share.
+/// What limits a window, besides the links.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shared {
-    /// Nodes may be offline: contacts may time out.
+    /// Nodes may be offline, so contacts may time out.
     pub absences: bool,
-    /// Segments are provided and retrieved at the same time.
+    /// Operations in flight provide and retrieve segments at the same time.
     pub segments: bool,
+}
+
+/// Where a window ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// The microsecond after its last.
+    pub until_us: u64,
+    /// Operations that start at this time or later start in a later window, µs.
+    pub starts_us: u64,
 }
 
 /// Decides where windows end.
@@ -56,17 +65,16 @@ impl Default for Lookahead {
 }
 
 impl Lookahead {
-    /// Returns the end of a window that begins at `from_us`, and the time from which on operations start in a later
-    /// one, µs.
+    /// Returns the bounds of a window that begins at `from_us`.
     pub fn bounds(
         &self,
         execution: Execution,
         links: &Links,
         shared: Shared,
         from_us: u64,
-    ) -> (u64, u64) {
+    ) -> Bounds {
         let after_us = |us: u64| from_us.saturating_add(us.max(1)).min(END_US);
-        match execution {
+        let (until_us, starts_us) = match execution {
             Execution::Windowed => {
                 let limit_us = charged_us(links, shared).min(segments_us(links, shared));
                 let until_us = after_us(self.convenient_us.min(limit_us));
@@ -74,6 +82,10 @@ impl Lookahead {
             }
             Execution::Sequential => (END_US, after_us(segments_us(links, shared))),
             Execution::Whole => (END_US, END_US),
+        };
+        Bounds {
+            until_us,
+            starts_us,
         }
     }
 
@@ -130,11 +142,15 @@ mod tests {
         }
     }
 
+    fn ends(bounds: Bounds) -> (u64, u64) {
+        (bounds.until_us, bounds.starts_us)
+    }
+
     fn bounds(execution: Execution, overhead_us: u64, shared: Shared) -> (u64, u64) {
         let mut lookahead = Lookahead::default();
         // Windows in which nothing is sent grow.
         (0..100).for_each(|_| lookahead.adapt(0));
-        lookahead.bounds(execution, &links(overhead_us), shared, 1_000_000)
+        ends(lookahead.bounds(execution, &links(overhead_us), shared, 1_000_000))
     }
 
     const NOTHING: Shared = Shared {
@@ -186,8 +202,10 @@ mod tests {
             segments: true,
             ..NOTHING
         };
-        let bounds =
-            |from_us| Lookahead::default().bounds(Execution::Windowed, &instant, shared, from_us);
+        let bounds = |from_us| {
+            let lookahead = Lookahead::default();
+            ends(lookahead.bounds(Execution::Windowed, &instant, shared, from_us))
+        };
         assert_eq!(bounds(5), (6, 6));
         assert_eq!(bounds(LAST_US), (END_US, END_US));
     }

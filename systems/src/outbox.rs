@@ -1,7 +1,7 @@
-//! What operations leave for the barrier and for the tables.
+//! Outboxes: what operations leave for the barrier and for the tables.
 //!
-//! Operations in flight are worked on in chunks of slots, on any thread. Each chunk has an [`Outbox`] of its own, and
-//! outboxes are read in the order of chunks, so results do not depend on threads.
+//! Systems work on operations in flight in chunks of slots, on any thread. Each chunk has an [`Outbox`] of its own, and
+//! the barrier reads outboxes in the order of chunks, so results do not depend on threads.
 
 use std::ops::Range;
 
@@ -18,25 +18,25 @@ use kadsim_engine::record::{Outcome, Request};
 use kadsim_engine::segments::Segments;
 use kadsim_engine::slot::{OperationSlot, PhaseSlot};
 
-use crate::lanes::Lanes;
+use crate::interleaving::Interleaved;
 use crate::recording::Recording;
 use crate::ticks::{TickCounts, Ticks};
 use crate::view::{Scratch, View};
 use crate::window::Window;
 
-/// Slots of a chunk.
+/// Number of slots of a chunk.
 const CHUNK: usize = 256;
 
 /// A contact, or an origin's use, that waits for the barrier.
 #[derive(Clone, Copy, Debug)]
 pub struct Send {
-    /// When, µs.
+    /// When it is sent, µs.
     pub time_us: u64,
     /// The operation.
     pub operation: u64,
-    /// Its slot.
+    /// Slot of the operation.
     pub slot: OperationSlot,
-    /// Number of the contact in the operation; of an origin's use, that of the contact it comes before.
+    /// Number of the contact in the operation; for an origin's use, that of the contact that follows.
     pub sequence: u32,
     /// The node that sends.
     pub from: Row,
@@ -53,7 +53,7 @@ pub enum Sent {
     Contact {
         /// The node contacted.
         to: Row,
-        /// What it is asked.
+        /// What the node is asked.
         request: Request,
         /// Outcome and delay.
         fate: Fate,
@@ -81,16 +81,16 @@ pub struct Stored {
     pub row: Row,
     /// The segment's key.
     pub key: Key,
-    /// From when, µs.
+    /// From when the node holds it, µs.
     pub visible_us: u64,
 }
 
-/// What answers have read, in an instrumented run.
+/// Memory that answers have read, in an instrumented run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reads {
     /// Answers.
     pub answers: u64,
-    /// Entries of tables, those that were not among the closest included.
+    /// Entries of routing tables, including those that were not among the closest.
     pub entries: u64,
     /// Distinct cache lines of each answer and its contact, summed: of tables, keys, index, components and segment
     /// stores.
@@ -110,24 +110,24 @@ pub struct Outbox {
     pub closing: Vec<OperationSlot>,
     /// Operations that have ended in this window.
     pub ended: Vec<OperationSlot>,
-    /// How many of them have let others of their origin start.
+    /// Number of operations at the head of `ended` that have freed the permit of their origin.
     pub succeeded: usize,
     /// Prefetcher; counts cache lines instead in an instrumented run.
     pub prefetcher: Prefetcher,
-    /// What was read, if that is counted.
+    /// What answers have read, in an instrumented run.
     pub reads: Reads,
     /// The answer that is being read.
     pub answer: Answer,
-    /// Reused memory.
+    /// Memory that answers and recalls reuse.
     pub scratch: Scratch,
-    /// Reused memory.
-    pub lanes: Lanes,
+    /// Memory that chunks reuse to interleave their operations.
+    pub interleaved: Interleaved,
     /// Nodes contacted that have not been counted yet; their counters are being prefetched.
     contacted: Vec<(PhaseSlot, Row)>,
 }
 
 impl Outbox {
-    /// Empties it for a window in which phases are in `phases` slots.
+    /// Empties the outbox for a window. `phases` is the number of phase slots.
     fn open(&mut self, window: &Window, recording: &Recording, phases: usize) {
         self.ticks.resize_with(phases, Ticks::default);
         self.ticks.iter_mut().for_each(|ticks| ticks.open(window));
@@ -145,14 +145,14 @@ impl Outbox {
         self.succeeded = 0;
     }
 
-    /// Notes that a node is contacted: it is counted by [`Outbox::count_contacts`].
+    /// Prefetches the counter of a node that is contacted, for [`Outbox::count_contacts`].
     #[inline]
     pub fn contacted(&mut self, view: &View, operation: &Operation, remote: Row) {
         self.prefetcher.item(view.counters(), remote.index());
         self.contacted.push((operation.phase_slot, remote));
     }
 
-    /// Counts the contacts noted since the last call at the nodes that received them.
+    /// Counts the contacts since the last call at the nodes that received them.
     #[inline]
     pub fn count_contacts(&mut self, view: &View) {
         for (phase, row) in self.contacted.drain(..) {
@@ -167,7 +167,7 @@ impl Outbox {
         self.ticks[operation.phase_slot.index()].at(time_us)
     }
 
-    /// Counts a contact in its tick, and keeps it for the barrier if that needs it.
+    /// Counts a contact in its tick, and keeps it for the barrier if it is charged or recorded.
     #[inline]
     pub fn send(&mut self, view: &View, operation: &Operation, send: Send) {
         if let Sent::Contact { request, fate, .. } = send.what {
@@ -197,22 +197,22 @@ pub struct Outboxes {
 }
 
 impl Outboxes {
-    /// Returns those in use.
+    /// Returns the outboxes in use.
     pub fn iter(&self) -> impl Iterator<Item = &Outbox> {
         self.boxes[..self.used].iter()
     }
 
-    /// Returns those in use.
+    /// Returns the outboxes in use.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Outbox> {
         self.boxes[..self.used].iter_mut()
     }
 
-    /// Returns those in use.
+    /// Returns the outboxes in use.
     pub fn as_mut_slice(&mut self) -> &mut [Outbox] {
         &mut self.boxes[..self.used]
     }
 
-    /// Enters the stores whose time of visibility is known.
+    /// Adds the stores whose time of visibility is known to the segments.
     pub fn enter_stores(&mut self, segments: &mut Segments) {
         let stores = self.iter_mut().flat_map(|out| out.stores.drain(..));
         for Stored {
@@ -225,8 +225,9 @@ impl Outboxes {
         }
     }
 
-    /// Begins a round. The operations in `fresh` slots have just started; they are the last in flight. The first round of a window is for all
-    /// of them, a later one for those that have started since. Phases are in `phases` slots.
+    /// Begins a round. The operations in the slots `fresh` have just started and are the last in flight. The first
+    /// round of a window is for all operations in flight, a later one for those that have started since. `phases` is
+    /// the number of phase slots.
     pub fn begin_round(
         &mut self,
         fresh: Range<usize>,
@@ -281,7 +282,7 @@ impl Outboxes {
             })
     }
 
-    /// Does the work for each chunk of this round, on all threads if there are several chunks and `parallel` says so.
+    /// Does the work for each chunk of this round, on all threads if `parallel` is set and there are several chunks.
     pub fn for_each_chunk(
         &mut self,
         operations: &mut Operations,
@@ -297,7 +298,7 @@ impl Outboxes {
         }
     }
 
-    /// Ends the window.
+    /// Ends the window: no outbox is in use any more.
     pub fn clear(&mut self) {
         self.used = 0;
         self.first = 0;
@@ -306,17 +307,17 @@ impl Outboxes {
     }
 }
 
-/// Operations that are worked on together, on one thread.
+/// Operations that one thread works on together.
 pub struct Chunk<'a> {
     /// The first slot.
     first: usize,
-    /// The index of the first operation that has started in this round; those after it have, too.
+    /// The index from which on operations have started in this round.
     pub fresh: usize,
     /// The operations, by slot.
     pub slots: &'a mut [Operation],
     /// The time of the next event of each, µs.
     pub next_events_us: &'a mut [u64],
-    /// What they leave.
+    /// Outbox of the chunk.
     pub out: &'a mut Outbox,
 }
 

@@ -1,6 +1,6 @@
-//! Phases in flight: what waits in each, and when one is over.
+//! Phases in flight: the operations that wait in each, and when a phase is over.
 //!
-//! Several phases may be in flight at once. Their operations are numbered through, so everything that has an order
+//! Several phases may be in flight at once. Their operations have consecutive numbers, so everything that has an order
 //! (charges, rows) has one across phases too. Each phase keeps its own limits: operations in flight per origin, and when
 //! it is cut off. Phases share what the operations of one phase share: overhead counters and segment stores. A phase has
 //! a slot while it is in flight, slot 0 if it is alone. Cost: O(phases in flight) for each operation that starts or ends.
@@ -20,26 +20,26 @@ use crate::window::Execution;
 pub struct Phase {
     /// Its number, for the tables.
     pub number: u32,
-    /// What its operations do.
+    /// Kind of its operations.
     pub kind: Kind,
     /// The operations. None is due before `start_us`, and their numbers are the network's next ones.
     pub source: Box<dyn Source>,
-    /// How many numbers they take.
+    /// Number of the operations, and of the numbers that they take.
     pub operations: u64,
     /// Most operations in flight per origin.
     pub parallel: Option<u32>,
     /// When it starts, µs; not before the network's clock.
     pub start_us: u64,
-    /// How long after its start its operations are cut off, µs.
+    /// Time after its start at which its operations are cut off, µs.
     pub max_us: Option<u64>,
 }
 
 /// What is accounted for when a phase ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accounting {
-    /// Its ticks are closed, and the nodes can be read as they are then.
+    /// The rows of its ticks are made, and [`Network::read_end`](crate::Network::read_end) reads the nodes as of its end.
     Full,
-    /// Nothing: it is a single operation of a caller, after which ticks and counters go on.
+    /// Nothing. The phase is a single operation of a caller, after which ticks and counters go on.
     None,
 }
 
@@ -48,8 +48,19 @@ pub enum Accounting {
 pub struct CutOff {
     /// Whether operations were in flight or waiting.
     pub is_cut: bool,
-    /// How many were in flight.
+    /// Number of operations that were in flight.
     pub running: u64,
+}
+
+/// A phase that is over and not removed yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// Slot of the phase.
+    pub slot: PhaseSlot,
+    /// Number of the phase.
+    pub phase: u32,
+    /// When the phase ended, µs.
+    pub end_us: u64,
 }
 
 /// A phase in flight.
@@ -68,10 +79,15 @@ impl Running {
         next_us.filter(|&next_us| next_us < self.task.until_us)
     }
 
-    /// Returns the operation that starts first, of those whose start is known.
+    /// Returns the operation that starts first among those whose start is known, if that is before the phase is cut off.
     fn first(&self) -> Option<Ready> {
         let first = self.queue.first();
         first.filter(|first| first.start_us < self.task.until_us)
+    }
+
+    /// Returns whether its operations wait because retrieves do.
+    fn waits(&self, are_retrieves_held: bool) -> bool {
+        are_retrieves_held && self.task.kind == Kind::Retrieve
     }
 
     /// Returns whether every operation has ended.
@@ -87,6 +103,7 @@ impl Running {
         }
     }
 
+    /// Returns the last moment before the phase is cut off, µs.
     fn cut_us(&self) -> Option<u64> {
         (self.task.until_us < u64::MAX).then(|| self.task.until_us - 1)
     }
@@ -96,8 +113,8 @@ impl Running {
 #[derive(Resource, Default)]
 pub struct Phases {
     slots: Vec<Option<Running>>,
-    /// Whether retrieves wait until what provides do is known.
-    are_readers_held: bool,
+    /// Whether retrieves wait until the stores of provides are known.
+    are_retrieves_held: bool,
 }
 
 impl Phases {
@@ -168,25 +185,28 @@ impl Phases {
         self.all().nth(1).is_some()
     }
 
-    /// Returns whether a phase may retrieve what another provides.
+    /// Returns whether a phase may retrieve segments that another provides.
     pub fn share_segments(&self) -> bool {
         let has = |kind| self.all().any(|running| running.task.kind == kind);
         has(Kind::Provide) && has(Kind::Retrieve)
     }
 
-    /// Returns when the first of them is cut off, if any is, µs.
+    /// Returns when the first phase is cut off, if one is to be, µs.
     pub fn first_cut_us(&self) -> Option<u64> {
         self.all().filter_map(Running::cut_us).min()
     }
 
-    /// Returns the phase that ends next, if it has ended before `settled_us`: its slot, number and end, µs.
-    pub fn over(&self, settled_us: u64) -> Option<(PhaseSlot, u32, u64)> {
-        let ended = self.all().filter_map(|running| {
-            let end_us = running.end_us().filter(|&end_us| end_us < settled_us)?;
-            Some((end_us, running.task))
+    /// Returns the first phase that ended before `final_us`, the time before which nothing more happens.
+    pub fn over(&self, final_us: u64) -> Option<Over> {
+        let over = self.all().filter_map(|running| {
+            let end_us = running.end_us().filter(|&end_us| end_us < final_us)?;
+            Some(Over {
+                slot: running.task.slot,
+                phase: running.task.phase,
+                end_us,
+            })
         });
-        let (end_us, task) = ended.min_by_key(|(end_us, task)| (*end_us, task.phase))?;
-        Some((task.slot, task.phase, end_us))
+        over.min_by_key(|over| (over.end_us, over.phase))
     }
 
     /// Returns when the next operation starts at the earliest, µs.
@@ -206,15 +226,10 @@ impl Phases {
 
     /// Returns whether an operation that does not wait starts before `until_us`.
     pub fn has_ready(&self, until_us: u64) -> bool {
-        let mut firsts = self.unheld().filter_map(Running::first);
+        let are_held = self.are_retrieves_held;
+        let free = self.all().filter(|running| !running.waits(are_held));
+        let mut firsts = free.filter_map(Running::first);
         firsts.any(|first| first.start_us < until_us)
-    }
-
-    /// Returns the phases whose operations need not wait.
-    fn unheld(&self) -> impl Iterator<Item = &Running> {
-        let are_held = self.are_readers_held;
-        self.all()
-            .filter(move |running| !(are_held && running.task.kind == Kind::Retrieve))
     }
 
     /// Decides whether retrieves wait. A retrieve looks in its origin's store when it starts, so all stores that are
@@ -223,12 +238,12 @@ impl Phases {
     /// - under [`Execution::Whole`], until every provide has been evaluated;
     /// - under [`Execution::Windowed`], until every provide has reached the window's end, because an origin in its own
     ///   result stores within the window;
-    /// - under [`Execution::Sequential`] never, because by py-dht's procedure every store is a connection.
-    pub fn hold_readers(&mut self, execution: Execution) {
+    /// - under [`Execution::Sequential`] never, because under py-dht's procedure every store is a connection.
+    pub fn hold_retrieves(&mut self, execution: Execution) {
         let starts = |running: &Running| {
             running.task.kind == Kind::Provide && running.next_start_us().is_some()
         };
-        self.are_readers_held = self.share_segments()
+        self.are_retrieves_held = self.share_segments()
             && match execution {
                 Execution::Whole => self.all().any(starts),
                 Execution::Windowed => true,
@@ -237,22 +252,20 @@ impl Phases {
     }
 
     /// Returns whether retrieves wait.
-    pub fn are_readers_held(&self) -> bool {
-        self.are_readers_held
+    pub fn are_retrieves_held(&self) -> bool {
+        self.are_retrieves_held
     }
 
-    /// Lets the retrieves start that have waited.
-    pub fn release_readers(&mut self) {
-        self.are_readers_held = false;
+    /// Lets waiting retrieves start.
+    pub fn release_retrieves(&mut self) {
+        self.are_retrieves_held = false;
     }
 
     /// Removes and returns the operation that starts first, in the order of (start, number), if it starts before
     /// `until_us`.
     pub fn pop(&mut self, until_us: u64) -> Option<(Task, Ready)> {
-        let are_held = self.are_readers_held;
-        let free = self
-            .all_mut()
-            .filter(|running| !(are_held && running.task.kind == Kind::Retrieve));
+        let are_held = self.are_retrieves_held;
+        let free = self.all_mut().filter(|running| !running.waits(are_held));
         let firsts = free.filter_map(|running| {
             let first = running.first()?;
             (first.start_us < until_us).then_some((first, running))
@@ -263,7 +276,7 @@ impl Phases {
         Some((running.task, first))
     }
 
-    /// Notes that an operation of the phase in `slot` has ended.
+    /// Counts an operation of the phase in `slot` that ended at `end_us`.
     pub fn end(&mut self, slot: PhaseSlot, end_us: u64) {
         if let Some(running) = &mut self.slots[slot.index()] {
             running.in_flight -= 1;
@@ -283,15 +296,15 @@ impl Phases {
         queues.filter(|(_, queue)| queue.is_limited())
     }
 
-    /// Lets others of an origin start after an operation of the phase in `slot` has ended.
+    /// Frees the permit of an operation of the phase in `slot` that ended at `end_us`.
     pub fn free(&mut self, slot: PhaseSlot, origin: Row, end_us: u64) {
         if let Some(running) = &mut self.slots[slot.index()] {
             running.queue.free(origin, end_us);
         }
     }
 
-    /// Takes operations due before `until_us` from the sources of those that may have to wait, about
-    /// `enough` of each. Returns until when all that are due have been taken.
+    /// Takes operations due before `until_us` from the sources of limited phases, about `enough` from each. Returns the
+    /// time before which it has taken all of them.
     pub fn take_due(&mut self, until_us: u64, enough: usize) -> u64 {
         self.limited().fold(until_us, |until_us, (cut_us, queue)| {
             let left_us = queue.take_due(until_us.min(cut_us), enough);
@@ -299,8 +312,7 @@ impl Phases {
         })
     }
 
-    /// Takes operations due before `until_us` from the sources of those that may have to wait, until it is
-    /// known which starts first.
+    /// Takes operations due before `until_us` from the sources of limited phases, until it is known which starts first.
     pub fn take_until_first(&mut self, until_us: u64) {
         self.limited()
             .for_each(|(cut_us, queue)| queue.take_until_first(until_us.min(cut_us)));
@@ -377,7 +389,14 @@ mod tests {
             .into_iter()
             .for_each(|end_us| phases.end(first, end_us));
         assert_eq!(phases.over(30), None);
-        assert_eq!(phases.over(31), Some((first, 0, 30)));
+        let over = |slot, phase, end_us| {
+            Some(Over {
+                slot,
+                phase,
+                end_us,
+            })
+        };
+        assert_eq!(phases.over(31), over(first, 0, 30));
         let cut_off = phases.remove(first);
         assert_eq!((cut_off.is_cut, cut_off.running), (false, 0));
         // The slot is free for the next phase.
@@ -390,11 +409,16 @@ mod tests {
     fn a_phase_that_is_cut_off_starts_no_operation_after_the_cut() {
         let mut phases = Phases::default();
         let slot = phases.begin(phase(0, Kind::Lookup, 0, 0, Some(10)), Accounting::Full);
-        // What is due at the cut still starts.
+        // An operation that is due at the cut still starts.
         assert_eq!(starts(&mut phases, 1000), [(0, 0), (0, 10)]);
         phases.end(slot, 7);
         assert_eq!(phases.next_start_us(), None);
-        assert_eq!(phases.over(11), Some((slot, 0, 10)));
+        let over = Over {
+            slot,
+            phase: 0,
+            end_us: 10,
+        };
+        assert_eq!(phases.over(11), Some(over));
         let cut_off = phases.remove(slot);
         assert_eq!((cut_off.is_cut, cut_off.running), (true, 1));
     }
@@ -405,13 +429,13 @@ mod tests {
         phases.begin(phase(0, Kind::Provide, 0, 0, None), Accounting::Full);
         phases.begin(phase(1, Kind::Retrieve, 3, 0, None), Accounting::Full);
         assert!(phases.share_segments());
-        phases.hold_readers(Execution::Sequential);
-        assert!(!phases.are_readers_held());
-        phases.hold_readers(Execution::Whole);
+        phases.hold_retrieves(Execution::Sequential);
+        assert!(!phases.are_retrieves_held());
+        phases.hold_retrieves(Execution::Whole);
         assert_eq!(starts(&mut phases, 1000), [(0, 0), (0, 10), (0, 20)]);
         assert!(!phases.has_ready(1000));
         // Every provide has started, and is evaluated in this step.
-        phases.hold_readers(Execution::Whole);
+        phases.hold_retrieves(Execution::Whole);
         assert_eq!(starts(&mut phases, 1000), [(1, 0), (1, 10), (1, 20)]);
     }
 
@@ -420,9 +444,9 @@ mod tests {
         let mut phases = Phases::default();
         phases.begin(phase(0, Kind::Provide, 0, 0, None), Accounting::Full);
         phases.begin(phase(1, Kind::Retrieve, 3, 0, None), Accounting::Full);
-        phases.hold_readers(Execution::Windowed);
+        phases.hold_retrieves(Execution::Windowed);
         assert_eq!(starts(&mut phases, 11), [(0, 0), (0, 10)]);
-        phases.release_readers();
+        phases.release_retrieves();
         assert_eq!(starts(&mut phases, 11), [(1, 0), (1, 10)]);
     }
 }

@@ -1,9 +1,9 @@
-//! Provide: a lookup to its end, then one store to each node of the result, all at once, no retry.
+//! Provide: a lookup to its end, then one store to each node of the result, all at the same time, without retry.
 //!
 //! A failed store stores nothing. One that succeeds is held from the moment it reaches the node, one delay before it
 //! completes. The operation ends with the slowest store, failed ones included. An origin that is among its own result
-//! holds the segment from the lookup's end: that store is no connection, costs nothing and cannot fail. By py-dht's
-//! procedure it is a connection as any other.
+//! holds the segment from the lookup's end: that store is no connection, costs nothing and cannot fail. Under
+//! py-dht's procedure it is a connection like any other.
 
 use bevy_ecs::prelude::*;
 
@@ -16,9 +16,9 @@ use crate::context::{Charges, Context};
 use crate::outbox::{Chunk, Outbox, Outboxes, Send, Sent, Stored};
 use crate::view::{Readable, View};
 
-/// Operations ahead whose result is prefetched.
+/// Distance, in operations, at which results are prefetched.
 const AHEAD: usize = 4;
-/// Operations from which on they are worked on by several threads.
+/// Number of provides from which several threads send their stores.
 const MANY: usize = 64;
 
 /// Sends the stores of the provides whose lookup has ended in this round.
@@ -39,8 +39,8 @@ pub fn provide_segments(
 /// Sends the stores of a chunk's provides.
 fn provide(chunk: Chunk, view: &View) {
     let closing = std::mem::take(&mut chunk.out.closing);
-    for (place, &slot) in closing.iter().enumerate() {
-        if let Some(&ahead) = closing.get(place + AHEAD) {
+    for (nth, &slot) in closing.iter().enumerate() {
+        if let Some(&ahead) = closing.get(nth + AHEAD) {
             let result = &chunk.slots[chunk.index(ahead)].result;
             chunk.out.prefetcher.range(result, 0..result.len());
         }
@@ -64,8 +64,8 @@ pub fn send_stores(context: &mut Context, operation: &mut Operation) {
     let view = context.view;
     let by_clock = view.rules.procedure.is_by_clock();
     let mut sequence = operation.attempts;
-    for place in 0..operation.result.len() {
-        let row = operation.result[place];
+    for index in 0..operation.result.len() {
+        let row = operation.result[index];
         if by_clock && row == operation.origin() {
             store_at_origin(context.out, operation);
         } else {
@@ -74,7 +74,7 @@ pub fn send_stores(context: &mut Context, operation: &mut Operation) {
         }
     }
     if view.is_charged_at_barrier() && sequence > operation.attempts {
-        // The barrier knows when they complete, and so when the operation ends.
+        // The barrier fixes when the stores complete, and so when the operation ends.
         operation.end_us = Contact::UNCHARGED;
     }
     context.out.count_contacts(view);
@@ -86,7 +86,7 @@ fn send_store(context: &mut Context, operation: &mut Operation, sequence: u32, r
     let by_clock = view.rules.procedure.is_by_clock();
     let ended_us = operation.lookup_end_us;
     context.out.contacted(view, operation, row);
-    // The contacts of an operation evaluated at once carry its start as their time.
+    // The contacts of an operation evaluated whole carry its start as their time.
     let time_us = match by_clock {
         true => ended_us,
         false => operation.start_us,
@@ -117,7 +117,7 @@ fn send_store(context: &mut Context, operation: &mut Operation, sequence: u32, r
     context.out.send(view, operation, send);
 }
 
-/// Stores the segment at the origin itself, from the lookup's end.
+/// Stores the segment at the origin itself, at the lookup's end.
 fn store_at_origin(out: &mut Outbox, operation: &mut Operation) {
     let visible_us = operation.lookup_end_us;
     operation.stored += 1;

@@ -10,13 +10,13 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Planned, Source};
 
-/// Operations that have not started.
+/// The queue of a phase's operations that have not started.
 pub struct Queue {
     source: Box<dyn Source>,
     parallel: Option<u32>,
     origins: HashMap<Row, Origin>,
     waiting: u64,
-    /// Operations that have a permit, the first to start on top.
+    /// Operations that have a permit, the first to start at the top.
     ready: BinaryHeap<Reverse<Ready>>,
     /// Origins under a limit of which an operation has started or ended in this round.
     changed: Vec<Row>,
@@ -58,7 +58,7 @@ struct Origin {
     /// When permits became free, µs.
     free_us: BinaryHeap<Reverse<u64>>,
     waiting: VecDeque<Planned>,
-    /// Starts of those that were admitted and have not run yet, µs.
+    /// Starts of operations that were admitted and have not run yet, µs.
     admitted_us: BinaryHeap<Reverse<u64>>,
 }
 
@@ -176,7 +176,7 @@ impl Queue {
         }
     }
 
-    /// Returns the operation that starts first, of those whose start is known.
+    /// Returns the operation that starts first among those whose start is known.
     pub fn first(&self) -> Option<Ready> {
         if self.is_limited() {
             return self.ready.peek().map(|ready| ready.0);
@@ -187,7 +187,7 @@ impl Queue {
         })
     }
 
-    /// Removes the operation that starts first, of those whose start is known.
+    /// Removes the operation that starts first among those whose start is known.
     pub fn pop(&mut self) {
         if !self.is_limited() {
             return self.source.advance();
@@ -197,7 +197,7 @@ impl Queue {
         }
     }
 
-    /// Ends a round, in which those that have started have run: permits that had to wait for them need not any more.
+    /// Ends a round: the operations that started in it have run, so no permit waits for them any more.
     pub fn end_round(&mut self) {
         for origin in &self.changed {
             if let Some(origin) = self.origins.get_mut(origin) {
@@ -206,7 +206,7 @@ impl Queue {
         }
     }
 
-    /// Frees the permit of an operation of this origin that has ended.
+    /// Frees the permit of an operation of `origin` that ended at `end_us`.
     pub fn free(&mut self, origin: Row, end_us: u64) {
         if let Some(permits) = self.origins.get_mut(&origin) {
             permits.free_us.push(Reverse(end_us));
@@ -214,7 +214,7 @@ impl Queue {
         }
     }
 
-    /// Lets operations take the permits that have become free in this round.
+    /// Lets waiting operations take the permits that have become free in this round.
     pub fn admit_successors(&mut self) {
         for origin in std::mem::take(&mut self.changed) {
             self.admit(origin);
@@ -252,7 +252,7 @@ mod tests {
         Queue::new(Box::new(Listed(planned.collect())), parallel)
     }
 
-    /// Starts what is ready: numbers and times, µs.
+    /// Starts the operations that are ready; returns their numbers and starts, µs.
     fn starts(queue: &mut Queue) -> Vec<(u64, u64)> {
         let mut started = Vec::new();
         while let Some(ready) = queue.first() {

@@ -2,10 +2,10 @@
 
 use bevy_ecs::prelude::*;
 
-/// What is recorded, and how its rows are marked. Set before the first phase, never changed by a step.
+/// What is recorded. Set between phases, never changed by a step.
 #[derive(Resource, Clone, Copy, Debug)]
 pub struct Recording {
-    /// Number of the network, for the tables.
+    /// Number of the network in the rows of the tables.
     pub network: u32,
     /// Whether operations carry their result lists.
     pub results: bool,

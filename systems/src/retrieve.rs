@@ -1,23 +1,24 @@
 //! Retrieve: a lookup that ends with the first answer that carries the value.
 //!
-//! The origin looks in its own store first, which costs nothing. A node that answers says also whether it holds the key,
-//! as of the moment when the request reaches it. A retrieve that ends without the value is an outcome, not an error.
+//! The origin looks in its own store first, which costs nothing. An answer also says whether the node held the key when
+//! the request reached it. A retrieve that ends without the value is an outcome, not an error.
 
 use bevy_ecs::prelude::*;
 
 use kadsim_engine::operation::{Operation, Operations, Stage};
 use kadsim_engine::record::Kind;
 
-use crate::lookup::contacts::{close, open};
+use crate::lookup::contacts::{close_lookup, start_operation};
 use crate::outbox::{Chunk, Outboxes};
 use crate::view::{Readable, View};
 
-/// Operations ahead whose origin's store is prefetched.
+/// Distance, in operations, at which the origin's store is prefetched.
 const AHEAD: usize = 8;
-/// Operations from which on they are worked on by several threads.
+/// Number of retrieves from which several threads look.
 const MANY: usize = 1024;
 
-/// Ends the retrieves that start with their origin holding the value. By py-dht's procedure none does.
+/// Ends the retrieves whose origin holds the value when they start. Under py-dht's procedure no origin looks in its own
+/// store.
 pub fn look_in_own_stores(
     readable: Readable,
     mut operations: ResMut<Operations>,
@@ -25,7 +26,7 @@ pub fn look_in_own_stores(
 ) {
     let retrieves = |operation: &&Operation| operation.kind == Kind::Retrieve;
     let starting = outboxes.fresh(&operations).iter().filter(retrieves).count();
-    // It sends nothing, so it counts no contacts.
+    // The view needs no counters: the system sends no contact.
     let view = readable.view(&[]);
     if starting > 0 && view.rules.procedure.is_by_clock() {
         let are_many = starting >= MANY;
@@ -33,7 +34,7 @@ pub fn look_in_own_stores(
     }
 }
 
-/// Looks in the stores of the origins of a chunk's retrieves.
+/// Looks in the stores of the origins of a chunk's retrieves, and ends those whose origin holds the value.
 fn look(chunk: Chunk, view: &View) {
     let starts = |operation: &Operation| {
         operation.kind == Kind::Retrieve && operation.stage == Stage::Planned
@@ -48,9 +49,9 @@ fn look(chunk: Chunk, view: &View) {
         let operation = &mut chunk.slots[index];
         let (origin, start_us) = (operation.origin(), operation.start_us);
         if starts(operation) && view.has_value(operation, origin, start_us) {
-            open(view, operation, chunk.out);
+            start_operation(view, operation, chunk.out);
             operation.holder = Some(origin);
-            close(chunk.out, operation, start_us);
+            close_lookup(chunk.out, operation, start_us);
         }
     }
 }

@@ -20,7 +20,7 @@ pub struct Rules {
 }
 
 impl Default for Rules {
-    /// Those of py-dht, by the clock.
+    /// The defaults of py-dht, with the procedure [`Procedure::Iterative`].
     fn default() -> Self {
         Self {
             alpha: 3,
@@ -64,12 +64,12 @@ impl fmt::Display for Stop {
 /// How a lookup schedules its contacts; see [`crate::lookup`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Procedure {
-    /// By the clock: alpha contacts in flight, answers in the order of completion.
+    /// Keeps alpha contacts in flight and handles them in the order of completion.
     #[default]
     Iterative,
-    /// As py-dht does, to compare with what was published by it.
+    /// Schedules as py-dht does, to compare with results published from it.
     PyDht,
-    /// As ProbeLab's RFM19.1 counts hops, to compare with what was published by it.
+    /// Walks in rounds as ProbeLab's RFM 19.1 does to count hops, to compare with its published results.
     Rfm19,
 }
 
@@ -86,7 +86,7 @@ impl Procedure {
         }
     }
 
-    /// Returns whether contacts are handled at the time they complete.
+    /// Returns whether contacts are handled at the time they complete: "by the clock".
     #[inline]
     pub fn is_by_clock(self) -> bool {
         match self {

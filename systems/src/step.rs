@@ -38,11 +38,11 @@ use crate::{admission, barrier, completion, lookup, provide, record, retrieve};
 pub enum Stages {
     /// Operations that are due start.
     Start,
-    /// Operations handle what completes, and send.
+    /// Operations handle contacts that complete, and send new ones.
     Advance,
-    /// What operations share is updated.
+    /// Overhead counters and segment stores, which operations share, are updated.
     Barrier,
-    /// What happened is recorded.
+    /// Rows of the tables are made.
     Record,
 }
 
@@ -112,12 +112,12 @@ fn is_last_round(window: Res<Window>) -> bool {
     window.is_last_round()
 }
 
-/// Wall time spent in the stages of steps since it was last taken.
+/// Wall time spent in the stages of steps since [`Network::take_timings`](crate::Network::take_timings).
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub struct Timings {
     /// By stage, in the order of [`Timings::STAGES`].
     pub stages: [Duration; 4],
-    /// Steps.
+    /// Number of steps.
     pub steps: u64,
     last: Option<Instant>,
 }
@@ -132,7 +132,7 @@ fn start_clock(mut timings: ResMut<Timings>) {
     timings.last = Some(Instant::now());
 }
 
-/// Returns a system that adds the time since the last one to a stage.
+/// Returns a system that adds the time since the last lap to a stage.
 fn lap(stage: usize) -> impl FnMut(ResMut<Timings>) {
     move |mut timings| {
         let now = Instant::now();

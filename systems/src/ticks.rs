@@ -1,4 +1,4 @@
-//! Counts of what happens, by tick of the clock.
+//! Counts of operations and connections, by tick of the clock.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ pub struct TickCounts {
     pub started: u64,
     /// Connections sent, by [`Outcome`](kadsim_engine::record::Outcome).
     pub outcomes: [u64; 4],
-    /// Stores sent that succeed.
+    /// Stores sent that will succeed.
     pub stored: u64,
     /// Retrieves that ended with the value.
     pub found: u64,
@@ -64,7 +64,7 @@ impl Ticks {
     /// Most ticks in the array.
     const NEAR: usize = 1024;
 
-    /// Empties it for a window.
+    /// Sets all counts to zero and begins a window.
     pub fn open(&mut self, window: &Window) {
         self.tick_us = window.tick_us;
         self.first = window.from_us / window.tick_us;

@@ -1,4 +1,4 @@
-//! What operations read while they run.
+//! The view: what operations read of the network while they run.
 
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
@@ -22,7 +22,7 @@ use crate::window::Window;
 #[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Online(pub u64);
 
-/// Read access to what a [`View`] shows, for a system.
+/// System parameter: read access to what a [`View`] shows.
 #[derive(SystemParam)]
 pub struct Readable<'w, 's> {
     nodes: Nodes<'w, 's>,
@@ -38,7 +38,7 @@ pub struct Readable<'w, 's> {
 }
 
 impl Readable<'_, '_> {
-    /// Returns the view. `contacts` are the nodes' counters, which the system writes.
+    /// Returns the view. `contacts` are the nodes' counters, to which the system has write access.
     pub fn view<'a>(&'a self, contacts: &'a [Contacts]) -> View<'a> {
         let columns = self.nodes.columns();
         View {
@@ -153,7 +153,7 @@ impl View<'_> {
         self.received.add(phase, remote, self.contacts);
     }
 
-    /// Returns whether no node is online but the origin: a lookup can find no node.
+    /// Returns whether no node but the origin is online, so that a lookup can find none.
     pub fn is_alone(&self, origin: Row) -> bool {
         self.online == u64::from(self.is_online(origin))
     }

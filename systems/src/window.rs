@@ -11,13 +11,13 @@ use crate::rules::Rules;
 /// How operations go through time. It follows from what they share and never changes a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Execution {
-    /// Side by side, window by window. Overhead is charged or connections are recorded, both in the order of time.
+    /// Side by side, window by window, because overhead is charged or connections are recorded in the order of time.
     #[default]
     Windowed,
-    /// Each at once from start to end, many in parallel, in any order. They share nothing but segments.
+    /// Each from start to end in one step, many in parallel, in any order. Operations share nothing but segments.
     Whole,
-    /// Each at once from start to end, one after the other in the order of (start, number): by py-dht's procedure,
-    /// where overhead is charged or connections are recorded.
+    /// Each from start to end in one step, one after the other in the order of (start, number): under py-dht's procedure,
+    /// if overhead is charged or connections are recorded.
     Sequential,
 }
 
@@ -40,25 +40,25 @@ impl Execution {
 /// same origin start. The barrier and the record stage run once, in the last round.
 #[derive(Resource, Clone, Copy, Debug, Default)]
 pub struct Window {
-    /// How operations go through it.
+    /// How operations go through the window.
     pub execution: Execution,
-    /// Its first microsecond.
+    /// The first microsecond.
     pub from_us: u64,
-    /// The microsecond after its last: no event is handled from then on.
+    /// The microsecond after the last. Events from then on are handled in a later step.
     pub until_us: u64,
-    /// Operations that start from then on wait for a later step.
+    /// Operations that start at this time or later wait for a later step.
     pub starts_us: u64,
-    /// Nothing more happens before this time: the end of the window or, where operations go through time whole, the
-    /// start of the next one.
-    pub settled_us: u64,
+    /// The time before which nothing more happens: the end of the window or, if operations run from start to end in one
+    /// step, the start of the next one.
+    pub final_us: u64,
     /// Length of a row of the ticks table.
     pub tick_us: u64,
-    /// Whether operations that have ended let others start in the same window.
+    /// Whether the window takes another round, because operations that ended let others start in it.
     pub again: bool,
 }
 
 impl Window {
-    /// Returns until when an operation goes on in this window, µs.
+    /// Returns the time, µs, up to which an operation goes on in this window: its end or the operation's cut-off.
     #[inline]
     pub fn until_us(&self, operation: &Operation) -> u64 {
         self.until_us.min(operation.until_us)

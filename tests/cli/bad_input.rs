@@ -375,7 +375,7 @@ fn bad_imports_are_refused_with_file_and_row() {
     );
 }
 
-/// Only when the ids are read is it known how many operations `each` makes.
+/// The number of operations of `each` is known only after the ids are read.
 #[test]
 fn more_operations_than_can_be_numbered_are_refused() {
     let dir = Dir::new();
@@ -394,8 +394,8 @@ fn more_operations_than_can_be_numbered_are_refused() {
     );
 }
 
-/// Whoever mends one error shall not meet the next one then: what is found in other files, or by the nodes in
-/// them, is said together with what is found in the experiment's own, each where it stands.
+/// Errors in imported files, and errors that follow from their nodes, are reported together with those of the
+/// experiment file, each at its place.
 #[test]
 fn errors_of_meaning_in_the_file_and_beside_it_come_at_once() {
     const LOOKING: &str = r#"schema = 1
@@ -447,7 +447,7 @@ trace = "ops.csv"
         &["--set", expect],
         &[&all[..], &["no metric \"by-some.foo\""]].concat(),
     );
-    // What depends on a wrong value is not said to be wrong as well.
+    // A value that depends on a wrong one is not reported too.
     dir.write(
         "small.toml",
         SMALL.replacen(
@@ -480,7 +480,7 @@ fn an_output_folder_that_cannot_be_is_refused() {
     assert_eq!(dir.read("file"), "in the way");
 }
 
-/// Only what a run has written is cleared away for another.
+/// A run removes only the files of an earlier run.
 #[test]
 fn what_no_run_has_written_is_not_deleted() {
     for name in ["small", "small.partial", "small.replaced"] {
@@ -494,7 +494,7 @@ fn what_no_run_has_written_is_not_deleted() {
                 .says(&[&format!("out/{name} is not the folder of a run"), "--out"]);
             assert_eq!(dir.read(&thesis), "x");
             assert_eq!(dir.list("out"), [name]);
-            // An empty folder has nothing in it to lose.
+            // An empty folder is replaced, because it holds nothing.
             fs::remove_file(dir.path(&thesis)).unwrap();
             dir.kadsim(&["run", "small.toml"]).ends(0);
             assert_eq!(dir.list("out"), ["small"]);

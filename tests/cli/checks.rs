@@ -7,8 +7,8 @@ use crate::support::{Answer, Dir, SMALL};
 const HEAD: &str = "schema = 1\nname = \"s\"\nseed = 1\nnetwork.nodes = 10\n";
 const PHASE: &str = "[[phase]]\nname = \"p\"\nkind = \"lookup\"\ncount = 5\n";
 
-/// What `check` says of a file. Its CPU time is limited to some ten times what it takes here: where a step looks at all
-/// others, it is killed.
+/// Runs `check` on a file. A limit of its CPU time, about ten times what it needs, kills it if a step has become
+/// quadratic.
 fn check(text: &str) -> Answer {
     let dir = Dir::new();
     dir.write("large.toml", text);
@@ -57,7 +57,7 @@ fn cells_share_what_they_do_not_change() {
     .ends(0);
     let case = format!("[[sweep.cases]]\nlabel = \"a\"\n\"link.delay_ms\" = {delays}\n");
     check(&format!("{HEAD}{PHASE}[sweep]\nseed = [{seeds}]\n{case}")).ends(0);
-    // What is wrong with it is said once.
+    // An error of a shared list is reported once.
     let wrong = delays.replace("[0,", "[-7,");
     let answer = check(&format!(
         "{HEAD}{PHASE}[link]\ndelay_ms = {wrong}\n[sweep]\nseed = [{seeds}]\n"
@@ -138,7 +138,7 @@ fn cells_with_too_many_values_together_are_refused() {
         .says(&["1001 deadlines", "up to 1000"]);
 }
 
-/// A `where` is for cells by what values are, not by how they are written.
+/// A `where` compares values, not their spelling.
 #[test]
 fn expectations_are_for_cells_of_equal_values() {
     let expect = |key: &str, value: &str| {
@@ -203,7 +203,7 @@ fn values_that_readers_take_for_one_are_refused() {
         "\"01\", \"1\"",
         &["has 1 twice", "take it for 01"],
     );
-    // Seeds beyond what a float tells apart are different.
+    // Seeds that are equal as floats are different values.
     check(&format!(
         "{HEAD}{PHASE}[sweep]\nseed = [9007199254740992, 9007199254740993]\n"
     ))
@@ -248,7 +248,7 @@ fn too_many_decimals_come_with_a_remedy() {
     }
 }
 
-/// The environment may ask for more threads than there can be, or for a stack on which nothing runs.
+/// The environment may ask for too many threads, or for too small a stack.
 #[test]
 fn threads_and_their_stacks_are_limited_whatever_the_environment_says() {
     let dir = Dir::new();

@@ -1,33 +1,30 @@
-//! What the program prints at the end of runs and studies: tables that fit the terminal, metrics by the names of the
-//! summary, and what failed.
+//! Output at the end of runs and studies: tables that fit the terminal, metrics by the names of the summary, and
+//! failures.
 
-use std::path::Path;
-
-use kadsim::inputs::InputError;
-use kadsim::sweep::{Study, Task};
-use kadsim::watch::Watch;
 use serde_json::Value;
 
-use crate::support::{Dir, LONG, SMALL, Shown, on_terminal, signal};
+use crate::support::{Dir, SMALL};
 
-/// The longest line, in letters.
+/// Returns the length of the longest line, in characters.
 fn width(text: &str) -> usize {
     let lines = text.lines().map(|line| line.chars().count());
     lines.max().unwrap_or(0)
 }
 
+/// Checks that a text has no control characters but line feeds.
 #[track_caller]
-fn assert_plain(text: &str) {
+pub fn assert_plain(text: &str) {
     let is_plain = |letter: char| letter == '\n' || !letter.is_control();
     assert!(text.chars().all(is_plain), "{text:?}");
 }
 
-/// 24 cells of the small experiment.
-fn study(dir: &Dir, axes: &str) {
+/// Writes `grid.toml`, a study of the small experiment with these axes.
+pub fn study(dir: &Dir, axes: &str) {
     let text = SMALL.replace("\"small\"", "\"grid\"");
     dir.write("grid.toml", format!("{text}\n[sweep]\n{axes}"));
 }
 
+/// Axes of 24 cells.
 const LARGE: &str = "seed = [1, 2, 3, 4, 5, 6, 7, 8]\n\"lookup.alpha\" = [1, 2, 3]\n";
 
 #[test]
@@ -62,7 +59,7 @@ fn tables_fold_to_the_terminal() {
     }
 }
 
-/// A script that reads lines finds each row on one, whoever starts it from wherever.
+/// Without a terminal, each row is one line, in every locale, so that scripts can read it.
 #[test]
 fn without_a_terminal_a_row_is_a_line_in_any_locale() {
     let dir = Dir::new();
@@ -97,7 +94,7 @@ fn without_a_terminal_a_row_is_a_line_in_any_locale() {
     assert!(width(table) <= 70, "{folded}");
 }
 
-/// Each row of the closing table is a key of `summary.json` behind the phase, but the two that are no metrics.
+/// Each row of the closing table is a metric of `summary.json`, except the first two.
 #[test]
 fn the_closing_table_goes_by_the_names_of_the_summary() {
     let dir = Dir::new();
@@ -185,7 +182,7 @@ fn a_large_study_ends_with_counts() {
         answer.stdout
     );
     assert_eq!(lines.len(), 3);
-    // A part of it that is small has its table.
+    // A part of at most 20 cells ends with its table.
     let one = dir
         .kadsim(&["sweep", "grid.toml", "--index", "0", "--set", expect])
         .ends(0);
@@ -202,7 +199,7 @@ fn a_large_study_ends_with_counts() {
             .filter(|line| line.starts_with(|first: char| first.is_ascii_digit()));
         (rows.count(), cells)
     };
-    // Two phases a cell.
+    // Each cell has two rows, one for each phase.
     let (shown, cells) = rows(&[]);
     assert_eq!(shown, 40, "{cells}");
     assert!(
@@ -212,7 +209,7 @@ fn a_large_study_ends_with_counts() {
     assert_eq!(rows(&["--all"]).0, 48);
 }
 
-/// What people read last is what failed: with metric, value, range, place and source, and once.
+/// A failed expectation is printed last, once, with metric, value, range, `where` and source.
 #[test]
 fn an_expectation_that_fails_is_said_once_at_the_end() {
     let dir = Dir::new();
@@ -249,298 +246,4 @@ fn an_expectation_that_fails_is_said_once_at_the_end() {
         assert_eq!(run(more).ends(1).stderr, said);
     }
     assert!(run(&[]).stdout.contains("\n1 of 2 expectations hold\n"));
-}
-
-/// Bars are shown on a terminal that can, and go away.
-#[test]
-fn no_progress_hides_the_bars_and_nothing_else() {
-    let dir = Dir::new();
-    study(&dir, "\"lookup.alpha\" = [1, 3]\n");
-    let is_bar = |text: &str| text.contains(['█', '░']) || text.contains("bootstrap");
-    for call in [
-        &["run", "small.toml", "--force"][..],
-        &["run", "grid.toml", "--force"],
-        &["sweep", "grid.toml", "--index", "1"],
-        &["layouts", "small.toml"],
-    ] {
-        let hidden = dir
-            .on_terminal(80, &[call, &["--no-progress"]].concat())
-            .ends(0);
-        assert_plain(&hidden.stderr);
-        assert!(!is_bar(&hidden.stderr), "{}", hidden.stderr);
-        let names: Vec<_> = hidden
-            .stdout
-            .lines()
-            .filter_map(|line| line.split_whitespace().next())
-            .collect();
-        let piped = dir.kadsim(&[call, &["--no-progress"]].concat()).ends(0);
-        let others: Vec<_> = piped
-            .stdout
-            .lines()
-            .filter_map(|line| line.split_whitespace().next())
-            .collect();
-        assert!(
-            !names.is_empty() && names.starts_with(&others[..1]),
-            "{}",
-            hidden.stdout
-        );
-    }
-    // Long enough for a bar on a busy machine: lines are drawn by a thread of their own.
-    dir.write("long.toml", LONG);
-    let mut command = dir.command(&["run", "long.toml", "--force"]);
-    let mut shown = Shown::start(80, command.env("TERM", "xterm"));
-    shown.wait_for(|text| is_bar(text));
-    signal(&shown.child, "-INT");
-    let answer = shown.end().ends(130);
-    // Cleared in the end.
-    let last = answer
-        .stderr
-        .rfind("\u{1b}[")
-        .map(|at| &answer.stderr[at..]);
-    assert!(
-        last.is_some_and(|last| !is_bar(last)),
-        "{:?}",
-        answer.stderr
-    );
-    assert_plain(&answer.stdout);
-}
-
-/// A terminal echoes `^C` where the cursor is: behind a full line that would be the next one, which nobody clears.
-#[test]
-fn a_bar_leaves_room_for_an_echo() {
-    let dir = Dir::new();
-    study(&dir, "\"lookup.alpha\" = [1, 3]\n");
-    let is_bar = |text: &str| text.contains(['█', '░']);
-    for (columns, file) in [(80, "small.toml"), (20, "small.toml"), (80, "grid.toml")] {
-        let more = ["--force", "--set", "phase.putting.count=2_000_000"];
-        let mut command = dir.command(&[&["run", file], &more[..]].concat());
-        let mut shown = Shown::start(columns, command.env("TERM", "xterm"));
-        shown.wait_for(is_bar);
-        signal(&shown.child, "-INT");
-        let shown = shown.end().ends(130).stderr;
-        // Each escape sequence ends with a letter.
-        let mut parts = shown.split('\u{1b}');
-        let mut text = parts.next().unwrap().to_owned();
-        for part in parts {
-            text += part
-                .split_once(|letter: char| letter.is_ascii_alphabetic())
-                .unwrap()
-                .1;
-        }
-        let lines = text.split(['\r', '\n']).filter(|line| is_bar(line));
-        let widths: Vec<usize> = lines.map(|line| line.chars().count()).collect();
-        let room = usize::from(columns) - 2;
-        assert!(
-            !widths.is_empty() && widths.iter().all(|width| *width <= room),
-            "{widths:?} {text}"
-        );
-    }
-}
-
-/// Where a terminal takes text and nothing else there are no bars.
-#[test]
-fn a_dumb_terminal_shows_no_bars() {
-    let dir = Dir::new();
-    let mut command = dir.command(&["run", "small.toml"]);
-    let answer = on_terminal(80, command.env("TERM", "dumb")).ends(0);
-    assert_eq!(answer.stderr, "");
-    assert!(
-        answer.stdout.contains("duration_ms.p50"),
-        "{}",
-        answer.stdout
-    );
-}
-
-#[track_caller]
-fn load(path: &Path) -> Result<Task, InputError> {
-    kadsim::sweep::load(path, &[], Watch::NOBODY)
-}
-
-/// The folder and the experiment of each cell.
-fn cells(study: &Study) -> Vec<String> {
-    let cells = study.cells.iter();
-    let cell = |cell: &kadsim::sweep::StudyCell| {
-        format!(
-            "{}\n{}",
-            cell.cell.folder().display(),
-            cell.loaded.experiment.to_toml()
-        )
-    };
-    cells.map(cell).collect()
-}
-
-/// What `check` prints of an experiment of the repository is the same experiment, and of a sweep the same sweep.
-#[test]
-fn what_check_prints_of_each_experiment_is_the_same_experiment() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let dir = Dir::new();
-    let (mut studies, mut others) = (0, 0);
-    for folder in ["experiments", "experiments/published", "tests/cluster"] {
-        for entry in std::fs::read_dir(root.join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_none_or(|end| end != "toml") {
-                continue;
-            }
-            let again = |text: &str| {
-                dir.write("again.toml", text);
-                load(&dir.path("again.toml")).unwrap()
-            };
-            match load(&path).unwrap() {
-                Task::One(one, _) => {
-                    let text = one.experiment.to_toml();
-                    let Task::One(same, _) = again(&text) else {
-                        panic!("{text}")
-                    };
-                    assert_eq!(same.experiment.to_toml(), text);
-                    others += 1;
-                }
-                Task::Study(study) => {
-                    let text = study.to_toml();
-                    let Task::Study(same) = again(&text) else {
-                        panic!("{text}")
-                    };
-                    assert_eq!(cells(&same), cells(&study), "{}", path.display());
-                    assert_eq!(same.to_toml(), text);
-                    studies += 1;
-                }
-            }
-        }
-    }
-    assert!(
-        studies >= 5 && others >= 5,
-        "{studies} studies, {others} others"
-    );
-}
-
-#[test]
-fn the_output_of_check_is_a_file_that_checks_alike_and_runs_the_same() {
-    let dir = Dir::new();
-    study(
-        &dir,
-        "\"lookup.alpha\" = [1, 3]\n[[sweep.cases]]\nlabel = \"a\"\n[[sweep.cases]]\nlabel = \"b\"\n\"lookup.beta\" = 5\n",
-    );
-    let text = dir.read("grid.toml");
-    let expect = "\n[[expect]]\nmetric = \"getting.attempts.count\"\nwithin = [20, 20]\nwhere = { case = \"b\" }\n";
-    dir.write("grid.toml", text + expect);
-    let first = dir.kadsim(&["check", "grid.toml"]).ends(0).stdout;
-    dir.write("again.toml", &first);
-    assert_eq!(dir.kadsim(&["check", "again.toml"]).ends(0).stdout, first);
-    dir.kadsim(&["run", "grid.toml", "--quiet"]).ends(0);
-    // It is the same study, so that all of it is done already.
-    let again = dir.kadsim(&["run", "again.toml"]).ends(0);
-    assert!(
-        again.stdout.contains("4 of 4 cells done, 0 run now"),
-        "{}",
-        again.stdout
-    );
-    assert!(
-        again.stdout.contains("2 of 2 expectations hold"),
-        "{}",
-        again.stdout
-    );
-}
-
-/// Whether two values are the same, but for the last digit that reading JSON costs.
-fn is_same(one: Option<f64>, other: Option<f64>) -> bool {
-    match (one, other) {
-        (Some(one), Some(other)) => (one - other).abs() <= 1e-15 * one.abs(),
-        (one, other) => one == other,
-    }
-}
-
-/// `study.parquet` has the mean of each metric over the networks of a cell, as the cell's own summary has it.
-#[test]
-fn a_study_has_a_row_for_each_cell_and_metric() {
-    let dir = Dir::new();
-    study(
-        &dir,
-        "\"lookup.alpha\" = [1, 3]\n[[sweep.cases]]\nlabel = \"one\"\nnetworks = 1\n[[sweep.cases]]\nlabel = \"three\"\nnetworks = 3\n\"link.overhead_ms\" = 0.5\n",
-    );
-    dir.kadsim(&["run", "grid.toml", "--quiet"]).ends(0);
-    let table = dir.table("out/grid/study.parquet");
-    assert_eq!(table.complete.as_deref(), Some("true"));
-    let schema = table.batch.schema();
-    let fields = schema.fields().iter().map(|field| {
-        let null = if field.is_nullable() { "?" } else { "" };
-        let unit = field.metadata()["unit"].as_str();
-        format!("{}{null} {} {unit}", field.name(), field.data_type())
-    });
-    let wanted = [
-        "cell UInt32 1",
-        "lookup.alpha Int64 1",
-        "case Dictionary(Int32, Utf8) 1",
-        "networks Int64 1",
-        "link.overhead_ms? Float64 ms",
-        "metric Dictionary(Int32, Utf8) 1",
-        "mean? Float64 of the metric",
-        "ci95? Float64 of the metric",
-        "n UInt32 1",
-    ];
-    assert_eq!(fields.collect::<Vec<_>>(), wanted);
-    let (cells, metrics) = (table.values("cell"), table.words("metric"));
-    let (means, halves, counts) = (
-        table.numbers("mean"),
-        table.numbers("ci95"),
-        table.values("n"),
-    );
-    let rows: Vec<_> = (0..table.rows()).collect();
-    let order = |row: usize| (cells[row] as u32, metrics[row].as_str());
-    assert!(rows.windows(2).all(|pair| order(pair[0]) < order(pair[1])));
-    let (mut without, mut with) = (0, 0);
-    for (cell, (alpha, case)) in [(1, "one"), (1, "three"), (3, "one"), (3, "three")]
-        .into_iter()
-        .enumerate()
-    {
-        let summary = dir.read(&format!(
-            "out/grid/lookup.alpha={alpha}/case={case}/summary.json"
-        ));
-        let summary: Value = serde_json::from_str(&summary).unwrap();
-        let keys = summary.as_object().unwrap().keys();
-        let keys: Vec<_> = keys
-            .filter(|key| !key.contains(".networks.") && *key != "warnings")
-            .collect();
-        let of_cell: Vec<_> = rows
-            .iter()
-            .filter(|row| cells[**row] == cell as f64)
-            .collect();
-        assert_eq!(
-            of_cell
-                .iter()
-                .map(|row| &metrics[**row])
-                .collect::<Vec<_>>(),
-            keys
-        );
-        for &&row in &of_cell {
-            let metric = &metrics[row];
-            let number = |behind: &str| summary[format!("{metric}{behind}")].as_f64();
-            if case == "one" {
-                assert!(is_same(means[row], number("")), "{metric}");
-                assert_eq!(halves[row], None, "{metric}");
-                assert_eq!(
-                    counts[row],
-                    f64::from(u8::from(number("").is_some())),
-                    "{metric}"
-                );
-            } else {
-                assert!(is_same(means[row], number(".networks.mean")), "{metric}");
-                assert!(is_same(halves[row], number(".networks.ci95")), "{metric}");
-                assert_eq!(halves[row].is_some(), counts[row] > 1.0, "{metric}");
-                assert!(counts[row] <= 3.0);
-            }
-            *(if counts[row] == 0.0 {
-                &mut without
-            } else {
-                &mut with
-            }) += 1;
-            assert_eq!(means[row].is_none(), counts[row] == 0.0, "{metric}");
-        }
-    }
-    // Provides find nothing, retrieves store nothing.
-    assert!(without > 0 && with > without);
-    let text = dir.kadsim(&["inspect", "out/grid"]).ends(0).stdout;
-    let digest = dir.digest("out/grid/study.parquet");
-    assert!(
-        text.contains(&format!("\ndigest      {digest}\n")),
-        "{text}"
-    );
 }

@@ -1,4 +1,4 @@
-//! The columns of the tables as `columns` gives them.
+//! Output of `columns` against the tables that a study writes.
 
 use kadsim::inspect::type_name;
 
@@ -16,7 +16,7 @@ fn the_reference_is_what_the_program_prints() {
     readme_holds("columns");
 }
 
-/// Name, type, unit and meaning of each column of a table that has been written, as lines of Markdown.
+/// Returns name, type, unit and meaning of each column of a written table, as lines of Markdown.
 fn written(dir: &Dir, path: &str) -> Vec<String> {
     let schema = dir.table(path).batch.schema();
     let lines = schema.fields().iter().map(|field| {
@@ -61,7 +61,7 @@ fn columns_are_those_of_the_tables() {
     );
 }
 
-/// The table over all cells has those of a cell behind the swept keys.
+/// The table over all cells has the columns of a cell's table behind the swept keys.
 #[test]
 fn the_summary_of_a_study_has_the_columns_of_a_summary() {
     let dir = Dir::new();
@@ -105,7 +105,7 @@ fn columns_fit_a_terminal() {
     }
 }
 
-/// What `columns` says of `connections`.
+/// Output of `columns connections`.
 #[test]
 fn connections_of_py_dht_carry_the_start_of_their_operation() {
     let dir = Dir::new();

@@ -23,7 +23,7 @@ tables = ["ticks", "operations", "nodes", "connections"]
 results = true
 "#;
 
-/// How many stores of each operation are no connections.
+/// Returns the number of stores of each operation that are no connections.
 fn own_stores(operations: &Table, connections: &Table) -> HashMap<u64, f64> {
     let stores = operations.values("stored").into_iter();
     let stores = stores.zip(operations.values("store_failed"));
@@ -57,7 +57,7 @@ fn an_origin_among_its_own_result_stores_at_itself_without_a_connection() {
     let own = own_stores(&operations, &connections);
     assert!(own.values().all(|&stores| stores == 0.0 || stores == 1.0));
     assert_eq!(own.values().sum::<f64>(), 22.0);
-    // It cannot fail, and is no contact; in the tick of the lookup's end it is a store.
+    // The store at the origin cannot fail and is no contact. It counts as a store in the tick of the lookup's end.
     let stored: HashMap<u64, f64> = operations
         .values("operation")
         .into_iter()
@@ -130,7 +130,7 @@ start_ms = 0
 tables = ["operations", "connections"]
 "#;
 
-/// Recomputes from the tables what each retrieve has found, and where.
+/// Recomputes the outcome and the holder of each retrieve from the tables.
 #[test]
 fn a_request_is_answered_from_what_the_remote_holds_when_it_arrives() {
     let dir = Dir::new();
@@ -226,7 +226,7 @@ fn a_request_is_answered_from_what_the_remote_holds_when_it_arrives() {
 }
 
 #[test]
-fn a_node_that_is_alone_has_nobody_to_find() {
+fn a_node_that_is_alone_finds_no_node() {
     let dir = Dir::new();
     let lookup = "[[phase]]\nname = \"l\"\nkind = \"lookup\"\ncount = 1\n";
     let file = format!("schema = 1\nname = \"one\"\nseed = 1\nnetwork.nodes = 1\n{lookup}");
@@ -240,7 +240,7 @@ fn a_node_that_is_alone_has_nobody_to_find() {
     }
 }
 
-/// Whoever is not among the two closest asks seven nodes, all of which fail.
+/// An origin that is not among the two closest contacts seven nodes, all of which fail.
 #[test]
 fn the_first_round_of_a_walk_asks_alpha_nodes_whatever_beta_is() {
     let dir = Dir::new();
@@ -264,7 +264,7 @@ count = 300
     let (attempts, known, depth) = (column("attempts"), column("known"), column("depth"));
     let recall = operations.numbers("recall");
     for i in 0..operations.rows() {
-        // An origin among the closest asks nobody, and looks no further.
+        // An origin among the closest contacts no node.
         let is_there = attempts[i] == 0.0;
         assert_eq!(recall[i], (!is_there).then_some(0.0), "row {i}");
         assert_eq!(depth[i], f64::from(u8::from(!is_there)), "row {i}");
@@ -308,7 +308,7 @@ fn operations_that_are_cut_off_stand_by_number_and_are_in_flight_no_more() {
     assert_eq!((active, tick), (0.0, (cut_ms / 70.0).floor()));
 }
 
-/// Runs an experiment that leaves the range of the clock; says what it says.
+/// Runs an experiment that leaves the range of the clock. Returns its message.
 fn leaves_the_clock(name: &str, file: &str, sets: &[&str]) -> String {
     let dir = Dir::new();
     dir.write("far.toml", file);

@@ -35,7 +35,7 @@ const CALLS: [&[&str]; 6] = [
     &["sweep", "grid.toml", "--quiet", "--shard", "2/2"],
 ];
 
-/// Folders of kadsim's in which a file is put that is not.
+/// Folders of kadsim's that get a foreign file.
 const PLACES: [&str; 5] = [
     "out/grid",
     "out/grid.partial",
@@ -44,12 +44,12 @@ const PLACES: [&str; 5] = [
     "out/grid/lookup.alpha=1",
 ];
 
-/// The study, and what must come out.
+/// The study and its expected digests.
 struct Study {
     dir: Dir,
     cells: BTreeMap<&'static str, String>,
     digest: String,
-    /// How long an undisturbed run takes.
+    /// Duration of an undisturbed run.
     length: Duration,
 }
 
@@ -70,7 +70,7 @@ impl Study {
         }
     }
 
-    /// Every folder with a finished name is whole. Returns how many cells are done.
+    /// Checks that every folder with a finished name is whole. Returns the number of cells that are done.
     fn check(&self) -> usize {
         let mut done = 0;
         for (cell, digest) in &self.cells {
@@ -123,18 +123,18 @@ fn crash() {
             wait_at_most(&mut child, moment.saturating_sub(begun.elapsed()));
             let was_running = kill(child);
             killed += u64::from(was_running);
-            // The machine may have been busy when the length was measured, or be so now.
+            // The length adapts, because the machine may have been busy when it was measured, or may be busy now.
             length = length * if was_running { 17 } else { 12 } / 16;
         }
         let done = study.check();
         half += u64::from(done > 0 && done < CELLS.len());
-        // Somebody's file in the middle of it.
+        // A foreign file in one of the folders.
         let place = PLACES[random.below(PLACES.len() as u64) as usize];
         if random.below(3) == 0 && dir.path(place).is_dir() {
             let mine = format!("{place}/mine");
             dir.write(&mine, "precious");
             let call = CALLS[random.below(CALLS.len() as u64) as usize];
-            // The folder is named where nothing of kadsim's is in it yet.
+            // The error names the folder if it has no file of kadsim's yet.
             dir.kadsim(call).ends(2).says(&[place]);
             assert_eq!(dir.read(&mine), "precious");
             fs::remove_file(dir.path(&mine)).unwrap();

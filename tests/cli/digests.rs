@@ -162,7 +162,7 @@ fn variants() -> Vec<(&'static str, Vec<&'static str>)> {
     ]
 }
 
-/// Writes a line for each table in a run's folder.
+/// Writes a line to `out` for each table in a run's folder.
 fn describe(name: &str, folder: &Path, out: &mut String) {
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .unwrap()
@@ -183,7 +183,7 @@ fn describe(name: &str, folder: &Path, out: &mut String) {
     }
 }
 
-/// The folders of a study's cells, in order.
+/// Returns the folders of a study's cells, in order.
 fn cells(folder: &Path) -> Vec<PathBuf> {
     let mut cells = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

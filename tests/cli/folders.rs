@@ -1,4 +1,4 @@
-//! Output folders: what kadsim has not written is never touched, and nothing unfinished looks finished.
+//! Output folders: kadsim never changes foreign files, and nothing unfinished looks finished.
 
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
@@ -15,7 +15,7 @@ pub fn grid(dir: &Dir) {
     dir.write("grid.toml", SMALL.replace("\"small\"", "\"grid\"") + GRID);
 }
 
-/// Starts the small experiment with more to do, and stops the process in the middle.
+/// Starts the small experiment with more operations, and stops the process in the middle.
 fn stopped(dir: &Dir) -> Child {
     dir.write("long.toml", LONG);
     let call = [
@@ -40,7 +40,7 @@ fn go_on(child: Child) -> Answer {
     Answer::new(child.wait_with_output().unwrap())
 }
 
-/// Everything below a folder, with its length; of a link, where it leads.
+/// Returns every entry below a folder with its length, or with the target of a link.
 fn everything(root: &Path) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for entry in fs::read_dir(root).into_iter().flatten() {
@@ -62,7 +62,7 @@ fn everything(root: &Path) -> Vec<(String, String)> {
     all
 }
 
-/// Puts something foreign into each of these folders, and makes sure that the call is refused and changes nothing.
+/// Puts a foreign entry into each of these folders, and checks that the call is refused and changes nothing.
 #[track_caller]
 fn refuses(dir: &Dir, places: &[&str], call: &[&str]) {
     dir.write("elsewhere", "precious");
@@ -144,7 +144,7 @@ fn a_foreign_file_in_the_folder_of_a_study_is_refused_and_kept() {
     dir.kadsim(&["run", "grid.toml", "--quiet"]).ends(0);
     let cell = format!("out/grid/{CELL}");
     let force = ["run", "grid.toml", "--force", "--quiet"];
-    // A table would not be foreign in a cell, and is in the folders above.
+    // A table belongs into a cell, and is foreign in the folders above.
     refuses(
         &dir,
         &["out/grid", "out/grid/lookup.alpha=1", &cell],
@@ -176,7 +176,7 @@ fn a_link_in_the_place_of_the_lock_is_not_followed() {
         .ends(2)
         .says(&["out/small.partial"]);
     assert_eq!(dir.read("foreign/data"), "precious");
-    // A file that somebody else has given this name is none of kadsim's either.
+    // A file of this name with content is foreign, because kadsim's locks are empty.
     fs::remove_file(&lock).unwrap();
     dir.write("out/small.partial/running.lock", "precious");
     dir.kadsim(&["run", "small.toml"])
@@ -193,7 +193,7 @@ fn a_link_in_the_place_of_the_lock_is_not_followed() {
         .ends(2)
         .says(&["q/small.partial"]);
     assert_eq!(dir.list("p/small"), files);
-    // The output folder may be one.
+    // The output folder may be a link.
     symlink(dir.path("p"), dir.path("link")).unwrap();
     dir.kadsim(&["run", "small.toml", "--out", "link", "--force", "--quiet"])
         .ends(0);
@@ -217,7 +217,7 @@ fn a_folder_that_is_made_meanwhile_is_left_alone() {
             let table = dir.table("out/small.partial/operations.parquet");
             assert_eq!(table.complete.as_deref(), Some("false"));
         } else {
-            // An empty folder has nothing in it to lose.
+            // An empty folder is replaced, because it holds nothing.
             go_on(child).ends(0);
             assert_eq!(dir.list("out"), ["small"]);
         }
@@ -245,7 +245,7 @@ fn a_table_that_is_deleted_meanwhile_fails_the_run() {
     }
 }
 
-/// Whoever deletes the folder of a run that goes on, and begins another one, has two runs and not a mixture.
+/// A user who deletes the folder of an active run and starts another one gets two runs and no mixture.
 #[test]
 fn a_folder_that_is_deleted_meanwhile_is_not_mixed_with_the_next() {
     let dir = Dir::new();
@@ -258,7 +258,7 @@ fn a_folder_that_is_deleted_meanwhile_is_not_mixed_with_the_next() {
     assert_eq!(dir.list("out"), ["small"]);
 }
 
-/// As on a full disk, some tables can be closed and others not; none of them says that it is whole.
+/// As on a full disk, only some tables can be closed. None of them is marked complete.
 #[test]
 fn no_table_of_a_failed_run_says_that_it_is_complete() {
     let dir = Dir::new();
@@ -270,7 +270,7 @@ fn no_table_of_a_failed_run_says_that_it_is_complete() {
         "output.tables=[\"operations\", \"nodes\", \"routing\"]",
     ];
     let call = [&["run", "small.toml"], &more[..]].concat();
-    // Nobody ignores the signal that comes with the limit.
+    // No process ignores the signal that comes with the limit.
     let mut command = dir.through("ulimit -c 0; ulimit -f 100; exec", &call);
     let answer = Answer::new(piped(&mut command).output().unwrap()).ends(1);
     answer.says(&["out/small.partial", ".parquet", "File too large"]);
@@ -281,7 +281,8 @@ fn no_table_of_a_failed_run_says_that_it_is_complete() {
     }
 }
 
-/// What a process leaves that is killed between two renames, or while it removes an old study.
+/// The next call restores or removes what a process leaves that is killed between two renames, or while it removes an
+/// old study.
 #[test]
 fn what_a_killed_process_has_left_is_put_back_or_cleared_away() {
     let dir = Dir::new();
@@ -296,10 +297,10 @@ fn what_a_killed_process_has_left_is_put_back_or_cleared_away() {
             (vec!["grid".to_owned()], digest.clone())
         );
     };
-    // Put aside, and no new one begun.
+    // The study is put aside, and no new one has begun.
     fs::rename(dir.path("out/grid"), dir.path("out/grid.replaced")).unwrap();
     again("4 of 4 cells done, 0 run now");
-    // The same of one cell, which was to be replaced.
+    // The same for one cell.
     let cell = dir.path(&format!("out/grid/{CELL}"));
     let aside = dir.path(&format!("out/grid.partial/{CELL}~replaced"));
     fs::create_dir_all(aside.parent().unwrap()).unwrap();
@@ -371,7 +372,7 @@ fn a_cell_that_another_process_runs_is_waited_for() {
         answer.stdout
     );
     assert_eq!(dir.list("out"), ["grid"]);
-    // What somebody runs is not replaced.
+    // An active study is not replaced.
     fs::create_dir(dir.path("out/grid.partial")).unwrap();
     let lock = File::create(dir.path("out/grid.partial/running.lock")).unwrap();
     lock.lock_shared().unwrap();
@@ -386,7 +387,7 @@ fn a_cell_that_another_process_runs_is_waited_for() {
     assert_eq!(dir.list("out"), ["grid"]);
 }
 
-/// What readers take for the cells of a study is whole: unfinished cells lie elsewhere.
+/// The pattern of readers matches finished cells only: unfinished cells lie elsewhere.
 #[test]
 fn an_unfinished_cell_is_not_in_the_tree_of_the_study() {
     let dir = Dir::new();

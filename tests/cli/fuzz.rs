@@ -43,7 +43,7 @@ fn variable(name: &str, default: u64) -> u64 {
     said.map_or(default, |text| text.parse().unwrap())
 }
 
-/// Draws for the inputs of a test, and how many there are.
+/// Returns the draws for the inputs of a test, and the number of inputs.
 fn draws(test: &str, variable_name: &str, default: u64) -> (Stream, u64) {
     let (seed, count) = (
         variable("KADSIM_FUZZ_SEED", 1),
@@ -56,7 +56,7 @@ fn draws(test: &str, variable_name: &str, default: u64) -> (Stream, u64) {
     (Stream::from_state(of_test), count)
 }
 
-/// An experiment file with overrides, and what it reads.
+/// An experiment file with overrides, and its imported file.
 #[derive(Clone, Default)]
 struct Input {
     text: Vec<u8>,
@@ -72,7 +72,7 @@ impl Input {
         }
     }
 
-    /// Keeps an input that fails; where.
+    /// Writes an input that fails to a file. Returns the path.
     fn keep(&self, test: &str) -> PathBuf {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{test}"));
         fs::create_dir_all(&folder).unwrap();
@@ -82,7 +82,7 @@ impl Input {
     }
 }
 
-/// Whether a refusal says where: at a line of the file, at an override, or that the file is no text at all.
+/// Returns whether a refusal names a place: a line of the file, an override, or the file itself if it is no text.
 fn has_place(message: &str) -> bool {
     let places = [
         &format!("{FILE}:"),
@@ -92,7 +92,7 @@ fn has_place(message: &str) -> bool {
     places.iter().any(|place| message.contains(place))
 }
 
-/// Reads an input as `check` does; an error is something that must not be.
+/// Reads an input as `check` does. An error describes what a message must not be.
 fn read(path: &Path, input: &Input) -> Result<(), String> {
     match sweep::load(path, &input.overrides, Watch::NOBODY) {
         Ok(Task::One(loaded, inputs)) => {
@@ -135,7 +135,7 @@ fn read(path: &Path, input: &Input) -> Result<(), String> {
     }
 }
 
-/// Holds inputs against what must be of each.
+/// Reads `count` inputs. Fails if one panics, takes too long, or gets an invalid message.
 fn hold(test: &'static str, count: u64, mut make: impl FnMut() -> Input) {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(FILE);
@@ -224,7 +224,7 @@ fn imports_that_are_generated_or_mutated_are_read_or_refused() {
     });
 }
 
-/// The program's exit status and what it says, unless it takes too long.
+/// Runs the program. Fails if it takes too long.
 fn run(dir: &Dir, args: &[&str]) -> Result<Answer, String> {
     let child = piped(&mut dir.command(args)).spawn().unwrap();
     let id = child.id();

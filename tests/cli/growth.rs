@@ -54,7 +54,7 @@ fn a_finished_or_unfinished_study_takes_new_values_and_cases() {
     assert_eq!(written(&dir, "lookup.alpha=1/case=calm"), kept);
     assert_same(&dir, "fresh/grid", "out/grid");
     assert_eq!(dir.list("out"), ["grid"]);
-    // Unfinished: of the four, two are done.
+    // Two of the four cells are done.
     dir.write("grid.toml", &before);
     for index in ["0", "3"] {
         let call = [
@@ -92,7 +92,7 @@ fn values_that_are_gone_leave_their_cells_and_no_row() {
         dir.path("out/grid/lookup.alpha=1/case=calm/nodes.parquet")
             .is_file()
     );
-    // They are there when they are wanted again, and are known for kadsim's when the study is replaced.
+    // Cells that return to the file are still done, and `--force` removes them with the study.
     assert!(ran(&dir, &before, &[]).is_empty());
     assert_eq!(dir.digest("out/grid"), digest);
     ran(&dir, &after, &[]);
@@ -116,7 +116,7 @@ fn networks_can_be_added() {
     run(&dir, &after, &["--out", "fresh"]);
     run(&dir, &text(), &[]);
     dir.write("grid.toml", &after);
-    // One after the other: those that have not had their turn stay as they are.
+    // Cells run one after the other. Those that have not run yet stay as they are.
     dir.kadsim(&["sweep", "grid.toml", "--index", "1", "--quiet"])
         .ends(0);
     assert!(!dir.path("out/grid/summary.parquet").exists());
@@ -130,7 +130,7 @@ fn networks_can_be_added() {
     assert_eq!(ran(&dir, &after, &[]), [0, 2, 3]);
     assert_same(&dir, "fresh/grid", "out/grid");
     assert_eq!(dir.list("out"), ["grid"]);
-    // Fewer would throw results away.
+    // Fewer networks are refused, because they would discard results.
     dir.write("grid.toml", text());
     refused(&dir, &["`networks` was 3 and is 1"]);
 }
@@ -184,7 +184,7 @@ fn a_refusal_names_what_differs() {
         &["lookup.alpha, case", "lookup.beta, case"],
     );
     change("[1, 3]", "[2]", &["none of which"]);
-    // What changes no result is no change.
+    // Keys that change no result may change.
     let same = text().replace("[sweep]", "[engine]\nlayout = \"dense\"\n\n[sweep]");
     let expect = "\n[[expect]]\nmetric = \"getting.attempts.count\"\nwithin = [0, 20]\n";
     assert!(ran(&dir, &(same + expect), &[]).is_empty());
@@ -198,7 +198,7 @@ fn a_refusal_names_what_differs() {
     refused(&dir, &["kadsim 0.0.9 has run it"]);
 }
 
-/// The content of a file that cells read counts, and not where it lies.
+/// The content of an imported file decides, not its path.
 #[test]
 fn a_file_that_has_changed_is_named() {
     let dir = Dir::new();

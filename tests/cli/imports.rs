@@ -26,7 +26,7 @@ fn listed() -> Dir {
     dir
 }
 
-/// Each ends with one error that names the file and the reason, and with nothing else.
+/// Each file ends with one error that names the file and the reason.
 #[test]
 fn lists_without_end_are_refused() {
     let dir = listed();
@@ -82,7 +82,7 @@ fn an_experiment_file_without_end_is_refused() {
         .says(&["packed.toml: this file is compressed by gzip"]);
 }
 
-/// A page of this file is cut off within: its reader panics, of which the user sees nothing.
+/// A page of this file is cut off, so its reader panics. The user sees an error and no panic.
 #[test]
 fn a_damaged_parquet_file_is_one_clean_error() {
     let dir = listed();
@@ -94,7 +94,7 @@ fn a_damaged_parquet_file_is_one_clean_error() {
     assert!(!answer.stderr.contains("panicked"), "{}", answer.stderr);
 }
 
-/// As every path on a command line does; those in the file start at the file.
+/// Paths in an override start at the working directory, those in the file at its folder.
 #[test]
 fn paths_given_by_set_start_at_the_working_directory() {
     let dir = listed();
@@ -163,7 +163,7 @@ fn peer_ids_are_labels_of_the_nodes_table() {
     let resolved = "out/listed/resolved.toml";
     dir.kadsim(&["run", resolved, "--out", "again"]).ends(0);
     assert_eq!(dir.digest("again/listed"), dir.digest("out/listed"));
-    // Generated nodes have none.
+    // Generated nodes have no labels.
     dir.kadsim(&["run", "small.toml"]).ends(0);
     let table = dir.table("out/small/nodes.parquet");
     assert_eq!(

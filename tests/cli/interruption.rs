@@ -39,12 +39,12 @@ fn ctrl_c_leaves_readable_tables_that_say_so() {
     assert!(dir.table("out/small.partial/operations.parquet").rows() > 0);
     let text = dir.kadsim(&["inspect", "out/small.partial"]).ends(0).stdout;
     assert!(text.contains("not finished"), "{text}");
-    // The next run clears up.
+    // The next run removes the `.partial` folder.
     dir.kadsim(&["run", "small.toml"]).ends(0);
     assert_eq!(dir.list("out"), ["small"]);
 }
 
-/// The system that shuts down and the terminal that is closed ask as Ctrl-C does.
+/// SIGTERM at a shutdown and SIGHUP of a closed terminal stop the run as Ctrl-C does.
 #[test]
 fn sigterm_and_sighup_end_a_run_as_ctrl_c_does() {
     for name in ["-TERM", "-HUP"] {
@@ -71,7 +71,8 @@ fn a_second_ctrl_c_ends_a_run_at_once() {
             .success()
     );
     let mut child = dir.spawn(&["run", "pipe"]);
-    // Opened when the run has begun to read; it waits for its experiment, and so does not come to where it stops.
+    // The pipe opens when the run has begun to read. The run waits for its experiment there, so it cannot check for
+    // signals.
     let _silent = File::options().write(true).open(&pipe).unwrap();
     signal(&child, "-INT");
     let mut said = String::new();
@@ -92,7 +93,7 @@ fn nohup_keeps_a_run_from_hanging_up() {
         &mut dir.through("trap '' HUP; exec", &["run", "long.toml"]),
     );
     signal(&run.child, "-HUP");
-    // Two pictures of the bar: one may have been under way.
+    // Two redraws of the bar, because one may have been under way.
     run.wait_for_more();
     run.wait_for_more();
     assert!(run.child.try_wait().unwrap().is_none(), "it has ended");

@@ -1,4 +1,4 @@
-//! The keys of the experiment file as `keys`, `schema` and completion give them.
+//! Output of `keys`, `schema` and completion.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::readme::readme_holds;
 use crate::support::Dir;
 
-/// Path, default and meaning of each key, as the Markdown has them.
+/// Returns path, default and meaning of each key, as the Markdown has them.
 fn rows(dir: &Dir) -> Vec<(String, String, String)> {
     let text = dir.kadsim(&["keys", "--markdown"]).ends(0).stdout;
     let row = |line: &str| {
@@ -69,7 +69,7 @@ fn defaults_are_those_of_check() {
             .flat_map(|text| text[..ends(text)].lines())
             .filter_map(|line| line.strip_prefix(name)?.strip_prefix(" = "));
         let value = values.next().map(|value| value.trim_matches('"'));
-        // The file has these, or they follow from other keys of it.
+        // The file has these keys, or their values follow from its other keys.
         let is_given =
             default.starts_with("required") || matches!(name, "segments" | "deadline_ms");
         if is_given || path == "link.timeout_ms" {
@@ -77,7 +77,7 @@ fn defaults_are_those_of_check() {
         }
         match value {
             Some(value) => assert_eq!(value, default, "{path}"),
-            // What is absent has its meaning in a comment.
+            // A comment gives the meaning of an absent key.
             None => {
                 let is_other_section = ["expect", "sweep", "sweep.cases"].contains(&path.as_str())
                     || ["expect.source", "expect.where", "network.hash"].contains(&path.as_str())
@@ -139,7 +139,7 @@ fn shells_complete_the_keys_of_set() {
         .unwrap();
     let words = String::from_utf8(answer.stdout).unwrap();
     assert_eq!(words, "lookup.steps_to_stop= lookup.stop=\n");
-    // Any key is taken, and it is the experiment file's reader that judges it.
+    // `--set` takes any key; the reader of the experiment file checks it.
     dir.kadsim(&["check", "small.toml", "--set", "phase.putting.count=3"])
         .ends(0);
     dir.kadsim(&["check", "small.toml", "--set", "lookup.alhpa=3"])

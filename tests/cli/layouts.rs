@@ -39,7 +39,7 @@ fn a_line_for_each_layout() {
     for words in ["300 nodes", "30 operations", "2 threads", "the same"] {
         assert!(answer.stdout.contains(words), "{}", answer.stdout);
     }
-    // What it says beside: that cache misses are not known, where they are not, and that once.
+    // stderr has at most one line, which says that cache misses are unknown.
     let said = answer.stderr.lines().count();
     assert_eq!(
         said,
@@ -48,7 +48,7 @@ fn a_line_for_each_layout() {
         answer.stderr
     );
     assert!(said <= 1, "{}", answer.stderr);
-    // It leaves nothing behind.
+    // The command writes no files.
     assert_eq!(dir.list("."), ["small.toml"]);
 }
 
@@ -102,7 +102,7 @@ fn json_has_raw_numbers_and_equal_results() {
             assert_eq!(layout[shared], layouts[0][shared], "{shared}");
         }
     }
-    // Threads change nothing, the seed does.
+    // Threads do not change the digest; the seed does.
     let digest = |document: &Value| document["layouts"][0]["digest"].clone();
     assert_eq!(digest(&read(&["--threads", "2"])), digest(&document));
     assert_ne!(digest(&read(&["--seed", "8"])), digest(&document));

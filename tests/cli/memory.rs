@@ -6,7 +6,7 @@ use kadsim::watch::Watch;
 
 use crate::support::{self, Dir};
 
-/// Lookups among so many nodes, with the keys that follow.
+/// Returns an experiment of `lookups` lookups among `nodes` nodes, with the keys `more`.
 fn experiment(nodes: u32, lookups: u32, more: &str) -> String {
     format!(
         r#"schema = 1
@@ -24,7 +24,7 @@ count = {lookups}
     )
 }
 
-/// The estimate and the peak resident memory of a run, both in bytes.
+/// Returns the estimate and the peak resident memory of a run, both in bytes.
 #[cfg(target_os = "linux")]
 fn estimate_and_peak(text: &str) -> (Estimate, u64) {
     let dir = Dir::new();

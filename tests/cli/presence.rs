@@ -52,7 +52,7 @@ fn keys(table: &Table) -> Vec<u64> {
     column.as_primitive::<UInt64Type>().values().to_vec()
 }
 
-/// Network and id.
+/// A node: its network and its id.
 type Node = (u32, i64);
 
 fn nodes_of(table: &Table, column: &str) -> Vec<Node> {
@@ -69,7 +69,7 @@ fn summary(dir: &Dir, run: &str) -> Value {
     serde_json::from_str(&dir.read(&format!("{run}/summary.json"))).unwrap()
 }
 
-/// The run of [`ABSENT`], and who is online in it.
+/// Runs [`ABSENT`]. Returns its folder, and whether each node is online.
 fn absent() -> (Dir, BTreeMap<Node, bool>) {
     let dir = Dir::new();
     dir.write("absent.toml", ABSENT);
@@ -154,12 +154,12 @@ fn operations_start_at_nodes_that_are_online_and_are_counted_there() {
     let summary = summary(&dir, "out/absent");
     assert_eq!(summary["nodes.getting.started.mean"], 1.4);
     assert_eq!(summary["nodes.getting.started.max"], 2.0);
-    // Of the origins, those that are online.
+    // Only online nodes are origins.
     let in_time = summary["getting.origins_in_time"].as_f64().unwrap() * 420.0;
     assert!((in_time - in_time.round()).abs() < 1e-9, "{in_time}");
 }
 
-/// Of the nodes closest to the key, those that are online count.
+/// Recall counts the online nodes among those closest to the key.
 #[test]
 fn recall_is_against_nodes_that_are_online() {
     let (dir, online) = absent();
@@ -366,7 +366,7 @@ spread_ms = 1000
 deadline_ms = [1300, 1500.5, 9000]
 "#;
 
-/// Shares of operations and of origins of the second phase that are done by this, of `planned` each.
+/// Returns the shares of operations and of origins of the second phase that meet a deadline.
 fn in_time(operations: &Table, deadline_ms: f64, from_run: bool) -> [f64; 2] {
     let phases = operations.words("phase");
     let (ends, due) = (operations.numbers("end_ms"), operations.values("due_ms"));

@@ -1,11 +1,11 @@
-//! The READMEs against the repository and the program.
+//! Checks the READMEs against the repository and the program.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::Dir;
 
-/// A newcomer reads the front page in five minutes.
+/// Longest front page, which a newcomer reads in five minutes.
 const FRONT_PAGE_BYTES_MAX: usize = 9216;
 
 const FRONT_PAGE: &str = include_str!("../../README.md");
@@ -126,8 +126,8 @@ fn the_example_of_the_front_page_is_an_experiment() {
     assert!(!answer.stderr.contains("warning"), "{}", answer.stderr);
 }
 
-/// Holds what `kadsim COMMAND --markdown` prints against experiments/README.md, where it stands between two markers.
-/// It is written anew with `SNAPSHOTS=overwrite cargo test --test tests cli::`.
+/// Checks that the output of `kadsim COMMAND --markdown` stands between its markers in experiments/README.md.
+/// `SNAPSHOTS=overwrite cargo test --test tests cli::` writes it there.
 pub fn readme_holds(command: &str) {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/README.md");
     let begin = format!("<!-- kadsim {command} --markdown -->\n");

@@ -100,9 +100,9 @@ fn a_failing_expectation_is_1() {
         .ends(0);
 }
 
-/// Whoever reads the results may leave before their end, as `head` does; the status is the run's all the same.
+/// The exit status is that of the run even if the reader of stdout, such as `head`, closes it early.
 #[test]
-fn a_failing_expectation_is_1_where_nobody_reads_the_results() {
+fn a_failing_expectation_is_1_when_the_reader_of_stdout_is_gone() {
     let dir = Dir::new();
     let expect = "expect=[{ metric = \"getting.found.mean\", within = [2, 3] }]";
     let mut child = dir.spawn(&["run", "small.toml", "--set", expect]);
@@ -112,7 +112,7 @@ fn a_failing_expectation_is_1_where_nobody_reads_the_results() {
     assert_eq!(dir.list("out"), ["small"]);
 }
 
-/// A retrieve that found its segment has no recall: the mean is over the misses, and says nothing of the phase.
+/// A retrieve that found its segment has no recall. The mean is over the misses, so it does not describe the phase.
 #[test]
 fn the_closing_table_has_no_recall_of_retrieves() {
     let dir = Dir::new();

@@ -29,7 +29,7 @@ fn networks_of_few_nodes_run() {
         let operations = dir.table("out/small/operations.parquet");
         assert_eq!(operations.rows(), 20);
         assert_eq!(dir.table("out/small/nodes.parquet").rows(), 2 * nodes);
-        // Everybody knows everybody.
+        // Every node knows every other node.
         assert_eq!(
             dir.table("out/small/routing.parquet").rows(),
             nodes * (nodes - 1)
@@ -43,7 +43,7 @@ fn networks_of_few_nodes_run() {
         for (kind, found) in kinds.iter().zip(operations.numbers("found")) {
             match (kind.as_str(), nodes) {
                 ("retrieve", 1) => assert!(found.is_some()),
-                // With no errors and tables that name everybody, who has it is asked.
+                // Without errors, and with all nodes in each routing table, the retrieve asks the holder.
                 ("retrieve", _) => assert_eq!(found, Some(1.0), "{nodes} nodes"),
                 _ => assert_eq!(found, None),
             }
@@ -70,7 +70,7 @@ fn where_everything_fails_nothing_is_found() {
     assert_eq!(operations.values("failed"), operations.values("completed"));
     assert!(operations.numbers("end_ms").iter().all(Option::is_some));
     let found: Vec<_> = operations.numbers("found").into_iter().flatten().collect();
-    // An origin may hold the segment only if a store came through, and none did.
+    // No store succeeded, so no origin holds a segment.
     assert_eq!(found, [0.0; 20]);
     assert!(operations.numbers("holder").iter().all(Option::is_none));
     assert!(
@@ -190,7 +190,7 @@ fn csv_and_parquet_give_the_same_run() {
     assert_eq!((nodes[0], nodes[199]), (403.0, 1000.0));
 }
 
-/// Its folder is not the one that the paths of the experiment file start at.
+/// Paths in `resolved.toml` are absolute, because it lies in another folder than the experiment file.
 #[test]
 fn what_is_resolved_of_imported_files_runs_from_its_own_folder() {
     let dir = Dir::new();

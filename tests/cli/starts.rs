@@ -21,7 +21,7 @@ fn starts() {
     let rounds = setting("KADSIM_STARTS", 10);
     let mut random = Random::new("KADSIM_STARTS_SEED");
     let dir = Dir::new();
-    // Each process has a seed of its own, by which its tables are known.
+    // The seed of each process identifies its tables.
     let seeds: Vec<String> = (1..=AT_ONCE).map(|seed| seed.to_string()).collect();
     let digest = |seed: &String| {
         let call = [
@@ -40,7 +40,7 @@ fn starts() {
     let mut stale = 0;
     for round in 0..rounds {
         let out = format!("round-{round}");
-        // Sometimes with what a killed process has left, which all of them try to clear away.
+        // In half of the rounds, all processes find the folder of a killed one and try to remove it.
         if random.below(2) == 0 {
             stale += 1;
             fs::create_dir_all(dir.path(&format!("{out}/small.partial"))).unwrap();
@@ -74,7 +74,7 @@ fn starts() {
         for (place, answer) in ended.enumerate() {
             match answer.status {
                 Some(0) => owners.push(place),
-                // It was too late, or is done.
+                // The process was too late, or the run is done.
                 _ => drop(answer.ends(2).says(&[&out])),
             }
         }

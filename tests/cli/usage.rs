@@ -4,7 +4,7 @@ use snapbox::{assert_data_eq, file};
 
 use crate::support::Dir;
 
-/// What changed on purpose is written anew by `SNAPSHOTS=overwrite cargo test --test tests cli::usage`.
+/// `SNAPSHOTS=overwrite cargo test --test tests cli::usage` records intended changes.
 #[test]
 fn help_and_version() {
     let dir = Dir::new();

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::support::{Answer, Dir, SMALL};
 
-/// `small.toml` with settings in the place of others.
+/// Writes `small.toml` with changed settings.
 fn with(dir: &Dir, changes: &[(&str, &str)]) {
     let mut text = SMALL.to_owned();
     for (old, new) in changes {
@@ -14,7 +14,7 @@ fn with(dir: &Dir, changes: &[(&str, &str)]) {
     dir.write("small.toml", text);
 }
 
-/// The warnings of `check` are those of `run`, on stderr with their places and in `summary.json`.
+/// Checks that `check` and `run` print the same warnings with their places, and that `summary.json` has them.
 #[track_caller]
 fn warned(changes: &[(&str, &str)], warnings: &[&[&str]]) {
     let dir = Dir::new();
@@ -50,7 +50,7 @@ fn warned(changes: &[(&str, &str)], warnings: &[&[&str]]) {
 #[test]
 fn an_experiment_without_contradictions_has_no_warning() {
     warned(&[], &[]);
-    // Neither rule stops a lookup after steps without progress.
+    // Neither setting stops a lookup after steps without progress.
     let stop = "seed = 7\nlookup = { alpha = 9, stop = \"closest-answered\" }";
     warned(&[("seed = 7", stop)], &[]);
     let walk = "seed = 7\nlookup = { alpha = 9, procedure = \"rfm19\" }";
@@ -127,7 +127,7 @@ fn retrieves_before_anything_can_be_stored() {
             "the retrieves of phase \"getting\" find nothing",
         ]],
     );
-    // Nothing provides what a trace asks for.
+    // No phase provides the segments of the trace.
     let dir = Dir::new();
     let text = SMALL
         .replace("provide", "lookup")
@@ -211,7 +211,7 @@ fn a_warning_of_a_sweep_is_said_once_with_its_cells() {
     let last = "out/small/lookup.alpha=5/network.nodes=300/summary.json";
     let summary: Value = serde_json::from_str(&dir.read(last)).unwrap();
     assert_eq!(summary["warnings"].as_array().unwrap().len(), 1);
-    // A cell by itself warns of itself.
+    // A cell that runs alone has its warnings.
     let args = ["sweep", "small.toml", "--index", "0", "--out", "else"];
     let answer = dir.kadsim(&args).ends(0).says(&["`lookup.beta` is 20"]);
     assert_eq!(

@@ -1,4 +1,4 @@
-//! One result for a file and a seed, whatever the threads, the layout, the length of a tick and other networks in the
+//! A file and a seed have one result, whatever the threads, the layout, the length of a tick and other networks in the
 //! process.
 
 use std::collections::HashMap;
@@ -12,8 +12,8 @@ use kadsim_engine::node::Row;
 use kadsim_engine::random::Probability;
 use kadsim_systems::Network;
 
-/// The mixed experiment at a size where steps hold many operations: with overhead, in two networks, with a limit on
-/// what is in flight. The last phase is cut off.
+/// Settings under which steps of the mixed experiment hold many operations: two networks, overhead, a limit on operations
+/// in flight. The last phase is cut off.
 const LARGE: [&str; 11] = [
     "networks=2",
     "network.nodes=1500",
@@ -33,13 +33,13 @@ const TABLES: [&str; 5] = ["ticks", "operations", "nodes", "connections", "routi
 /// The digest of each table and the text of the summary.
 type Contents = HashMap<&'static str, String>;
 
-/// Runs the mixed experiment as [`LARGE`] says, with more arguments.
+/// Runs the mixed experiment with [`LARGE`] and more arguments.
 fn contents(dir: &Dir, out: &str, args: &[&str]) -> Contents {
     let large = LARGE.map(|set| ["--set", set]).concat();
     contents_of(dir, "mixed", out, &[&large[..], args].concat(), 1)
 }
 
-/// Runs an experiment that ends with a status.
+/// Runs an experiment, which ends with `status`, and returns its contents.
 fn contents_of(dir: &Dir, name: &str, out: &str, args: &[&str], status: i32) -> Contents {
     let file = format!("{name}.toml");
     dir.kadsim(&[&["run", &file, "--quiet", "--out", out], args].concat())
@@ -119,7 +119,7 @@ fn rfm19_with_random_buckets() {
     all_the_same(&["lookup.procedure=rfm19", "network.bootstrap=random"]);
 }
 
-/// Some of a node's neighbours do not answer, and every table has the column of in-degrees.
+/// Settings under which some nodes are offline, and the table of nodes has in-degrees.
 const ABSENT: [&str; 3] = [
     "network.offline=0.3",
     "link.timeout_ms=250",
@@ -136,7 +136,7 @@ fn py_dht_with_nodes_that_are_offline() {
     all_the_same(&[&ABSENT[..], &["lookup.procedure=py-dht"]].concat());
 }
 
-/// The three phases of the mixed experiment at the same time.
+/// Settings under which the three phases of the mixed experiment run at the same time.
 const AT_ONCE: [&str; 2] = ["phase.looking.start_ms=700.5", "phase.getting.start_ms=400"];
 
 #[test]
@@ -144,7 +144,7 @@ fn iterative_with_phases_that_overlap() {
     all_the_same(&AT_ONCE);
 }
 
-/// Every result is half of the network, so that many origins store at themselves.
+/// A result is half of the network, so many origins store at themselves.
 #[test]
 fn iterative_with_phases_that_overlap_among_few_nodes() {
     all_the_same(&[&AT_ONCE[..], &["network.nodes=40"]].concat());
@@ -161,8 +161,8 @@ fn py_dht_with_phases_that_overlap() {
     all_the_same(&[&AT_ONCE[..], &["lookup.procedure=py-dht"]].concat());
 }
 
-/// No overhead, so operations share nothing and may be run in any order: thousands at once, some under a
-/// limit. Connections are added by hand: then the same operations go through time side by side.
+/// An experiment without overhead, whose operations share nothing and run whole, thousands interleaved, some under a
+/// limit. With the table of connections the same operations run window by window.
 const FREE: &str = r#"schema = 1
 name = "free"
 seed = 5
@@ -273,7 +273,7 @@ fn without_overhead_with_phases_that_overlap() {
     }
 }
 
-/// Every result is a large part of the network, so that many origins store at themselves.
+/// A result is a large part of the network, so many origins store at themselves.
 #[test]
 fn without_overhead_with_phases_that_overlap_among_few_nodes() {
     let starts = ["phase.putting.start_ms=80", "phase.getting.start_ms=100"];
@@ -348,7 +348,7 @@ fn conserved(ticks: &Table, operations: &Table, nodes: &Table, connections: &Tab
             (i + 1..ticks.rows()).all(|j| (networks[j] as u32, &phases[j]) != (phase.0, &phase.1));
         let sum: &mut f64 = running.entry(phase.clone()).or_default();
         *sum += started[i] - finished[i];
-        // Those that are cut off are so in the last tick, and not in flight any more at its end.
+        // Operations are cut off in the last tick and are not in flight at its end.
         let cut = if is_last { cut[&phase] } else { 0.0 };
         assert_eq!(*sum - cut, active[i], "{phase:?}, row {i}");
         assert!(!is_last || active[i] == 0.0, "{phase:?}, row {i}");
@@ -416,8 +416,8 @@ fn network(seed: u64) -> Network {
     network
 }
 
-/// One operation of each kind, and the time after them.
-fn turn(network: &mut Network, i: u32) -> (Vec<Row>, Vec<Row>, Vec<Row>, u64) {
+/// Runs one operation of each kind. Returns their results and the time after them.
+fn one_of_each(network: &mut Network, i: u32) -> (Vec<Row>, Vec<Row>, Vec<Row>, u64) {
     let key = Key(u64::from(i).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     let looked = network.lookup(Row(i), key);
     let provided = network.provide(Row(i + 1), key);
@@ -426,16 +426,18 @@ fn turn(network: &mut Network, i: u32) -> (Vec<Row>, Vec<Row>, Vec<Row>, u64) {
 }
 
 #[test]
-fn two_networks_side_by_side_do_not_touch_each_other() {
+fn two_networks_side_by_side_do_not_affect_each_other() {
     let alone = |seed| {
         let mut network = network(seed);
-        (0..50).map(|i| turn(&mut network, i)).collect::<Vec<_>>()
+        (0..50)
+            .map(|i| one_of_each(&mut network, i))
+            .collect::<Vec<_>>()
     };
     let (first, second) = (alone(1), alone(2));
     assert_ne!(first, second);
     let (mut left, mut right) = (network(1), network(2));
     for i in 0..50 {
-        assert_eq!(turn(&mut left, i), first[i as usize]);
-        assert_eq!(turn(&mut right, i), second[i as usize]);
+        assert_eq!(one_of_each(&mut left, i), first[i as usize]);
+        assert_eq!(one_of_each(&mut right, i), second[i as usize]);
     }
 }

@@ -1,11 +1,11 @@
-//! The experiment files of the repository: each is valid, and begins with the question that it answers.
+//! Tests of the repository's experiment files: each is valid, and begins with the question that it answers.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::support::Dir;
 
-/// Every experiment file of the folder `experiments`, of what is published and of the crawl.
+/// Returns every experiment file of `experiments`, `experiments/published` and `experiments/crawl`.
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
     let folders = [folder.join("published"), folder.join("crawl"), folder];

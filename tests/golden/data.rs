@@ -24,12 +24,12 @@ impl Golden {
         Self { name, batch }
     }
 
-    /// Number of rows.
+    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.batch.num_rows()
     }
 
-    /// Every row.
+    /// Returns every row.
     pub fn rows(&self) -> impl Iterator<Item = GoldenRow<'_>> {
         (0..self.len()).map(|row| GoldenRow { golden: self, row })
     }
@@ -39,7 +39,7 @@ impl Golden {
 #[derive(Clone, Copy)]
 pub struct GoldenRow<'a> {
     golden: &'a Golden,
-    /// Its number.
+    /// Index of the row.
     pub row: usize,
 }
 
@@ -56,39 +56,39 @@ impl GoldenRow<'_> {
             .unwrap_or_else(|| panic!("{self} has no {column}"))
     }
 
-    /// An integer, if there.
+    /// Returns an integer, if the row has one.
     pub fn optional_int(&self, column: &str) -> Option<i64> {
         let cell = cast(&self.cell(column)?, &DataType::Int64).unwrap();
         Some(cell.as_primitive::<Int64Type>().value(0))
     }
 
-    /// An integer.
+    /// Returns an integer.
     pub fn int(&self, column: &str) -> i64 {
         self.optional_int(column)
             .unwrap_or_else(|| panic!("{self} has no {column}"))
     }
 
-    /// A key.
+    /// Returns a key.
     pub fn key(&self, column: &str) -> u64 {
         self.value(column).as_primitive::<UInt64Type>().value(0)
     }
 
-    /// A string.
+    /// Returns a string.
     pub fn text(&self, column: &str) -> String {
         self.value(column).as_string::<i32>().value(0).to_owned()
     }
 
-    /// A boolean, if there.
+    /// Returns a boolean, if the row has one.
     pub fn optional_flag(&self, column: &str) -> Option<bool> {
         Some(self.cell(column)?.as_boolean().value(0))
     }
 
-    /// A boolean.
+    /// Returns a boolean.
     pub fn flag(&self, column: &str) -> bool {
         self.value(column).as_boolean().value(0)
     }
 
-    /// A column of milliseconds, in µs, if there.
+    /// Returns a time in milliseconds as µs, if the row has one.
     pub fn optional_us(&self, column: &str) -> Option<u64> {
         Some(
             self.cell(column)?
@@ -98,13 +98,13 @@ impl GoldenRow<'_> {
         )
     }
 
-    /// A column of milliseconds, in µs.
+    /// Returns a time in milliseconds as µs.
     pub fn us(&self, column: &str) -> u64 {
         self.optional_us(column)
             .unwrap_or_else(|| panic!("{self} has no {column}"))
     }
 
-    /// A list of integers; a missing list is empty.
+    /// Returns a list of integers. A missing list is empty.
     pub fn ints(&self, column: &str) -> Vec<i64> {
         let Some(cell) = self.cell(column) else {
             return Vec::new();
@@ -113,7 +113,7 @@ impl GoldenRow<'_> {
         list.as_primitive::<Int64Type>().values().to_vec()
     }
 
-    /// A list of milliseconds, in µs.
+    /// Returns a list of times in milliseconds as µs.
     pub fn us_list(&self, column: &str) -> Vec<u64> {
         let list = self.value(column).as_list::<i32>().value(0);
         let values = list.as_primitive::<Float64Type>().values();

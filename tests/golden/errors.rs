@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use kadsim_engine::link::{Delay, Fault, UniformLink};
 use kadsim_engine::random::Probability;
 use kadsim_engine::record::Kind;
-use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::rules::Procedure;
 
 use crate::golden::data::{Golden, GoldenRow};
-use crate::golden::world::{N1000, World};
+use crate::golden::world::{N1000, Variation, World};
 
 /// Passes over the golden origins and targets, each with a seed of its own.
 const SEEDS: u64 = 4;
@@ -41,7 +40,7 @@ const STATISTICS: [&str; 8] = [
 type Lookup = [f64; STATISTICS.len()];
 type Sample = Vec<Lookup>;
 
-/// Of [attempts, finished, successful, failed, known], the delay in µs, and the hits.
+/// Returns the statistics of a lookup. `counts` are attempts, finished, successful, failed and known.
 fn lookup(counts: [f64; 5], delay_us: u64, hits: i64) -> Lookup {
     let [attempts, finished, successful, failed, known] = counts;
     [
@@ -79,8 +78,8 @@ fn fault(percent: i64, delay_us: u64) -> Option<Fault> {
     })
 }
 
-/// Runs the golden lookups of a group with errors of our own.
-fn our_samples(golden: &[GoldenRow], (fast, slow): (i64, i64)) -> Sample {
+/// Runs the golden lookups of a group with kadsim's own draws of errors.
+fn kadsim_sample(golden: &[GoldenRow], (fast, slow): (i64, i64)) -> Sample {
     let mut samples = Sample::new();
     for seed in 0..SEEDS {
         let link = Box::new(UniformLink {
@@ -89,7 +88,13 @@ fn our_samples(golden: &[GoldenRow], (fast, slow): (i64, i64)) -> Sample {
             slow_error: fault(slow, 200_000),
             ..UniformLink::default()
         });
-        let mut world = World::new(N1000, LayoutKind::Packed, Procedure::PyDht, link, 0, seed);
+        let variation = Variation {
+            procedure: Procedure::PyDht,
+            link,
+            seed,
+            ..Variation::default()
+        };
+        let mut world = World::new(N1000, variation);
         world.set_alpha(3);
         for row in golden {
             let ran = world.run(Kind::Lookup, row.int("origin"), row.key("target"));
@@ -116,7 +121,7 @@ fn our_samples(golden: &[GoldenRow], (fast, slow): (i64, i64)) -> Sample {
     samples
 }
 
-/// Mean and squared standard error of one of the statistics.
+/// Returns the mean and the squared standard error of a statistic.
 fn mean_of(samples: &Sample, statistic: usize) -> (f64, f64) {
     let n = samples.len() as f64;
     let mean = samples.iter().map(|sample| sample[statistic]).sum::<f64>() / n;
@@ -144,7 +149,7 @@ fn statistics_of_lookups_with_errors_by_py_dht() {
         let rows = &groups[&group];
         assert_eq!(rows.len(), 1000, "{group:?}");
         let expected: Sample = rows.iter().map(golden_sample).collect();
-        let found = our_samples(rows, group);
+        let found = kadsim_sample(rows, group);
         if group == (50, 10) {
             assert_eq!(mean_of(&expected, STATISTICS.len() - 1).0, 0.06);
         }

@@ -7,7 +7,7 @@ use kadsim_engine::record::Kind;
 use kadsim_systems::rules::Procedure;
 
 use crate::golden::data::{Golden, GoldenRow};
-use crate::golden::world::{N200, N1000, Place, Ran, World};
+use crate::golden::world::{N200, N1000, Ran, Setting, Variation, World};
 
 /// The columns that a lookup and a retrieve share.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,15 +50,23 @@ impl Lookup {
     }
 }
 
-/// Whether py-dht's lookup contacted its own origin, which only its own procedure does.
+/// Returns whether py-dht's lookup contacted its own origin, which only its own procedure does.
 fn contacted_origin(row: &GoldenRow) -> bool {
     row.ints("contacted").contains(&row.int("origin"))
 }
 
-fn lookups_match(place: Place, procedure: Procedure) {
-    let golden = Golden::read(place.lookups);
+fn world(setting: Setting, procedure: Procedure) -> World {
+    let variation = Variation {
+        procedure,
+        ..Variation::default()
+    };
+    World::new(setting, variation)
+}
+
+fn lookups_match(setting: Setting, procedure: Procedure) {
+    let golden = Golden::read(setting.lookups);
     assert_eq!(golden.len(), 1000);
-    let mut world = World::plain(place, procedure);
+    let mut world = world(setting, procedure);
     let mut compared = 0;
     for row in golden.rows() {
         if procedure == Procedure::Iterative && contacted_origin(&row) {
@@ -90,14 +98,14 @@ struct Provide {
 /// The rows of n200_k5/provide, at alpha 3, in which py-dht contacted its own origin.
 const CONTACTED_ORIGIN_N200: [&str; 7] = ["60", "94", "137", "160", "167", "184", "189"];
 
-/// Runs the provides of one alpha; returns who holds each segment.
+/// Runs the provides of one alpha. Returns the holders of each segment.
 fn provides_match(
     world: &mut World,
-    place: Place,
+    setting: Setting,
     procedure: Procedure,
     alpha: i64,
 ) -> HashMap<u64, Vec<i64>> {
-    let golden = Golden::read(place.provide);
+    let golden = Golden::read(setting.provide);
     let mut holders = HashMap::new();
     world.network.clear_segments();
     world.set_alpha(alpha);
@@ -119,12 +127,12 @@ fn provides_match(
         assert_eq!(found, expected, "{row}");
         assert_eq!(ran.result, expected.stored, "{row}");
         let counts = (ran.row.stored, ran.row.store_failed);
-        assert_eq!(counts, (Some(u32::from(place.k)), Some(0)), "{row}");
+        assert_eq!(counts, (Some(u32::from(setting.k)), Some(0)), "{row}");
         let segment = row.text("segment");
         let number = segment.rsplit('-').next().unwrap();
         let attempts = (i64::from(ran.row.attempts), row.int("lookup_attempts"));
         let excepted = procedure == Procedure::Iterative
-            && (place.k, alpha) == (N200.k, 3)
+            && (setting.k, alpha) == (N200.k, 3)
             && CONTACTED_ORIGIN_N200.contains(&number);
         assert_eq!(
             attempts.0 != attempts.1,
@@ -144,15 +152,15 @@ fn provides_match(
     holders
 }
 
-/// Runs the retrieves of one alpha; returns how long each took, except where the origin holds the value.
+/// Runs the retrieves of one alpha. Returns the duration of each, except where the origin holds the value.
 fn retrieves_match(
     world: &mut World,
-    place: Place,
+    setting: Setting,
     procedure: Procedure,
     alpha: i64,
     holders: &HashMap<u64, Vec<i64>>,
 ) -> HashMap<(i64, u64), u64> {
-    let golden = Golden::read(place.retrieve);
+    let golden = Golden::read(setting.retrieve);
     let mut durations = HashMap::new();
     for row in golden.rows().filter(|row| row.int("alpha") == alpha) {
         let (origin, key) = (row.int("origin"), row.key("target"));
@@ -173,7 +181,7 @@ fn retrieves_match(
         }
         let expected = Lookup::golden(&row);
         assert_eq!(row.text("value"), row.text("segment"), "{row}");
-        // At a constant cost contacts are handled in the order of sending: the last one handled had it.
+        // At a constant cost contacts are handled in the order of sending, so the last one handled had the value.
         let holder = expected.contacted[expected.finished as usize - 1];
         assert!(holders[&key].contains(&holder), "{row}");
         assert_eq!(ran.row.holder, Some(holder), "{row}");
@@ -182,12 +190,12 @@ fn retrieves_match(
     durations
 }
 
-/// Provides and retrieves of both alphas.
-fn segments_match(place: Place, procedure: Procedure) {
-    let mut world = World::plain(place, procedure);
+/// Runs the provides and retrieves of both alphas.
+fn segments_match(setting: Setting, procedure: Procedure) {
+    let mut world = world(setting, procedure);
     let [alone, three] = [1, 3].map(|alpha| {
-        let holders = provides_match(&mut world, place, procedure, alpha);
-        retrieves_match(&mut world, place, procedure, alpha, &holders)
+        let holders = provides_match(&mut world, setting, procedure, alpha);
+        retrieves_match(&mut world, setting, procedure, alpha, &holders)
     });
     assert!(alone.len() > 150);
     for (retrieve, alone_us) in &alone {

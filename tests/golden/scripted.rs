@@ -2,12 +2,11 @@
 
 use kadsim_engine::link::{Attempt, Fate, Link};
 use kadsim_engine::record::{Kind, Outcome};
-use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::rules::Procedure;
 
 use crate::golden::data::{Golden, GoldenRow};
 use crate::golden::operations::Lookup;
-use crate::golden::world::{N1000, World};
+use crate::golden::world::{N1000, Variation, World};
 
 /// The fate of each contact of each operation.
 struct Script(Vec<Vec<Fate>>);
@@ -50,8 +49,12 @@ fn lookups_with_errors_by_py_dht() {
     let golden = Golden::read("scripted_errors_n1000_k10/lookups");
     assert_eq!(golden.len(), 600);
     let script: Vec<Vec<Fate>> = golden.rows().map(|row| fates(&row)).collect();
-    let link = Box::new(Script(script.clone()));
-    let mut world = World::new(N1000, LayoutKind::Packed, Procedure::PyDht, link, 0, 0);
+    let variation = Variation {
+        procedure: Procedure::PyDht,
+        link: Box::new(Script(script.clone())),
+        ..Variation::default()
+    };
+    let mut world = World::new(N1000, variation);
     for (row, script) in golden.rows().zip(script) {
         assert_eq!(world.network.next_operation(), row.row as u64);
         world.set_alpha(row.int("alpha"));

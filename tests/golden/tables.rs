@@ -6,31 +6,35 @@ use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::network::read::NodesView;
-use kadsim_systems::rules::Procedure;
 
-use crate::golden::data::Golden;
-use crate::golden::world::{N200, N1000, Place, World, constant_link};
+use crate::golden::data::{Golden, GoldenRow};
+use crate::golden::world::{N200, N1000, Setting, Variation, World};
 
-/// Members of each (node, bucket), nearest to the owner first.
+/// Members of each bucket by (node, bucket), nearest to the owner first.
 type Buckets = BTreeMap<(i64, u32), Vec<i64>>;
 
-fn golden(place: Place) -> Buckets {
-    let golden = Golden::read(place.routing_tables);
-    let bucket = |row: &crate::golden::data::GoldenRow| u32::try_from(row.int("bucket")).unwrap();
+fn golden(setting: Setting) -> Buckets {
+    let golden = Golden::read(setting.routing_tables);
+    let bucket = |row: &GoldenRow| u32::try_from(row.int("bucket")).unwrap();
     golden
         .rows()
         .map(|row| ((row.int("node"), bucket(&row)), row.ints("members")))
         .collect()
 }
 
-fn every_row_matches(place: Place) {
-    let expected = golden(place);
+fn every_row_matches(setting: Setting) {
+    let expected = golden(setting);
     let filled = expected
         .values()
         .filter(|members| !members.is_empty())
         .count();
     for layout in LayoutKind::ALL {
-        let mut world = World::new(place, layout, Procedure::Iterative, constant_link(), 0, 1);
+        let variation = Variation {
+            layout,
+            seed: 1,
+            ..Variation::default()
+        };
+        let mut world = World::new(setting, variation);
         let found: Buckets = world.network.read(
             |NodesView {
                  population,
@@ -59,15 +63,15 @@ fn every_row_matches(place: Place) {
             filled,
             "{layout:?}: number of non-empty buckets"
         );
-        for (place, members) in &expected {
-            let found = found.get(place).map_or(&[][..], |members| members);
-            assert_eq!(found, members, "{layout:?}: (node, bucket) {place:?}");
+        for (bucket, members) in &expected {
+            let found = found.get(bucket).map_or(&[][..], |members| members);
+            assert_eq!(found, members, "{layout:?}: (node, bucket) {bucket:?}");
         }
-        closest_nodes_match(&mut world, layout, &expected, usize::from(place.k));
+        closest_nodes_match(&mut world, layout, &expected, usize::from(setting.k));
     }
 }
 
-/// Against a full sort of the golden table, for keys near and far.
+/// Compares the closest nodes with a full sort of the golden table, for keys near and far.
 fn closest_nodes_match(world: &mut World, layout: LayoutKind, buckets: &Buckets, k: usize) {
     let keys = world.keys.clone();
     let mut tables: BTreeMap<i64, Vec<i64>> = BTreeMap::new();

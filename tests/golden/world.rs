@@ -1,4 +1,4 @@
-//! A network of golden nodes, and the outcome of an operation in it.
+//! A network of py-dht's nodes, and the outcome of an operation in it.
 
 use std::collections::HashMap;
 
@@ -13,9 +13,9 @@ use kadsim_systems::rules::{Procedure, Rules};
 
 use crate::golden::data::Golden;
 
-/// The golden networks.
+/// A network that py-dht ran: its k and the files of its tables and operations.
 #[derive(Clone, Copy)]
-pub struct Place {
+pub struct Setting {
     pub nodes: &'static str,
     pub routing_tables: &'static str,
     pub lookups: &'static str,
@@ -24,7 +24,7 @@ pub struct Place {
     pub k: u8,
 }
 
-pub const N200: Place = Place {
+pub const N200: Setting = Setting {
     nodes: "n200_k5/nodes",
     routing_tables: "n200_k5/routing_tables",
     lookups: "n200_k5/lookups",
@@ -33,7 +33,7 @@ pub const N200: Place = Place {
     k: 5,
 };
 
-pub const N1000: Place = Place {
+pub const N1000: Setting = Setting {
     nodes: "n1000_k10/nodes",
     routing_tables: "n1000_k10/routing_tables",
     lookups: "n1000_k10/lookups",
@@ -42,22 +42,40 @@ pub const N1000: Place = Place {
     k: 10,
 };
 
-/// Every draw is 50 ms and nothing fails: a contact costs 100.
-pub fn constant_link() -> Box<dyn Link> {
-    Box::new(UniformLink {
-        delay: Delay::Constant(50_000),
-        ..UniformLink::default()
-    })
+/// What tests vary in a golden network. [`Default`]: packed tables, the procedure by the clock, every contact takes 100 ms
+/// and none fails, no overhead.
+pub struct Variation {
+    pub layout: LayoutKind,
+    pub procedure: Procedure,
+    pub link: Box<dyn Link>,
+    pub overhead_us: u64,
+    pub seed: u64,
 }
 
-/// A golden network with what the tests vary.
+impl Default for Variation {
+    fn default() -> Self {
+        let link = UniformLink {
+            delay: Delay::Constant(50_000),
+            ..UniformLink::default()
+        };
+        Self {
+            layout: LayoutKind::Packed,
+            procedure: Procedure::Iterative,
+            link: Box::new(link),
+            overhead_us: 0,
+            seed: 0,
+        }
+    }
+}
+
+/// A golden network, bootstrapped.
 pub struct World {
     pub network: Network,
     pub keys: HashMap<i64, Key>,
     k: u8,
 }
 
-/// What an operation gave.
+/// An operation that ran: its row, the ids of its result and its connections in the order of sending.
 pub struct Ran {
     pub row: OperationRow,
     pub result: Vec<i64>,
@@ -65,15 +83,8 @@ pub struct Ran {
 }
 
 impl World {
-    pub fn new(
-        place: Place,
-        layout: LayoutKind,
-        procedure: Procedure,
-        link: Box<dyn Link>,
-        overhead_us: u64,
-        seed: u64,
-    ) -> Self {
-        let golden = Golden::read(place.nodes);
+    pub fn new(setting: Setting, variation: Variation) -> Self {
+        let golden = Golden::read(setting.nodes);
         let keys: HashMap<i64, Key> = golden
             .rows()
             .map(|row| (row.int("node"), Key(row.key("hash"))))
@@ -81,19 +92,19 @@ impl World {
         let mut nodes: Vec<(i64, Key)> = keys.iter().map(|(&id, &key)| (id, key)).collect();
         nodes.sort_unstable();
         let rules = Rules {
-            beta: u32::from(place.k),
+            beta: u32::from(setting.k),
             steps_to_stop: 3,
-            procedure,
+            procedure: variation.procedure,
             ..Rules::default()
         };
         let spec = Spec {
             nodes: NodeSet::Imported(nodes),
-            seed,
-            bucket_size: place.k,
-            layout,
+            seed: variation.seed,
+            bucket_size: setting.k,
+            layout: variation.layout,
             rules,
-            link,
-            overhead_us,
+            link: variation.link,
+            overhead_us: variation.overhead_us,
             ..Spec::default()
         };
         let mut network = Network::new(spec).unwrap();
@@ -102,13 +113,8 @@ impl World {
         Self {
             network,
             keys,
-            k: place.k,
+            k: setting.k,
         }
-    }
-
-    /// Like [`World::new`] with packed tables and links of constant cost, without overhead.
-    pub fn plain(place: Place, procedure: Procedure) -> Self {
-        Self::new(place, LayoutKind::Packed, procedure, constant_link(), 0, 0)
     }
 
     pub fn set_alpha(&mut self, alpha: i64) {
@@ -158,7 +164,7 @@ impl World {
         ran
     }
 
-    /// How many of the k truly closest nodes the result has.
+    /// Returns the number of the k truly closest nodes that the result has.
     pub fn recall_hits(&self, ran: &Ran) -> i64 {
         let recall = f64::from(ran.row.recall.unwrap());
         (recall * f64::from(self.k)).round() as i64
@@ -166,7 +172,7 @@ impl World {
 }
 
 impl Ran {
-    /// What holds for every operation.
+    /// Asserts what holds for every operation.
     fn check(&self, kind: Kind, origin: i64, key: u64, started_us: u64) {
         let row = &self.row;
         assert_eq!((row.kind, row.origin, row.key), (kind, origin, key));
@@ -177,31 +183,32 @@ impl Ran {
         let end_us = row.start_us + lookup_us + row.store_us.unwrap_or(0);
         assert_eq!(row.end_us, Some(end_us), "{row:?}");
         assert_eq!(self.contacted().len(), row.attempts as usize, "{row:?}");
-        for (place, connection) in self.connections.iter().enumerate() {
-            assert_eq!(connection.sequence as usize, place, "{row:?}");
+        for (sequence, connection) in (0..).zip(&self.connections) {
+            assert_eq!(connection.sequence, sequence, "{row:?}");
             assert_eq!(connection.from, origin, "{row:?}");
             assert_eq!(connection.operation, row.operation);
         }
     }
 
-    /// Nodes that the lookup contacted, in order.
+    /// Returns the nodes that the lookup contacted, in order.
     pub fn contacted(&self) -> Vec<i64> {
         self.sent(Request::Lookup)
     }
 
-    /// Nodes that keep what was provided, in the order of the result: those that were asked to store, and by the
-    /// clock the origin, which asks nobody.
+    /// Returns the holders of a provided segment, in the order of the result: the nodes that were asked to store and,
+    /// by the clock, the origin, which stores without a request.
     pub fn stored(&self) -> Vec<i64> {
         let asked = self.sent(Request::Store);
         let keeps = |id: &i64| self.stores_at_origin(*id) || asked.contains(id);
         self.result.iter().copied().filter(keeps).collect()
     }
 
-    /// Whether this is a provide by this node.
+    /// Returns whether the operation is a provide of this origin.
     fn stores_at_origin(&self, id: i64) -> bool {
         self.row.kind == Kind::Provide && id == self.row.origin
     }
 
+    /// Returns the nodes that were sent such a request, in order.
     fn sent(&self, request: Request) -> Vec<i64> {
         let sent = self.connections.iter();
         sent.filter(|connection| connection.request == request)

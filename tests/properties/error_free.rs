@@ -39,7 +39,7 @@ fn network(nodes: u32, k: u8, policy: Policy, rules: Rules, seed: u64) -> Networ
     network
 }
 
-/// The beta online nodes closest to the key, by a full sort.
+/// Returns the beta online nodes closest to the key, by a full sort.
 fn truth(network: &mut Network, key: Key, beta: usize) -> Vec<Row> {
     network.read(
         |NodesView {
@@ -106,9 +106,9 @@ fn a_lookup_finds_the_true_closest_nodes() {
     }
 }
 
-/// Its table is empty, so its lookup knows nobody, not even itself.
+/// The table of the only node is empty, so its lookup knows no node, not even itself.
 #[test]
-fn a_lookup_of_a_node_alone_finds_nobody() {
+fn a_lookup_of_the_only_node_finds_no_node() {
     let mut network = network(1, 20, Policy::Closest, Rules::default(), 1);
     assert_eq!(network.lookup(Row(0), Key(1)), []);
     let row = network.recorded().operations[0];
@@ -118,8 +118,8 @@ fn a_lookup_of_a_node_alone_finds_nobody() {
     );
 }
 
-/// The stop rule of the Kademlia paper does not give up before the closest have answered: with random
-/// buckets too, what the closest do not know is nobody.
+/// Under the stop rule of the Kademlia paper a lookup ends when the closest nodes have answered. With random buckets too,
+/// they know every closer node.
 #[test]
 fn a_lookup_until_the_closest_have_answered_finds_them_with_any_buckets() {
     for policy in [Policy::Closest, Policy::Random] {
@@ -131,9 +131,7 @@ fn a_lookup_until_the_closest_have_answered_finds_them_with_any_buckets() {
     }
 }
 
-/// By either procedure a node that is offline is contacted in vain, costs its timeout once, and is not
-/// counted among the true closest.
-/// Nodes can be listed as offline from the start, of generated and of imported ones, each once.
+/// Generated and imported nodes can be listed as offline from the start. A node listed twice counts once.
 #[test]
 fn listed_nodes_are_offline_from_the_start() {
     let nodes: Vec<(i64, Key)> = (0..40)
@@ -160,7 +158,7 @@ fn listed_nodes_are_offline_from_the_start() {
     }
     let drawn = Network::new(spec(NodeSet::Imported(nodes), Offline::Drawn(1)));
     assert_eq!(drawn.err(), Some(NetworkError::DrawnOffline));
-    // A contact to a node that is offline may take no time, so its overhead has no order.
+    // The timeout is 0, so a contact of an offline node takes no time, and overhead has no order.
     let link = UniformLink {
         delay: Delay::Constant(5),
         ..UniformLink::default()
@@ -179,6 +177,8 @@ fn listed_nodes_are_offline_from_the_start() {
     assert!(charged(Offline::default()).is_ok());
 }
 
+/// Under both procedures the contact of an offline node fails once, after its timeout, and the node is not among the true
+/// closest.
 #[test]
 fn an_offline_node_is_not_found() {
     for procedure in [Procedure::Iterative, Procedure::PyDht] {
@@ -225,7 +225,7 @@ fn an_offline_node_is_not_found() {
     }
 }
 
-/// A newcomer asks at once, is found by those that know it, and nobody's table changed.
+/// A node added later can look up once it has a table, and other nodes find it once their tables name it.
 #[test]
 fn a_node_added_later_can_look_up() {
     let mut network = network(300, 10, Policy::Closest, Rules::default(), 8);
@@ -233,14 +233,14 @@ fn a_node_added_later_can_look_up() {
     let closest = network.true_closest(key, 10);
     let row = network.add_node(-5, key).unwrap();
     assert!(network.add_node(-5, Key(1)).is_err() && network.add_node(-6, key).is_err());
-    assert_eq!(network.lookup(row, key), [], "it knows nobody yet");
+    assert_eq!(network.lookup(row, key), [], "its table is empty");
     network.bootstrap_node(row);
     assert_eq!(network.closest_nodes(row, key), closest);
     assert_eq!(network.lookup(row, key), closest);
     assert_eq!(network.true_closest(key, 1), [row]);
     assert!(
         !network.lookup(closest[0], key).contains(&row),
-        "nobody knows it"
+        "no table names it"
     );
     network.bootstrap();
     assert_eq!(network.lookup(closest[0], key)[0], row);

@@ -1,4 +1,4 @@
-//! Memory of a run is bounded by the operations in flight, whatever their total.
+//! The operations in flight bound the memory of a run, whatever the total of operations.
 
 use std::collections::VecDeque;
 
@@ -13,16 +13,16 @@ use kadsim_systems::network::{Network, NodeSet, Spec};
 use kadsim_systems::phases::Phase;
 use kadsim_systems::rules::{Procedure, Rules};
 
-use crate::properties::against_reference::Listed;
+use crate::properties::listed::Listed;
 
-/// Operations that one step starts, at most, where no more are due at the same time.
+/// Most operations that one step starts, unless more are due at the same time.
 const BATCH: usize = 1 << 14;
 /// Operations of the dense stretch, a microsecond apart.
 const DENSE: u64 = 6 * BATCH as u64;
 const NODES: u64 = 50;
 
-/// Steps grow while little happens. They must not take in a stretch where much happens as a whole: it was
-/// then in memory at once, operations, connections and rows.
+/// Windows grow while few operations start. One that grew to span a whole dense stretch would hold all its operations,
+/// connections and rows in memory at once.
 #[test]
 fn a_calm_stretch_before_a_dense_one_does_not_fill_memory() {
     for procedure in [Procedure::Iterative, Procedure::PyDht] {
@@ -54,49 +54,54 @@ fn calm_before_dense(procedure: Procedure, connections: bool, parallel: Option<u
     let mut network = Network::new(spec).unwrap();
     network.bootstrap();
     network.recording().connections = connections;
-    // A calm phase of its own, then a calm stretch of the phase that becomes dense.
+    // A calm phase, then a phase that is calm before it is dense.
     for (phase, dense) in [(0, 0), (1, DENSE)] {
-        let planned = plan(&mut network, dense);
-        let operations = planned.len();
-        network.begin_phase(Phase {
-            number: phase,
-            kind: Kind::Lookup,
-            source: Box::new(Listed(planned)),
-            operations: operations as u64,
-            parallel,
-            start_us: network.now_us(),
-            max_us: None,
-        });
-        let (mut rows, mut most, mut most_connections) = (Vec::new(), 0, 0);
-        let mut take = |network: &mut Network| {
-            let recorded = network.recorded();
-            most = most.max(recorded.operations.len());
-            most_connections = most_connections.max(recorded.connections.len());
-            rows.append(&mut recorded.operations);
-            recorded.clear();
-        };
-        while network.step() == Progress::Going {
-            take(&mut network);
-        }
-        assert!(!network.end_phase().unwrap().cut_off.is_cut, "{at}");
-        take(&mut network);
-        assert_eq!(rows.len(), operations, "{at}");
-        let in_flight = most_in_flight(&rows);
-        // Else the bound below says nothing.
-        assert!(in_flight < BATCH / 16, "{at}: {in_flight} in flight");
-        assert!(
-            most <= BATCH + in_flight,
-            "{at}: {most} of {operations} operations recorded in one step"
-        );
-        let attempts = rows.iter().map(|row| row.attempts).max().unwrap() as usize;
-        assert!(
-            most_connections <= attempts * (BATCH + in_flight),
-            "{at}: {most_connections} connections recorded in one step"
-        );
+        run_phase(&mut network, phase, dense, parallel, &at);
     }
 }
 
-/// Lookups a second apart, then so many a microsecond apart.
+/// Runs a phase and asserts that a step records a bounded number of rows.
+fn run_phase(network: &mut Network, phase: u32, dense: u64, parallel: Option<u32>, at: &str) {
+    let planned = plan(network, dense);
+    let operations = planned.len();
+    network.begin_phase(Phase {
+        number: phase,
+        kind: Kind::Lookup,
+        source: Box::new(Listed(planned)),
+        operations: operations as u64,
+        parallel,
+        start_us: network.now_us(),
+        max_us: None,
+    });
+    let (mut rows, mut most, mut most_connections) = (Vec::new(), 0, 0);
+    let mut take = |network: &mut Network| {
+        let recorded = network.recorded();
+        most = most.max(recorded.operations.len());
+        most_connections = most_connections.max(recorded.connections.len());
+        rows.append(&mut recorded.operations);
+        recorded.clear();
+    };
+    while network.step() == Progress::Going {
+        take(network);
+    }
+    assert!(!network.end_phase().unwrap().cut_off.is_cut, "{at}");
+    take(network);
+    assert_eq!(rows.len(), operations, "{at}");
+    let in_flight = most_in_flight(&rows);
+    // More operations in flight would make the bound below meaningless.
+    assert!(in_flight < BATCH / 16, "{at}: {in_flight} in flight");
+    assert!(
+        most <= BATCH + in_flight,
+        "{at}: {most} of {operations} operations recorded in one step"
+    );
+    let attempts = rows.iter().map(|row| row.attempts).max().unwrap() as usize;
+    assert!(
+        most_connections <= attempts * (BATCH + in_flight),
+        "{at}: {most_connections} connections recorded in one step"
+    );
+}
+
+/// Plans lookups a second apart, then `dense` lookups a microsecond apart.
 fn plan(network: &mut Network, dense: u64) -> VecDeque<Planned> {
     const CALM: u64 = 60;
     let stream = &mut Stream::from_state(dense);
@@ -112,16 +117,16 @@ fn plan(network: &mut Network, dense: u64) -> VecDeque<Planned> {
     planned.collect()
 }
 
-/// The most operations that were under way at the same time.
+/// Returns the most operations that were in flight at the same time.
 fn most_in_flight(rows: &[OperationRow]) -> usize {
     let starts = rows.iter().map(|row| (row.start_us, 1));
     let ends = rows.iter().map(|row| (row.end_us.unwrap() + 1, -1));
     let mut changes: Vec<(u64, i64)> = starts.chain(ends).collect();
     changes.sort_unstable();
-    let mut under_way = 0;
+    let mut in_flight = 0;
     let counts = changes.into_iter().map(|(_, change)| {
-        under_way += change;
-        under_way
+        in_flight += change;
+        in_flight
     });
     counts.max().unwrap_or(0) as usize
 }

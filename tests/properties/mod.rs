@@ -1,7 +1,8 @@
-//! Properties of any network: counts add up, lookups find the closest nodes, every row is that of the reference simulator,
-//! and memory follows the operations in flight.
+//! Properties of any network: counts add up, lookups find the closest nodes, every row equals that of the reference
+//! simulator, and memory follows the operations in flight.
 
 mod against_reference;
 mod error_free;
+mod listed;
 mod memory;
 mod reference;

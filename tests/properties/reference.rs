@@ -1,44 +1,34 @@
 //! Reference simulator: one event at a time from a heap, maps for all state, overhead charged when a contact is sent.
 //!
-//! It is written from the description of the network's behaviour, not from the engine, and takes only the draws of links and
-//! the routing tables from it.
+//! It is written from the description of the network's behaviour, not from the engine, and takes only the draws of
+//! links and the routing tables from it.
 //!
 //! An answer contains a store of the same microsecond, whichever comes first in the heap. Phases that provide and retrieve
 //! at the same time therefore run again, with answers from the stores of the previous run, until the stores repeat.
 
+mod contact;
+mod lookup;
+mod operation;
 mod py_dht;
 mod rfm19;
 mod rows;
+mod stores;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 
-use kadsim_engine::link::{Attempt, Fate, Link, UniformLink};
-use kadsim_engine::node::Row;
+use kadsim_engine::link::UniformLink;
 use kadsim_engine::operation::Planned;
-use kadsim_engine::record::{ConnectionRow, Kind, OperationRow, Outcome, Request};
-use kadsim_systems::rules::{Procedure, Rules, Stop};
+use kadsim_engine::record::{ConnectionRow, Kind, OperationRow};
+use kadsim_systems::network::phase_end::NodeState;
+use kadsim_systems::rules::Rules;
 
-/// Nodes are numbers of rows.
+use operation::{Known, Running, Status};
+
+/// A node is the number of its row.
 type Node = usize;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Status {
-    Candidate,
-    InFlight,
-    Answered,
-    Failed,
-    Origin,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    node: Node,
-    depth: u32,
-    status: Status,
-}
-
-/// A phase to run, beside others.
+/// A phase to run, at the same time as others.
 #[derive(Clone, Debug)]
 pub struct Phase {
     pub number: u32,
@@ -46,7 +36,7 @@ pub struct Phase {
     pub planned: Vec<Planned>,
     pub parallel: Option<u32>,
     pub start_us: u64,
-    /// Nothing of it happens after that.
+    /// The last moment before the phase is cut off.
     pub cut_us: Option<u64>,
 }
 
@@ -56,64 +46,11 @@ pub struct PhaseEnd {
     pub number: u32,
     pub end_us: u64,
     pub is_cut: bool,
-    /// Contacts of the phase, segments held and uses of the counter at its end, and operations of the phase that
-    /// the node has started, by node.
-    pub nodes: Vec<(u32, u32, u32, u32)>,
+    /// State of each node at the end.
+    pub nodes: Vec<NodeState>,
 }
 
-/// An operation under way.
-struct Running {
-    /// Which of the phases.
-    phase: usize,
-    number: u32,
-    kind: Kind,
-    planned: Planned,
-    origin: Node,
-    start_us: u64,
-    is_admitted: bool,
-    is_started: bool,
-    known: BTreeMap<u64, Known>,
-    /// Of a walk in rounds: who was asked in this one, and where it led.
-    round: BTreeMap<u64, Known>,
-    heard: BTreeSet<Node>,
-    rounds: u32,
-    met: Option<Known>,
-    in_flight: u32,
-    idle_steps: u32,
-    origin_overhead_us: u64,
-    attempts: u32,
-    succeeded: u32,
-    failed: u32,
-    holder: Option<(Node, u32)>,
-    lookup_end_us: Option<u64>,
-    stored: u32,
-    store_failed: u32,
-}
-
-/// A contact of a lookup that has been sent.
-struct Contacted {
-    sequence: u32,
-    distance: u64,
-    is_ok: bool,
-    /// The delay of one way.
-    delay_us: u64,
-    total_us: u64,
-}
-
-impl Contacted {
-    /// What happens when a contact that leaves now has completed, and when that is.
-    fn completes(&self, now_us: u64) -> (u64, What) {
-        let time_us = now_us + self.total_us;
-        let what = What::Contact {
-            sequence: self.sequence,
-            distance: self.distance,
-            is_ok: self.is_ok,
-            arrives_us: time_us - self.delay_us,
-        };
-        (time_us, what)
-    }
-}
-
+/// What happens in an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
     /// The operation is due, or admitted.
@@ -126,11 +63,11 @@ enum What {
         /// When the request reaches the remote, if it does.
         arrives_us: u64,
     },
-    /// The operation has ended: its place is free.
+    /// The operation has ended and frees its permit.
     End,
 }
 
-/// Something that happens; ordered by time, then operation, then contact.
+/// An event of an operation. Events are ordered by time, then operation, then contact.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Event {
     time_us: u64,
@@ -138,16 +75,16 @@ struct Event {
     what: What,
 }
 
-/// What the rules about stores have been worth.
+/// How often the rules about stores have mattered.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Seen {
     /// Requests that reached a node before a store that the node held when the answer was back.
     pub early: usize,
-    /// Questions of the microsecond in which a store arrived.
+    /// Requests that reached a node in the same microsecond as a store.
     pub ties: usize,
 }
 
-/// A network, and the rows of the phases that ran last.
+/// A network, and the rows of its last run.
 #[derive(Clone)]
 pub struct Reference {
     pub seed: u64,
@@ -160,9 +97,9 @@ pub struct Reference {
     pub online: Vec<bool>,
     pub tables: Vec<Vec<Node>>,
     pub uses: HashMap<Node, u64>,
-    /// From when each node holds which keys.
+    /// From when each node holds each key, µs.
     pub visible_us: HashMap<(Node, u64), u64>,
-    /// The same, as it came of the run before.
+    /// `visible_us` at the end of the previous run of the same phases: answers are given from it.
     known_stores: Option<HashMap<(Node, u64), u64>>,
     pub seen: Seen,
     /// Phase and time of each store of an origin at itself.
@@ -174,12 +111,13 @@ pub struct Reference {
     /// In the order of their ends.
     pub ends: Vec<PhaseEnd>,
     phases: Vec<Phase>,
-    /// By phase and origin.
+    /// Permits taken, by phase and origin.
     taken: HashMap<(usize, Node), u32>,
+    /// Operations that wait for a permit, by phase and origin.
     waiting: HashMap<(usize, Node), VecDeque<usize>>,
-    /// When each node was charged in the phases that ran last.
+    /// Time and node of each charge in the last run.
     charges: Vec<(u64, Node)>,
-    /// Phase and node of each contact.
+    /// Requests received, by phase and node.
     contacts: HashMap<(u32, Node), u32>,
     heap: BinaryHeap<Reverse<Event>>,
 }
@@ -215,8 +153,8 @@ impl Reference {
         }
     }
 
-    /// Runs phases beside each other, each to its end, or until it is cut off, what happens then included; their
-    /// rows are in the order of the tables.
+    /// Runs phases at the same time, each to its end or until it is cut off; events at the cut still happen. Rows are in
+    /// the order of the tables.
     pub fn run(&mut self, phases: &[Phase]) {
         let before = self.clone();
         self.run_once(phases);
@@ -228,14 +166,14 @@ impl Reference {
             let mut again = before.clone();
             again.known_stores = Some(self.visible_us.clone());
             again.run_once(phases);
-            let is_settled = again.visible_us == self.visible_us;
+            let is_repeated = again.visible_us == self.visible_us;
             *self = again;
             self.known_stores = None;
-            if is_settled {
+            if is_repeated {
                 return;
             }
         }
-        panic!("every run comes to other stores: {phases:?}");
+        panic!("stores differ from run to run: {phases:?}");
     }
 
     fn run_once(&mut self, phases: &[Phase]) {
@@ -276,7 +214,7 @@ impl Reference {
             }
         }
         let mut order: Vec<usize> = (0..self.operations.len()).collect();
-        // Those that were cut off stand where they were cut off.
+        // Operations that were cut off have their rows at the time of the cut.
         order.sort_unstable_by_key(|&i| {
             let row = &self.operations[i];
             let phase = phases.iter().find(|phase| phase.number == row.phase);
@@ -317,12 +255,12 @@ impl Reference {
             let charges = self.charges.iter();
             let charged = charges.filter(|(us, at)| *at == node && *us <= end_us);
             let before = uses_before.get(&node).copied().unwrap_or(0);
-            (
-                contacts.copied().unwrap_or(0),
-                held.count() as u32,
-                before as u32 + charged.count() as u32,
-                started.get(&self.ids[node]).copied().unwrap_or(0),
-            )
+            NodeState {
+                contacts: contacts.copied().unwrap_or(0),
+                segments: held.count() as u32,
+                uses: before as u32 + charged.count() as u32,
+                started: started.get(&self.ids[node]).copied().unwrap_or(0),
+            }
         };
         PhaseEnd {
             number: phase.number,
@@ -340,7 +278,7 @@ impl Reference {
         }));
     }
 
-    /// Whether as many operations of the origin as may be are in flight.
+    /// Takes a permit for an operation that starts, if there is a limit. Returns whether it must wait for one instead.
     fn must_wait(&mut self, operation: &mut Running, event: Event) -> bool {
         let Some(parallel) = self.phases[operation.phase].parallel else {
             return false;
@@ -348,11 +286,11 @@ impl Reference {
         if operation.is_admitted {
             return false;
         }
-        let place = (operation.phase, operation.origin);
-        let taken = self.taken.entry(place).or_default();
+        let limited = (operation.phase, operation.origin);
+        let taken = self.taken.entry(limited).or_default();
         if *taken == parallel {
             self.waiting
-                .entry(place)
+                .entry(limited)
                 .or_default()
                 .push_back(event.operation);
             return true;
@@ -361,356 +299,20 @@ impl Reference {
         false
     }
 
-    /// The place of an ended operation goes to the one that waits for longest.
+    /// Passes the permit of an ended operation to the operation that has waited longest.
     fn admit_next(&mut self, running: &mut [Running], event: Event) {
         let ended = &running[event.operation];
-        let place = (ended.phase, ended.origin);
-        match self.waiting.get_mut(&place).and_then(VecDeque::pop_front) {
+        let limited = (ended.phase, ended.origin);
+        match self.waiting.get_mut(&limited).and_then(VecDeque::pop_front) {
             Some(next) => {
                 running[next].is_admitted = true;
                 self.push(event.time_us, next, What::Start);
             }
             None => {
                 self.taken
-                    .entry(place)
+                    .entry(limited)
                     .and_modify(|taken| *taken = taken.saturating_sub(1));
             }
-        }
-    }
-
-    fn closest(&self, node: Node, key: u64) -> Vec<Node> {
-        let mut entries = self.tables[node].clone();
-        entries.sort_unstable_by_key(|&entry| self.keys[entry] ^ key);
-        entries.truncate(self.k);
-        entries
-    }
-
-    /// Whether the node holds the key when a request reaches it, whose answer is back later.
-    fn holds(&mut self, node: Node, key: u64, arrives_us: u64, back_us: u64) -> bool {
-        let stores = self.known_stores.as_ref().unwrap_or(&self.visible_us);
-        let Some(&visible_us) = stores.get(&(node, key)) else {
-            return false;
-        };
-        self.seen.ties += usize::from(visible_us == arrives_us);
-        self.seen.early += usize::from(arrives_us < visible_us && visible_us <= back_us);
-        visible_us <= arrives_us
-    }
-
-    /// The node holds the key from then on.
-    fn store(&mut self, node: Node, key: u64, arrives_us: u64) {
-        let visible_us = self.visible_us.entry((node, key)).or_insert(arrives_us);
-        *visible_us = arrives_us.min(*visible_us);
-    }
-
-    fn charge(&mut self, node: Node, now_us: u64) -> u64 {
-        if self.overhead_us == 0 {
-            return 0;
-        }
-        self.charges.push((now_us, node));
-        let uses = self.uses.entry(node).or_default();
-        *uses += 1;
-        *uses * self.overhead_us
-    }
-
-    fn start(&mut self, operation: &mut Running, event: Event) {
-        operation.start_us = event.time_us;
-        operation.is_started = true;
-        let (origin, key) = (operation.origin, operation.planned.key.0);
-        let by_clock = self.rules.procedure != Procedure::PyDht;
-        let now_us = event.time_us;
-        if by_clock && operation.kind == Kind::Retrieve && self.holds(origin, key, now_us, now_us) {
-            operation.holder = Some((origin, 0));
-            self.end(operation, event);
-            return;
-        }
-        if self.rules.procedure == Procedure::Rfm19 {
-            return self.walk(operation, event);
-        }
-        operation.origin_overhead_us = self.charge(origin, event.time_us);
-        for node in self.closest(origin, key) {
-            let known = Known {
-                node,
-                depth: 1,
-                status: Status::Candidate,
-            };
-            operation.known.insert(self.keys[node] ^ key, known);
-        }
-        if !by_clock {
-            let time_us = event.time_us + self.evaluate(operation);
-            self.end(operation, Event { time_us, ..event });
-            return;
-        }
-        self.fill(operation, event);
-        if operation.in_flight == 0 {
-            self.end(operation, event);
-        }
-    }
-
-    /// Keeps alpha contacts in flight.
-    fn fill(&mut self, operation: &mut Running, event: Event) {
-        while operation.in_flight < self.rules.alpha {
-            let Some(contacted) = self.contact_nearest(operation, event.time_us) else {
-                return;
-            };
-            let (time_us, what) = contacted.completes(event.time_us);
-            self.push(time_us, event.operation, what);
-        }
-    }
-
-    /// Contacts the nearest candidate, if there is one.
-    fn contact_nearest(&mut self, operation: &mut Running, time_us: u64) -> Option<Contacted> {
-        let mut known = operation.known.iter_mut();
-        let (&distance, known) = known.find(|(_, known)| known.status == Status::Candidate)?;
-        known.status = Status::InFlight;
-        let (remote, sequence) = (known.node, operation.attempts);
-        operation.attempts += 1;
-        operation.in_flight += 1;
-        let origin_us = operation.origin_overhead_us;
-        let (fate, total_us) = self.send(
-            operation,
-            time_us,
-            sequence,
-            remote,
-            Request::Lookup,
-            origin_us,
-        );
-        Some(Contacted {
-            sequence,
-            distance,
-            is_ok: fate.outcome == Outcome::Ok,
-            delay_us: fate.base_delay_us,
-            total_us,
-        })
-    }
-
-    /// Contacts a node. Returns what becomes of it, and what it costs.
-    fn send(
-        &mut self,
-        operation: &Running,
-        time_us: u64,
-        sequence: u32,
-        remote: Node,
-        request: Request,
-        origin_us: u64,
-    ) -> (Fate, u64) {
-        let number = operation.planned.number;
-        let attempt = Attempt {
-            network_seed: self.seed,
-            operation: number,
-            sequence,
-            from: Row(operation.origin as u32),
-            to: Some(Row(remote as u32)),
-            time_us,
-        };
-        let fate = self.link.draw(attempt, self.online[remote]);
-        let remote_us = self.charge(remote, time_us);
-        *self.contacts.entry((operation.number, remote)).or_default() += 1;
-        let delays = if fate.outcome == Outcome::Ok { 2 } else { 1 };
-        let total_delay_us = delays * fate.base_delay_us + origin_us + remote_us;
-        self.connections.push(ConnectionRow {
-            network: 0,
-            phase: operation.number,
-            operation: number,
-            sequence,
-            time_us,
-            from: self.ids[operation.origin],
-            to: self.ids[remote],
-            request,
-            outcome: fate.outcome,
-            base_delay_us: fate.base_delay_us,
-            origin_overhead_us: origin_us,
-            remote_overhead_us: remote_us,
-            total_delay_us,
-        });
-        (fate, total_delay_us)
-    }
-
-    /// Takes in what became of a contact that reached its remote at `arrives_us`, if it did, and is back.
-    fn take(
-        &mut self,
-        operation: &mut Running,
-        (distance, is_ok): (u64, bool),
-        (arrives_us, back_us): (u64, u64),
-    ) {
-        operation.in_flight -= 1;
-        let contacted = operation.known[&distance];
-        if is_ok {
-            operation.succeeded += 1;
-            operation.set_status(distance, Status::Answered);
-            self.join(operation, contacted);
-            let key = operation.planned.key.0;
-            if operation.kind == Kind::Retrieve
-                && self.holds(contacted.node, key, arrives_us, back_us)
-            {
-                operation.holder = Some((contacted.node, contacted.depth));
-            }
-        } else {
-            operation.failed += 1;
-            operation.set_status(distance, Status::Failed);
-        }
-    }
-
-    fn handle(&mut self, operation: &mut Running, event: Event) {
-        let What::Contact {
-            distance,
-            is_ok,
-            arrives_us,
-            ..
-        } = event.what
-        else {
-            unreachable!("contacts are handled");
-        };
-        if self.rules.procedure == Procedure::Rfm19 {
-            return self.handle_in_round(operation, event, (distance, is_ok), arrives_us);
-        }
-        self.take(operation, (distance, is_ok), (arrives_us, event.time_us));
-        let mut is_stopped = operation.holder.is_some();
-        is_stopped |= match self.rules.stop {
-            Stop::NoProgress => operation.idle_steps == self.rules.steps_to_stop,
-            Stop::ClosestAnswered => {
-                let asked = operation.known.values();
-                let counted =
-                    asked.filter(|k| k.status != Status::Failed && k.status != Status::Origin);
-                counted
-                    .take(self.rules.beta as usize)
-                    .all(|k| k.status == Status::Answered)
-            }
-        };
-        if !is_stopped {
-            self.fill(operation, event);
-        }
-        if is_stopped || operation.in_flight == 0 {
-            self.end(operation, event);
-        }
-    }
-
-    /// The answer of a contacted node joins what is known.
-    fn join(&self, operation: &mut Running, contacted: Known) {
-        let key = operation.planned.key.0;
-        let farthest = *operation.known.keys().next_back().unwrap();
-        let mut progress = false;
-        for node in self.closest(contacted.node, key) {
-            let distance = self.keys[node] ^ key;
-            if operation.known.contains_key(&distance) {
-                continue;
-            }
-            progress |= distance < farthest;
-            let by_clock = self.rules.procedure == Procedure::Iterative;
-            let status = if by_clock && node == operation.origin {
-                Status::Origin
-            } else {
-                Status::Candidate
-            };
-            operation.known.insert(
-                distance,
-                Known {
-                    node,
-                    depth: contacted.depth + 1,
-                    status,
-                },
-            );
-        }
-        operation.idle_steps = if progress {
-            0
-        } else {
-            operation.idle_steps + 1
-        };
-    }
-
-    /// The lookup has ended; a provide stores.
-    fn end(&mut self, operation: &mut Running, event: Event) {
-        let lookup_end_us = event.time_us;
-        operation.lookup_end_us = Some(lookup_end_us);
-        let closest = operation
-            .known
-            .values()
-            .filter(|known| self.rules.stop == Stop::NoProgress || known.status != Status::Failed);
-        let result: Vec<Known> = match self.rules.procedure {
-            Procedure::Rfm19 => operation.met.into_iter().collect(),
-            _ => closest.take(self.rules.beta as usize).copied().collect(),
-        };
-        // What is evaluated whole carries its start as its time.
-        let sent_us = match self.rules.procedure {
-            Procedure::Iterative | Procedure::Rfm19 => lookup_end_us,
-            Procedure::PyDht => operation.start_us,
-        };
-        let mut end_us = lookup_end_us;
-        if operation.kind == Kind::Provide {
-            let by_clock = self.rules.procedure != Procedure::PyDht;
-            let (key, mut sequence) = (operation.planned.key.0, operation.attempts);
-            for known in &result {
-                let remote = known.node;
-                if by_clock && remote == operation.origin {
-                    operation.stored += 1;
-                    self.own_stores.push((operation.number, lookup_end_us));
-                    self.store(remote, key, lookup_end_us);
-                    continue;
-                }
-                let origin_us = self.charge(operation.origin, sent_us);
-                let (fate, total_us) = self.send(
-                    operation,
-                    sent_us,
-                    sequence,
-                    remote,
-                    Request::Store,
-                    origin_us,
-                );
-                sequence += 1;
-                let completes_us = lookup_end_us + total_us;
-                end_us = end_us.max(completes_us);
-                if fate.outcome == Outcome::Ok {
-                    operation.stored += 1;
-                    self.store(remote, key, completes_us - fate.base_delay_us);
-                } else {
-                    operation.store_failed += 1;
-                }
-            }
-        }
-        self.push(end_us, event.operation, What::End);
-        self.operations
-            .push(self.row(operation, Some(end_us), &result));
-        let result = result.iter().map(|known| self.ids[known.node]);
-        self.results.push(Some(result.collect()));
-    }
-}
-
-impl Running {
-    fn new(planned: Planned, phase: usize, described: &Phase) -> Self {
-        Self {
-            phase,
-            number: described.number,
-            kind: described.kind,
-            planned,
-            origin: planned.origin.index(),
-            start_us: 0,
-            is_admitted: false,
-            is_started: false,
-            known: BTreeMap::new(),
-            round: BTreeMap::new(),
-            heard: BTreeSet::new(),
-            rounds: 0,
-            met: None,
-            in_flight: 0,
-            idle_steps: 0,
-            origin_overhead_us: 0,
-            attempts: 0,
-            succeeded: 0,
-            failed: 0,
-            holder: None,
-            lookup_end_us: None,
-            stored: 0,
-            store_failed: 0,
-        }
-    }
-
-    /// Whether its lookup has ended; contacts still in flight are abandoned.
-    fn is_over(&self) -> bool {
-        self.lookup_end_us.is_some()
-    }
-
-    fn set_status(&mut self, distance: u64, status: Status) {
-        if let Some(known) = self.known.get_mut(&distance) {
-            known.status = status;
         }
     }
 }

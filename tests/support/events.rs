@@ -1,4 +1,4 @@
-//! Waiting for what a process does, without looking again and again.
+//! Waits for events of processes without polling.
 
 use std::io::{self, Read};
 use std::path::Path;
@@ -29,7 +29,7 @@ impl Changes {
         }
     }
 
-    /// Waits until `is_so` holds, which only changes of files and folders bring about. Fails if `child` ends before.
+    /// Waits until `is_so` holds. It is checked after each change of files and folders. Fails if `child` ends before.
     #[track_caller]
     pub fn wait_until(&self, child: &mut Child, is_so: impl Fn() -> bool) {
         while !is_so() {
@@ -46,7 +46,7 @@ pub fn wait_at_most(child: &mut Child, limit: Duration) {
     };
     let (sender, ended) = channel();
     thread::spawn(move || {
-        // It ends with the process.
+        // The stream ends with the process.
         let _ = io::copy(&mut stdout.by_ref(), &mut io::sink());
         let _ = sender.send(());
     });

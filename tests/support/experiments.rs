@@ -34,7 +34,7 @@ count = 200_000_000
 spread_ms = 9_000_000_000
 "#;
 
-/// Errors of both kinds, a phase of each kind, every table: what digests and determinism vary.
+/// Errors of both kinds, a phase of each kind, every table. Digests and determinism vary it.
 pub const MIXED: &str = r#"schema = 1
 name = "mixed"
 seed = 11

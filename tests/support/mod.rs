@@ -1,4 +1,5 @@
-//! What the modules share: the program in a temporary folder, its tables as columns, events to wait for, experiment texts.
+//! Shared by all modules: the program in a temporary folder, its tables as columns, events to wait for, experiment
+//! texts.
 
 mod events;
 mod experiments;

@@ -8,10 +8,10 @@ use rustix::fs::{OFlags, fcntl_setfl};
 
 use super::program::{Answer, Dir};
 
-/// Returns the peak of a run that has done its work once `is_done` holds, in KiB.
+/// Returns the peak resident memory of a run, in KiB. `is_done` returns whether the run has done its work.
 ///
-/// The kernel tells it of living processes alone. The run's last act is to print its results, and stdout is a full
-/// pipe: the run waits there until its peak has been read.
+/// The kernel reports the peak of living processes only. The run's last act is to print its results, and stdout is a
+/// full pipe, so the run waits there until its peak is read.
 pub fn peak_kib(dir: &Dir, args: &[&str], is_done: impl Fn() -> bool) -> u64 {
     let (reader, stdout) = full_pipe();
     let changes = dir.changes();
@@ -30,7 +30,7 @@ pub fn peak_kib(dir: &Dir, args: &[&str], is_done: impl Fn() -> bool) -> u64 {
 fn full_pipe() -> (PipeReader, PipeWriter) {
     let (reader, mut writer) = pipe().unwrap();
     fcntl_setfl(&writer, OFlags::NONBLOCK).unwrap();
-    // A page that does not fit may leave room for less.
+    // A pipe without room for a page may still have room for less.
     while writer.write(&[0; 4096]).is_ok() {}
     while writer.write(&[0]).is_ok() {}
     fcntl_setfl(&writer, OFlags::empty()).unwrap();

@@ -1,4 +1,4 @@
-//! The program under test, a temporary folder to run it in, and what a call answers.
+//! The program under test, a temporary folder to run it in, and the output of a call.
 
 use std::ffi::OsString;
 use std::fs;
@@ -58,12 +58,12 @@ impl Dir {
         Answer::new(self.command(args).output().unwrap())
     }
 
-    /// As [`Self::kadsim`], on terminals of so many columns.
+    /// Runs the program on terminals of `columns` columns.
     pub fn on_terminal(&self, columns: u16, args: &[&str]) -> Answer {
         on_terminal(columns, self.command(args).env("TERM", "xterm"))
     }
 
-    /// As [`Self::command`], after what the shell does by `script`.
+    /// Returns a command that runs the program by a shell, behind `script`.
     pub fn through(&self, script: &str, args: &[&str]) -> Command {
         let script = format!("{script} \"$0\" \"$@\"");
         let mut command = Command::new("bash");
@@ -75,7 +75,7 @@ impl Dir {
         command
     }
 
-    /// Changes in the folder from now on.
+    /// Watches the folder for changes from now on.
     pub fn changes(&self) -> Changes {
         Changes::below(self.0.path())
     }
@@ -84,7 +84,7 @@ impl Dir {
         piped(&mut self.command(args)).spawn().unwrap()
     }
 
-    /// Names of what lies in the folder `name`, in order; nothing if it is not there.
+    /// Returns the names of the entries of the folder `name`, sorted; none if it is missing.
     pub fn list(&self, name: &str) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.path(name)) else {
             return Vec::new();
@@ -105,19 +105,19 @@ impl Dir {
     }
 }
 
-/// Sends a signal, `-INT` for instance.
+/// Sends a signal, such as `-INT`.
 pub fn signal(child: &Child, name: &str) {
     let mut kill = Command::new("kill");
     let status = kill.args([name, &child.id().to_string()]).status();
     assert!(status.unwrap().success());
 }
 
-/// The command with its output kept.
+/// Pipes the output of a command.
 pub fn piped(command: &mut Command) -> &mut Command {
     command.stdout(Stdio::piped()).stderr(Stdio::piped())
 }
 
-/// What a call said, and how it ended.
+/// Output and exit status of a call.
 pub struct Answer {
     pub status: Option<i32>,
     /// The signal that ended it.
@@ -136,7 +136,7 @@ impl Answer {
         }
     }
 
-    /// Ends each line as in a file, and not as on a terminal.
+    /// Replaces the line ends of a terminal by those of a file.
     pub fn with_plain_line_ends(mut self) -> Self {
         for text in [&mut self.stdout, &mut self.stderr] {
             *text = text.replace("\r\n", "\n");

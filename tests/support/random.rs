@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A number that an environment variable may give.
+/// Returns the number in an environment variable, or else the default.
 pub fn setting(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
         Ok(text) => text.parse().unwrap_or_else(|_| panic!("{name} is {text}")),
@@ -21,7 +21,7 @@ impl Random {
         Self(seed)
     }
 
-    /// A number from 0 to `end` - 1.
+    /// Draws a number from 0 to `end` - 1.
     pub fn below(&mut self, end: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.0;

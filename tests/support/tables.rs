@@ -81,7 +81,7 @@ impl Table {
         cast(&column, r#type).unwrap()
     }
 
-    /// A column of numbers or booleans.
+    /// Returns a column of numbers or booleans.
     pub fn numbers(&self, name: &str) -> Vec<Option<f64>> {
         self.column(name, &DataType::Float64)
             .as_primitive::<Float64Type>()
@@ -89,7 +89,7 @@ impl Table {
             .collect()
     }
 
-    /// A column of numbers that are all there.
+    /// Returns a column of numbers without nulls.
     pub fn values(&self, name: &str) -> Vec<f64> {
         self.numbers(name)
             .into_iter()

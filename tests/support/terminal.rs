@@ -1,4 +1,4 @@
-//! Runs of a command on pseudo-terminals.
+//! Runs commands on pseudo-terminals.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,7 +13,7 @@ use nix::pty::{Winsize, openpty};
 use super::events::PATIENCE;
 use super::program::Answer;
 
-/// Returns what a call says with stdout on a terminal of `columns`, and stderr on another one.
+/// Runs a command with stdout on a terminal of `columns` columns, and stderr on another one.
 pub fn on_terminal(columns: u16, command: &mut Command) -> Answer {
     Shown::start(columns, command).end()
 }
@@ -72,7 +72,7 @@ impl Shown {
         loop {
             match self.stderr.recv_timeout(PATIENCE) {
                 Ok(more) if begun.elapsed() < PATIENCE => self.seen.extend(more),
-                // The terminal has no program any more.
+                // The last program has closed the terminal.
                 Err(RecvTimeoutError::Disconnected) => break,
                 _ => {
                     self.child.kill().unwrap();
@@ -90,7 +90,7 @@ impl Shown {
     }
 }
 
-/// A terminal of so many columns: the end that sees what is shown, and the one for a program.
+/// Opens a terminal of `columns` columns. Returns the end that reads its output, and the end for a program.
 fn terminal(columns: u16) -> (OwnedFd, OwnedFd) {
     let size = Winsize {
         ws_row: 50,
@@ -102,12 +102,12 @@ fn terminal(columns: u16) -> (OwnedFd, OwnedFd) {
     (ends.master, ends.slave)
 }
 
-/// Returns all that a terminal is given, as it comes.
+/// Reads the output of a terminal on a thread of its own.
 fn read_terminal(end: OwnedFd) -> Receiver<Vec<u8>> {
     let (sender, receiver) = channel();
     thread::spawn(move || {
         let (mut file, mut buffer) = (File::from(end), [0; 4096]);
-        // Linux reports an error when the last program's end is closed, others an end.
+        // When the last program's end is closed, Linux reports an error, other systems an end of file.
         while let Ok(read @ 1..) = file.read(&mut buffer) {
             if sender.send(buffer[..read].to_vec()).is_err() {
                 break;

@@ -1,8 +1,8 @@
 //! Closed forms and exact references.
 //!
-//! Those of data availability sampling are hypergeometric. A sampler draws S of N² cells without repetition. A false positive
-//! draws none of the withheld cells, of which there are at least (N - K + 1)². A false negative draws one of M cells that are
-//! missing from an available block.
+//! The probabilities of data availability sampling are hypergeometric. A sampler draws S of N² cells without
+//! repetition. A false positive draws none of the withheld cells, of which there are at least (N - K + 1)². A false
+//! negative draws one of M cells that are missing from an available block.
 
 mod oracle;
 
@@ -13,8 +13,8 @@ use kadsim_systems::Network;
 use kadsim_systems::network::read::NodesView;
 use kadsim_systems::network::{NodeSet, Spec};
 
-/// Bucket i has Bin(n - 1, 2^-(i+1)) candidates, of which it holds at most k = 20: the mean size of a table,
-/// counted entry by entry, whatever lays it out.
+/// Bucket i has Bin(n - 1, 2^-(i+1)) candidates, of which it holds at most k = 20. The mean size of a table follows, in
+/// every layout.
 #[test]
 fn tables_are_as_large_as_binomial_buckets() {
     let networks = [(1000, 1, 130.9), (12_000, 1, 202.8), (100_000, 7, 263.9)];
@@ -31,7 +31,7 @@ fn tables_are_as_large_as_binomial_buckets() {
     }
 }
 
-/// Mean size of the tables of every so many-th node.
+/// Returns the mean size of the tables of every `every`-th node, counted entry by entry.
 fn mean_entries(nodes: u32, every: usize, layout: LayoutKind, policy: Policy) -> f64 {
     let spec = Spec {
         nodes: NodeSet::Generated(nodes),
@@ -57,7 +57,7 @@ fn mean_entries(nodes: u32, every: usize, layout: LayoutKind, policy: Policy) ->
                     counted.entries += rows.len() as u32;
                     counted.buckets += 1;
                 });
-                // The computed size is that of the buckets.
+                // `size` does not read the entries that were counted here.
                 let size = tables.size(&population, owner, table);
                 assert_eq!(counted, size, "{layout:?} {owner:?}");
                 total += u64::from(size.entries);
@@ -68,7 +68,7 @@ fn mean_entries(nodes: u32, every: usize, layout: LayoutKind, policy: Policy) ->
     )
 }
 
-/// Probability that of `drawn` of `all` exactly `hits` are among the `marked`.
+/// Returns the probability that exactly `hits` of `drawn` items are `marked`, of `all` items.
 fn hypergeometric(hits: u32, all: u32, marked: u32, drawn: u32) -> f64 {
     let choose = |n: u32, k: u32| -> f64 {
         let factors = (0..k).map(|i| f64::from(n - i) / f64::from(k - i));
@@ -77,7 +77,7 @@ fn hypergeometric(hits: u32, all: u32, marked: u32, drawn: u32) -> f64 {
     (choose(marked, hits) + choose(all - marked, drawn - hits) - choose(all, drawn)).exp()
 }
 
-/// Probability that a sampler of `samples` misses at most `losses` where so few cells are there that the block
+/// Returns the probability that a sampler of `samples` cells draws at most `losses` withheld ones from a block that
 /// cannot be rebuilt.
 fn false_positive(losses: u32, samples: u32) -> f64 {
     const CELLS: u32 = 512 * 512;
@@ -94,7 +94,7 @@ fn samplers_err_as_often_as_is_published() {
         assert!((value - published).abs() <= digits, "{value}, {published}");
     };
     near(false_positive(0, 73), 6.24e-10, 0.005e-10);
-    // As few samples as do.
+    // The fewest samples that keep false positives below 1e-9.
     for (losses, samples) in [(1, 83), (3, 102)] {
         assert!(false_positive(losses, samples) < 1e-9);
         assert!(false_positive(losses, samples - 1) > 1e-9);

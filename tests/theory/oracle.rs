@@ -1,5 +1,5 @@
-//! Exact length of a greedy path to an existing node over random buckets, computed without a network: a path depends only on
-//! how many nodes share how many bits with the target, and those counts halve at random.
+//! Exact length of a greedy path to an existing node over random buckets, computed without a network. A path depends only
+//! on the number of nodes that share a prefix with the target, and each bit halves that number at random.
 //!
 //! `greedy.toml` and `gummadi.toml` in `experiments/published` compare networks with the figures that are checked here.
 
@@ -26,7 +26,7 @@ const PUBLISHED: [(u64, u64, f64); 9] = [
     (1_000_000, 20, 3.688),
 ];
 
-/// How many of `n` fair coins show heads.
+/// Draws the number of heads of `n` fair coins.
 fn half(n: u64, stream: &mut Stream) -> u64 {
     let words: u64 = (0..n / 64)
         .map(|_| u64::from(stream.bits().count_ones()))
@@ -68,7 +68,7 @@ fn path(n: u64, k: u64, stream: &mut Stream) -> u32 {
     }
 }
 
-/// Mean length over so many draws, and its standard error.
+/// Returns the mean length of `draws` paths, and its standard error.
 fn mean_path(n: u64, k: u64, draws: u32, stream: &mut Stream) -> (f64, f64) {
     let (mut sum, mut squares) = (0.0, 0.0);
     for _ in 0..draws {
@@ -97,16 +97,16 @@ fn the_oracle_gives_the_published_lengths() {
     assert!((mean - 7.94).abs() < 3.5 * error + 0.005, "Gummadi: {mean}");
 }
 
-/// Bits gained a hop over random buckets of k: the sum over j from 0 of 1 - (1 - 2^-j)^k.
+/// Returns the bits gained a hop over random buckets of k: the sum over j from 0 of 1 - (1 - 2^-j)^k.
 fn bits_a_hop(k: i32) -> f64 {
     (0..64)
         .map(|j| 1.0 - (1.0 - 0.5f64.powi(j)).powi(k))
         .sum::<f64>()
 }
 
-/// Stutzbach and Rejaie, INFOCOM 2006.
+/// The bits gained a hop are those of Stutzbach and Rejaie, INFOCOM 2006.
 #[test]
-fn paths_grow_by_a_hop_for_every_so_many_bits() {
+fn paths_grow_by_a_hop_for_the_bits_that_a_hop_gains() {
     for (k, published) in [(1, 2.0), (8, 4.4211), (20, 5.6904)] {
         let gained = bits_a_hop(k);
         assert!((gained - published).abs() < 5e-5, "k = {k}: {gained}");
@@ -130,8 +130,7 @@ fn paths_grow_by_a_hop_for_every_so_many_bits() {
     }
 }
 
-/// A greedy lookup of another node's key, as an experiment file says it: alpha = beta = 1, until the closest
-/// known has answered.
+/// Makes a network whose lookups are greedy: alpha = beta = 1, until the closest known node has answered.
 fn greedy(nodes: u32, seed: u64, bucket_size: u8, policy: Policy) -> Network {
     let spec = Spec {
         nodes: NodeSet::Generated(nodes),
@@ -152,7 +151,7 @@ fn greedy(nodes: u32, seed: u64, bucket_size: u8, policy: Policy) -> Network {
     network
 }
 
-/// Looks up the key of a random other node; returns the origin, the target and the row's depth.
+/// Looks up the key of a random other node. Returns the origin, the target and the depth.
 fn look_up(network: &mut Network, stream: &mut Stream) -> (Row, Row, u32) {
     let nodes = network.len() as u64;
     let origin = stream.below(nodes) as u32;
@@ -181,7 +180,7 @@ fn greedy_lookups_are_as_long_as_the_oracle_says() {
     }
 }
 
-/// Mean over networks, with its standard error: paths over the tables of one depend on each other.
+/// Returns the mean over networks, and its standard error. Paths in one network depend on each other.
 fn over_networks(networks: u64, mut length: impl FnMut(u64) -> f64) -> (f64, f64) {
     let lengths: Vec<f64> = (0..networks).map(&mut length).collect();
     let networks = networks as f64;
@@ -191,7 +190,7 @@ fn over_networks(networks: u64, mut length: impl FnMut(u64) -> f64) -> (f64, f64
     (mean, (variance / networks).sqrt())
 }
 
-/// Two means with their standard errors.
+/// Asserts that two means with these standard errors are equal within 3.5 errors.
 #[track_caller]
 fn assert_alike(found: (f64, f64), expected: (f64, f64), at: &str) {
     let error = found.1.hypot(expected.1);
@@ -203,8 +202,8 @@ fn assert_alike(found: (f64, f64), expected: (f64, f64), at: &str) {
     );
 }
 
-/// Closest buckets have no oracle: keys, tables and walks by brute force, with nothing of the engine's, against
-/// its lookups; both have the published mean, 2.587.
+/// Closest buckets have no oracle. Lookups are compared with keys, tables and walks by brute force, and both with the
+/// published mean, 2.587.
 #[test]
 fn greedy_paths_over_closest_buckets_are_those_of_brute_force() {
     const NODES: usize = 1000;
@@ -241,7 +240,7 @@ fn greedy_paths_over_closest_buckets_are_those_of_brute_force() {
     assert_alike(found, published, "closest buckets, as published");
 }
 
-/// Places of the nodes that a table with closest buckets of 20 names.
+/// Returns the indices of the nodes in a table with closest buckets of 20.
 fn closest_table(keys: &[u64], owner: u64) -> Vec<u64> {
     let mut others: Vec<usize> = (0..keys.len()).filter(|&i| keys[i] != owner).collect();
     others.sort_unstable_by_key(|&i| keys[i] ^ owner);
@@ -252,8 +251,8 @@ fn closest_table(keys: &[u64], owner: u64) -> Vec<u64> {
         .collect()
 }
 
-/// Under both policies the depth of a greedy lookup is the number of hops of the plainest way to walk: from
-/// node to node, each time to the one of its table that is closest to the target.
+/// Under both policies the depth of a greedy lookup is the number of hops of a walk that goes from each node to the entry
+/// of its table that is closest to the target.
 #[test]
 fn the_depth_of_a_greedy_lookup_is_the_length_of_the_path() {
     for policy in [Policy::Closest, Policy::Random] {

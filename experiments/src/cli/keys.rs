@@ -1,5 +1,5 @@
-//! `kadsim keys` and `kadsim schema`: the keys of the experiment file for readers and for editors; and what a shell
-//! completes `--set` with.
+//! `kadsim keys` and `kadsim schema`: the keys of the experiment file for readers and editors. Also the completion of
+//! `--set`.
 
 use clap::builder::{PossibleValue, StringValueParser, TypedValueParser};
 use clap::error::Error;
@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 /// The columns of the table.
 const COLUMNS: [&str; 6] = ["key", "type", "default", "range", "unit", "meaning"];
 
-/// Every key, as a table of at most `width` columns of a terminal.
+/// Returns every key, as a table of at most `width` columns of a terminal.
 pub(super) fn table(width: Option<usize>) -> String {
     let mut table = TextTable::new(1, COLUMNS.map(|name| (name, Side::Left)));
     for key in listed() {
@@ -20,7 +20,7 @@ pub(super) fn table(width: Option<usize>) -> String {
     table.render(width)
 }
 
-/// Every key, as a table in Markdown.
+/// Returns every key, as a table in Markdown.
 pub(super) fn markdown() -> String {
     let line = |cells: [String; 6]| format!("| {} |\n", cells.join(" | "));
     let head = line(COLUMNS.map(str::to_owned)) + &line(COLUMNS.map(|_| "---".to_owned()));
@@ -35,7 +35,7 @@ pub(super) fn markdown() -> String {
     listed().map(row).fold(head, |text, row| text + &row)
 }
 
-/// The keys that hold a value.
+/// Returns the keys that hold a value.
 fn listed() -> impl Iterator<Item = &'static Key> {
     keys::ALL.iter().copied().filter(|key| !key.is_section())
 }
@@ -51,7 +51,8 @@ fn cells(key: &Key) -> [String; 6] {
     ]
 }
 
-/// Takes any `KEY=VALUE`; shells complete it with the keys. In those of a phase, `NAME` stands for its name.
+/// Parser of `--set`. It accepts any `KEY=VALUE`, and offers the keys to shells for completion. `NAME` stands for the
+/// name of a phase.
 #[derive(Clone)]
 pub(super) struct OverrideParser;
 

@@ -1,4 +1,4 @@
-//! `kadsim layouts`: a table or a JSON document of what every layout costs.
+//! `kadsim layouts`: a table or a JSON document with the costs of every layout.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -28,7 +28,7 @@ pub(super) fn layouts(args: &LayoutsArgs) -> Result<ExitCode, Failure> {
     conclude(&text, status)
 }
 
-/// Says on stderr what is missing, and whether layouts do not agree; the exit status for that.
+/// Prints on stderr what was not measured, and whether results differ between layouts. Returns the exit status.
 fn complain(comparison: &Comparison) -> ExitCode {
     let mut stderr = io::stderr();
     for skipped in &comparison.skipped {
@@ -50,7 +50,7 @@ fn complain(comparison: &Comparison) -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Which layouts have results that others have not.
+/// Returns a message that lists the layouts by result, if results differ.
 fn disagreement(comparison: &Comparison) -> Option<String> {
     let groups = comparison.agreeing();
     let named = groups.iter().map(|(digest, layouts)| {
@@ -63,7 +63,7 @@ fn disagreement(comparison: &Comparison) -> Option<String> {
     })
 }
 
-/// A number divided by how many there are, if there are any.
+/// Returns the mean, if `count` is not 0.
 fn mean(sum: u64, count: u64) -> Option<f64> {
     (count > 0).then(|| sum as f64 / count as f64)
 }
@@ -73,7 +73,7 @@ fn per_second(measured: &Measured) -> Option<f64> {
     (seconds > 0.0).then(|| measured.contacts as f64 / seconds)
 }
 
-/// The raw numbers as one JSON document.
+/// Returns the raw numbers as one JSON document.
 fn document(experiment: &Experiment, comparison: &Comparison) -> String {
     let nodes = u64::from(comparison.nodes);
     let milliseconds = |time: Duration| time.as_nanos() as f64 / 1e6;
@@ -117,7 +117,7 @@ fn document(experiment: &Experiment, comparison: &Comparison) -> String {
     serde_json::to_string_pretty(&document).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-/// A line for each layout.
+/// Returns a table with a row for each layout.
 fn table(comparison: &Comparison, width: Option<usize>) -> String {
     let nodes = u64::from(comparison.nodes);
     let numbers = [
@@ -184,7 +184,7 @@ fn shown(value: Option<f64>) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.1}"))
 }
 
-/// A time with three digits.
+/// Formats a time with three digits.
 fn time(time: Duration) -> String {
     let seconds = time.as_secs_f64();
     match seconds {
@@ -194,7 +194,7 @@ fn time(time: Duration) -> String {
     }
 }
 
-/// A large number with three digits.
+/// Formats a large number with three digits.
 fn thousands(number: f64) -> String {
     match number {
         999_500.0.. => format!("{} M", three_digits(number / 1e6)),
@@ -266,7 +266,7 @@ mod tests {
         assert!(table(&differ, None).contains("DIFFER"));
     }
 
-    /// Nothing happened: no number, and no division by nothing.
+    /// Without contacts there are no means, and no division by zero.
     #[test]
     fn what_there_is_none_of_is_a_dash() {
         let nothing = table(&comparison(["ab", "ab"]), None);

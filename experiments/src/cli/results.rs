@@ -56,7 +56,7 @@ pub(super) fn complaints(count: u32, cut_off: &[CutOff], verdicts: &[Verdict]) -
         .collect()
 }
 
-/// An expectation that does not hold.
+/// Describes an expectation that does not hold.
 fn failing_line(verdict: &Verdict) -> String {
     let [low, high] = verdict.within;
     let said = match verdict.value {
@@ -74,7 +74,7 @@ fn failing_line(verdict: &Verdict) -> String {
     format!("{}: {said}{place}{source}", verdict.metric)
 }
 
-/// How many expectations hold, if there are any.
+/// Returns the line that counts the expectations that hold, if there are any.
 pub(super) fn holding<'v>(verdicts: impl Iterator<Item = &'v Verdict> + Clone) -> Option<String> {
     let holding = verdicts.clone().filter(|verdict| verdict.holds()).count();
     match (holding, verdicts.count()) {
@@ -85,7 +85,7 @@ pub(super) fn holding<'v>(verdicts: impl Iterator<Item = &'v Verdict> + Clone) -
     }
 }
 
-/// Returns numbers as text, only as many as fit a line.
+/// Lists numbers, as many as fit a line.
 fn some(numbers: &[u32]) -> String {
     const MOST: usize = 10;
     let shown = numbers.iter().take(MOST).map(u32::to_string);
@@ -105,7 +105,7 @@ pub(super) fn expects(verdicts: &[Verdict]) -> Value {
     verdicts.iter().map(verdict).collect()
 }
 
-/// Keys with their values.
+/// Returns keys with their values as JSON.
 pub(super) fn settings(settings: &[(String, Setting)]) -> Value {
     let value = |setting: &Setting| match setting {
         Setting::Integer(number) => i64::try_from(*number)
@@ -122,13 +122,13 @@ pub(super) fn settings(settings: &[(String, Setting)]) -> Value {
         .into()
 }
 
-/// The phases that were cut off.
+/// Returns the phases that were cut off as JSON.
 pub(super) fn cut_offs(cut_off: &[CutOff]) -> Value {
     let one = |CutOff { phase, networks }: &CutOff| json!({ "phase": phase, "networks": networks });
     cut_off.iter().map(one).collect()
 }
 
-/// The results as one JSON document.
+/// Returns the results as one JSON document.
 pub(super) fn document(loaded: &Loaded, report: &Report) -> String {
     let document = json!({
         "experiment": loaded.experiment.name,
@@ -143,13 +143,13 @@ pub(super) fn document(loaded: &Loaded, report: &Report) -> String {
     pretty(&document)
 }
 
-/// A JSON document as text.
+/// Formats a JSON document.
 pub(super) fn pretty(document: &Value) -> String {
     serde_json::to_string_pretty(document).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-/// The closing table: a column for each phase, of several networks also the mean over them and its 95 % confidence
-/// interval; a row for each figure that some phase has.
+/// Returns the closing table: a row for each figure that some phase has, and a column for each phase. With several
+/// networks, each phase also has columns for the mean over networks and its 95 % confidence interval.
 pub(super) fn closing_table(loaded: &Loaded, report: &Report, width: Option<usize>) -> String {
     let experiment = &loaded.experiment;
     let behind: &[&str] = match experiment.networks {
@@ -202,7 +202,7 @@ pub(super) fn closing_table(loaded: &Loaded, report: &Report, width: Option<usiz
     text
 }
 
-/// Parts of a line with a semicolon between them, each on a line of its own where one is too long.
+/// Joins parts with semicolons, or puts each on a line of its own if the joined line is too long.
 pub(super) fn side_by_side<const N: usize>(parts: [&str; N], width: Option<usize>) -> String {
     let line = parts.join("; ");
     match width {

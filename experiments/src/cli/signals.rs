@@ -30,7 +30,7 @@ fn on_signal() {
     }
     beside_lines(|| {
         let mut stderr = io::stderr();
-        // A terminal echoes the key where the cursor is.
+        // A terminal echoes the key at the cursor.
         let is_drawn = stderr.is_terminal() && !is_dumb();
         let start = if is_drawn { "\r\x1b[K" } else { "" };
         let _ = writeln!(stderr, "{start}stopping… (again to end at once)");
@@ -45,7 +45,7 @@ pub(super) fn survive_large_files() {
 
     // SAFETY: to ignore a signal runs no code of this process.
     #[expect(unsafe_code, reason = "no safe call ignores a signal")]
-    // Where the system refuses, the signal ends the process as it did before.
+    // If the system refuses, the signal still ends the process.
     let _ = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
 }
 

@@ -19,7 +19,7 @@ use super::{
     Failure, INTERRUPTED, OutputArgs, SweepArgs, conclude, part, parts, print, warn, width_of,
 };
 
-/// `I/N`, as `--shard` takes it.
+/// Parses `I/N`, the value of `--shard`.
 pub(super) fn shard(text: &str) -> Result<Slice, String> {
     let numbers = text.split_once('/').and_then(|(shard, of)| {
         let shard: usize = shard.parse().ok()?;
@@ -50,7 +50,7 @@ pub(super) fn sweep(args: &SweepArgs) -> Result<ExitCode, Failure> {
     run(&study, slice, output, &output.options(false, watch, begun))
 }
 
-/// The cells, one a line or as one JSON document.
+/// Prints the cells, one a line or as one JSON document.
 fn list(study: &Study, output: &OutputArgs) -> Result<ExitCode, Failure> {
     let root = study.path(output.out.as_deref());
     let folder = |cell: &StudyCell| display(&root.join(cell.cell.folder()));
@@ -63,7 +63,7 @@ fn list(study: &Study, output: &OutputArgs) -> Result<ExitCode, Failure> {
     print(&study.cells.iter().map(line).collect::<String>())
 }
 
-/// The sweep with every default, and as comments what it would run and what memory that needs.
+/// Prints the sweep with every default, and, as comments, the cells with their estimated memory.
 pub(super) fn check(study: &Study, threads: Option<usize>) -> Result<ExitCode, Failure> {
     let all: Vec<usize> = (0..study.cells.len()).collect();
     warn(&study.notices(&all));
@@ -110,7 +110,7 @@ pub(super) fn check(study: &Study, threads: Option<usize>) -> Result<ExitCode, F
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs a slice of the cells and says what came of it.
+/// Runs a slice of the cells and prints the results.
 pub(super) fn run(
     study: &Study,
     slice: Slice,
@@ -138,7 +138,7 @@ pub(super) fn run(
         (false, true) => String::new(),
         (false, false) => closing(study, &report, &ended, width_of(&io::stdout())),
     };
-    // What people read last is what failed or fell short.
+    // Errors come last, where the user looks first.
     let concluded = conclude(&text, status);
     complain(&complaints);
     if report.interrupted {
@@ -174,7 +174,7 @@ fn all_complaints(
     failed.chain(short).collect()
 }
 
-/// The results as one JSON document.
+/// Returns the results as one JSON document.
 fn document(study: &Study, report: &StudyReport, ended: &[(&StudyCell, CellReport)]) -> String {
     let cells = ended.iter().map(|(cell, told)| {
         json!({
@@ -202,7 +202,7 @@ fn document(study: &Study, report: &StudyReport, ended: &[(&StudyCell, CellRepor
     pretty(&document)
 }
 
-/// What a study ends with: a table of its cells where they are few, and in any case how many of them came how far.
+/// Returns the closing text of a study: a table of its cells if they are few, and counts of cells by state.
 fn closing(
     study: &Study,
     report: &StudyReport,
@@ -234,7 +234,7 @@ fn closing(
     text + &wrapped(&counts, width) + "\n" + &place + "\n"
 }
 
-/// A row for each phase of each cell.
+/// Returns a table with a row for each phase of each cell.
 fn table(ended: &[(&StudyCell, CellReport)], width: Option<usize>) -> String {
     let mut rows = Vec::new();
     for (cell, told) in ended {

@@ -1,4 +1,4 @@
-//! What a node does: its own table and store, and its operations in the network.
+//! A node's own routing table and store, and its operations in the network.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ pub struct Client<'a> {
     pub(super) row: Row,
 }
 
-/// What a lookup came to. `attempts = completed + abandoned`, `completed = succeeded + failed`.
+/// Result of a lookup. `attempts = completed + abandoned`, `completed = succeeded + failed`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Lookup {
     /// The beta closest of the nodes heard of, nearest first.
@@ -30,20 +30,20 @@ pub struct Lookup {
     pub failed: u32,
     /// Contacts in flight at the stop, their answers unused.
     pub abandoned: u32,
-    /// Answers in the chain that led to a result, the longest; in a retrieve to the holder.
+    /// Answers in the longest chain that led to a result; in a retrieve, in the chain that led to the holder.
     pub depth: u32,
     /// Nodes heard of.
     pub known: u32,
-    /// Share of the network's beta closest online nodes that are in the result; of lookups that ran to
-    /// their end.
+    /// Share of the network's beta closest online nodes that are in the result. `None` for a lookup that found its
+    /// segment.
     pub recall: Option<f32>,
-    /// When it started, ms of the network's clock.
+    /// Start, ms of the network's clock.
     pub start_ms: f64,
-    /// How long it took, ms.
+    /// Duration, ms.
     pub duration_ms: f64,
 }
 
-/// What a provide came to.
+/// Result of a provide.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Provided {
     /// The segment's key.
@@ -52,9 +52,9 @@ pub struct Provided {
     pub stored: Vec<i64>,
     /// The nodes where storing it failed, nearest to the key first.
     pub store_failed: Vec<i64>,
-    /// How long the slowest store took, ms.
+    /// Duration of the slowest store, ms.
     pub store_ms: f64,
-    /// How long lookup and stores took, ms.
+    /// Duration of lookup and stores, ms.
     pub duration_ms: f64,
     /// The lookup before the stores.
     pub lookup: Lookup,
@@ -65,9 +65,9 @@ pub struct Provided {
 pub struct Retrieved {
     /// Its bytes.
     pub payload: Arc<[u8]>,
-    /// The node it came from.
+    /// The node that the segment came from.
     pub holder: i64,
-    /// How long it took, ms; 0 if the client held it itself.
+    /// Duration of the retrieve, ms; 0 if the client itself holds the segment.
     pub delay_ms: f64,
     /// The lookup that found it.
     pub lookup: Lookup,
@@ -76,66 +76,66 @@ pub struct Retrieved {
 /// A retrieve that ended without the segment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Missed {
-    /// What was looked for.
+    /// Key of the segment.
     pub key: Key,
-    /// How long it took, ms.
+    /// Duration of the retrieve, ms.
     pub delay_ms: f64,
     /// The lookup that did not find it.
     pub lookup: Lookup,
 }
 
-/// Why there is no segment.
+/// Reason that a retrieve returns no segment.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum RetrieveError {
-    /// No node that was asked holds it.
+    /// No node that was asked holds the segment.
     #[error("none of {} nodes asked answered with a segment of key {:#018x}", .0.lookup.completed, .0.key.0)]
     NotFound(Box<Missed>),
 }
 
 impl<'a> Client<'a> {
-    /// The node's id.
+    /// Returns the node's id.
     pub fn id(&self) -> i64 {
         self.id
     }
 
-    /// The node's key.
+    /// Returns the node's key.
     pub fn key(&mut self) -> Key {
         let row = self.row;
         self.dht.network.read(|nodes| nodes.population.key(row))
     }
 
-    /// Whether the node answers.
+    /// Returns whether the node is online.
     pub fn is_online(&mut self) -> bool {
         let row = self.row;
         self.dht.network.is_online(row)
     }
 
-    /// Contacts sent to this node since the network was made.
+    /// Returns the number of contacts sent to this node since the network was made.
     pub fn contacts(&mut self) -> u32 {
         let row = self.row;
         self.dht.network.contacts(row)
     }
 
-    /// What the node's overhead has grown to since the last reset, ms: the cost of its last use.
+    /// Returns the node's overhead since the last reset, ms, which is the cost of its last use.
     pub fn overhead_ms(&mut self) -> f64 {
         let (row, gamma_us) = (self.row, self.dht.network.overhead_us());
         let uses = self.dht.network.uses(row);
         (u128::from(gamma_us) * u128::from(uses)) as f64 / 1000.0
     }
 
-    /// Fills the node's routing table from full knowledge of the network and returns it; nobody else's
+    /// Fills the node's routing table from full knowledge of the network, and returns it. No other routing table
     /// changes.
     pub fn bootstrap(&mut self) -> RoutingTable {
         self.dht.network.bootstrap_node(self.row);
         self.routing_table()
     }
 
-    /// The node's routing table.
+    /// Returns a copy of the node's routing table.
     pub fn routing_table(&mut self) -> RoutingTable {
         table::own(&mut self.dht.network, self.id, self.row)
     }
 
-    /// The k nodes of its own table that are closest to the key, nearest first.
+    /// Returns the k nodes of its own routing table that are closest to the key, nearest first.
     pub fn closest_nodes(&mut self, key: Key) -> Vec<i64> {
         let rows = self.dht.network.closest_nodes(self.row, key);
         self.dht.ids_of(&rows)
@@ -145,12 +145,12 @@ impl<'a> Client<'a> {
     ///
     /// # Errors
     ///
-    /// The links failed, or nobody is there.
+    /// The link failed, or the remote does not exist or is offline.
     pub fn connect(self, to: i64) -> Result<Connection<'a>, ConnectionError> {
         self.dht.connect(self.id, to)
     }
 
-    /// Looks up the nodes closest to a key, to the end.
+    /// Looks up the nodes closest to a key.
     pub fn lookup(&mut self, key: Key) -> Lookup {
         let result = self.dht.network.lookup(self.row, key);
         let (operation, _) = self.dht.log.take(&mut self.dht.network);
@@ -168,7 +168,7 @@ impl<'a> Client<'a> {
                 .filter(|row| row.request == Request::Store && row.to == *id);
             stores.any(|row| row.outcome != Outcome::Ok)
         };
-        // No connection stores at the client itself.
+        // The client stores a segment of its own without a connection.
         let nodes = self.dht.ids_of(&result);
         let (store_failed, stored) = nodes.into_iter().partition(has_failed);
         Provided {
@@ -181,11 +181,11 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Looks for a segment in the network: in the node's own store first, which costs nothing.
+    /// Retrieves a segment: from the node's own store, which takes no time, or else from the network.
     ///
     /// # Errors
     ///
-    /// The lookup ended without it.
+    /// The lookup ended without the segment.
     pub fn retrieve(&mut self, key: Key) -> Result<Retrieved, RetrieveError> {
         let result = self.dht.network.retrieve(self.row, key);
         let (operation, _) = self.dht.log.take(&mut self.dht.network);
@@ -213,7 +213,7 @@ impl<'a> Client<'a> {
         key
     }
 
-    /// A segment of the node's own store.
+    /// Returns a segment of the node's own store.
     ///
     /// # Errors
     ///

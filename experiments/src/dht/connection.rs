@@ -1,7 +1,7 @@
-//! A connection between two nodes, by hand.
+//! A single connection between two nodes.
 //!
-//! Establishing it costs one draw of the delay, each request over it the same draw again and the overhead
-//! of both ends, as in py-dht: connecting and asking once is one contact of a lookup.
+//! Establishing a connection costs one drawn delay. Each request over it costs the same delay again, and the overhead
+//! of both ends, as in py-dht. So connecting and one request together are one contact of a lookup.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use kadsim_systems::network::single::Single;
 
 use super::{Dht, ms};
 
-/// A connection that was established (py-dht's `Connection`).
+/// An established connection (py-dht's `Connection`).
 pub struct Connection<'a> {
     dht: &'a mut Dht,
     to: i64,
@@ -22,30 +22,30 @@ pub struct Connection<'a> {
     requests: u32,
 }
 
-/// Why there is no connection.
+/// Reason that a connection failed.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("node {from} cannot reach node {to}: {kind}")]
 pub struct ConnectionError {
-    /// The node that tried.
+    /// The origin.
     pub from: i64,
-    /// The node it tried to contact.
+    /// The remote.
     pub to: i64,
-    /// What happened.
+    /// Kind of failure.
     pub kind: ConnectionErrorKind,
-    /// What it cost, overhead included, ms.
+    /// Time that the failure took, overhead included, ms.
     pub delay_ms: f64,
 }
 
-/// What happened to a connection that failed.
+/// Kind of failure of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ConnectionErrorKind {
-    /// Failed soon, as a refused connection does.
+    /// Failed fast, as a refused connection does.
     Fast,
-    /// Failed late, as a timeout does.
+    /// Failed slowly, as a timeout does.
     Slow,
     /// The remote does not exist or is offline.
     NotFound,
-    /// The node that was to connect does not exist: nothing was sent, nothing logged.
+    /// The origin does not exist. Nothing is sent or logged.
     UnknownOrigin,
 }
 
@@ -60,10 +60,10 @@ impl fmt::Display for ConnectionErrorKind {
     }
 }
 
-/// The answer to a request for the nodes closest to a key.
+/// Answer to a request for the nodes closest to a key.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClosestNodes {
-    /// The k nodes of the remote's table closest to the key, nearest first.
+    /// The k nodes of the remote's routing table closest to the key, nearest first.
     pub nodes: Vec<i64>,
     /// The segment of that key, if the remote holds it.
     pub payload: Option<Arc<[u8]>>,
@@ -71,7 +71,7 @@ pub struct ClosestNodes {
     pub delay_ms: f64,
 }
 
-/// A segment that the remote holds now.
+/// Answer to a store: the remote holds the segment now.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Stored {
     /// Its key.
@@ -80,7 +80,7 @@ pub struct Stored {
     pub delay_ms: f64,
 }
 
-/// A segment that the remote gave.
+/// Answer to a request for a segment.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Segment {
     /// Its bytes.
@@ -89,7 +89,7 @@ pub struct Segment {
     pub delay_ms: f64,
 }
 
-/// A node does not hold a segment.
+/// Error: a node does not hold a segment.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[error("node {node} does not hold a segment of key {key:#018x}", key = .key.0)]
 pub struct NotHeld {
@@ -97,7 +97,7 @@ pub struct NotHeld {
     pub node: i64,
     /// The key.
     pub key: Key,
-    /// What asking cost, ms.
+    /// Time that the request took, ms.
     pub delay_ms: f64,
 }
 
@@ -157,32 +157,32 @@ pub(super) fn connect(
 }
 
 impl Connection<'_> {
-    /// The remote.
+    /// Returns the id of the remote.
     pub fn to(&self) -> i64 {
         self.to
     }
 
-    /// What establishing it cost, ms: the draw of the delay.
+    /// Returns the time that establishing the connection took, ms: the drawn delay.
     pub fn delay_ms(&self) -> f64 {
         ms(self.single.fate.base_delay_us)
     }
 
-    /// What each request costs, ms: the same draw, and the overhead of both ends.
+    /// Returns the time of each request, ms: the same delay and the overhead of both ends.
     pub fn request_ms(&self) -> f64 {
         ms(self.request_us())
     }
 
-    /// What the origin's overhead adds to a request, ms.
+    /// Returns the part of a request's time that the origin's overhead adds, ms.
     pub fn origin_overhead_ms(&self) -> f64 {
         ms(self.single.origin_overhead_us)
     }
 
-    /// What the remote's overhead adds to a request, ms.
+    /// Returns the part of a request's time that the remote's overhead adds, ms.
     pub fn remote_overhead_ms(&self) -> f64 {
         ms(self.single.remote_overhead_us)
     }
 
-    /// Asks the remote for the nodes of its table that are closest to a key, and the segment if it holds it.
+    /// Asks the remote for the nodes of its routing table closest to a key, and for the segment if it holds it.
     pub fn closest_nodes(&mut self, key: Key) -> ClosestNodes {
         let delay_ms = self.request();
         let rows = self.dht.network.closest_nodes(self.row, key);
@@ -193,7 +193,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Gives the remote a segment to hold.
+    /// Stores a segment at the remote.
     pub fn store(&mut self, payload: &[u8]) -> Stored {
         if self.requests == 0 {
             self.dht.log.mark_store(self.single.operation);
@@ -208,7 +208,7 @@ impl Connection<'_> {
     ///
     /// # Errors
     ///
-    /// It does not hold it.
+    /// The remote does not hold it.
     pub fn retrieve(&mut self, key: Key) -> Result<Segment, NotHeld> {
         let delay_ms = self.request();
         let payload = self.dht.held(self.row, key).ok_or(NotHeld {
@@ -223,7 +223,7 @@ impl Connection<'_> {
         self.single.total_us() - self.single.fate.base_delay_us
     }
 
-    /// Lets the time of a request pass and returns it, ms.
+    /// Advances the clock by the time of a request, and returns that time, ms.
     fn request(&mut self) -> f64 {
         self.requests += 1;
         let us = self.request_us();

@@ -1,4 +1,4 @@
-//! What connections came to: their log, and their counts.
+//! Log and counts of connections.
 
 use std::mem;
 
@@ -13,48 +13,49 @@ use super::ms;
 pub struct Summary {
     /// Nodes.
     pub nodes: u64,
-    /// Nodes that answer.
+    /// Online nodes.
     pub online: u64,
-    /// Different segments stored through the face.
+    /// Different segments stored through this interface.
     pub segments: u64,
     /// Connections sent, abandoned ones included.
     pub attempts: u64,
-    /// Those that succeeded.
+    /// Connections that succeeded.
     pub successful: u64,
-    /// Those that did not.
+    /// Connections that failed.
     pub failures: u64,
-    /// Those that failed fast.
+    /// Connections that failed fast.
     pub fast_errors: u64,
-    /// Those that failed slow.
+    /// Connections that failed slowly.
     pub slow_errors: u64,
-    /// Those to nodes that are not there.
+    /// Connections to nodes that do not exist or are offline.
     pub not_found: u64,
-    /// Connections sent since the network was made, whatever was reset (py-dht's `attempts`).
+    /// Connections sent since the network was made; resets do not change it (py-dht's `attempts`).
     pub attempts_ever: u64,
 }
 
 /// A connection of the log: a row of the connections table.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LoggedConnection {
-    /// Number of the operation it belongs to; a connection made by hand is one of its own.
+    /// Number of the operation that the connection belongs to. [`Dht::connect`](super::Dht::connect) is an operation of
+    /// its own.
     pub operation: u64,
     /// Number of the connection within the operation, from 0.
     pub sequence: u32,
-    /// When it was sent, ms.
+    /// Time of sending, ms.
     pub time_ms: f64,
-    /// The node that sent it.
+    /// The sender.
     pub from: i64,
     /// The contacted node.
     pub to: i64,
-    /// What it asked.
+    /// Kind of request.
     pub request: Request,
-    /// What became of it.
+    /// Outcome.
     pub outcome: Outcome,
-    /// The draw of the delay, ms.
+    /// Drawn delay, ms.
     pub base_delay_ms: f64,
-    /// What the origin's overhead added, ms.
+    /// Delay that the origin's overhead adds, ms.
     pub origin_overhead_ms: f64,
-    /// What the remote's overhead added, ms.
+    /// Delay that the remote's overhead adds, ms.
     pub remote_overhead_ms: f64,
     /// Time from sending to the answer (of one request) or the failure, ms.
     pub total_delay_ms: f64,
@@ -114,7 +115,7 @@ impl Log {
         self.forgotten += mem::take(&mut self.outcomes).iter().sum::<u64>();
     }
 
-    /// Notes a connection.
+    /// Logs and counts a connection.
     pub(super) fn push(&mut self, row: ConnectionRow) {
         self.outcomes[row.outcome as usize] += 1;
         if !self.is_off {
@@ -122,7 +123,7 @@ impl Log {
         }
     }
 
-    /// The connection of this operation turned out to be a store.
+    /// Changes the logged connection of this operation to a store.
     pub(super) fn mark_store(&mut self, operation: u64) {
         if let Some(row) = self
             .rows
@@ -133,8 +134,7 @@ impl Log {
         }
     }
 
-    /// Takes what the network recorded of the operation that it has just run: its row, and its
-    /// connections, which are logged.
+    /// Takes the row and the connections of the operation that the network has just run, and logs the connections.
     pub(super) fn take(&mut self, network: &mut Network) -> (OperationRow, Vec<ConnectionRow>) {
         let recorded = network.recorded();
         let (operation, connections) = (

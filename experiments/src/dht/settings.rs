@@ -1,4 +1,4 @@
-//! What a network is made of, in the words of the experiment file and the units of its users.
+//! Settings of a network, with the names and units of the experiment file.
 
 use std::ops::RangeInclusive;
 
@@ -7,7 +7,7 @@ use kadsim_engine::random::{Probability, network_seed};
 use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::rules::Rules;
 
-/// A network with links that are all alike. [`Default`]: 0 nodes, k = 20, alpha 3, no delays, no errors.
+/// Settings of a network whose links are all alike. [`Default`]: 0 nodes, k = 20, alpha 3, no delays, no errors.
 ///
 /// Delays are uniform over a range of milliseconds, both ends included, with at most three decimals, up
 /// to 9e12. Links of another kind, layouts, policies: see [`Spec`].
@@ -17,7 +17,8 @@ pub struct Settings {
     pub nodes: u32,
     /// Seed of every draw.
     pub seed: u64,
-    /// Which of several networks this is: each has draws of its own. As an experiment's of this seed.
+    /// Index among independent networks of this seed. The draws are those of the network of the same index in an
+    /// experiment.
     pub network: u32,
     /// k: entries of a bucket and of an answer, 1 to 255.
     pub bucket_size: u8,
@@ -27,19 +28,19 @@ pub struct Settings {
     pub beta: u32,
     /// Answers in a row without progress that end a lookup, at least 1.
     pub steps_to_stop: u32,
-    /// Delay of a contact that succeeds, ms; it is paid twice, to connect and to ask.
+    /// Delay of one way, ms. A contact that succeeds costs it twice.
     pub delay_ms: RangeInclusive<f64>,
     /// Share of contacts that fail fast, 0 to 1.
     pub fast_error_rate: f64,
-    /// What a fast error costs, ms.
+    /// Delay of a fast error, ms.
     pub fast_error_delay_ms: RangeInclusive<f64>,
     /// Share of the contacts that do not fail fast that fail slow, 0 to 1.
     pub slow_error_rate: f64,
-    /// What a slow error costs, ms.
+    /// Delay of a slow error, ms.
     pub slow_error_delay_ms: RangeInclusive<f64>,
-    /// What contacting a node that is not there costs, ms. `None`: as much as a slow error.
+    /// Delay of a contact to a node that does not exist or is offline, ms. `None`: that of a slow error.
     pub timeout_ms: Option<RangeInclusive<f64>>,
-    /// Gamma: what each use of a node adds to the cost of using it, ms.
+    /// gamma, ms: the n-th use of a node costs n times this.
     pub overhead_ms: f64,
 }
 
@@ -170,11 +171,11 @@ fn range(name: &'static str, range_ms: &RangeInclusive<f64>) -> Result<Delay, Se
     })
 }
 
-/// The whole microseconds whose double in milliseconds this is.
+/// Converts milliseconds to whole microseconds. Fails if `value` is not the double nearest to such a number.
 fn microseconds(name: &'static str, value: f64) -> Result<u64, SettingsError> {
     const MOST_MS: f64 = 9e12;
     let us = (value * 1000.0).round();
-    // A NaN is in no range.
+    // Also true for NaN, which is in no range.
     if !(0.0..=MOST_MS).contains(&value) || us / 1000.0 != value {
         return Err(SettingsError::Milliseconds { name, value });
     }

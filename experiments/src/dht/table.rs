@@ -1,4 +1,4 @@
-//! A node's routing table as it can be looked at: a copy, read-only.
+//! A read-only copy of a node's routing table.
 
 use std::fmt;
 
@@ -23,7 +23,7 @@ pub struct RoutingTable {
     pub buckets: Vec<Bucket>,
 }
 
-/// The nodes of a table that share so many leading bits with its owner (py-dht's `KBucket`).
+/// A bucket: the nodes that share the same number of leading bits with the owner (py-dht's `KBucket`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bucket {
     /// The nodes, nearest to the owner first.
@@ -40,7 +40,7 @@ pub struct Member {
 }
 
 impl RoutingTable {
-    /// Ids of all entries, by bucket, in each nearest to the owner first.
+    /// Returns the ids of all entries, bucket by bucket, nearest to the owner first within each.
     pub fn nodes(&self) -> impl Iterator<Item = i64> {
         self.buckets
             .iter()
@@ -48,17 +48,17 @@ impl RoutingTable {
             .map(|member| member.id)
     }
 
-    /// Number of entries.
+    /// Returns the number of entries.
     pub fn len(&self) -> usize {
         self.buckets.iter().map(Bucket::len).sum()
     }
 
-    /// Whether there is no entry.
+    /// Returns whether the routing table is empty.
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()
     }
 
-    /// The k entries closest to the key, nearest first.
+    /// Returns the k entries closest to the key, nearest first.
     pub fn closest_nodes(&self, key: Key) -> Vec<i64> {
         let mut entries: Vec<(Distance, i64)> = self
             .buckets
@@ -72,7 +72,7 @@ impl RoutingTable {
     }
 }
 
-/// Sizes by bucket, as py-dht's summary of a table: `b0:20 b1:20 b2:7`.
+/// Prints the size of each bucket as py-dht's summary of a routing table does: `b0:20 b1:20 b2:7`.
 impl fmt::Display for RoutingTable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (place, bucket) in self.buckets.iter().enumerate() {
@@ -84,17 +84,17 @@ impl fmt::Display for RoutingTable {
 }
 
 impl Bucket {
-    /// Number of members.
+    /// Returns the number of members.
     pub fn len(&self) -> usize {
         self.members.len()
     }
 
-    /// Whether there is no member.
+    /// Returns whether the bucket is empty.
     pub fn is_empty(&self) -> bool {
         self.members.is_empty()
     }
 
-    /// Each member and its distance to the key.
+    /// Returns each member's id and its distance to the key.
     pub fn distances(&self, key: Key) -> impl Iterator<Item = (i64, Distance)> {
         self.members
             .iter()
@@ -102,7 +102,7 @@ impl Bucket {
     }
 }
 
-/// The table that a node has.
+/// Copies the routing table of a node.
 pub(super) fn own(network: &mut Network, id: i64, row: Row) -> RoutingTable {
     network.read(
         |NodesView {
@@ -123,7 +123,7 @@ pub(super) fn own(network: &mut Network, id: i64, row: Row) -> RoutingTable {
     )
 }
 
-/// The table that full knowledge gives a node.
+/// Makes the routing table that full knowledge gives a node.
 pub(super) fn best(network: &mut Network, id: i64, row: Row) -> RoutingTable {
     network.read(
         |NodesView {
@@ -151,7 +151,7 @@ impl RoutingTable {
         }
     }
 
-    /// Puts each node into its bucket, in its place there.
+    /// Inserts nodes into their buckets, ordered by distance.
     fn add(&mut self, rows: &[Row], population: &Population, ids: &Ids) {
         for &row in rows {
             let member = Member {

@@ -1,8 +1,8 @@
-//! The face, one promise a test.
+//! Tests of the library interface, one property each.
 
 use super::*;
 
-/// 50 ms a draw, so 100 ms a contact.
+/// The delay of one way is 50 ms, so a contact takes 100 ms.
 fn settings() -> Settings {
     Settings {
         nodes: 300,
@@ -25,7 +25,7 @@ fn tables(dht: &mut Dht) -> Vec<RoutingTable> {
 }
 
 #[test]
-fn a_node_added_can_be_contacted_and_changes_nobody_elses_table() {
+fn an_added_node_can_be_contacted_and_changes_no_other_table() {
     let mut dht = network();
     let before = tables(&mut dht);
     let key = dht.add_node(-5).expect("a new id");
@@ -112,7 +112,7 @@ fn a_network_grows_from_nothing() {
 }
 
 #[test]
-fn nobody_there_costs_the_timeout() {
+fn a_contact_to_a_missing_node_costs_the_timeout() {
     let mut dht = Dht::init(Settings {
         timeout_ms: Some(700.0..=700.0),
         overhead_ms: 0.25,
@@ -123,7 +123,7 @@ fn nobody_there_costs_the_timeout() {
     // Offline: origin's first use and the remote's. Unknown: origin's second.
     for (to, delay_ms) in [(2, 700.5), (999, 700.5)] {
         let before_ms = dht.now_ms();
-        let error = dht.connect(1, to).err().expect("nobody is there");
+        let error = dht.connect(1, to).err().expect("the remote is missing");
         assert_eq!(
             error,
             ConnectionError {

@@ -1,4 +1,5 @@
-//! Phases that are in flight at the same time: their operations, what these send and store, and the rows that wait.
+//! Memory of phases in flight at the same time: operations, the messages that they send, stored segments, and rows in
+//! wait.
 
 use std::ops::Range;
 
@@ -16,23 +17,23 @@ use super::lookup::Lookup;
 use crate::file::{Experiment, Kind, Procedure, Work};
 use crate::inputs::Inputs;
 
-/// Operations that a step starts, at most, where not more are due at the same time.
+/// Most operations that a step starts, unless more are due at the same time.
 const BATCH: f64 = (1 << 14) as f64;
-/// Contacts that a window sends where operations come evenly: windows grow twofold until it is a half of that.
+/// Contacts sent in a window if operations are spread evenly. Windows double until they send at least half of this.
 const WINDOW_SENDS: f64 = (1 << 16) as f64;
-/// Shortest head of an operation's list of known nodes.
+/// Least length of the head of an operation's list of known nodes.
 const HEAD_MIN: f64 = 32.0;
-/// Nodes that the head has beside those of a result.
+/// Nodes of the head beyond those of a result.
 const HEAD_SPARE: f64 = 12.0;
-/// Bytes of a known node in the head: distance, row, note.
+/// Bytes of a known node in the head: distance, row, state.
 const HEAD_BYTES: f64 = 16.0;
-/// Bytes of a known node beyond the head: row, note.
+/// Bytes of a known node beyond the head: row, state.
 const FAR_BYTES: f64 = 8.0;
-/// Bytes that alignment and the allocator take of an operation's lists.
+/// Bytes that alignment and the allocator add to an operation's lists.
 const OPERATION_SPARE_BYTES: f64 = 240.0;
-/// Bytes of an origin whose operations are limited, in the map of them.
+/// Bytes of an origin in the map of origins with limited operations.
 const ORIGIN_BYTES: f64 = 240.0;
-/// Bytes of a stored segment in the map that collects them, of which an eighth stays free.
+/// Bytes of a stored segment in the map that collects stores. The map keeps an eighth of its slots free.
 const STORE_BYTES: f64 = 25.0 * 8.0 / 7.0;
 
 /// The operations of one phase.
@@ -40,13 +41,13 @@ const STORE_BYTES: f64 = 25.0 * 8.0 / 7.0;
 struct Operations {
     is_provide: bool,
     total: f64,
-    /// Those that are in flight at once.
+    /// Operations in flight at once.
     in_flight: f64,
-    /// Those that are due at the same moment.
+    /// Operations due at the same moment.
     together: f64,
-    /// How many start in a microsecond.
+    /// Operations that start in a microsecond.
     rate: f64,
-    /// Origins, if they have a limit of what is in flight at each.
+    /// Number of origins, if the operations in flight of each are limited.
     limited_origins: Option<f64>,
 }
 
@@ -59,7 +60,7 @@ pub(super) struct Flight<'a> {
 }
 
 impl<'a> Flight<'a> {
-    /// The phases at these places.
+    /// Estimates the phases of these indices.
     pub(super) fn of(
         experiment: &'a Experiment,
         inputs: &Inputs,
@@ -98,13 +99,13 @@ impl<'a> Flight<'a> {
         self.sum(|phase| phase.together)
     }
 
-    /// Contacts and stores of an operation.
+    /// Returns contacts and stores of an operation.
     fn sends_each(&self) -> f64 {
         self.lookup.attempts + self.lookup.result
     }
 
-    /// What a window sends where operations come evenly: as much as is convenient, within the lookahead where
-    /// overhead is charged.
+    /// Returns the contacts sent in a window if operations are spread evenly. Where overhead is charged, the lookahead
+    /// limits the window.
     fn even_sends(&self) -> f64 {
         let each = self.sends_each();
         let all = self.total() * each;
@@ -118,7 +119,7 @@ impl<'a> Flight<'a> {
         WINDOW_SENDS.min(within).min(all)
     }
 
-    /// Operations that start, or end, in a step.
+    /// Returns the operations that start, or end, in a step.
     fn batch(&self) -> f64 {
         let batch = self.total().min(BATCH);
         match self.execution {
@@ -127,13 +128,13 @@ impl<'a> Flight<'a> {
         }
     }
 
-    /// Slots that operations are in.
+    /// Returns the number of operation slots.
     fn slots(&self) -> f64 {
         let is_limited = |phase: &Operations| phase.limited_origins.is_some();
         match self.execution {
             Execution::Sequential if self.phases.iter().any(is_limited) => 1.0,
             Execution::Whole | Execution::Sequential => self.batch(),
-            // What ends in a step is in its slot until the step is over.
+            // An operation that ends in a step keeps its slot until the step is over.
             Execution::Windowed => {
                 let in_flight = self.sum(|phase| phase.in_flight);
                 (in_flight + self.batch()).min(self.total())
@@ -141,17 +142,18 @@ impl<'a> Flight<'a> {
         }
     }
 
-    /// Operations in flight, what they send, those that wait for their turn.
+    /// Returns bytes of the operations in flight, of their messages, and of operations that wait for others of their
+    /// origin.
     pub(super) fn operation_bytes(&self) -> f64 {
         let slots = self.slots();
         let each = self.slot_bytes() + size_of::<Ended>() as f64;
         let queued = self.sum(Operations::queued_bytes);
-        // Contacts received and operations started are counted by node, for each phase but the first.
+        // Each phase but the first has counters of contacts received and operations started for every node.
         let counters = (self.phases.len() as f64 - 1.0) * self.lookup.nodes * 8.0;
         slots * each + self.entered_bytes() + self.sent_bytes() + queued + counters
     }
 
-    /// An operation in its slot, which keeps room for the longest lists that it ever had.
+    /// Returns bytes of an operation slot, which keeps the capacity of the longest lists that it ever held.
     fn slot_bytes(&self) -> f64 {
         let lookup = self.lookup;
         let beta = f64::from(self.experiment.lookup.beta).min(lookup.nodes);
@@ -165,7 +167,7 @@ impl<'a> Flight<'a> {
         let head = head.max(HEAD_MIN);
         let named = match self.experiment.lookup.procedure {
             Procedure::Iterative | Procedure::PyDht => 0.0,
-            // A round of a walk names a bucket for each node asked.
+            // A round of the walk receives one bucket from each node asked.
             Procedure::Rfm19 => {
                 let k = f64::from(self.experiment.network.bucket_size);
                 power_of_two(lookup.in_flight * k) * size_of::<(Distance, Row)>() as f64
@@ -182,18 +184,19 @@ impl<'a> Flight<'a> {
             + OPERATION_SPARE_BYTES
     }
 
-    /// Stores of a step: by the operations, then all together.
+    /// Returns bytes of the stores of a step, kept by operation and then once more in one list.
     fn entered_bytes(&self) -> f64 {
         let operations = match self.execution {
             Execution::Whole | Execution::Sequential => self.slots(),
-            // Those that start together do not end so.
+            // Operations that start together do not end together.
             Execution::Windowed => self.batch().max(self.together() / 4.0),
         };
         let stores = operations.min(self.provides()) * self.lookup.result;
         2.0 * stores * size_of::<Stored>() as f64
     }
 
-    /// What a step sends, where that is charged or recorded: by the operations, then all of it in order, then as rows.
+    /// Returns bytes of the messages of a step, where they are charged or recorded: by operation, then sorted, then as
+    /// rows.
     fn sent_bytes(&self) -> f64 {
         let all = self.total() * self.sends_each();
         let sends = match self.execution {
@@ -211,14 +214,14 @@ impl<'a> Flight<'a> {
         sends * GROWN * (2 * size_of::<Send>() + row) as f64
     }
 
-    /// Rows of operations that have been evaluated, while others may still end before them.
+    /// Returns bytes of the rows of evaluated operations while others may still end before them.
     pub(super) fn waiting_bytes(&self) -> f64 {
         let total = self.total();
         let rows = match self.execution {
             Execution::Windowed => 2.0 * self.batch() + self.together() / 2.0,
             Execution::Whole | Execution::Sequential => {
                 let ahead = self.sum(|phase| phase.in_flight.max(phase.together));
-                // Retrieves start when all provides beside them have been evaluated.
+                // Retrieves start when all provides in flight with them are evaluated.
                 let provides = self.provides();
                 let held = if provides < total { provides } else { 0.0 };
                 1.5 * (ahead + held + BATCH)
@@ -230,18 +233,18 @@ impl<'a> Flight<'a> {
         };
         let row = size_of::<OperationRow>() + size_of::<(u64, u64, u32)>() + size_of::<u64>();
         let each = GROWN * size_of::<Ended>() as f64 + row as f64 + result;
-        // Rows of nodes wait for those of the phases before.
+        // States of nodes wait for the rows of earlier phases.
         let states = (self.phases.len() as f64 - 1.0) * self.lookup.nodes;
         rows.min(total) * each + states * size_of::<NodeState>() as f64
     }
 
-    /// Segments that these phases store.
+    /// Returns the number of segments that these phases store.
     pub(super) fn stores(&self) -> f64 {
         self.provides() * self.lookup.result * self.lookup.success
     }
 
-    /// Segments that are stored, `before` these phases and by them: in a map that grows by doubling, until they are
-    /// sorted into the arena.
+    /// Returns bytes of the segments stored `before` these phases and by them. They lie in a map that grows by
+    /// doubling, until they are sorted into the arena.
     pub(super) fn segment_bytes(&self, before: f64) -> f64 {
         let stores = self.stores();
         let map = stores * GROWN * STORE_BYTES;
@@ -252,7 +255,7 @@ impl<'a> Flight<'a> {
 }
 
 impl Operations {
-    /// Those of the phase at a place.
+    /// Estimates the operations of the phase of this index.
     fn of(experiment: &Experiment, inputs: &Inputs, lookup: &Lookup, place: usize) -> Self {
         let phase = &experiment.phases[place];
         let origins = match phase.work {
@@ -289,7 +292,7 @@ impl Operations {
         }
     }
 
-    /// Operations that wait for others of their origin.
+    /// Returns bytes of the operations that wait for others of their origin.
     fn queued_bytes(&self) -> f64 {
         let Some(origins) = self.limited_origins else {
             return 0.0;
@@ -299,7 +302,7 @@ impl Operations {
     }
 }
 
-/// Over what time the operations of a phase become due, µs.
+/// Returns the time over which the operations of a phase become due, µs.
 pub(super) fn spread_us(experiment: &Experiment, inputs: &Inputs, place: usize) -> f64 {
     match &experiment.phases[place].work {
         Work::Drawn { spread_us, .. } => *spread_us as f64,
@@ -310,14 +313,13 @@ pub(super) fn spread_us(experiment: &Experiment, inputs: &Inputs, place: usize) 
     }
 }
 
-/// What the uses of nodes by a phase add to the cost of a contact, on average, µs: the n-th use of a node costs n
-/// times the overhead.
+/// Returns the mean overhead of a contact, µs. The n-th use of a node costs n times `link.overhead_ms`.
 fn overhead_us(experiment: &Experiment, lookup: &Lookup, total: f64, origins: f64) -> f64 {
     let uses = total * (lookup.attempts / lookup.nodes.max(1.0) + 1.0 / origins.max(1.0));
     experiment.link.overhead_us as f64 * (1.0 + uses / 2.0)
 }
 
-/// The smallest power of two that is not less.
+/// Returns the smallest power of two that is at least `length`.
 fn power_of_two(length: f64) -> f64 {
     length.max(1.0).log2().ceil().exp2()
 }

@@ -1,5 +1,5 @@
-//! Estimates of a lookup: nodes known, contacts, time. Means and rare extremes, from the theory of the tables and fitted
-//! to runs of 10 to a million nodes with k from 1 to 255.
+//! Estimates of a lookup: known nodes, contacts, duration. Means and rare extremes follow from the theory of routing
+//! tables, and are fitted to runs of 10 to a million nodes with k from 1 to 255.
 
 use crate::file::{Delay, Experiment, Policy, Procedure, Stop};
 
@@ -20,25 +20,24 @@ pub(super) struct Lookup {
     pub(super) result: f64,
     /// Share of contacts that succeed.
     pub(super) success: f64,
-    /// How many contacts follow each other.
+    /// Number of contacts one after the other.
     rounds: f64,
-    /// What a contact takes without overhead, on average, µs.
+    /// Mean duration of a contact without overhead, µs.
     contact_us: f64,
 }
 
-/// How many times as many nodes as on average one lookup in a thousand knows, where buckets are `closest`; and where
-/// they are `random`.
+/// Known nodes of one lookup in a thousand, as a multiple of the mean: with `closest` buckets, and with `random` ones.
 const MOST: (f64, f64) = (2.0, 1.5);
-/// Nodes known where buckets are `random`, for each where they are `closest`.
+/// Known nodes with `random` buckets, as a multiple of those with `closest` ones.
 const RANDOM_KNOWN: f64 = 0.85;
-/// Contacts that are sent, for each that there is room for.
+/// Share of the possible contacts in flight that are sent.
 const SENT: f64 = 0.85;
 
 impl Lookup {
     /// Estimates the lookups of an experiment with `nodes` nodes.
     ///
-    /// A hop gains two bits, until log2(n / k) bits are gained, and names k nodes, most of them new. A lookup that
-    /// goes on until many have answered hears of up to half as many again.
+    /// A hop gains two bits of the key, until log2(n / k) bits are gained, and names k nodes, most of them new. A
+    /// lookup that waits for many answers learns of up to half as many nodes again.
     pub(super) fn of(experiment: &Experiment, nodes: u32) -> Self {
         let rules = &experiment.lookup;
         let nodes = f64::from(nodes);
@@ -77,13 +76,13 @@ impl Lookup {
         }
     }
 
-    /// Returns its duration if a contact costs `overhead_us` more, µs.
+    /// Returns the duration of the lookup if a contact costs `overhead_us` more, µs.
     pub(super) fn duration_us(&self, overhead_us: f64) -> f64 {
         self.rounds * (self.contact_us + overhead_us)
     }
 }
 
-/// The share of contacts that succeed, and what one takes without overhead, on average, µs.
+/// Returns the share of contacts that succeed, and the mean duration of a contact without overhead, µs.
 fn contact(experiment: &Experiment) -> (f64, f64) {
     let link = &experiment.link;
     let (mut left, mut us) = (1.0, 0.0);

@@ -1,4 +1,4 @@
-//! Nodes, routing tables, imported files.
+//! Memory of nodes, routing tables and imported files.
 
 use arrow::array::Array;
 
@@ -8,30 +8,31 @@ use crate::inputs::Inputs;
 /// Bytes a node takes as an entity with six components: 29 of data, 48 of change ticks, 48 of the ECS's own book; and
 /// 8 of its key beside the column while it is made. A test counts them (`tests/allocations.rs`).
 const NODE_BYTES: f64 = 134.0;
-/// Bytes of a count for each node: operations started; which nodes are online; in-degree.
+/// Bytes of a counter of each node: operations started, online nodes, or in-degree.
 const COUNT_BYTES: f64 = 4.0;
-/// Bytes of an imported node beside its entity: id and key as read, and the id by row.
+/// Bytes of an imported node beyond its entity: id and key as read, and the id by row.
 const ID_BYTES: f64 = 24.0;
-/// Bytes of an entry of the map from id to row, and of the room that the map keeps beside it.
+/// Bytes of an entry of the map from id to row, with the map's free slots.
 const ROW_OF_ID_BYTES: f64 = 17.0 * 2.0;
-/// Bytes of a row of a trace: as it was read, as it is planned, its key as a segment, a set of keys.
+/// Bytes of a row of a trace: the row as read, the planned operation, its key as a segment, and an entry of a set of
+/// keys.
 const TRACE_BYTES: f64 = 96.0;
-/// Largest k of which most buckets fit the 64 rows of a span, under the `closest` policy.
+/// Largest k at which most buckets fit the 64 rows of a span, under the `closest` policy.
 const SPAN_K_MAX: f64 = 32.0;
 
-/// Imported nodes and traces.
+/// Returns bytes of the imported nodes and traces.
 pub(super) fn import_bytes(inputs: &Inputs) -> f64 {
     let traced: usize = inputs.traces.iter().flatten().map(|rows| rows.len()).sum();
     let ids = inputs.ids.as_ref().map_or(0, |ids| ids.len());
     let labels = inputs.labels.as_ref();
     let labels = labels.map_or(0, |labels| labels.get_array_memory_size());
-    // Which nodes are offline stands in a list and in a set.
+    // Offline nodes are kept in a list and in a set.
     let offline = inputs.offline.len() as f64 * (8.0 + ROW_OF_ID_BYTES);
     let rows = ids as f64 * (ID_BYTES + ROW_OF_ID_BYTES) + traced as f64 * TRACE_BYTES;
     rows + offline + labels as f64
 }
 
-/// The nodes as entities, and what is kept for each beside.
+/// Returns bytes of the nodes as entities, and of their counters.
 pub(super) fn node_bytes(experiment: &Experiment, inputs: &Inputs) -> f64 {
     let mut each = NODE_BYTES + COUNT_BYTES;
     if inputs.online < inputs.nodes {
@@ -43,11 +44,11 @@ pub(super) fn node_bytes(experiment: &Experiment, inputs: &Inputs) -> f64 {
     f64::from(inputs.nodes) * each
 }
 
-/// Routing tables, and the index over the keys.
+/// Returns bytes of the routing tables and of the index over the keys.
 pub(super) fn table_bytes(experiment: &Experiment, nodes: u32) -> f64 {
     let nodes = f64::from(nodes);
     let k = f64::from(experiment.network.bucket_size);
-    // Buckets stored one by one; those beyond lie together.
+    // Buckets that are stored one by one. The deeper ones are stored together.
     let deep = (nodes / k).max(0.5).log2().floor() + 1.0;
     let rest = table_entries(nodes, k, deep as i32);
     let all = table_entries(nodes, k, 0);
@@ -65,8 +66,8 @@ pub(super) fn table_bytes(experiment: &Experiment, nodes: u32) -> f64 {
     nodes * (table + 4.0)
 }
 
-/// Expected number of entries of a table in the buckets from `first` on: they hold at most k of n / 2^(i+1)
-/// candidates.
+/// Returns the expected number of entries of a routing table in the buckets from `first` on. Bucket i holds at most k
+/// of n / 2^(i+1) candidates.
 pub(super) fn table_entries(nodes: f64, k: f64, first: i32) -> f64 {
     (first..64)
         .map(|bucket| (nodes / 2f64.powi(bucket + 1)).min(k))

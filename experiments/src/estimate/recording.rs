@@ -1,4 +1,4 @@
-//! Tables being written, and the summary.
+//! Memory of the tables being written, and of the summary.
 
 use kadsim_engine::record::writer::{BATCH_ROWS, QUEUE, ROW_GROUP_BYTES, ROW_GROUP_ROWS};
 
@@ -73,7 +73,7 @@ impl Table {
     }
 }
 
-/// Tables being written, and the summary.
+/// Returns bytes of the tables being written, and of the summary.
 pub(super) fn recording_bytes(experiment: &Experiment, inputs: &Inputs, lookup: &Lookup) -> f64 {
     let networks = f64::from(experiment.networks);
     let phases = experiment.phases.len() as f64;

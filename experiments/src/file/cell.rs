@@ -52,7 +52,7 @@ impl Setting {
         Self::Text(text)
     }
 
-    /// Returns the value as readers of folders and tables take it. With `as_float` they read numbers as floats.
+    /// Returns the value as readers of folders and tables understand it. With `as_float`, they read numbers as floats.
     pub(super) fn taken_for(&self, as_float: bool) -> TakenFor {
         let text = self.to_string();
         let of_float = |number: f64| match number {

@@ -1,4 +1,4 @@
-//! TOML text as a tree in which every value keeps its place, and overrides applied onto it.
+//! Parses TOML text into a tree in which every value keeps its place, and applies overrides to it.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) struct Value {
 #[derive(Clone, Debug)]
 pub(super) enum Node {
     String(String),
-    /// An integer beyond 128 bits is the nearest within.
+    /// An integer. One beyond 128 bits becomes the nearest one that fits.
     Integer(i128),
     Float(String),
     Boolean(bool),
@@ -58,7 +58,7 @@ impl Table {
         Some(Arc::make_mut(&mut self.entries).remove(index))
     }
 
-    /// As [`Self::get`], to change it.
+    /// Returns the entry of a key, to change it.
     pub(super) fn get_mut(&mut self, key: &str) -> Option<&mut Entry> {
         let index = self.entries.iter().position(|entry| entry.key == key)?;
         Arc::make_mut(&mut self.entries).get_mut(index)
@@ -86,7 +86,7 @@ impl Table {
 }
 
 impl Value {
-    /// What the value is, with its article.
+    /// Returns the type of the value, with its article.
     pub(super) fn kind(&self) -> &'static str {
         match self.node {
             Node::String(_) => "a string",
@@ -115,7 +115,7 @@ impl Value {
     }
 }
 
-/// The file's tree with the overrides applied in order.
+/// Parses the file and applies the overrides in order.
 pub(super) fn read(sources: &Sources) -> Result<Table, Invalid> {
     let parsed = DeTable::parse(sources.file()).map_err(|error| {
         let at = Span::new(0, error.span().unwrap_or(0..0));
@@ -145,7 +145,7 @@ pub(super) fn read(sources: &Sources) -> Result<Table, Invalid> {
     }
 }
 
-/// A value that stands by itself.
+/// Parses a text that is a single value.
 pub(super) fn parse(text: &str) -> Option<Value> {
     let parsed = DeValue::parse(text).ok()?;
     Some(value(&parsed, 0, 0))
@@ -228,8 +228,8 @@ impl Override<'_> {
         assign(self.sources, root, &self.parts(path)?, given)
     }
 
-    /// The value, which begins at byte `start` of the override, without spaces around it. What is not TOML is
-    /// a string.
+    /// Reads the value, which begins at byte `start` of the override, without spaces around it. A text that is not TOML
+    /// is a string.
     fn value(&self, text: &str, start: usize) -> Value {
         let start = start + text.len() - text.trim_start().len();
         let text = text.trim();
@@ -242,7 +242,7 @@ impl Override<'_> {
         }
     }
 
-    /// The parts of the key and their places.
+    /// Returns the parts of the key and their places.
     fn parts(&self, path: &str) -> Result<Vec<Part>, Diagnostic> {
         parts(self.sources, path, |range| self.at(range))
     }
@@ -251,7 +251,7 @@ impl Override<'_> {
 /// A part of a key's path, and its place.
 pub(super) type Part = (String, Span);
 
-/// The parts of the path `path`; `at` is the place of a range of its bytes.
+/// Splits the path `path` into its parts. `at` returns the place of a range of its bytes.
 pub(super) fn parts(
     sources: &Sources,
     path: &str,
@@ -285,7 +285,7 @@ pub(super) fn parts(
     Ok(parts)
 }
 
-/// Sets the value at the end of a path, in place of the one there, if any.
+/// Sets the value at the end of a path, and replaces an existing one.
 pub(super) fn assign(
     sources: &Sources,
     root: &mut Value,
@@ -321,7 +321,7 @@ pub(super) fn assign(
     Ok(())
 }
 
-/// Returns the value `part` of `at`, whose path is `before`. Makes a table if there is none.
+/// Returns the value `part` of `at`, whose path is `before`. Makes a table if it is missing.
 fn step<'v>(
     sources: &Sources,
     at: &'v mut Value,
@@ -362,7 +362,7 @@ fn step<'v>(
     }
 }
 
-/// The entry at the end of a path, if there is one.
+/// Returns the entry at the end of a path, if there is one.
 pub(super) fn find<'t>(root: &'t Table, path: &[Part]) -> Option<&'t Entry> {
     let ((first, _), rest) = path.split_first()?;
     let entry = root.get(first)?;
@@ -398,7 +398,7 @@ fn not_a_table(
         .also(mark)
 }
 
-/// The name that an element of a list has.
+/// Returns the name of an element of a list.
 pub(super) fn name(value: &Value) -> Option<&str> {
     let Node::Table(table) = &value.node else {
         return None;

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use super::delay::{Choice, Delay};
 use super::document::{Node, Value};
+use super::field::Field;
 use super::keys::table::{CHOICE, DELAY_FORMS, UNIFORM};
 use super::keys::{Least, Takes};
-use super::reader::{Field, Section};
+use super::reader::Section;
 use super::report::{Read, Report};
 
-/// What an element of a list of delays is.
+/// Type and range of an element of a list of delays.
 static ELEMENT: Takes = Takes::Milliseconds(Least::Zero);
 
 impl Field<'_> {
-    /// A delay to draw.
+    /// Reads a delay to draw.
     pub(super) fn delay(&self) -> Option<Delay> {
         let Node::Table(table) = &self.value.node else {
             return self.micros_or_mistyped().map(Delay::Constant);
@@ -43,7 +44,7 @@ impl Field<'_> {
             return None;
         };
         let micros = |one: &Field<'_>| one.element(one.value, &ELEMENT).micros();
-        // Both are read before either may end this: all errors at once.
+        // Both are read before an error returns, so that all errors are reported at once.
         let (low, high) = (micros(low), micros(high));
         let (low, high) = (low?, high?);
         if low > high {
@@ -67,7 +68,7 @@ impl Field<'_> {
         read.choice.map(Delay::Choice)
     }
 
-    /// Reads a list of delays, or remembers what came of it.
+    /// Reads a list of delays, or returns the remembered result of reading the same list before.
     fn read_choice(&self, list: &Arc<Vec<Value>>) -> Read {
         let address = Arc::as_ptr(list).addr();
         if let Some(read) = self.report.choices.0.borrow().get(&address) {

@@ -2,7 +2,7 @@
 
 use kadsim_engine::time::LAST_US;
 
-/// A time as a number of milliseconds, without decimals that are not needed: `12.5` for 12 500 microseconds.
+/// Formats a time as a number of milliseconds with as few decimals as possible: `12.5` for 12 500 microseconds.
 pub fn milliseconds(micros: u64) -> String {
     let (whole, rest) = (micros / 1000, micros % 1000);
     if rest == 0 {
@@ -14,11 +14,11 @@ pub fn milliseconds(micros: u64) -> String {
     }
 }
 
-/// Why a number of milliseconds is no whole number of microseconds.
+/// Reason that a number of milliseconds is not a whole number of microseconds.
 pub(super) const TOO_FINE: &str = "more than three decimals";
 
-/// The microseconds of a number of milliseconds, exactly as its text says. Zeros at the end of the decimals do not
-/// count as decimals: 1.5000 is 1.5.
+/// Converts a number of milliseconds, as text, to microseconds, exactly. Trailing zeros of the decimals do not count:
+/// 1.5000 is 1.5.
 pub(super) fn micros(text: &str) -> Result<u64, &'static str> {
     match decimal(text)? {
         (_, true) => Err(TOO_FINE),
@@ -26,12 +26,13 @@ pub(super) fn micros(text: &str) -> Result<u64, &'static str> {
     }
 }
 
-/// The microseconds of a number of milliseconds, halves rounded away from zero; `None` if it is none from 0 to 9e12.
+/// Converts a number of milliseconds, as text, to microseconds, with halves rounded away from zero; `None` if it is not
+/// a number from 0 to 9e12.
 pub(crate) fn micros_rounded(text: &str) -> Option<u64> {
     Some(decimal(text).ok()?.0)
 }
 
-/// The microseconds of a number of milliseconds, and whether they are rounded.
+/// Converts a number of milliseconds, as text, to microseconds. Returns them, and whether they are rounded.
 fn decimal(text: &str) -> Result<(u64, bool), &'static str> {
     const TOO_LARGE: &str = "above 9e12";
     let text = text.to_ascii_lowercase();
@@ -52,7 +53,7 @@ fn decimal(text: &str) -> Result<(u64, bool), &'static str> {
     if negative {
         return Err("below zero");
     }
-    // An exponent beyond 64 bits is beyond all bounds, to the side of its sign.
+    // An exponent beyond 64 bits makes the number too large or zero, by its sign.
     let beyond = if exponent.starts_with('-') {
         i64::MIN / 4
     } else {

@@ -22,6 +22,7 @@ mod diagnostic;
 mod document;
 mod drawn_delay;
 mod experiment;
+mod field;
 pub mod keys;
 mod milliseconds;
 mod phase;

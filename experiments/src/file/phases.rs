@@ -1,4 +1,4 @@
-//! Reads the `[[phase]]`s, and checks what must be true across them.
+//! Reads the `[[phase]]`s, and checks rules across them.
 
 mod earlier;
 mod work;
@@ -10,14 +10,15 @@ use self::earlier::{Earlier, Seen};
 use super::defaults::{DEADLINES_MAX, RESET_OVERHEAD_IN_FLIGHT};
 use super::diagnostic::Span;
 use super::document::Node;
+use super::field::Field;
 use super::keys::table as keys;
 use super::keys::{Goes, Least, Takes, of_section};
 use super::phase::{Phase, PhaseSpans, Work};
-use super::reader::{Field, Section};
+use super::reader::Section;
 use super::wording::shown;
 use super::words::{DeadlineFrom, Kind};
 
-/// What an element of a list of deadlines is.
+/// Type and range of an element of a list of deadlines.
 static ELEMENT: Takes = Takes::Milliseconds(Least::Zero);
 
 /// Names that a phase cannot have, each with the reason: two rows or two metrics would have the same name.
@@ -39,7 +40,7 @@ fn reserved(name: &str) -> Option<(&'static str, &'static str)> {
     RESERVED.into_iter().find(|(reserved, _)| *reserved == name)
 }
 
-/// Reads all phases. The pair is the number of nodes and of online nodes, where known. `takes_time` says whether every
+/// Reads all phases. The pair is the number of nodes and of online nodes, if known. `takes_time` says whether every
 /// contact takes time.
 pub(super) fn read(
     top: &Section<'_>,
@@ -189,7 +190,7 @@ impl<'a> Earlier<'a> {
         Some((name, span))
     }
 
-    /// Reads when the phase starts, if it says so.
+    /// Reads the start of the phase, if it has one.
     fn start(&self, section: &Section<'a>, spans: &mut PhaseSpans) -> Option<u64> {
         let field = section.get(&keys::START)?;
         spans.start = field.value.span;

@@ -1,28 +1,20 @@
-//! Reading typed values out of the tree: each reader returns what is there, or reports what is wrong and goes on. What a
-//! key takes comes from the table of [`keys`](super::keys).
+//! Reads a section of the experiment file: its keys, each by the table of [`keys`](super::keys), with their defaults.
 
-use std::fmt::Display;
-use std::ops::RangeInclusive;
-use std::path::{Path, PathBuf};
-
-use super::diagnostic::{Diagnostic, SHOWN_MAX, Span};
-use super::document::{Node, Table, Value};
-use super::keys::key::{Takes, Typed};
+use super::diagnostic::{Diagnostic, Span};
+use super::document::Table;
+use super::field::Field;
+use super::keys::key::Typed;
 use super::keys::table::Micros;
-use super::keys::{Key, Least, of_section};
-use super::milliseconds::{TOO_FINE, micros, micros_rounded, milliseconds};
+use super::keys::{Key, of_section};
 use super::report::Report;
-use super::wording::{shown, suggestion};
+use super::wording::shown;
 use super::words::Word;
-
-/// Wrong elements of a list after which the others are not read.
-const WRONG_ELEMENTS_MAX: usize = SHOWN_MAX;
 
 /// A table of known keys. A section that is absent reads as empty.
 pub(super) struct Section<'a> {
     pub(super) report: &'a Report<'a>,
     table: Option<&'a Table>,
-    /// Where to point if a key is missing.
+    /// Place that errors about missing keys point at.
     pub(super) span: Span,
     /// Path of the table with a dot at its end; empty at the top.
     path: String,
@@ -39,7 +31,8 @@ impl<'a> Section<'a> {
         Self::with_refused(report, (table, span), path, keys, &[])
     }
 
-    /// As [`Self::new`], with keys that are reported elsewhere, by their own reason; no message leads to them.
+    /// Does what [`Self::new`] does, but leaves out the keys `refused`. The caller reports those with reasons of their
+    /// own, and no message suggests them.
     pub(super) fn with_refused(
         report: &'a Report<'a>,
         (table, span): (Option<&'a Table>, Span),
@@ -79,7 +72,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// A table in which any key is known.
+    /// Opens a table that may have any key.
     pub(super) fn open(report: &'a Report<'a>, table: &'a Table, span: Span, path: &str) -> Self {
         Self {
             report,
@@ -89,7 +82,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// The section `key` of this one.
+    /// Opens the section `key` of this one.
     pub(super) fn section(&self, key: &'static Key) -> Section<'a> {
         let table = self
             .get(key)
@@ -102,7 +95,7 @@ impl<'a> Section<'a> {
         Section::new(self.report, (table, span), &path, of_section(key.path))
     }
 
-    /// Whether there is such a table.
+    /// Returns whether the file has the section.
     pub(super) fn is_there(&self) -> bool {
         self.table.is_some()
     }
@@ -122,12 +115,12 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// Where the value of a key stands.
+    /// Returns the place of a key's value.
     pub(super) fn place(&self, key: &'static Key) -> Option<Span> {
         Some(self.get(key)?.value.span)
     }
 
-    /// As [`Self::get`]; reports its absence.
+    /// Returns the key, or reports that it is missing.
     pub(super) fn required(&self, key: &'static Key) -> Option<Field<'a>> {
         let field = self.get(key);
         if field.is_none() {
@@ -139,7 +132,7 @@ impl<'a> Section<'a> {
         field
     }
 
-    /// Reports that `key`, if it is there, does not go with the rest.
+    /// Reports `key`, if the section has it, as in contradiction to the rest of the file.
     pub(super) fn refuse(&self, key: &'static Key, why: &str, allowed: &str) {
         if let Some(field) = self.get(key) {
             field.report.error(
@@ -150,7 +143,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// An integer of the key's range.
+    /// Reads an integer of the key's range.
     pub(super) fn integer<T>(&self, key: &'static Key) -> Option<T>
     where
         T: TryFrom<i128>,
@@ -158,7 +151,7 @@ impl<'a> Section<'a> {
         self.get(key)?.integer()
     }
 
-    /// As [`Self::integer`], or the default.
+    /// Reads an integer of the key's range, or returns the default.
     pub(super) fn integer_or<T>(&self, key: &'static Typed<T>) -> T
     where
         T: TryFrom<i128> + Copy,
@@ -178,17 +171,17 @@ impl<'a> Section<'a> {
             .unwrap_or(key.default)
     }
 
-    /// Milliseconds, in microseconds.
+    /// Reads milliseconds. Returns microseconds.
     pub(super) fn micros(&self, key: &'static Key) -> Option<u64> {
         self.get(key)?.micros()
     }
 
-    /// As [`Self::micros`], or the default.
+    /// Reads milliseconds, or returns the default. Returns microseconds.
     pub(super) fn micros_or(&self, key: &'static Typed<Micros>) -> u64 {
         self.micros(key).unwrap_or(key.default.0)
     }
 
-    /// A name, which folders, columns and overrides use, and its place.
+    /// Reads a name, which folders, columns and overrides use, and its place.
     pub(super) fn name(&self, key: &'static Key) -> Option<(&'a str, Span)> {
         let field = self.required(key)?;
         let name = field.text()?;
@@ -198,310 +191,5 @@ impl<'a> Section<'a> {
             return None;
         }
         Some((name, field.value.span))
-    }
-}
-
-/// A key that is there, and its value.
-pub(super) struct Field<'a> {
-    pub(super) report: &'a Report<'a>,
-    pub(super) path: String,
-    /// What the key takes.
-    pub(super) takes: &'static Takes,
-    pub(super) key: Span,
-    pub(super) value: &'a Value,
-}
-
-impl<'a> Field<'a> {
-    /// The value as it is written.
-    pub(super) fn written(&self) -> String {
-        shown(self.report.sources.text(&self.value.span))
-    }
-
-    /// Reports a value that is not among what is allowed.
-    pub(super) fn cannot_be(&self, value: &str, allowed: impl Display) {
-        self.report.error(
-            &self.value.span,
-            format!("`{}` cannot be {value}", self.path),
-            format!("allowed: {allowed}"),
-        );
-    }
-
-    /// Reports a value that is not among what the key takes.
-    pub(super) fn is_not_allowed(&self, value: &str) {
-        self.cannot_be(value, self.takes.allowed());
-    }
-
-    /// Reports a value of the wrong type.
-    pub(super) fn mistyped(&self, allowed: impl Display) {
-        let title = format!(
-            "`{}` is {}: {}",
-            self.path,
-            self.value.kind(),
-            self.written()
-        );
-        let error =
-            self.report
-                .sources
-                .diagnostic(&self.value.span, title, format!("allowed: {allowed}"));
-        let bare = self.report.sources.overridden(&self.value.span)
-            && matches!(&self.value.node, Node::String(text) if text == self.report.sources.text(&self.value.span));
-        let why = bare.then_some("it is not valid TOML, so it was taken as a string");
-        self.report
-            .push(why.into_iter().fold(error, Diagnostic::help));
-    }
-
-    /// An error about this key with another place that it has to do with.
-    pub(super) fn related(
-        &self,
-        title: String,
-        label: String,
-        other: &Span,
-        about: &str,
-    ) -> Diagnostic {
-        let sources = self.report.sources;
-        sources
-            .diagnostic(&self.value.span, title, label)
-            .also(sources.mark(other, about.to_owned()))
-    }
-
-    /// An element of the list that the value is, with what it takes.
-    pub(super) fn element(&self, value: &'a Value, takes: &'static Takes) -> Field<'a> {
-        Field {
-            report: self.report,
-            path: self.path.clone(),
-            takes,
-            key: self.key,
-            value,
-        }
-    }
-
-    /// The elements of a list, each as a field of the list's path.
-    pub(super) fn list(&self) -> Option<Vec<Field<'a>>> {
-        let Node::Array(all) = &self.value.node else {
-            self.mistyped(self.takes.described());
-            return None;
-        };
-        Some(
-            all.iter()
-                .map(|value| self.element(value, self.takes))
-                .collect(),
-        )
-    }
-
-    /// Reads the elements of a list of words or numbers, the rest of it not once [`WRONG_ELEMENTS_MAX`] are wrong.
-    pub(super) fn elements<T>(
-        &self,
-        mut read: impl FnMut(&Field<'a>) -> Option<T>,
-    ) -> Option<Vec<T>> {
-        let all = self.list()?;
-        let mut elements = Vec::with_capacity(all.len());
-        let mut wrong = 0;
-        for one in &all {
-            match read(one) {
-                Some(element) => elements.push(element),
-                None => wrong += 1,
-            }
-            if wrong == WRONG_ELEMENTS_MAX {
-                break;
-            }
-        }
-        (wrong == 0).then_some(elements)
-    }
-
-    pub(super) fn table(&self) -> Option<&'a Table> {
-        match &self.value.node {
-            Node::Table(table) => Some(table),
-            _ => {
-                match self.takes {
-                    Takes::Tables(path) => {
-                        self.mistyped(format_args!("a table, written [[{path}]]"))
-                    }
-                    takes => self.mistyped(takes.described()),
-                }
-                None
-            }
-        }
-    }
-
-    /// A string.
-    pub(super) fn text(&self) -> Option<&'a str> {
-        self.text_of(&self.takes.allowed())
-    }
-
-    /// As [`Self::text`], of strings that depend on the rest of the file.
-    pub(super) fn text_of(&self, allowed: &str) -> Option<&'a str> {
-        match &self.value.node {
-            Node::String(text) => Some(text),
-            _ => {
-                self.mistyped(format_args!("a string, {allowed}"));
-                None
-            }
-        }
-    }
-
-    /// A path, not empty.
-    pub(super) fn path(&self) -> Option<&'a str> {
-        let text = self.text()?;
-        if text.is_empty() || text.contains('\0') {
-            self.is_not_allowed(&format!("\"{}\"", shown(text)));
-            return None;
-        }
-        Some(text)
-    }
-
-    /// A file that the experiment names: where it is, and where that is written. A relative path starts at the
-    /// experiment's `folder`, in an override at the working directory, as any path on a command line does. The path
-    /// returned is absolute, so that the resolved experiment can be run from anywhere.
-    pub(super) fn file(&self, folder: &Path) -> Option<(PathBuf, Span)> {
-        let text = self.path()?;
-        let path = match self.report.sources.overridden(&self.value.span) {
-            true => PathBuf::from(text),
-            false => folder.join(text),
-        };
-        // Without a working directory there is nothing better than what is written.
-        let path = std::path::absolute(&path).unwrap_or(path);
-        Some((path, self.value.span))
-    }
-
-    pub(super) fn boolean(&self) -> Option<bool> {
-        match self.value.node {
-            Node::Boolean(value) => Some(value),
-            _ => {
-                self.mistyped(self.takes.allowed());
-                None
-            }
-        }
-    }
-
-    /// One of the words that there are.
-    pub(super) fn word<T: Word>(&self) -> Option<T> {
-        let words: Vec<_> = T::ALL.iter().map(|word| word.word()).collect();
-        let text = self.text()?;
-        let found = T::ALL.iter().copied().find(|word| word.word() == text);
-        if found.is_none() {
-            self.unknown_word(text, &words);
-        }
-        found
-    }
-
-    /// Reports a string that is none of `words`.
-    pub(super) fn unknown_word(&self, text: &str, words: &[&str]) {
-        let title = format!("`{}` cannot be \"{}\"", self.path, shown(text));
-        let label = format!("allowed: {}", self.takes.allowed());
-        let error = self
-            .report
-            .sources
-            .diagnostic(&self.value.span, title, label);
-        self.report.push(
-            suggestion(text, words.iter().copied())
-                .into_iter()
-                .fold(error, Diagnostic::help),
-        );
-    }
-
-    /// An integer of the key's range.
-    pub(super) fn integer<T: TryFrom<i128>>(&self) -> Option<T> {
-        let &Takes::Integer(low, high, remark) = self.takes else {
-            return self.integer_in(i128::MIN..=i128::MAX, "");
-        };
-        self.integer_in(low..=high, remark)
-    }
-
-    /// As [`Self::integer`], but at most `most`, where the rest of the file says so.
-    pub(super) fn integer_up_to<T>(&self, most: Option<T>) -> Option<T>
-    where
-        T: TryFrom<i128> + Into<i128>,
-    {
-        match (self.takes, most) {
-            (&Takes::Integer(low, _, remark), Some(most)) => {
-                self.integer_in(low..=most.into(), remark)
-            }
-            _ => self.integer(),
-        }
-    }
-
-    /// An integer of a range that depends on the rest of the file; `remark` is added to what is allowed.
-    pub(super) fn integer_in<T: TryFrom<i128>>(
-        &self,
-        range: RangeInclusive<i128>,
-        remark: &'static str,
-    ) -> Option<T> {
-        let takes = Takes::Integer(*range.start(), *range.end(), remark);
-        let Node::Integer(number) = self.value.node else {
-            self.mistyped(takes.described());
-            return None;
-        };
-        if !range.contains(&number) {
-            self.cannot_be(&self.written(), takes.allowed());
-            return None;
-        }
-        T::try_from(number).ok()
-    }
-
-    /// A finite number.
-    pub(super) fn number(&self, allowed: &str) -> Option<f64> {
-        let number = match &self.value.node {
-            Node::Integer(number) => *number as f64,
-            Node::Float(text) => text.parse().unwrap_or(f64::NAN),
-            _ => {
-                self.mistyped(format_args!("a number, {allowed}"));
-                return None;
-            }
-        };
-        if !number.is_finite() {
-            self.cannot_be(&self.written(), format_args!("a finite number, {allowed}"));
-            return None;
-        }
-        Some(number)
-    }
-
-    /// A number from 0 to 1, or below 1 where the key says so. 0 has no sign.
-    pub(super) fn share(&self) -> Option<f64> {
-        let share = self.number(&self.takes.allowed())?;
-        let is_whole_refused = matches!(self.takes, Takes::Share(true));
-        if !(0.0..=1.0).contains(&share) || (is_whole_refused && share == 1.0) {
-            self.cannot_be(&share.to_string(), self.takes.described());
-            return None;
-        }
-        Some(share.abs())
-    }
-
-    /// Milliseconds, in microseconds.
-    pub(super) fn micros(&self) -> Option<u64> {
-        let micros = self.micros_or_mistyped()?;
-        if micros == 0 && matches!(self.takes, Takes::Milliseconds(Least::AboveZero)) {
-            self.is_not_allowed("0");
-            return None;
-        }
-        Some(micros)
-    }
-
-    /// As [`Self::micros`]; a value of another type is not what the key takes, which may be more than milliseconds.
-    pub(super) fn micros_or_mistyped(&self) -> Option<u64> {
-        let read = match &self.value.node {
-            Node::Integer(number) => micros(&number.to_string()),
-            Node::Float(text) => micros(text),
-            _ => {
-                self.mistyped(self.takes.described());
-                return None;
-            }
-        };
-        read.map_err(|why| {
-            let title = format!("`{}` cannot be {}: {why}", self.path, self.written());
-            let sources = self.report.sources;
-            let label = format!("allowed: {}", Takes::Milliseconds(Least::Zero).allowed());
-            let error = sources.diagnostic(&self.value.span, title, label);
-            let rounded = match &self.value.node {
-                Node::Float(text) if why == TOO_FINE => micros_rounded(text),
-                _ => None,
-            };
-            let remedy = rounded.map(|micros| {
-                let ms = milliseconds(micros);
-                format!("times are whole microseconds: write {ms}")
-            });
-            self.report
-                .push(remedy.into_iter().fold(error, Diagnostic::help));
-        })
-        .ok()
     }
 }

@@ -1,4 +1,4 @@
-//! Errors found so far, and what the trees of a sweep share while they are read.
+//! The errors of a reading, and the lists that the trees of a sweep share.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -42,7 +42,8 @@ impl<'a> Report<'a> {
         self.found.borrow_mut().push(diagnostic);
     }
 
-    /// As [`suggestion`], of words without an end: nothing once there are more errors than are shown.
+    /// Suggests a word as [`suggestion`] does. Returns `None` once there are more errors than are shown, so that many
+    /// errors stay cheap.
     pub(super) fn suggestion<'w>(
         &self,
         word: &str,
@@ -57,17 +58,17 @@ impl<'a> Report<'a> {
         self.push(self.sources.diagnostic(at, title, label));
     }
 
-    /// How many errors there are.
+    /// Returns the number of errors.
     pub(super) fn len(&self) -> usize {
         self.found.borrow().len()
     }
 
-    /// All of it, in the order of finding.
+    /// Returns all errors, in the order in which they were found.
     pub(super) fn into_found(self) -> Vec<Diagnostic> {
         self.found.into_inner()
     }
 
-    /// All of it, if anything is wrong.
+    /// Returns all errors, if there are any.
     pub(super) fn into_errors(self) -> Option<Invalid> {
         let found = self.found.into_inner();
         (!found.is_empty()).then(|| Invalid::from_all(found))

@@ -25,8 +25,8 @@ impl Experiment {
         self.expects.iter().try_for_each(|expect| expect.write(out))
     }
 
-    /// The text of the keys at the top, of each section and of each phase, in order. `None` stands for a text that is
-    /// the same for `like`, so that what many cells of a sweep share is written once.
+    /// Returns the text of the keys at the top, of each section and of each phase, in order. `None` stands for a text
+    /// that `like` has too, so that the shared text of many cells is written once.
     pub(super) fn sections(&self, like: Option<&Self>) -> Vec<Option<String>> {
         let section = |same: bool, write: &dyn Fn(&mut String) -> fmt::Result| {
             let mut text = String::new();
@@ -52,7 +52,7 @@ impl Experiment {
                 writeln!(out, "\n[engine]\nlayout = \"{}\"", self.layout)
             }),
         ];
-        // A phase may name another one.
+        // The text of a phase may depend on another phase, whose name it has.
         let is_named = |like: &Self| {
             let (names, others) = (&self.phases, &like.phases);
             let same = |(one, other): (&Phase, &Phase)| one.name == other.name;
@@ -231,7 +231,7 @@ impl Expect {
     }
 }
 
-/// A key that need not be there.
+/// Writes a key that may be absent.
 fn optional(out: &mut String, key: &str, value: Option<impl Display>, none: &str) -> fmt::Result {
     match value {
         Some(value) => writeln!(out, "{key} = {value}"),
@@ -239,12 +239,12 @@ fn optional(out: &mut String, key: &str, value: Option<impl Display>, none: &str
     }
 }
 
-/// A path as a TOML string, which is Unicode whatever the path is.
+/// Returns a path as a TOML string, with replacement characters where the path is not Unicode.
 fn quoted_path(path: &Path) -> String {
     quoted(&path.to_string_lossy())
 }
 
-/// A TOML basic string.
+/// Returns a TOML basic string.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::from('"');
     for letter in text.chars() {

@@ -1,5 +1,5 @@
-//! From the tree to the [`Experiment`]: every key, what it may be, and what may not go together. A value that is wrong
-//! is reported and read as its default, so that the rest is checked too; nothing is returned then.
+//! Reads the [`Experiment`] from the tree. Checks every key and every combination of keys. An invalid value is reported
+//! and replaced by its default, so that the rest is checked too.
 
 use std::path::Path;
 
@@ -8,21 +8,22 @@ use super::delay::{Delay, ErrorRate};
 use super::diagnostic::{Sources, Span};
 use super::document::Table;
 use super::experiment::*;
+use super::field::Field;
 use super::keys::table as keys;
 use super::keys::{Key, of_section};
 use super::phase::Tables;
 use super::phases;
-use super::reader::{Field, Section};
+use super::reader::Section;
 use super::report::{Choices, Report};
 use super::words::{Procedure, Stop};
 use super::{Draft, Known, Loaded};
 
-/// What `root` says, and what is wrong with it. Relative paths in it start at `folder`; `choices` are what trees that
-/// share lists with this one have had read.
+/// Reads an experiment from `root`, with its errors. Relative paths start at `folder`. `choices` are the lists that
+/// were read for other trees, which share them with this one.
 pub(super) fn read(root: &Table, sources: Sources, choices: &Choices, folder: &Path) -> Draft {
     let report = Report::new(&sources, choices);
     let start = Span::new(0, 0..0);
-    // A sweep has been taken out of the tree.
+    // The caller has taken a sweep out of the tree.
     let section = Section::new(&report, (Some(root), start), "", of_section(""));
     let (experiment, known) = top(&section, folder);
     let wrong = report.into_errors();
@@ -50,7 +51,7 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
     let lookup = lookup(top);
     let before = top.report.len();
     let link = link(top, lookup.procedure);
-    // Of a link that is wrong nothing follows.
+    // Invalid links say nothing about the time of contacts, so no error is derived from them.
     let takes_time = top.report.len() > before || link.lookahead_us() > 0;
     let tick_us = top.section(&keys::CLOCK).micros_or(&keys::TICK);
     let layout = top.section(&keys::ENGINE).word_or(&keys::LAYOUT);
@@ -58,7 +59,7 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
         Population::Generated(nodes) if nodes_known => Some(nodes),
         _ => None,
     };
-    // Where nobody is online, that is what is wrong.
+    // With all nodes offline, only that is reported.
     let online = nodes
         .map(|nodes| nodes - network.offline_of(nodes))
         .filter(|online| *online > 0);
@@ -84,7 +85,7 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
     (experiment, known)
 }
 
-/// The section, and whether the nodes in it are what the file says.
+/// Reads the section. Returns it, and whether its nodes are read without errors.
 fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
     let section = top.section(&keys::NETWORK);
     let mut known = false;
@@ -148,7 +149,7 @@ fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
     )
 }
 
-/// The share of nodes that are offline, and where that is written.
+/// Reads the share of nodes that are offline, and its place.
 fn offline(section: &Section<'_>) -> (f64, Span) {
     let Some(field) = section.get(&keys::OFFLINE) else {
         return (keys::OFFLINE.default, Span::default());
@@ -249,7 +250,8 @@ fn error_rate(
     })
 }
 
-/// Reports overhead where a contact may take no time: who pays for what then has no order.
+/// Reports overhead if a contact may take no time, because contacts of the same moment would have no order in which to
+/// charge it.
 fn no_lookahead(section: &Section<'_>, link: &LinkSection) {
     let Some(overhead) = section.get(&keys::OVERHEAD) else {
         return;
@@ -331,7 +333,7 @@ fn expects(top: &Section<'_>) -> Vec<Expect> {
 
 fn expect(field: &Field<'_>) -> Option<Expect> {
     let table = field.table()?;
-    // Of an experiment that is one cell, `where` is no key; it is refused by its own reason.
+    // Without a sweep, `where` is not a known key; a reason of its own refuses it.
     let (known, refused): (Vec<_>, Vec<_>) =
         of_section(keys::EXPECT.path).partition(|key| key.path != keys::WHERE.path);
     let place = (Some(table), field.value.span);

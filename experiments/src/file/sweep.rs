@@ -1,9 +1,9 @@
 //! `[sweep]`: the grid of an experiment, and the tree of values that each of its cells is read from.
 //!
-//! An axis is a key of `[sweep]` with its list of values, or all `[[sweep.cases]]` together, whose name is `case`.
-//! Axes are in the order of the text, the last one is the fastest; a list that an override gives stays in the place
-//! of the one it replaces. A cell is read as any experiment is, from the file's tree with its settings assigned, so
-//! that whatever is wrong with a value is said where it stands in the sweep.
+//! An axis is a key of `[sweep]` with its list of values, or all `[[sweep.cases]]` together, whose name is `case`. Axes
+//! are in the order of the text, the last one is the fastest; a list that an override gives stays in the place of the
+//! one it replaces. A cell is read like any experiment, from the file's tree with the settings of the cell assigned, so
+//! that an error of a value points at its place in the sweep.
 
 mod axes;
 mod resolved;
@@ -19,7 +19,7 @@ use super::diagnostic::{Diagnostic, Invalid, Sources, Span};
 use super::document::{Entry, Node, Table, Value, assign};
 use super::report::{Choices, Report};
 
-/// Most values that the cells have together, each counted as often as there are cells: all cells are in memory.
+/// Most values of all cells together. The trees of all cells are in memory at once.
 const VALUES_MAX: usize = 4_000_000;
 
 /// The grid of an experiment.
@@ -34,7 +34,7 @@ impl Grid {
     /// Takes the sweep out of the tree `root`, if it has one.
     ///
     /// # Errors
-    /// Something is wrong with the sweep itself or with a `where`; values are not looked at.
+    /// The sweep itself or a `where` is invalid. The values of keys are not checked here.
     pub(super) fn take(
         root: &mut Table,
         sources: &Sources,
@@ -63,12 +63,12 @@ impl Grid {
         }
     }
 
-    /// How many cells there are.
+    /// Returns the number of cells.
     pub(crate) fn len(&self) -> usize {
         self.axes.iter().map(|axis| axis.steps.len()).product()
     }
 
-    /// The place of a cell on each axis.
+    /// Returns the index of a cell on each axis.
     fn places(&self, index: usize) -> Vec<usize> {
         let mut rest = index;
         let axes = self.axes.iter().rev();
@@ -82,7 +82,7 @@ impl Grid {
         places
     }
 
-    /// The steps of a cell, one an axis.
+    /// Returns the steps of a cell, one for each axis.
     fn steps(&self, index: usize) -> Vec<(&str, &Step)> {
         let axes = self.axes.iter().zip(self.places(index));
         axes.map(|(axis, place)| (axis.name.as_str(), &axis.steps[place]))
@@ -107,10 +107,10 @@ impl Grid {
         }
     }
 
-    /// What a cell is read from.
+    /// Returns the tree that a cell is read from.
     ///
     /// # Errors
-    /// A key leads to where there can be no value.
+    /// A key leads through something that is no table.
     pub(super) fn tree(&self, cell: &Cell, sources: &Sources) -> Result<Table, Invalid> {
         let mut root = self.root.clone();
         if let Some(expects) = expects(&mut root) {
@@ -129,7 +129,7 @@ impl Grid {
         }
     }
 
-    /// The `where` of each expectation that is for the cell, in order.
+    /// Returns the `where` of each expectation that is for the cell, in order.
     pub(crate) fn wheres(&self, cell: &Cell) -> impl Iterator<Item = &[(String, Setting)]> {
         let places = self.places(cell.index);
         let wheres = self.wheres.iter().filter(move |place| place.holds(&places));
@@ -151,7 +151,7 @@ impl Grid {
         self.wheres = wheres;
     }
 
-    /// Reports a sweep whose cells have more values together than there is memory for.
+    /// Reports a sweep whose cells together have more than [`VALUES_MAX`] values.
     fn limit_values(&self, report: &Report<'_>, sweep: &Span) {
         let (cells, values) = (self.len(), self.root.weight());
         if cells.saturating_mul(values) > VALUES_MAX {
@@ -162,7 +162,7 @@ impl Grid {
     }
 }
 
-/// The expectations in a tree, as far as they are a list.
+/// Returns the expectations in a tree, if they are a list.
 fn expects(root: &mut Value) -> Option<&mut Vec<Value>> {
     let Node::Table(table) = &mut root.node else {
         return None;

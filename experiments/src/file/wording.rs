@@ -4,12 +4,12 @@
 const SHOWN_CHARS_MAX: usize = 60;
 /// Names listed in a message.
 const NAMES_LISTED_MAX: usize = 10;
-/// How alike two words must be, from 0 to 1, for one to be suggested for the other.
+/// Least similarity, from 0 to 1, at which a word is suggested for another.
 const ALIKE_MIN: f64 = 0.8;
-/// Longest word that a suggestion is sought for, in bytes.
+/// Longest word that gets a suggestion, in bytes.
 const SUGGESTED_BYTES_MAX: usize = 64;
 
-/// Input as it stands in a message: on one line and not too long.
+/// Formats input for a message: on one line and not too long.
 pub(crate) fn shown(text: &str) -> String {
     let mut shown: String = text
         .chars()
@@ -23,7 +23,7 @@ pub(crate) fn shown(text: &str) -> String {
     shown
 }
 
-/// Names, as many as fit a message.
+/// Lists names, at most [`NAMES_LISTED_MAX`].
 pub(super) fn some(names: &[&str]) -> String {
     let shown = &names[..names.len().min(NAMES_LISTED_MAX)];
     match names.len() - shown.len() {
@@ -32,7 +32,7 @@ pub(super) fn some(names: &[&str]) -> String {
     }
 }
 
-/// The word of `allowed` that `word` was likely meant to be, as a question.
+/// Returns the question whether the most similar word of `allowed` was meant by `word`, if one is similar enough.
 pub(super) fn suggestion<'a>(
     word: &str,
     allowed: impl IntoIterator<Item = &'a str>,

@@ -1,4 +1,4 @@
-//! Keys that take one of a few words. Enums of the engine and of systems spell theirs themselves.
+//! Enums of keys that take one of a few words. Enums of `engine` and `systems` have the words of the file themselves.
 
 use std::fmt;
 
@@ -36,7 +36,7 @@ macro_rules! words {
 }
 
 words! {
-    /// What makes a key from a peer id: `network.hash`.
+    /// Hash that makes a key from a peer id: `network.hash`.
     Hash {
         /// SHA-256, as of libp2p.
         Sha256 = "sha256",
@@ -54,7 +54,7 @@ pub use kadsim_engine::routing::layout::LayoutKind as Layout;
 /// When a lookup ends: `lookup.stop`. How a lookup schedules its contacts: `lookup.procedure`.
 pub use kadsim_systems::rules::{Procedure, Stop};
 
-/// The words of enums of the engine and of systems, which spell them themselves.
+/// Implements [`Word`] for enums of `engine` and `systems`.
 macro_rules! words_of {
     ($($name:ident),+) => {
         $(impl Word for $name {
@@ -80,7 +80,7 @@ words! {
 }
 
 words! {
-    /// When the time that a deadline allows begins: `deadline_from`.
+    /// Start of the time that a deadline allows: `deadline_from`.
     DeadlineFrom {
         /// When the operation is due.
         Due = "due",
@@ -94,9 +94,9 @@ words! {
     Draw {
         /// Without repetition.
         Distinct = "distinct",
-        /// Each anew.
+        /// Each segment independent of the others.
         Independent = "independent",
-        /// All origins the same ones.
+        /// The same segments for all origins.
         Same = "same",
     }
 }

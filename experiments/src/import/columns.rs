@@ -1,9 +1,9 @@
-//! Columns of a Parquet file, batch by batch.
+//! Reads columns of a Parquet file, batch by batch.
 //!
-//! 1. Whatever the file says of itself is checked before it is believed: lengths, places, numbers of rows and
-//!    columns. Text is read as views of the pages, so that a long text that many rows share is there once.
-//! 2. The reader may panic over what is damaged within a page. Such a panic is an error of the file; a hook, set
-//!    once for the process, keeps its message off stderr on the thread that reads, and on no other.
+//! 1. Lengths, offsets and numbers of rows and columns in the metadata are checked before they are used. Text is read
+//!    as views of the pages, so that a long text that many rows share is in memory once.
+//! 2. The Parquet reader may panic over a damaged page. Such a panic is reported as an error of the file. A hook, set
+//!    once for the process, keeps its message off stderr on the reading thread only.
 
 use std::cell::Cell as Flag;
 use std::fs::File;
@@ -28,15 +28,15 @@ use super::{COLUMNS_MAX, ImportError, METADATA_BYTES_MAX, PEER_ID_BYTES_MAX, ROW
 use crate::content;
 use crate::watch::Watch;
 
-/// Rows that are read at once.
+/// Rows of a batch.
 const BATCH_ROWS: usize = 8192;
-/// Bytes of the last part of a file: the length of the metadata and [`MAGIC`].
+/// Bytes of the end of a file: the length of the metadata and [`MAGIC`].
 const TAIL_BYTES: u64 = 8;
 const MAGIC: &[u8; 4] = b"PAR1";
-/// Bytes that a chunk of a column may take beside its values: dictionaries and headers of pages.
+/// Largest size of a column chunk's dictionary and page headers, in bytes.
 const CHUNK_OVERHEAD_BYTES: u64 = 16 << 20;
 
-/// Hands the columns to `take`, row by row.
+/// Calls `take` with each row.
 pub(super) fn read<const N: usize>(
     path: &Path,
     columns: &[Column; N],
@@ -59,11 +59,11 @@ pub(super) fn read<const N: usize>(
 }
 
 thread_local! {
-    /// Whether panics of this thread are caught and reported otherwise.
+    /// Whether panics of this thread are caught and reported as errors.
     static QUIET: Flag<bool> = const { Flag::new(false) };
 }
 
-/// Runs `work`; `None` if it panics, of which nothing is printed.
+/// Runs `work`. Returns `None` if it panics, and keeps the panic's message off stderr.
 fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -150,7 +150,7 @@ impl<const N: usize> Reader<'_, N> {
         Ok(())
     }
 
-    /// Checks what a file begins and ends with, and how long its metadata are.
+    /// Checks the first and last bytes of a file, and the length of its metadata.
     fn look_at_ends(&self, file: &mut File) -> Result<(), Reason> {
         let mut start = [0; 16];
         let read = file.read(&mut start)?;
@@ -217,7 +217,7 @@ impl<const N: usize> Reader<'_, N> {
         Ok(())
     }
 
-    /// The chunks of the columns that are read. Those columns are flat, so each is one leaf of the schema.
+    /// Returns the chunks of the columns that are read. These columns are flat, so each is one leaf of the schema.
     fn chunks<'m>(
         &self,
         metadata: &'m ParquetMetaData,
@@ -235,7 +235,7 @@ impl<const N: usize> Reader<'_, N> {
         chunks.filter(is_wanted).collect()
     }
 
-    /// Checks where a chunk lies and how long it is.
+    /// Checks offset and length of a chunk.
     fn look_at_chunk(&self, chunk: &ColumnChunkMetaData) -> Result<(), Reason> {
         let numbers = [
             chunk.data_page_offset(),
@@ -305,7 +305,7 @@ impl<const N: usize> Reader<'_, N> {
     }
 }
 
-/// The schema with text as views.
+/// Returns the schema with text as views.
 fn with_views(schema: &Schema) -> SchemaRef {
     let field = |field: &Arc<Field>| match field.data_type() {
         DataType::Utf8 => Field::clone(field).with_data_type(DataType::Utf8View),
@@ -317,7 +317,7 @@ fn with_views(schema: &Schema) -> SchemaRef {
 }
 
 impl Kind {
-    /// Whether a column of this type is read.
+    /// Returns whether a column of this type is read.
     fn takes(self, found: &DataType) -> bool {
         let is_number = matches!(found, DataType::Float32 | DataType::Float64);
         match self {
@@ -340,7 +340,7 @@ impl Kind {
     }
 }
 
-/// The values in the widest type of their kind.
+/// Casts the values to the widest type of their kind.
 fn widened(array: &ArrayRef) -> Result<ArrayRef, Reason> {
     let wide = match array.data_type() {
         DataType::UInt64 => DataType::UInt64,
@@ -351,7 +351,7 @@ fn widened(array: &ArrayRef) -> Result<ArrayRef, Reason> {
     cast(array, &wide).map_err(|error| Reason::NotParquet(error.to_string()))
 }
 
-/// The value of row `i` of an array that [`widened`] has made.
+/// Returns the value of row `i` of an array that [`widened`] has made.
 fn value(array: &ArrayRef, i: usize) -> Cell<'_> {
     if array.is_null(i) {
         return Cell::Null;

@@ -1,4 +1,4 @@
-//! What can be wrong with an imported file.
+//! Errors of imported files.
 
 use std::fmt;
 use std::io;
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::watch::Stopped;
 
-/// Where something stands in a file: the line of a text file, counted as an editor does, or the row of a
-/// Parquet file. Both count from 1; the first line of a text file is its header.
+/// A place in a file: the line of a text file, counted as an editor counts it, or the row of a Parquet file. Both count
+/// from 1; the first line of a text file is its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// Line of a text file.
@@ -39,20 +39,20 @@ impl Place {
     }
 }
 
-/// Why a file of node ids or a trace is not read.
+/// Reason that a node list or a trace cannot be read, with its file.
 #[derive(Debug, Error)]
 #[error("{}: {reason}", path.display())]
 pub struct ImportError {
     /// The file.
     pub path: PathBuf,
-    /// What is wrong with it.
+    /// The reason.
     pub reason: Reason,
 }
 
-/// What is wrong with a file.
+/// Reason that a file cannot be read.
 #[derive(Debug, Error)]
 pub enum Reason {
-    /// The run was asked to stop.
+    /// The user has stopped the program.
     #[error(transparent)]
     Stopped(#[from] Stopped),
     /// The file cannot be opened or read.
@@ -61,18 +61,18 @@ pub enum Reason {
     /// The path names a folder, a device, a pipe or a socket.
     #[error("this is {0}, not a file; only files are read, because some are read more than once")]
     NotAFile(&'static str),
-    /// The name has an ending that no format has.
+    /// The ending of the name is not that of a format.
     #[error(
         "the name must end in .parquet, .csv or .tsv, or in .csv.gz, .csv.zst, .tsv.gz or .tsv.zst"
     )]
     Extension,
-    /// The file has no bytes, or nothing but blank lines.
+    /// The file is empty or has only blank lines.
     #[error("the file is empty")]
     Empty,
-    /// The file, or what it unpacks to, is too long.
+    /// The file, or its unpacked content, is too long.
     #[error("{0} is longer than {FILE_BYTES_MAX} bytes, the most that is read")]
     TooLong(&'static str),
-    /// A compressed file unpacks to too much for its length.
+    /// The unpacked content of a compressed file is too long for the file's length.
     #[error(
         "it unpacks to more than {UNPACKED_TIMES_MAX} times its length, the most that is read beyond {UNPACKED_BYTES_FREE} bytes"
     )]
@@ -88,7 +88,7 @@ pub enum Reason {
     /// There are too many rows.
     #[error("more than {ROWS_MAX} rows, the most that is read")]
     TooManyRows,
-    /// The peer ids take too much.
+    /// The peer ids together are too long.
     #[error("the peer ids take more than {PEER_IDS_BYTES_MAX} bytes, the most that is read")]
     LongPeerIds,
     /// The footer of a Parquet file is too long.
@@ -99,7 +99,7 @@ pub enum Reason {
         "column `{0}` takes more than {PEER_ID_BYTES_MAX} bytes a value, the most that is read"
     )]
     LongColumn(String),
-    /// The content is not what the name says.
+    /// The content is not of the format that the name says.
     #[error("{0}{1}")]
     OtherContent(&'static str, &'static str),
     /// The file cannot be unpacked.
@@ -108,7 +108,7 @@ pub enum Reason {
     /// The file is not Parquet, or is damaged.
     #[error("not a readable Parquet file: {0}")]
     NotParquet(String),
-    /// The header can be taken apart by two separators.
+    /// The header can be split by two separators.
     #[error("line {line}: the header fits {first} and {second} as separators: use one of them")]
     Separator {
         /// Line of the header.
@@ -136,17 +136,17 @@ pub enum Reason {
         /// The column.
         column: String,
     },
-    /// A column is not there.
+    /// A required column is missing.
     #[error("no column `{column}`{hint}; the columns are {}", list(present))]
     MissingColumn {
-        /// The column that was looked for.
+        /// The missing column.
         column: &'static str,
-        /// What it is needed for, where that is not plain.
+        /// What it is needed for, if the column's name does not say it.
         hint: &'static str,
         /// The columns that are there.
         present: Vec<String>,
     },
-    /// A column has no meaning beside the rest.
+    /// A column contradicts the other columns or the experiment.
     #[error("column `{column}` {why}")]
     SurplusColumn {
         /// The column.
@@ -192,7 +192,7 @@ pub enum Reason {
     Duplicate {
         /// `node`, `key` or `peer_id`.
         column: &'static str,
-        /// What they share.
+        /// The value that both have.
         value: String,
         /// The earlier row.
         first: Place,

@@ -1,7 +1,6 @@
-//! Keys from what other networks call their nodes.
+//! Makes keys from the identifiers of other networks.
 //!
-//! A key of kadsim is 64 bits wide: of a longer one the first 64 bits count, of a hash its first 8 bytes,
-//! big-endian.
+//! A key of kadsim has 64 bits: the first 64 bits of a longer key, or the first 8 bytes of a hash, big-endian.
 //!
 //! | network | where its key comes from | in a node list |
 //! |---|---|---|
@@ -25,8 +24,8 @@ const PUBLIC_KEY_DIGITS: [usize; 2] = [128, 130];
 /// Bytes of the shortest multihash of a peer id: SHA-256 with its two bytes of header.
 const MULTIHASH_BYTES_MIN: usize = 34;
 
-/// Reads keys as text. The long ones of a file have one length: a digit that is lost elsewhere, a zero at the
-/// beginning above all, would change the first 64 bits.
+/// Reads keys as text. All long keys of a file must have the same length, because a lost digit, such as a leading zero,
+/// would change the first 64 bits.
 #[derive(Default)]
 pub(super) struct KeyTexts {
     /// Hexadecimal digits of the first long key.
@@ -34,14 +33,14 @@ pub(super) struct KeyTexts {
 }
 
 impl KeyTexts {
-    /// The key that a text says.
+    /// Reads a key.
     ///
-    /// The length tells what a text is: up to 20 decimal digits are a decimal number; `0x` and up to 16 digits a
-    /// hexadecimal number; 32 to 64 hexadecimal digits, with or without `0x`, a key whose first 64 bits count.
-    /// Anything else could be meant as the one or the other, and is none of them.
+    /// The length decides: up to 20 decimal digits are a decimal number; `0x` and up to 16 digits a hexadecimal number;
+    /// 32 to 64 hexadecimal digits, with or without `0x`, a key whose first 64 bits count. Any other text is ambiguous
+    /// and an error.
     ///
     /// # Errors
-    /// What the text should be.
+    /// A description of what is allowed.
     pub(super) fn read(&mut self, text: &str) -> Result<u64, String> {
         const EXPECTED: &str = "an integer from 0 to 18446744073709551615, \
             0x and up to 16 hexadecimal digits, or 32 to 64 hexadecimal digits";
@@ -85,16 +84,16 @@ impl KeyTexts {
     }
 }
 
-/// What a peer id is written as.
+/// Form of a peer id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// Of libp2p: a multihash.
+    /// A libp2p peer id: a multihash.
     PeerId,
-    /// Of Ethereum: 64 bytes.
+    /// An uncompressed public key of Ethereum: 64 bytes.
     PublicKey,
     /// `0x` and hexadecimal digits.
     Bytes,
-    /// Anything else, which is hashed as it stands.
+    /// Any other text. Its UTF-8 bytes are hashed.
     Text,
 }
 
@@ -109,11 +108,11 @@ impl Form {
     }
 }
 
-/// Hashes peer ids to keys. All of a file have one form: one that is cut off or mistyped would else be hashed
-/// as text.
+/// Hashes peer ids to keys. All peer ids of a file must have the same form, because a truncated or mistyped one would
+/// else be hashed as text.
 pub(super) struct PeerIds {
     hash: Hash,
-    /// Form of the first one.
+    /// Form of the first peer id.
     form: Option<Form>,
 }
 
@@ -122,10 +121,10 @@ impl PeerIds {
         Self { hash, form: None }
     }
 
-    /// The key of a peer id.
+    /// Hashes a peer id to its key.
     ///
     /// # Errors
-    /// What the text should be.
+    /// A description of what is allowed.
     pub(super) fn key(&mut self, text: &str) -> Result<u64, String> {
         let (form, bytes) = decoded(text)?;
         if self.hash == Hash::Keccak256 && form == Form::Bytes {
@@ -151,7 +150,7 @@ impl PeerIds {
     }
 }
 
-/// The bytes that a peer id stands for.
+/// Decodes a peer id to the bytes that are hashed.
 fn decoded(text: &str) -> Result<(Form, Vec<u8>), String> {
     if text.starts_with("enr:") {
         return Err(
@@ -205,7 +204,7 @@ fn hex(digits: &str) -> Option<Vec<u8>> {
         .ok()
 }
 
-/// The 64 bytes of an uncompressed public key, without the byte 04 that may stand before them.
+/// Returns the 64 bytes of an uncompressed public key, without the byte 04 that may precede them.
 fn public_key(bytes: &[u8]) -> Option<Vec<u8>> {
     match bytes {
         [4, key @ ..] if key.len() == 64 => Some(key.to_vec()),
@@ -214,13 +213,13 @@ fn public_key(bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// A peer id in base58btc, as `12D3Koo…` and `Qm…`.
+/// Decodes a peer id in base58btc, such as `12D3Koo…` or `Qm…`.
 fn base58(text: &str) -> Option<Vec<u8>> {
     let bytes = multibase::Base::Base58Btc.decode(text).ok()?;
     is_multihash(&bytes).then_some(bytes)
 }
 
-/// A peer id as a CIDv1 of a libp2p key, as `bafz…` and `k51…`.
+/// Decodes a peer id as a CIDv1 of a libp2p key, such as `bafz…` or `k51…`.
 fn cid(text: &str) -> Option<Vec<u8>> {
     const VERSION_AND_CODEC: [u8; 2] = [0x01, 0x72];
     let (_, bytes) = multibase::decode(text).ok()?;
@@ -228,7 +227,7 @@ fn cid(text: &str) -> Option<Vec<u8>> {
     is_multihash(multihash).then(|| multihash.to_vec())
 }
 
-/// Whether these are SHA-256 or the key itself, with the code and the length before it.
+/// Returns whether the bytes are a multihash: code, length, and a SHA-256 or the key itself.
 fn is_multihash(bytes: &[u8]) -> bool {
     const IDENTITY: u8 = 0x00;
     const SHA_256: u8 = 0x12;
@@ -262,7 +261,7 @@ mod tests {
                 "0x00112233445566778899AABBCCDDEEFF01234567",
                 0x0011_2233_4455_6677,
             ),
-            // Of digits alone, as one in ten thousand is: still hexadecimal, by its length.
+            // One key in ten thousand has decimal digits only. Its length makes it hexadecimal.
             ("12345678901234567890123456789012", 0x1234_5678_9012_3456),
             (
                 // Node id of EIP-778's example.

@@ -1,4 +1,4 @@
-//! A row of the columns asked for, whatever the file's format, and its values.
+//! A row of the wanted columns and its values, for every format of file.
 
 use std::str;
 
@@ -8,7 +8,7 @@ use super::text::Record;
 use super::{MAX_START_MS, PEER_ID_BYTES_MAX};
 use crate::file::{self, TIME_MAX_US};
 
-/// What a column holds.
+/// Type of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Integer,
@@ -20,7 +20,7 @@ pub(super) enum Kind {
     Flag,
 }
 
-/// A column that is looked for.
+/// A wanted column.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Column {
     pub(super) name: &'static str,
@@ -37,7 +37,7 @@ impl Header {
         self.names.iter().any(|name| name == column)
     }
 
-    /// Fails unless the column is there; `hint` says what it is needed for, where that is not plain.
+    /// Fails if the column is missing. `hint` says what it is needed for, if the column's name does not.
     pub(super) fn need(&self, column: &'static str, hint: &'static str) -> Result<(), Reason> {
         if self.has(column) {
             return Ok(());
@@ -49,7 +49,7 @@ impl Header {
         })
     }
 
-    /// Where each column is, of those that are there.
+    /// Returns the position of each wanted column in the file, if the file has it.
     pub(super) fn places<const N: usize>(
         &self,
         columns: &[Column; N],
@@ -67,12 +67,12 @@ impl Header {
     }
 }
 
-/// A value as the file has it.
+/// A value as it is in the file.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Cell<'a> {
-    /// No such column.
+    /// The file has no such column.
     NoColumn,
-    /// No value.
+    /// The value is missing.
     Null,
     Integer(i128),
     Float(f64),
@@ -81,10 +81,10 @@ pub(super) enum Cell<'a> {
     Text(&'a str),
 }
 
-/// What is done with each row.
+/// Function that takes each row.
 pub(super) type Take<'a, const N: usize> = dyn FnMut(&Row<'_, N>) -> Result<(), Reason> + 'a;
 
-/// A row of the columns asked for, in their order.
+/// A row of the wanted columns, in their order.
 pub(super) struct Row<'a, const N: usize> {
     pub(super) place: Place,
     pub(super) columns: &'a [Column; N],
@@ -92,7 +92,7 @@ pub(super) struct Row<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Row<'a, N> {
-    /// The row of a record whose fields the columns are at these places.
+    /// Makes a row of a record, whose fields at `places` are the wanted columns.
     pub(super) fn of_record(
         record: &'a Record<'_>,
         columns: &'a [Column; N],
@@ -114,12 +114,12 @@ impl<'a, const N: usize> Row<'a, N> {
         })
     }
 
-    /// Whether the file has column `c`.
+    /// Returns whether the file has column `c`.
     pub(super) fn has(&self, c: usize) -> bool {
         !matches!(self.cells[c], Cell::NoColumn)
     }
 
-    /// The value of column `c`, which must have one.
+    /// Returns the value of column `c`; an error if it is missing.
     fn cell(&self, c: usize) -> Result<Cell<'a>, Reason> {
         match self.cells[c] {
             Cell::NoColumn | Cell::Null | Cell::Text("") => Err(Reason::Null {
@@ -130,7 +130,7 @@ impl<'a, const N: usize> Row<'a, N> {
         }
     }
 
-    /// Says that the value of column `c` is not `expected`.
+    /// Returns the error that the value of column `c` is not `expected`.
     pub(super) fn wrong(&self, c: usize, expected: impl Into<String>) -> Reason {
         let value = match self.cells[c] {
             Cell::NoColumn | Cell::Null => "absent".to_owned(),
@@ -192,7 +192,7 @@ impl<'a, const N: usize> Row<'a, N> {
         }
     }
 
-    /// A time in milliseconds as whole microseconds, halves rounded away from zero.
+    /// Returns a time in milliseconds as whole microseconds, with halves rounded away from zero.
     pub(super) fn micros(&self, c: usize) -> Result<u64, Reason> {
         let rounded = match self.cell(c)? {
             Cell::Integer(ms) => file::micros_rounded(&ms.to_string()),
@@ -204,7 +204,7 @@ impl<'a, const N: usize> Row<'a, N> {
     }
 }
 
-/// As of the shortest decimal that is this float, so that a time is the same in every format of file.
+/// Rounds the shortest decimal that reads as this float, so that a time is the same in every format of file.
 fn float_micros(ms: f64) -> Option<u64> {
     if !(0.0..=MAX_START_MS).contains(&ms) {
         return None;

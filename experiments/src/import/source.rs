@@ -1,4 +1,4 @@
-//! From a path to the bytes of a table: what kind of file it is, and how it is packed.
+//! Opens and unpacks the file of a table, by the format that its name says.
 
 use std::fs::{File, Metadata};
 use std::io::{BufReader, Read};
@@ -6,14 +6,14 @@ use std::path::Path;
 
 use super::{FILE_BYTES_MAX, ImportError, Reason};
 
-/// What a file holds, by the ending of its name.
+/// Format of a file, by the ending of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Format {
     Parquet,
     Text(Packing),
 }
 
-/// How a text is compressed.
+/// Compression of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packing {
     Plain,
@@ -31,7 +31,7 @@ impl Packing {
     }
 }
 
-/// The format that a name says, in letters of either case.
+/// Returns the format that the ending of a name says, in upper or lower case.
 pub(super) fn format(path: &Path) -> Result<Format, Reason> {
     let name = path.file_name().unwrap_or_default();
     let name = name.to_string_lossy().to_ascii_lowercase();
@@ -45,8 +45,8 @@ pub(super) fn format(path: &Path) -> Result<Format, Reason> {
     })
 }
 
-/// Opens a regular file of at most [`FILE_BYTES_MAX`] bytes; a link to one too. Its kind is known before it is
-/// opened, because opening a pipe waits for who writes to it.
+/// Opens a regular file of at most [`FILE_BYTES_MAX`] bytes, or a link to one. Checks the kind of file before it opens
+/// it, because opening a pipe waits for a writer.
 ///
 /// # Errors
 /// The path names something else, a longer file, or nothing that can be read.
@@ -67,7 +67,7 @@ pub(crate) fn open(path: &Path) -> Result<(File, u64), ImportError> {
     })
 }
 
-/// What is there that is no regular file.
+/// Names the kind of something that is no regular file.
 fn kind(found: &Metadata) -> &'static str {
     #[cfg(unix)]
     {
@@ -90,8 +90,8 @@ fn kind(found: &Metadata) -> &'static str {
     }
 }
 
-/// The text of a file, unpacked. What unpacking takes in memory is bounded by the formats: 32 KiB for gzip,
-/// 128 MiB for zstd, whose decoder refuses larger windows.
+/// Returns the unpacked text of a file. The formats bound the memory that unpacking takes: 32 KiB for gzip, 128 MiB for
+/// zstd, whose decoder refuses larger windows.
 pub(super) fn unpack(file: File, packing: Packing) -> std::io::Result<Box<dyn Read>> {
     Ok(match packing {
         Packing::Plain => Box::new(file),

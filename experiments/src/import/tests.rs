@@ -1,4 +1,4 @@
-//! Ids and traces from both formats, and every way a file can be wrong.
+//! Node lists and traces in both formats, and every error of a file.
 
 mod formats;
 mod limits;
@@ -357,7 +357,7 @@ fn doubles_name_both_rows() {
 }
 
 #[test]
-fn reading_stops_when_somebody_asks() {
+fn reading_stops_when_the_user_interrupts() {
     let folder = Folder::new();
     let asked = AtomicBool::new(true);
     let watch = Watch {

@@ -1,9 +1,9 @@
-//! Records of a text file with a header: comma, semicolon or tab between two fields, quotes as in RFC 4180.
+//! Reads records of a text file with a header. Commas, semicolons or tabs separate fields, with quotes as in RFC 4180.
 //!
-//! 1. Nothing grows with what is in the file but up to a limit: a buffer of [`BUFFER_BYTES`], a record of at most
-//!    [`RECORD_BYTES_MAX`] bytes and [`COLUMNS_MAX`] fields. What is unpacked is counted as it comes.
-//! 2. Lines are counted as an editor counts them: blank ones too, and those within quotes. A line ends by LF, CR
-//!    or both. A record's line is the one that it begins on.
+//! 1. Memory is bounded: a buffer of [`BUFFER_BYTES`], and a record of at most [`RECORD_BYTES_MAX`] bytes and
+//!    [`COLUMNS_MAX`] fields. Unpacked bytes are counted while they are read.
+//! 2. Lines are counted as an editor counts them: blank ones too, and those within quotes. A line ends by LF, CR or
+//!    both. A record's line is its first.
 //! 3. Blank lines are no records.
 
 use std::io::{ErrorKind, Read};
@@ -20,28 +20,28 @@ use super::{
 use crate::content;
 use crate::watch::Watch;
 
-/// Bytes that are read at once.
+/// Bytes of the buffer that the file is read into.
 const BUFFER_BYTES: usize = 1 << 16;
-/// What may stand between two fields, and what it is called.
+/// Bytes that may separate fields, each with its name in messages.
 const SEPARATORS: [(u8, &str); 3] = [(b',', "commas"), (b';', "semicolons"), (b'\t', "tabs")];
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
-/// A text file whose records are read one after the other.
+/// Reader of the records of a text file.
 pub(super) struct Records<'a> {
     path: &'a Path,
     packing: Packing,
     watch: Watch<'a>,
     source: Box<dyn Read>,
     buffer: Vec<u8>,
-    /// Bytes of the buffer that are not used yet.
+    /// Bytes of the buffer that are not consumed yet.
     unused: std::ops::Range<usize>,
     /// Bytes read so far, unpacked.
     read: u64,
-    /// Bytes that it may unpack to for its length.
+    /// Most unpacked bytes that a file of this length may have.
     unpacked_max: u64,
     /// Line of the next byte, from 1.
     line: u64,
-    /// Whether the last byte used was a CR, whose LF ends no line of its own.
+    /// Whether the last consumed byte was a CR. An LF behind it ends no line of its own.
     after_cr: bool,
     csv: csv_core::Reader,
     fields: Vec<u8>,
@@ -67,7 +67,7 @@ impl Record<'_> {
 }
 
 impl<'a> Records<'a> {
-    /// Begins to read: looks at the first bytes.
+    /// Opens the file and checks that its first bytes are text.
     pub(super) fn open(
         path: &'a Path,
         packing: Packing,
@@ -123,7 +123,7 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Reads on where the buffer is used up. Returns whether there is more.
+    /// Fills the buffer if all of it is consumed. Returns whether there are bytes left.
     fn fill(&mut self) -> Result<bool, ImportError> {
         if !self.unused.is_empty() {
             return Ok(true);
@@ -148,7 +148,7 @@ impl<'a> Records<'a> {
         Ok(read > 0)
     }
 
-    /// Uses so many bytes of the buffer and counts their lines.
+    /// Consumes `bytes` bytes of the buffer and counts their lines.
     fn consume(&mut self, bytes: usize) {
         let start = self.unused.start;
         for &byte in &self.buffer[start..start + bytes] {
@@ -159,7 +159,7 @@ impl<'a> Records<'a> {
         self.unused.start += bytes;
     }
 
-    /// Goes to the next line that has something on it. Returns whether there is one.
+    /// Skips blank lines. Returns whether another line follows.
     fn skip_blank_lines(&mut self) -> Result<bool, ImportError> {
         while self.fill()? {
             let unused = &self.buffer[self.unused.clone()];
@@ -176,8 +176,8 @@ impl<'a> Records<'a> {
         Ok(false)
     }
 
-    /// Reads the header, and by it finds what stands between two fields: the separator by which most of the
-    /// `known` names are columns. Returns the names without spaces around them.
+    /// Reads the header, and chooses the separator by which most of the `known` names are columns. Returns the names
+    /// without spaces around them.
     pub(super) fn header(&mut self, known: &[&str]) -> Result<Vec<String>, ImportError> {
         if !self.skip_blank_lines()? {
             return Err(self.error(Reason::Empty));
@@ -206,7 +206,7 @@ impl<'a> Records<'a> {
                     second,
                 }));
             }
-            // Of a header without a known name, the error shows the most likely columns.
+            // For a header without a known name, the error then shows the most likely columns.
             if names.len() > chosen.1.len() {
                 chosen = (byte, names);
             }
@@ -218,7 +218,7 @@ impl<'a> Records<'a> {
         Ok(chosen.1)
     }
 
-    /// The bytes of the header's line, or of its lines, if one ends within quotes.
+    /// Returns the bytes of the header. It has several lines if one ends within quotes.
     fn header_bytes(&mut self) -> Result<Vec<u8>, ImportError> {
         let place = Place::Line(self.line);
         let mut header = Vec::new();
@@ -242,7 +242,7 @@ impl<'a> Records<'a> {
         Ok(header)
     }
 
-    /// The next record, if there is one.
+    /// Returns the next record, if there is one.
     pub(super) fn next(&mut self) -> Result<Option<Record<'_>>, ImportError> {
         loop {
             if !self.skip_blank_lines()? {
@@ -261,11 +261,11 @@ impl<'a> Records<'a> {
         }
     }
 
-    /// Takes a record apart. Returns how many bytes and fields it has.
+    /// Splits a record into fields. Returns the number of its bytes and fields.
     fn record(&mut self, place: Place) -> Result<(usize, usize), ImportError> {
         let (mut bytes, mut fields) = (0, 0);
         loop {
-            // Without bytes the reader knows that the file has ended.
+            // An empty buffer tells the CSV reader that the file has ended.
             self.fill()?;
             let (result, used, written, ended) = self.csv.read_record(
                 &self.buffer[self.unused.clone()],
@@ -291,7 +291,7 @@ impl<'a> Records<'a> {
     }
 }
 
-/// The names of a header with this separator, without spaces around them.
+/// Splits a header by this separator. Returns the names without spaces around them.
 fn split(header: &[u8], separator: u8) -> Vec<String> {
     let mut csv = ReaderBuilder::new().delimiter(separator).build();
     let mut fields = vec![0; header.len() + 1];

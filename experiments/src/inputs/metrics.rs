@@ -1,4 +1,4 @@
-//! The keys of `summary.json` that an experiment will have, to hold its `[[expect]]`s against.
+//! The keys of `summary.json` that an experiment will have, for checking its `[[expect]]`s.
 //!
 //! Phases with the same deadlines have the same keys but for their name. So the keys are made once for such phases, and
 //! once for the cells of a sweep, with `*` in the place of the name.
@@ -9,17 +9,17 @@ use std::sync::Arc;
 use crate::file::{Experiment, OutputSection, Phase};
 use crate::summary;
 
-/// What stands for a phase's name.
+/// Placeholder for a phase's name.
 const ANY: &str = "*";
 
 /// Keys with [`ANY`] for the phase's name.
 type Keys = Arc<BTreeSet<String>>;
 
-/// All that the keys of a phase depend on but its name: whether there are several networks, what is written, the
-/// deadlines, and whether the phase can be cut off.
+/// Everything but the name that the keys of a phase depend on: whether there are several networks, the output section,
+/// the deadlines, and whether the phase can be cut off.
 type Shape = (bool, OutputSection, Vec<u64>, bool);
 
-/// Keys that have been made.
+/// Cache of keys.
 #[derive(Default)]
 pub(super) struct Metrics(HashMap<Shape, Keys>);
 
@@ -51,7 +51,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// Whether the summary has this metric.
+    /// Returns whether the summary has this metric.
     pub(super) fn has(&mut self, metric: &str) -> bool {
         let (of_nodes, name, behind) = split(metric);
         match self.phases.get(name) {
@@ -60,7 +60,7 @@ impl<'a> Names<'a> {
         }
     }
 
-    /// The metric that is the most like this one: of the phase whose name is the most like its own.
+    /// Returns the metric most similar to this one, of the phase with the most similar name.
     pub(super) fn nearest(&mut self, metric: &str) -> Option<String> {
         let (_, name, _) = split(metric);
         let phase = *match self.phases.get(name) {
@@ -75,7 +75,7 @@ impl<'a> Names<'a> {
         nearest(metric, keys.iter().map(|key| (key.as_str(), key))).cloned()
     }
 
-    /// The keys of a phase, with [`ANY`] for its name.
+    /// Returns the keys of a phase, with [`ANY`] for its name.
     fn keys(&mut self, phase: &Phase) -> Keys {
         let shape = (
             self.frame.networks > 1,
@@ -94,7 +94,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// What stands before the phase's name in a metric, the name, and what stands behind.
+/// Splits a metric: whether it is one of nodes, the phase's name, and the rest.
 fn split(metric: &str) -> (bool, &str, &str) {
     let (of_nodes, rest) = match metric.strip_prefix("nodes.") {
         Some(rest) => (true, rest),
@@ -109,7 +109,7 @@ fn join(of_nodes: bool, name: &str, behind: &str) -> String {
     format!("{nodes}{name}.{behind}")
 }
 
-/// What has the name that is the most like `word`; of several the first by name.
+/// Returns the value with the name most similar to `word`; of several, the first by name.
 fn nearest<'n, T>(word: &str, named: impl Iterator<Item = (&'n str, T)>) -> Option<T> {
     let alike = named.map(|(name, one)| (strsim::jaro_winkler(name, word), name, one));
     let best = alike.max_by(|a, b| a.0.total_cmp(&b.0).then(b.1.cmp(a.1)));

@@ -22,7 +22,7 @@ pub(super) struct Imported {
     pub(super) labels: Option<Arc<StringArray>>,
 }
 
-/// The nodes that a trace may name: the generated ones, or the file that they are in.
+/// The nodes that a trace may name: the generated ones, or those of a file.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) enum Named {
     Generated(Generated),
@@ -49,7 +49,7 @@ impl Generated {
         }
     }
 
-    /// The first network in which the node with this id is offline, if there is one.
+    /// Returns the first network in which the node with this id is offline, if there is one.
     pub(super) fn first_without(&self, id: u64) -> Option<u32> {
         let (seed, networks) = self.draws;
         (0..networks).find(|&network| {
@@ -91,7 +91,7 @@ impl Nodes {
         Some(self.count? - self.offline())
     }
 
-    /// The first network in which the node with this id is offline, if there is one.
+    /// Returns the first network in which the node with this id is offline, if there is one.
     pub(super) fn first_without(&self, id: i64) -> Option<u32> {
         match (&self.imported, &self.generated) {
             (Some(imported), _) => imported.are_offline.contains(&id).then_some(0),

@@ -1,4 +1,4 @@
-//! The network of an experiment, as the engine takes it.
+//! Makes the engine's description of an experiment's network.
 
 use kadsim_engine::link::{Fault, UniformLink};
 use kadsim_engine::presence::Offline;
@@ -9,7 +9,7 @@ use kadsim_systems::rules::Rules;
 use super::Inputs;
 use crate::file::{Delay, ErrorRate, Experiment};
 
-/// Returns what the engine makes a network of this seed from.
+/// Returns the description of the network with this seed.
 pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
     let link = &experiment.link;
     let nodes = match &inputs.ids {

@@ -1,7 +1,7 @@
-//! What the folder of a study holds: its cells, each with its digest and, when all are done, its means over networks;
-//! and the tables over them.
+//! Describes the folder of a study: its cells, each with its digest and, when all are done, its means over networks,
+//! and the tables over all cells.
 //!
-//! The digest of a study is over the folders and digests of its cells, in order, and those of its tables.
+//! The digest of a study covers the folders and digests of its cells, in order, and those of its tables.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -25,17 +25,17 @@ use crate::output::{RESOLVED, STUDY};
 use crate::sweep::{MEANS, SUMMARY, digest_in};
 use crate::table::{Side, TextTable, wrapped};
 
-/// What `study.json` says.
+/// Content of `study.json`.
 struct Study {
     experiment: String,
     seed: String,
     version: String,
     cells: Vec<String>,
-    /// What the results of each cell depend on, where the file says it.
+    /// Digest of what the results of each cell depend on, if the file has it.
     digests: Vec<Option<String>>,
 }
 
-/// Whether the folder is that of a study.
+/// Returns whether the folder is that of a study.
 pub(super) fn is_study(path: &Path) -> bool {
     path.join(STUDY).is_file()
 }
@@ -64,7 +64,7 @@ fn read(path: &Path) -> Result<Study> {
     })
 }
 
-/// The digest of a finished study.
+/// Returns the digest of a finished study.
 pub(super) fn digest_of_study(path: &Path) -> Result<String> {
     let mut hasher = Sha256::new();
     for cell in read(path)?.cells {
@@ -86,7 +86,7 @@ pub(super) fn digest_of_study(path: &Path) -> Result<String> {
 pub(super) fn describe(path: &Path, view: &View) -> Result<String> {
     let study = read(path)?;
     let folders: Vec<_> = study.cells.iter().map(|cell| path.join(cell)).collect();
-    // A cell of an earlier state of the experiment file is to be run again.
+    // A finished cell of an earlier state of the experiment file counts as not done.
     let is_done = |(folder, wanted): (&PathBuf, &Option<String>)| {
         folder.is_dir() && (wanted.is_none() || digest_in(folder) == *wanted)
     };
@@ -113,7 +113,7 @@ pub(super) fn describe(path: &Path, view: &View) -> Result<String> {
     } else {
         CELLS_SHOWN_MAX
     };
-    // The whole path: what was typed may end in a slash, or be a dot.
+    // The canonical path, because the given one may end in a slash or be a dot.
     let whole = fs::canonicalize(path).with_context(|| path.display().to_string())?;
     let mut partial = whole.into_os_string();
     partial.push(".partial");
@@ -150,7 +150,7 @@ pub(super) fn describe(path: &Path, view: &View) -> Result<String> {
     Ok(text)
 }
 
-/// How far the cells of these folders are.
+/// Lists the cells in these folders with their states.
 fn unfinished(cells: &[String], states: &[String], view: &View) -> String {
     let columns = [
         ("cell", Side::Left),
@@ -164,7 +164,7 @@ fn unfinished(cells: &[String], states: &[String], view: &View) -> String {
     table.render(view.width)
 }
 
-/// The first cells by the table of means: a row for each phase. The axes are those of the folder `first`.
+/// Formats the means of the first cells, one row for each phase. The folder `first` names the axes.
 fn means(path: &Path, first: &str, digests: &[String], view: &View) -> Result<String> {
     let axes = first.split('/').filter_map(|part| part.split_once('='));
     let axes: Vec<&str> = axes.map(|(name, _)| name).collect();
@@ -198,10 +198,10 @@ fn means(path: &Path, first: &str, digests: &[String], view: &View) -> Result<St
     Ok(text)
 }
 
-/// What each phase has a mean of.
+/// End of a metric that every phase has.
 const A_PHASE_HAS: &str = ".duration_ms.p50";
 
-/// A cell by the table of means.
+/// Means of a cell.
 #[derive(Default)]
 struct CellMeans {
     settings: Vec<String>,
@@ -230,7 +230,7 @@ impl CellMeans {
     }
 }
 
-/// The first `most` cells of the table of means, with their values of these keys.
+/// Reads the values of these keys for the first `most` cells from the table of means.
 fn read_means(table: &Path, keys: &[&str], most: usize) -> Result<Vec<CellMeans>> {
     let mut cells: Vec<CellMeans> = Vec::new();
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(table)?)?.build()?;

@@ -1,4 +1,4 @@
-//! Digests are of the content only; what is shown of tables and folders.
+//! Tests of digests, which cover the content only, and of the descriptions of tables and folders.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use parquet::file::properties::{WriterProperties, WriterVersion};
 
 use super::*;
 
-/// As [`describe`], without a limit to the width.
+/// Describes a path without a limit to the width.
 fn inspect(path: &Path) -> Result<String> {
     let view = View {
         width: None,
@@ -149,7 +149,7 @@ fn the_digest_sees_values_order_names_types_and_rows() {
     assert_eq!(seen.len(), all);
 }
 
-/// Digests written down in an issue today have to hold tomorrow.
+/// Published digests must stay valid.
 #[test]
 fn the_digest_stays_what_it_is() {
     let folder = tempfile::tempdir().unwrap();

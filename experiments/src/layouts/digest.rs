@@ -1,4 +1,4 @@
-//! A digest of operations: the same for the same rows in the same order, on every machine.
+//! A digest of operations. The same rows in the same order have the same digest on every machine.
 
 use kadsim_engine::record::OperationRow;
 use sha2::{Digest as _, Sha256};
@@ -15,7 +15,7 @@ pub(super) struct Digest {
 impl Digest {
     /// Adds an operation, and the ids of its result if they are recorded.
     pub(super) fn add(&mut self, row: &OperationRow, result: Option<&[i64]>) {
-        // Taken apart, so that no column is forgotten.
+        // Destructured, so that a new column cannot be left out.
         let &OperationRow {
             network,
             phase,
@@ -79,7 +79,7 @@ impl Digest {
         }
     }
 
-    /// The digest of all that was added, in hexadecimal.
+    /// Returns the digest of all added operations, in hexadecimal.
     pub(super) fn finish(self) -> String {
         hex(self.hasher)
     }

@@ -1,9 +1,9 @@
-//! Last-level cache misses as the processor counts them, where the system lets a program see that.
+//! Last-level cache misses as the processor counts them, if the system lets a program read the counter.
 
-/// A counter of the misses of this thread and of all threads that it starts, in user space.
+/// Counter of the misses of this thread and of all threads that it starts, in user space.
 pub(super) struct Misses(Result<counter::Counter, String>);
 
-/// The counter at a moment: misses, time that they were to be counted for, time that they were.
+/// Reading of the counter: misses, time that the counter was enabled, and time that it ran.
 #[derive(Clone, Copy)]
 pub(super) struct Moment {
     count: u64,
@@ -12,17 +12,17 @@ pub(super) struct Moment {
 }
 
 impl Misses {
-    /// Starts to count, if the system lets it.
+    /// Starts to count, if the system allows it.
     pub(super) fn open() -> Self {
         Self(counter::open())
     }
 
-    /// Why they are not counted, if so.
+    /// Returns the reason that misses are not counted, if they are not.
     pub(super) fn unknown(&self) -> Option<&str> {
         self.0.as_ref().err().map(String::as_str)
     }
 
-    /// What there is now.
+    /// Reads the counter.
     pub(super) fn read(&mut self) -> Option<Moment> {
         let read = counter::read(self.0.as_mut().ok()?);
         match read {
@@ -34,8 +34,8 @@ impl Misses {
         }
     }
 
-    /// Misses since a moment. Where the processor's counters were shared with others, what is not seen is
-    /// taken to be like what is.
+    /// Returns the misses since a reading. If the processor shared its counters with other programs, the misses are
+    /// scaled from the time that the counter ran to all of the time.
     pub(super) fn since(&mut self, before: Option<Moment>) -> Option<u64> {
         let (before, now) = (before?, self.read()?);
         let running_ns = now.running_ns.saturating_sub(before.running_ns);

@@ -1,9 +1,9 @@
-//! The folder of a run: written as `NAME.partial`, renamed to `NAME` when everything is closed.
+//! The folder of a run. It is written as `NAME.partial`, and renamed to `NAME` when every file is closed.
 //!
-//! A run is finished if and only if its folder has its name. A run that replaces a finished one leaves it alone until
-//! then: it is put aside as `NAME.replaced`, the new one takes its name, and only then is it renamed to `NAME.rubbish`
-//! and removed. Whoever holds `NAME.partial/running.lock` has the say over all four names; a process that was killed
-//! leaves what the next one to hold the lock can tell from what is finished, and clears up or puts back.
+//! A run is finished if and only if its folder has its name. A run that replaces a finished one first renames the old
+//! folder to `NAME.replaced` and its own to `NAME`. Only then does it rename the old folder to `NAME.rubbish` and
+//! remove it. The holder of the lock `NAME.partial/running.lock` owns all four names. The next holder restores or
+//! removes what a killed process has left.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -15,7 +15,7 @@ use super::lock::{Kind, Lock, is_held, make_folder};
 use super::owned::{LOCK, Shape, discard, gone, is_empty, is_there};
 use super::system::{Identity, identity, parent, rename_new, sync_folder};
 
-/// Why a run cannot begin to write.
+/// Reason that a run cannot write its folder.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// The output folder holds a finished run.
@@ -23,20 +23,20 @@ pub enum FolderError {
         "{0} holds a finished run or a study: name another folder with --out, or replace it with --force"
     )]
     Finished(PathBuf),
-    /// Something is there that no run has written.
+    /// The path holds something that no run has written.
     #[error(
         "{0} is not the folder of a run, so it is left alone: name another folder with --out, or move it"
     )]
     Foreign(PathBuf),
-    /// Something that kadsim has not written lies in a folder of its own.
+    /// A folder of kadsim's contains an entry that kadsim has not written.
     #[error(
         "{0} is not a file of kadsim's, so its folder is left alone: move it, or name another folder with --out"
     )]
     Alien(PathBuf),
-    /// Another process is writing there.
+    /// Another process writes to the folder.
     #[error("{0} is being written by another run")]
     Busy(PathBuf),
-    /// Somebody has asked to stop.
+    /// The user has stopped the program.
     #[error(transparent)]
     Stopped(#[from] crate::watch::Stopped),
     /// The file system refuses.
@@ -44,13 +44,13 @@ pub enum FolderError {
     Io {
         /// The folder or file.
         path: PathBuf,
-        /// Why.
+        /// The error of the file system.
         error: io::Error,
     },
 }
 
 impl FolderError {
-    /// What the file system says about `path`.
+    /// Returns a function that turns an error of the file system about `path` into this one.
     pub fn io(path: &Path) -> impl Fn(io::Error) -> Self + use<'_> {
         |error| Self::Io {
             path: path.to_path_buf(),
@@ -59,23 +59,23 @@ impl FolderError {
     }
 }
 
-/// The names that the folder of a run has in its life.
+/// The names that the folder of a run has, from creation to removal.
 #[derive(Clone)]
 pub struct Names {
-    /// When it is finished.
+    /// Name of the finished folder.
     pub finished: PathBuf,
-    /// Before.
+    /// Name of the unfinished folder.
     pub partial: PathBuf,
-    /// While another one takes its place.
+    /// Name of the old folder while a new one takes its name.
     pub replaced: PathBuf,
-    /// While it is removed.
+    /// Name of a folder that is being removed.
     pub rubbish: PathBuf,
-    /// What lies in an unfinished one.
+    /// What the unfinished folder may contain.
     shape: fn() -> Shape,
 }
 
 impl Names {
-    /// Of the run or the study `name` in the folder `dir`.
+    /// Returns the names of the run or study `name` in the folder `dir`.
     pub fn new(dir: &Path, name: &str) -> Self {
         let named = |end: &str| dir.join(format!("{name}.{end}"));
         Self {
@@ -87,8 +87,8 @@ impl Names {
         }
     }
 
-    /// Of the cell `cell` of the study that has these names. What is not finished lies outside of the study's tree,
-    /// where no reader's pattern finds it. No value of an axis has a `~` in its folder's name.
+    /// Returns the names of the cell `cell` of the study that has these names. Unfinished cells lie outside of the
+    /// study's tree, where no reader's pattern finds them. No value of an axis has a `~` in its folder's name.
     pub fn of_cell(&self, cell: &Path) -> Self {
         let named = |end: &str| {
             let mut path = self.partial.join(cell).into_os_string();
@@ -108,7 +108,7 @@ impl Names {
     ///
     /// # Errors
     ///
-    /// Something is; the file system refuses.
+    /// A folder holds another file; the file system refuses.
     pub fn check(&self) -> Result<(), FolderError> {
         for path in [&self.finished, &self.replaced, &self.rubbish] {
             Shape::of(path).check(path)?;
@@ -116,8 +116,8 @@ impl Names {
         (self.shape)().check(&self.partial)
     }
 
-    /// Puts what was put aside back into its place, if a process was killed before anything else took that. Whoever
-    /// calls holds the lock.
+    /// Renames a folder that was put aside back, if a killed process has left its name free. The caller must hold the
+    /// lock.
     ///
     /// # Errors
     ///
@@ -131,11 +131,11 @@ impl Names {
         Ok(())
     }
 
-    /// Makes sure that nobody writes to the unfinished folder at the moment.
+    /// Checks that no process writes to the unfinished folder at the moment.
     ///
     /// # Errors
     ///
-    /// Somebody does.
+    /// Another process holds the lock.
     pub fn check_free(&self) -> Result<(), FolderError> {
         match is_held(&self.partial.join(LOCK)) {
             true => Err(FolderError::Busy(self.partial.clone())),
@@ -143,7 +143,7 @@ impl Names {
         }
     }
 
-    /// Puts the finished folder aside. Whoever calls holds the lock.
+    /// Puts the finished folder aside. The caller must hold the lock.
     ///
     /// # Errors
     ///
@@ -152,7 +152,7 @@ impl Names {
         rename_new(&self.finished, &self.replaced).map_err(FolderError::io(&self.finished))
     }
 
-    /// Removes the rubbish that a process has left which was killed. Whoever calls holds the lock.
+    /// Removes the rubbish that a killed process has left. The caller must hold the lock.
     ///
     /// # Errors
     ///
@@ -178,21 +178,21 @@ pub struct Folder {
     names: Names,
     force: bool,
     lock: Lock,
-    /// What must be there in the end.
+    /// Files that must still be there when the run is finished.
     written: Vec<(PathBuf, Identity)>,
 }
 
 impl Folder {
-    /// Takes `NAME.partial`, and removes what an interrupted run left there.
+    /// Locks `NAME.partial`, and removes what an interrupted run left there.
     ///
     /// # Errors
     ///
-    /// A finished run is there and `force` is not given; something is there that no run has written; another run
-    /// writes there; the file system refuses.
+    /// A finished run has the name and `force` is not given; the path holds something that no run has written; another
+    /// run writes to the folder; the file system refuses.
     pub fn create(names: Names, force: bool) -> Result<Self, FolderError> {
         let dir = parent(&names.partial);
         fs::create_dir_all(dir).map_err(FolderError::io(dir))?;
-        // Before a lock is put there.
+        // Checked before the lock is created, which would itself change the folder.
         (names.shape)().check(&names.partial)?;
         let lock = names.partial.join(LOCK);
         let lock = Lock::try_take(&lock, Kind::Alone, || make_folder(&names.partial))?;
@@ -234,12 +234,12 @@ impl Folder {
             .map_err(FolderError::io(partial))
     }
 
-    /// Where the run writes for now.
+    /// Returns the unfinished folder, which the run writes to.
     pub fn partial(&self) -> &Path {
         &self.names.partial
     }
 
-    /// Writes a whole small file.
+    /// Writes the file `name` with this text, and syncs it.
     ///
     /// # Errors
     ///
@@ -248,11 +248,11 @@ impl Folder {
         write_new(&self.partial().join(name), text)
     }
 
-    /// Takes note of the files with these names, which have just been created: the run is not finished without them.
+    /// Records the identity of these files, which have just been created. The run cannot finish without them.
     ///
     /// # Errors
     ///
-    /// One of them has gone already.
+    /// One of them is gone already.
     pub fn take_note(&mut self, names: impl IntoIterator<Item = String>) -> anyhow::Result<()> {
         for name in names {
             let path = self.partial().join(name);
@@ -262,7 +262,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Makes sure that everything that was written is where it was.
+    /// Checks that every recorded file is still where it was written.
     fn is_whole(&self) -> anyhow::Result<()> {
         if !self.lock.is_in_place() {
             bail!(
@@ -279,12 +279,11 @@ impl Folder {
         Ok(())
     }
 
-    /// Gives the run its name.
+    /// Renames the run's folder to its final name.
     ///
     /// # Errors
     ///
-    /// Something that was written has gone; something else has the name; the file system refuses. Then the run stays
-    /// `.partial`.
+    /// A written file is gone; something else has the name; the file system refuses. The run then stays `.partial`.
     pub fn finish(&self) -> anyhow::Result<PathBuf> {
         self.is_whole()?;
         let Names {
@@ -308,7 +307,7 @@ impl Folder {
             error.is_some_and(|error| error.kind() == io::ErrorKind::AlreadyExists)
         };
         if exists(&renamed) && fs::remove_dir(finished).is_ok() {
-            // An empty folder was there.
+            // An empty folder had the name.
             renamed = rename_new(partial, finished);
         }
         if exists(&renamed) {
@@ -323,7 +322,7 @@ impl Folder {
             }
             return Err(error).with_context(renaming);
         }
-        // The run has its name. What cannot be removed now, the next run of this name clears away.
+        // The run is finished. The next run of this name removes what cannot be removed now.
         let _ = remove_stale_lock(finished);
         let _ = sync_folder(parent(finished));
         if replaces {
@@ -340,7 +339,7 @@ impl Folder {
     }
 }
 
-/// Removes the lock from the folder of a finished run. A process that is killed after the run has got its name leaves it.
+/// Removes the lock from the folder of a finished run. A process that is killed right after the rename leaves it there.
 ///
 /// # Errors
 ///
@@ -350,7 +349,7 @@ pub fn remove_stale_lock(finished: &Path) -> Result<(), FolderError> {
     gone(fs::remove_file(&lock)).map_err(FolderError::io(&lock))
 }
 
-/// Writes the whole file `path`, which is not there.
+/// Creates the file `path` with this text, and syncs it.
 ///
 /// # Errors
 ///
@@ -364,7 +363,7 @@ pub fn write_new(path: &Path, text: &str) -> anyhow::Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Gives the whole file `from` the name `to`, in the place of an older one.
+/// Renames the file `from` to `to`, and replaces an older one.
 ///
 /// # Errors
 ///
@@ -375,7 +374,7 @@ pub fn publish(from: &Path, to: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot write {}", to.display()))
 }
 
-/// Says that a file of the run is not there any more.
+/// Returns the message that a file of the run is gone.
 fn missing(path: &Path) -> String {
     format!(
         "{} was deleted or replaced while the run went on",

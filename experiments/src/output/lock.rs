@@ -14,12 +14,12 @@ use super::system::{Identity, identity, open_in_place, parent};
 use super::{FolderError, is_file, is_folder, is_there};
 use crate::watch::{Stopped, Watch};
 
-/// Time between two looks whether a lock is free.
+/// Interval at which a waiting process checks whether a lock is free.
 const LOOK: Duration = Duration::from_millis(20);
-/// How often a lock may be taken away between opening and locking before it counts as held.
+/// Number of times that a lock may be removed between opening and locking before it counts as held.
 const ATTEMPTS_MAX: usize = 1000;
 
-/// How a lock is held.
+/// Mode of a lock.
 #[derive(Clone, Copy)]
 pub enum Kind {
     /// Exclusive.
@@ -32,7 +32,7 @@ pub enum Kind {
 pub struct Lock {
     file: File,
     path: PathBuf,
-    /// The folder that it lies in, when it was taken.
+    /// Identity of its folder when the lock was taken.
     folder: Identity,
 }
 
@@ -41,7 +41,7 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// Something that is no lock is there; the file system refuses.
+    /// The path is no lock; the file system refuses.
     pub fn try_take(
         path: &Path,
         kind: Kind,
@@ -53,7 +53,7 @@ impl Lock {
             let opened = open_in_place(path).and_then(|file| Ok((folder.metadata()?, file)));
             let (at, file) = match opened {
                 Ok((at, file)) => (identity(&at), file),
-                // Its holder has removed the folder.
+                // The holder has removed the folder meanwhile.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(_) if is_there(path) && !is_file(path) => {
                     return Err(FolderError::Alien(path.to_path_buf()));
@@ -79,11 +79,11 @@ impl Lock {
         Ok(None)
     }
 
-    /// Waits for the lock `path` and holds it alone.
+    /// Waits for the lock `path` and takes it exclusively.
     ///
     /// # Errors
     ///
-    /// As of [`Lock::try_take`]; somebody has asked to stop.
+    /// As of [`Lock::try_take`]; the user has stopped the program.
     pub fn wait(path: &Path, watch: Watch<'_>) -> Result<Self, FolderError> {
         let folder = parent(path);
         // A folder that was deleted or moved meanwhile ends the wait.
@@ -108,7 +108,7 @@ impl Lock {
         }
     }
 
-    /// Changes how the lock is held. Returns `false` if that fails; the lock is then released.
+    /// Changes the mode of the lock. Returns `false` if that fails; the lock is then released.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl Lock {
         Ok(self.lock(kind)? && self.is_in_place())
     }
 
-    /// Whether the file that is held, and the folder that it lies in, are still the ones at the path.
+    /// Returns whether the path still leads to the locked file in the same folder.
     pub fn is_in_place(&self) -> bool {
         let folder = parent(&self.path);
         let same = |at: io::Result<fs::Metadata>, known: io::Result<Identity>| match (at, known) {
@@ -128,20 +128,20 @@ impl Lock {
         same(self.path.symlink_metadata(), held) && same(folder.metadata(), Ok(self.folder))
     }
 
-    /// Gives the lock away, and removes its folder, if the folder holds nothing else.
+    /// Releases the lock, and removes its folder if the folder holds nothing else.
     pub fn leave_empty(self) {
         let folder = parent(&self.path).to_owned();
         if fs::read_dir(&folder).is_ok_and(|all| all.count() == 1) {
             self.remove();
-            // It stays if another process has taken it meanwhile.
+            // The folder stays if another process has written to it meanwhile.
             let _ = fs::remove_dir(&folder);
         }
     }
 
-    /// Removes the file, and gives the lock away.
+    /// Removes the file, and releases the lock.
     pub fn remove(self) {
         if self.is_in_place() {
-            // What stays is an empty lock that nobody holds: the next one takes it.
+            // After a failure an empty lock without a holder stays, which the next process takes.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -153,22 +153,22 @@ pub fn is_held(path: &Path) -> bool {
     matches!(locked, Some(Ok(Err(TryLockError::WouldBlock))))
 }
 
-/// Waits a moment.
+/// Waits one interval between two checks of a lock.
 ///
 /// # Errors
 ///
-/// Somebody has asked to stop.
+/// The user has stopped the program.
 pub fn pause(watch: Watch<'_>) -> Result<(), Stopped> {
     watch.go_on()?;
     thread::sleep(LOOK);
     Ok(())
 }
 
-/// Makes a folder that may be there; a link to one is not.
+/// Makes the folder `path` if it is missing. A link to a folder is an error.
 ///
 /// # Errors
 ///
-/// Something else is there; the file system refuses.
+/// The path is no folder; the file system refuses.
 pub fn make_folder(path: &Path) -> Result<(), FolderError> {
     match fs::create_dir(path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -192,7 +192,7 @@ mod tests {
         let take = |kind| Lock::try_take(&path, kind, || make_folder(&folder)).unwrap();
         let first = take(Kind::Alone).unwrap();
         assert!(take(Kind::Alone).is_none() && take(Kind::Shared).is_none());
-        // The folder is moved away and another one made: the first lock is that of nothing.
+        // After the folder is moved away and another one made, the first lock is no longer in place.
         fs::rename(&folder, dir.path().join("elsewhere")).unwrap();
         assert!(!first.is_in_place());
         let second = take(Kind::Shared).unwrap();

@@ -1,7 +1,7 @@
-//! What kadsim writes: which files and folders of an output folder are its own, and how they are removed.
+//! Knows which files and folders of an output folder are kadsim's own, and removes them.
 //!
-//! Only files that are named here are ever removed, and links are never followed. A folder is removed under a name
-//! that marks it as rubbish, so that a process that is killed meanwhile leaves nothing that looks finished.
+//! kadsim removes only files that are named here, and follows no link. A folder is first renamed to a name that marks
+//! it as rubbish, so that a killed process leaves nothing that looks finished.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -15,56 +15,56 @@ use super::FolderError;
 use super::system::rename_new;
 use crate::file::Tables;
 
-/// What an unfinished run, and the unfinished part of a study, have in their folder from the first moment on.
+/// The lock, which the folder of an unfinished run or study has from its creation on.
 pub const LOCK: &str = "running.lock";
-/// What a run has in its folder from before it begins to the end.
+/// The experiment with every default. A run writes it before it simulates.
 pub const RESOLVED: &str = "resolved.toml";
 /// The metrics of a run.
 pub const METRICS: &str = "summary.json";
-/// What the results of a cell depend on.
+/// Names and digests of everything that the results of a cell depend on.
 pub const CELL: &str = "cell.json";
-/// What a study has in its folder from the first moment on.
+/// Names of the cells, which the folder of a study has from its creation on.
 pub const STUDY: &str = "study.json";
-/// Tables that a run has whatever the experiment asks for.
+/// Tables that every run writes.
 const TABLES_ALWAYS: [&str; 2] = ["summary", "timings"];
 /// Tables over all cells of a study.
 const STUDY_TABLES: [&str; 2] = ["summary.parquet", "study.parquet"];
-/// What says that kadsim has written a folder. Removed last.
+/// Files that mark a folder as kadsim's. They are removed last.
 const MARKS: [&str; 3] = [LOCK, RESOLVED, STUDY];
 
-/// Whether something is there, be it a link that leads nowhere.
+/// Returns whether the path exists, a broken link included.
 pub fn is_there(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-/// Whether a folder is there, and not a link to one.
+/// Returns whether the path is a folder, and not a link to one.
 pub fn is_folder(path: &Path) -> bool {
     path.symlink_metadata()
         .is_ok_and(|metadata| metadata.is_dir())
 }
 
-/// Whether a file is there, and not a link to one.
+/// Returns whether the path is a file, and not a link to one.
 pub fn is_file(path: &Path) -> bool {
     path.symlink_metadata()
         .is_ok_and(|metadata| metadata.is_file())
 }
 
-/// Whether a folder has nothing in it.
+/// Returns whether a folder is empty.
 pub fn is_empty(path: &Path) -> bool {
     fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
-/// What kadsim writes into a folder.
+/// The files and folders that kadsim writes into a folder.
 pub enum Shape {
     /// Everything that a run writes.
     Run,
     /// `study.json`, the tables over all cells, and the cells that `study.json` names.
     Study(Cells),
-    /// What lies in a `.partial` folder: an unfinished run, or the unfinished cells of a study.
+    /// Content of a `.partial` folder: an unfinished run, or the unfinished cells of a study.
     Unfinished,
 }
 
-/// The cells of a study by the names of the folders on the way to each.
+/// The cells of a study, as a tree of the names of their folders.
 #[derive(Default)]
 pub struct Cells(BTreeMap<String, Cells>);
 
@@ -72,7 +72,7 @@ impl Cells {
     fn of_paths<'a>(paths: impl Iterator<Item = &'a str>) -> Self {
         let mut root = Self::default();
         for path in paths.map(Path::new) {
-            // A path that leads out of the study names no cell.
+            // `study.json` may be damaged: a path that leads out of the study names no cell.
             let is_normal = |part| matches!(part, Component::Normal(_));
             if !path.components().all(is_normal) {
                 continue;
@@ -94,7 +94,7 @@ impl Cells {
 enum Level<'a> {
     Run,
     Study(&'a Cells),
-    /// A folder on the way to cells.
+    /// A folder above cells.
     Way(&'a Cells),
     Unfinished,
 }
@@ -132,7 +132,7 @@ impl<'a> Level<'a> {
         }
     }
 
-    /// What an entry of the folder is.
+    /// Classifies an entry of the folder.
     fn entry(self, name: &OsStr, kind: FileType) -> Entry<'a> {
         let Some(name) = name.to_str() else {
             return Entry::Foreign;
@@ -148,7 +148,7 @@ impl<'a> Level<'a> {
         for (entry, kind) in entries(folder).map_err(FolderError::io(folder))? {
             let path = entry.path();
             match self.entry(&entry.file_name(), kind) {
-                // Locks are empty: one that is not is somebody's file.
+                // kadsim's locks are empty, so another program has written this file.
                 Entry::File if entry.file_name() == LOCK && length(&entry) > 0 => {
                     return Err(FolderError::Alien(path));
                 }
@@ -160,7 +160,7 @@ impl<'a> Level<'a> {
         Ok(())
     }
 
-    /// Removes what is kadsim's in the folder, but for `keep`. Whatever is not stays.
+    /// Removes kadsim's own entries of the folder, except `keep`. All other entries stay.
     fn empty(self, folder: &Path, keep: &[&str]) -> io::Result<()> {
         let mut marks = Vec::new();
         for (entry, kind) in entries(folder)? {
@@ -193,7 +193,7 @@ enum Entry<'a> {
     Foreign,
 }
 
-/// What lies in a folder; nothing if it is gone. Another process may remove it at the same time.
+/// Returns the entries of a folder; none if it is gone, because another process may remove it at the same time.
 fn entries(folder: &Path) -> io::Result<Vec<(DirEntry, FileType)>> {
     let all = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -215,7 +215,7 @@ fn length(entry: &DirEntry) -> u64 {
     entry.metadata().map_or(0, |metadata| metadata.len())
 }
 
-/// What is gone already need not be removed.
+/// Counts a removal of something that is gone already as a success.
 pub fn gone(removed: io::Result<()>) -> io::Result<()> {
     match removed {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -224,13 +224,13 @@ pub fn gone(removed: io::Result<()>) -> io::Result<()> {
 }
 
 impl Shape {
-    /// What kadsim has written to the finished or replaced folder `path`: a study if it has a `study.json`.
+    /// Returns the shape of the finished or replaced folder `path`: a study if it has a `study.json`, else a run.
     pub fn of(path: &Path) -> Self {
         if !is_folder(path) || !is_file(&path.join(STUDY)) {
             return Self::Run;
         }
         let text = fs::read(path.join(STUDY)).unwrap_or_default();
-        // What cannot be read names no cell.
+        // A `study.json` that cannot be parsed names no cell.
         let known: Value = serde_json::from_slice(&text).unwrap_or_default();
         let cells = ["cells", "others"].map(|key| known[key].as_array());
         let cells = cells.into_iter().flatten().flatten();
@@ -245,7 +245,7 @@ impl Shape {
         }
     }
 
-    /// Makes sure that nothing is at `path`, or a folder with nothing in it that kadsim has not written.
+    /// Checks that `path` is missing, or a folder with nothing but kadsim's files.
     ///
     /// # Errors
     ///
@@ -262,7 +262,7 @@ impl Shape {
         self.level().check(path)
     }
 
-    /// Removes what kadsim has written in the folder `path`, but for the files `keep`.
+    /// Removes kadsim's files in the folder `path`, except the files `keep`.
     ///
     /// # Errors
     ///
@@ -271,7 +271,8 @@ impl Shape {
         self.level().empty(path, keep)
     }
 
-    /// Removes what kadsim has written at `path`, which nobody else can take for something finished.
+    /// Removes kadsim's files at `path`, and the folder if it is then empty. The name must be one that no process takes
+    /// for a finished run.
     ///
     /// # Errors
     ///
@@ -284,8 +285,8 @@ impl Shape {
     }
 }
 
-/// Whether nothing is in a folder but folders of cells. A process that is killed while it removes the unfinished part
-/// of a study leaves it so.
+/// Returns whether a folder has only folders of cells. A process that is killed while it removes the unfinished part of
+/// a study leaves such a folder.
 fn has_only_ways(path: &Path) -> bool {
     let is_way = |(entry, kind): &(DirEntry, FileType)| {
         kind.is_dir() && entry.file_name().to_string_lossy().contains('=')
@@ -293,16 +294,16 @@ fn has_only_ways(path: &Path) -> bool {
     entries(path).is_ok_and(|all| all.iter().all(is_way))
 }
 
-/// Removes the finished or replaced folder `path`: first it gets the name `rubbish`.
+/// Renames the finished or replaced folder `path` to `rubbish`, and removes it.
 ///
 /// # Errors
 ///
-/// The file system refuses, or somebody has put something under the name `rubbish` that is not kadsim's.
+/// The file system refuses, or `rubbish` holds something that kadsim has not written.
 pub fn discard(path: &Path, rubbish: &Path) -> io::Result<()> {
     let shape = Shape::of(path);
     Shape::of(rubbish).remove(rubbish)?;
     match rename_new(path, rubbish) {
-        // Another process that clears up has been faster.
+        // Another process has removed it at the same time.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         renamed => renamed.and_then(|()| shape.remove(rubbish)),
     }

@@ -1,21 +1,21 @@
-//! What the file system is asked for beyond the standard library: which file a path leads to, opening without
-//! following a link, and renaming without replacing.
+//! File system calls that the standard library lacks: the identity of a file, opening without following a link, and
+//! renaming without replacing.
 
 use std::fs::{self, File, Metadata};
 use std::io;
 use std::path::Path;
 
-/// Which file or folder a path leads to: device and inode.
+/// Identity of a file or folder: device and inode.
 pub(super) type Identity = (u64, u64);
 
-/// The identity of what the metadata describes.
+/// Returns the identity of the file or folder that the metadata describes.
 #[cfg(unix)]
 pub(super) fn identity(metadata: &Metadata) -> Identity {
     use std::os::unix::fs::MetadataExt;
     (metadata.dev(), metadata.ino())
 }
 
-/// The time of creation stands in for an inode where there is none.
+/// The time of creation replaces the inode on systems without one.
 #[cfg(not(unix))]
 pub(super) fn identity(metadata: &Metadata) -> Identity {
     let created = metadata.created().ok();
@@ -23,7 +23,7 @@ pub(super) fn identity(metadata: &Metadata) -> Identity {
     (0, since.map_or(0, |time| time.as_nanos() as u64))
 }
 
-/// The folder that a path lies in.
+/// Returns the folder that a path lies in.
 pub(super) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -31,7 +31,7 @@ pub(super) fn parent(path: &Path) -> &Path {
     }
 }
 
-/// Opens the file `path`, makes it if it is missing, and neither empties it nor follows a link.
+/// Opens the file `path`, or creates it if it is missing. Does not truncate it and does not follow a link.
 pub(super) fn open_in_place(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.read(true).write(true).create(true).truncate(false);
@@ -39,25 +39,25 @@ pub(super) fn open_in_place(path: &Path) -> io::Result<File> {
     {
         use rustix::fs::OFlags;
         use std::os::unix::fs::OpenOptionsExt;
-        // A pipe under this name must not keep the caller waiting.
+        // Without `NONBLOCK`, a pipe of this name would block the caller.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
         options.custom_flags(flags.bits() as i32);
     }
     options.open(path)
 }
 
-/// Renames the folder `from` to `to`, which must not be there.
+/// Renames the folder `from` to `to`, which must not exist.
 ///
 /// # Errors
 ///
-/// `AlreadyExists`: something is at `to`, be it a link that leads nowhere.
+/// `AlreadyExists` if `to` exists, a broken link included.
 pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     #[cfg(any(target_os = "linux", target_os = "macos"))]
     {
         use rustix::fs::{CWD, RenameFlags, renameat_with};
         use rustix::io::Errno;
         match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // NFS and others do not know the flag.
+            // Some file systems, such as NFS, do not support the flag.
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
             renamed => return Ok(renamed?),
         }
@@ -65,8 +65,8 @@ pub(super) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     rename_looking(from, to)
 }
 
-/// [`rename_new`] where no call does it in one. What appears at `to` after the look is safe all the same: a folder
-/// replaces nothing but an empty folder.
+/// Does what [`rename_new`] does without an atomic call. A file or folder that appears at `to` after the check is still
+/// safe, because renaming a folder replaces nothing but an empty folder.
 fn rename_looking(from: &Path, to: &Path) -> io::Result<()> {
     if to.symlink_metadata().is_ok() {
         return Err(io::ErrorKind::AlreadyExists.into());
@@ -79,7 +79,7 @@ fn rename_looking(from: &Path, to: &Path) -> io::Result<()> {
     }
 }
 
-/// Brings the names in a folder onto the disk.
+/// Syncs a folder, so that the names of its entries are on the disk.
 pub(super) fn sync_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     File::open(path)?.sync_all()?;

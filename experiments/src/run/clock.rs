@@ -1,26 +1,26 @@
-//! What the parts of a run cost this machine.
+//! Measures wall time, CPU time and memory of the parts of a run.
 
 use std::time::Instant;
 
-/// Wall and CPU time between two moments, and memory at the second.
+/// Stopwatch for the parts of a run.
 pub(super) struct Clock {
-    /// Whether what the process takes is what the run takes.
+    /// Whether the run has the process to itself, so that CPU time and memory of the process are its own.
     is_alone: bool,
     begun: Option<(Instant, Option<u64>)>,
 }
 
-/// What passed between two moments.
+/// One reading of the [`Clock`].
 pub(super) struct Lap {
     /// Wall time, µs.
     pub(super) wall_us: u64,
-    /// CPU time of the process, µs, where the system tells and the run is alone in it.
+    /// CPU time of the process, µs; `None` if the system does not report it or runs share the process.
     pub(super) cpu_us: Option<u64>,
-    /// Resident memory at its end, bytes, where the system tells and the run is alone.
+    /// Resident memory of the process at the reading, bytes; `None` in the same cases.
     pub(super) resident_bytes: Option<u64>,
 }
 
 impl Clock {
-    /// Of a run that may share the process with others.
+    /// Makes a clock that is not started. `shares_process`: whether other runs share the process.
     pub(super) fn new(shares_process: bool) -> Self {
         Self {
             is_alone: !shares_process,
@@ -37,7 +37,7 @@ impl Clock {
         self.is_alone.then(process).flatten()
     }
 
-    /// What has passed since the clock was started; starts it anew.
+    /// Returns time since the clock was started, and starts it again.
     pub(super) fn lap(&mut self) -> Lap {
         let process = self.process();
         let now = (Instant::now(), process.map(|(cpu_ms, _)| cpu_ms));
@@ -51,7 +51,7 @@ impl Clock {
     }
 }
 
-/// CPU time of this process so far, ms, and its resident memory, bytes, where the system tells.
+/// Returns CPU time of this process so far, ms, and its resident memory, bytes, if the system reports them.
 fn process() -> Option<(u64, u64)> {
     let mut system = sysinfo::System::new().ok()?;
     let pid = sysinfo::get_current_pid().ok()?;

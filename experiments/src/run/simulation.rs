@@ -1,15 +1,14 @@
-//! The networks of a run, one after the other, the phases of each, and what is recorded of them.
+//! Simulates the networks of a run one after the other, and hands what they record to the tables and the summary.
 
 use std::ops::Range;
 
 use anyhow::{anyhow, bail};
 use indicatif::{HumanCount, ProgressBar};
 use kadsim_engine::in_degree::InDegrees;
-use kadsim_engine::key::BucketIndex;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Source;
 use kadsim_engine::random::network_seed;
-use kadsim_engine::record::{NodeRow, RoutingRow, TimingRow};
+use kadsim_engine::record::{NodeRow, TimingRow};
 use kadsim_engine::routing::Sizes;
 use kadsim_engine::time::LAST_US;
 use kadsim_systems::Network;
@@ -17,11 +16,12 @@ use kadsim_systems::network::phase_end::{NodeState, PhaseEnd};
 use kadsim_systems::network::read::NodesView;
 use kadsim_systems::network::run_loop::Observer;
 use kadsim_systems::out_of_time::OutOfTime;
-use kadsim_systems::record::turns::Turns;
+use kadsim_systems::record::phase_order::PhaseOrder;
 use kadsim_systems::step::Timings;
 use rayon::prelude::*;
 
 use super::clock::{Clock, Lap};
+use super::routing;
 use super::workload::{Pool, Workload};
 use crate::file::Experiment;
 use crate::inputs::{self, Inputs};
@@ -30,7 +30,7 @@ use crate::spent::{Moment, Spent};
 use crate::summary::Summary;
 use crate::watch::Watch;
 
-/// A run on its way.
+/// State of a run.
 pub(super) struct Simulation<'a> {
     experiment: &'a Experiment,
     inputs: &'a Inputs,
@@ -40,9 +40,9 @@ pub(super) struct Simulation<'a> {
     /// The networks in which each phase was cut off.
     cut_off: Vec<Vec<u32>>,
     clock: Clock,
-    /// What recording has taken in this phase.
+    /// Time spent on recording in the current phase.
     recording: Spent,
-    /// How many routing tables name each node of the current network, if that is wanted.
+    /// Number of routing tables that name each node of the current network, with `output.in_degree`.
     in_degrees: Option<InDegrees>,
 }
 
@@ -68,28 +68,29 @@ impl<'a> Simulation<'a> {
         }
     }
 
-    /// The tables, the summary, and the networks in which each phase was cut off.
+    /// Returns the tables, the summary, and the networks in which each phase was cut off.
     pub(super) fn into_parts(self) -> (Writers, Summary, Vec<Vec<u32>>) {
         (self.writers, self.summary, self.cut_off)
     }
 
-    /// Every network, one after the other.
+    /// Simulates every network, one after the other.
     ///
     /// # Errors
     ///
-    /// [`crate::watch::Stopped`]; nodes that cannot be; a table that cannot be written.
+    /// [`crate::watch::Stopped`]; impossible nodes; a table that cannot be written.
     pub(super) fn networks(&mut self) -> anyhow::Result<()> {
         (0..self.experiment.networks).try_for_each(|network| self.network(network))
     }
 
-    /// One network with all its phases.
+    /// Simulates one network with all its phases.
     fn network(&mut self, number: u32) -> anyhow::Result<()> {
         let mut network = self.bootstrap(number)?;
         if self.experiment.output.in_degree {
-            self.count_in_degrees(number, &mut network)?;
+            self.in_degrees = Some(routing::count_in_degrees(&mut network, self.watch)?);
+            self.timing(number, "bootstrap", "in_degree", 1)?;
         }
         if self.writers.wants_routing() {
-            self.routing(number, &mut network)?;
+            routing::write(number, &mut network, &mut self.writers, self.watch)?;
         }
         let mut pool = Pool::new(&mut network);
         for places in self.experiment.overlapping() {
@@ -100,7 +101,7 @@ impl<'a> Simulation<'a> {
         Ok(())
     }
 
-    /// The network before its first phase: its nodes with full tables.
+    /// Makes the network: its nodes, with full routing tables.
     fn bootstrap(&mut self, number: u32) -> anyhow::Result<Network> {
         let experiment = self.experiment;
         let nodes = HumanCount(u64::from(self.inputs.nodes));
@@ -120,7 +121,7 @@ impl<'a> Simulation<'a> {
         Ok(network)
     }
 
-    /// Phases that may be in flight at the same time, from the first one's start to the last one's end.
+    /// Runs phases that may be in flight at the same time, until the last one has ended.
     fn phases(
         &mut self,
         number: u32,
@@ -140,7 +141,7 @@ impl<'a> Simulation<'a> {
         let names: Vec<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
         let name = names.join("+");
         let bar = self.bar(number, &name, total);
-        let mut nodes = Turns::default();
+        let mut nodes = PhaseOrder::default();
         places.clone().for_each(|place| nodes.begin(place as u32));
         self.clock.start();
         let mut recorder = Recorder {
@@ -162,7 +163,7 @@ impl<'a> Simulation<'a> {
         self.recording(number, &name)
     }
 
-    /// Says what to do about an operation that goes on beyond the end of the clock.
+    /// Adds network, phase and advice to the error of an operation that goes on beyond the end of the clock.
     fn out_of_time(&self, number: u32, out_of_time: OutOfTime) -> anyhow::Error {
         let phase = &self.experiment.phases[out_of_time.phase as usize].name;
         anyhow!(
@@ -171,14 +172,14 @@ impl<'a> Simulation<'a> {
         )
     }
 
-    /// Begins the phase at a place.
+    /// Begins the phase of this index.
     fn begin(&self, place: usize, network: &mut Network, pool: &mut Pool) -> Begun {
         let (experiment, inputs) = (self.experiment, self.inputs);
         let phase = &experiment.phases[place];
         let workload = |network: &mut Network, pool: &Pool| {
             Workload::new(experiment, inputs, place, network, pool)
         };
-        // Made before anything has happened: a phase that is cut off leaves no trace of what it left out.
+        // Drawn before the phase begins: a phase that is cut off records nothing of the operations that never started.
         let all = (!phase.deadlines_us.is_empty() && phase.max_us.is_some())
             .then(|| workload(network, pool).source);
         let workload = workload(network, pool);
@@ -187,29 +188,7 @@ impl<'a> Simulation<'a> {
         Begun { total, all }
     }
 
-    /// A phase has ended.
-    fn end(
-        &mut self,
-        number: u32,
-        network: &mut Network,
-        end: &PhaseEnd,
-        begun: &mut Begun,
-        nodes: &mut Turns<Vec<NodeState>>,
-    ) -> anyhow::Result<()> {
-        let place = end.phase as usize;
-        self.nodes(number, end.phase, network, nodes, end)?;
-        if let Some(source) = begun.all.take().filter(|_| end.cut_off.is_cut) {
-            self.plan(place, source, network);
-        }
-        self.summary
-            .end_phase(place, begun.total, end.cut_off.is_cut);
-        if end.cut_off.is_cut {
-            self.cut_off[place].push(number);
-        }
-        Ok(())
-    }
-
-    /// Hands what was recorded to the tables and the summary.
+    /// Writes the rows of a step to the tables, and counts its operations in the summary.
     fn take(&mut self, network: &mut Network, bar: &ProgressBar) -> anyhow::Result<()> {
         let recorded = network.recorded();
         if recorded.is_empty() {
@@ -227,7 +206,7 @@ impl<'a> Simulation<'a> {
         Ok(())
     }
 
-    /// Tells the summary which operations a phase that was cut off should have had.
+    /// Counts all planned operations of a phase that was cut off, by origin.
     fn plan(&mut self, place: usize, mut source: Box<dyn Source>, network: &mut Network) {
         let summary = &mut self.summary;
         network.read(
@@ -242,83 +221,8 @@ impl<'a> Simulation<'a> {
         );
     }
 
-    /// Counts how many routing tables name each node.
-    fn count_in_degrees(&mut self, number: u32, network: &mut Network) -> anyhow::Result<()> {
-        const CHUNK: usize = 1 << 16;
-        let _line = self.watch.busy("counting in-degrees".to_owned());
-        let watch = self.watch;
-        let degrees = network.read(
-            |NodesView {
-                 population,
-                 columns,
-                 tables,
-                 ..
-             }| {
-                let nodes = columns.tables.len() as u32;
-                let degrees = InDegrees::new(nodes as usize);
-                for start in (0..nodes).step_by(CHUNK) {
-                    watch.go_on()?;
-                    let owners = start..nodes.min(start.saturating_add(CHUNK as u32));
-                    degrees.count(tables, &population, columns.tables, owners);
-                }
-                anyhow::Ok(degrees)
-            },
-        )?;
-        self.in_degrees = Some(degrees);
-        self.timing(number, "bootstrap", "in_degree", 1)
-    }
-
-    /// Writes the routing tables.
-    fn routing(&mut self, number: u32, network: &mut Network) -> anyhow::Result<()> {
-        let _line = self.watch.busy("writing the routing tables".to_owned());
-        let (watch, writers) = (self.watch, &mut self.writers);
-        network.read(
-            |NodesView {
-                 population,
-                 columns,
-                 ids,
-                 tables,
-                 ..
-             }| {
-                let (keys, mut rows) = (columns.keys, Vec::new());
-                let mut written = Ok(());
-                for owner in (0..keys.len() as u32).map(Row) {
-                    watch.go_on()?;
-                    let node = ids.id(owner, keys);
-                    let mut write = |bucket: BucketIndex, peers: &[Row]| {
-                        peers.iter().enumerate().try_for_each(|(position, &peer)| {
-                            writers.routing(&RoutingRow {
-                                network: number,
-                                node,
-                                bucket: bucket.get(),
-                                position: position as u8,
-                                peer: ids.id(peer, keys),
-                            })
-                        })
-                    };
-                    let table = columns.tables[owner.index()];
-                    tables.for_each_bucket(
-                        &population,
-                        owner,
-                        table,
-                        &mut rows,
-                        |bucket, peers| {
-                            if written.is_ok() {
-                                written = write(bucket, peers);
-                            }
-                        },
-                    );
-                    if written.is_err() {
-                        break;
-                    }
-                }
-                Ok(written?)
-            },
-        )
-    }
-
-    /// Writes what recording has taken in a phase, or in phases in flight at the same time, the encoders' threads
-    /// included.
+    /// Writes the time spent on recording in a phase, or in phases in flight at the same time. It includes the threads
+    /// that encode tables.
     fn recording(&mut self, network: u32, phase: &str) -> anyhow::Result<()> {
         let Spent { wall, cpu } = std::mem::take(&mut self.recording);
         let cpu = cpu + self.writers.take_encoding();
@@ -331,42 +235,6 @@ impl<'a> Simulation<'a> {
             resident_bytes: None,
             calls: 1,
         })?;
-        Ok(())
-    }
-
-    /// Writes and counts the nodes at the end of a phase, when it is its turn in the table: until then what they
-    /// were is kept.
-    fn nodes(
-        &mut self,
-        number: u32,
-        phase: u32,
-        network: &mut Network,
-        waiting: &mut Turns<Vec<NodeState>>,
-        end: &PhaseEnd,
-    ) -> anyhow::Result<()> {
-        waiting.end(phase);
-        if waiting.is_first(phase) {
-            network.read_end(end, |nodes, node| {
-                self.node_rows((number, phase), &nodes, node)
-            })?;
-        } else {
-            let rows = network.len() as u32;
-            let states = network.read_end(end, |_, node| {
-                (0..rows)
-                    .into_par_iter()
-                    .map(|row| node(Row(row)))
-                    .collect()
-            });
-            waiting.push(phase, states);
-        }
-        let mut its_turn = Vec::new();
-        waiting.take(|phase, states| its_turn.push((phase, states)));
-        for (phase, states) in its_turn {
-            network.read_end(end, |nodes, _| {
-                let node = |row: Row| states[row.index()];
-                self.node_rows((number, phase), &nodes, &node)
-            })?;
-        }
         Ok(())
     }
 
@@ -437,13 +305,13 @@ impl<'a> Simulation<'a> {
             rows.iter().try_for_each(|row| self.writers.node(row))?;
         }
         let mut spent = begun.spent();
-        // That is counted on its own.
+        // `take_encoding` counts the encoders' time.
         spent.cpu = spent.cpu.saturating_sub(self.writers.encoding() - encoded);
         self.recording += spent;
         Ok(())
     }
 
-    /// Writes how long the stages of a phase's steps took, or of phases in flight at the same time.
+    /// Writes the time spent in each stage of the steps of a phase, or of phases in flight at the same time.
     fn timings(&mut self, network: u32, phase: &str, timings: &Timings) -> anyhow::Result<()> {
         for (stage, spent) in Timings::STAGES.iter().zip(timings.stages) {
             self.writers.timing(&TimingRow {
@@ -465,7 +333,7 @@ impl<'a> Simulation<'a> {
         Ok(())
     }
 
-    /// Writes how long it is since the clock was started, and starts it anew.
+    /// Writes the time since the clock was started, and starts it again.
     fn timing(
         &mut self,
         network: u32,
@@ -499,17 +367,51 @@ impl<'a> Simulation<'a> {
     }
 }
 
-/// Takes what phases in flight at the same time record.
+/// Observer of phases in flight at the same time.
 struct Recorder<'s, 'a> {
     simulation: &'s mut Simulation<'a>,
     /// Number of the network.
     number: u32,
-    /// Place of the first of the phases.
+    /// Index of the first of the phases.
     first: usize,
     begun: Vec<Begun>,
-    /// Nodes at the ends of phases, until it is their turn in the table.
-    nodes: Turns<Vec<NodeState>>,
+    /// Nodes at the ends of phases, kept until all earlier phases are written.
+    nodes: PhaseOrder<Vec<NodeState>>,
     bar: ProgressBar,
+}
+
+impl Recorder<'_, '_> {
+    /// Writes and counts the nodes at the end of a phase. While an earlier phase is in flight, keeps their state instead,
+    /// because the table is in the order of phases.
+    fn nodes(&mut self, network: &mut Network, end: &PhaseEnd) -> anyhow::Result<()> {
+        let (number, phase) = (self.number, end.phase);
+        let simulation = &mut *self.simulation;
+        self.nodes.end(phase);
+        if self.nodes.is_first(phase) {
+            network.read_end(end, |nodes, node| {
+                simulation.node_rows((number, phase), &nodes, node)
+            })?;
+        } else {
+            let rows = network.len() as u32;
+            let states = network.read_end(end, |_, node| {
+                (0..rows)
+                    .into_par_iter()
+                    .map(|row| node(Row(row)))
+                    .collect()
+            });
+            self.nodes.push(phase, states);
+        }
+        let mut its_turn = Vec::new();
+        self.nodes
+            .take(|phase, states| its_turn.push((phase, states)));
+        for (phase, states) in its_turn {
+            network.read_end(end, |nodes, _| {
+                let node = |row: Row| states[row.index()];
+                simulation.node_rows((number, phase), &nodes, &node)
+            })?;
+        }
+        Ok(())
+    }
 }
 
 impl Observer for Recorder<'_, '_> {
@@ -524,16 +426,27 @@ impl Observer for Recorder<'_, '_> {
     }
 
     fn ended(&mut self, network: &mut Network, end: &PhaseEnd) -> anyhow::Result<()> {
-        let begun = &mut self.begun[end.phase as usize - self.first];
+        self.nodes(network, end)?;
+        let place = end.phase as usize;
+        let is_cut = end.cut_off.is_cut;
+        let begun = &mut self.begun[place - self.first];
+        if let Some(source) = begun.all.take().filter(|_| is_cut) {
+            self.simulation.plan(place, source, network);
+        }
         self.simulation
-            .end(self.number, network, end, begun, &mut self.nodes)
+            .summary
+            .end_phase(place, begun.total, is_cut);
+        if is_cut {
+            self.simulation.cut_off[place].push(self.number);
+        }
+        Ok(())
     }
 }
 
-/// A phase that has begun.
+/// Planned operations of a phase in flight.
 struct Begun {
-    /// Its operations.
+    /// Number of operations.
     total: u64,
-    /// All of them once more, if that is to be known when it is cut off.
+    /// The same operations again, for deadlines of a phase that may be cut off.
     all: Option<Box<dyn Source>>,
 }

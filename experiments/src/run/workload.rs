@@ -1,4 +1,4 @@
-//! The operations of a phase as the engine takes them.
+//! Makes the operations of a phase from the experiment.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -15,25 +15,25 @@ use crate::import::TraceRow;
 use crate::inputs::Inputs;
 use crate::workload::{Drawn, DrawnSegments, Listed, Online, Origins, Plan, SegmentKeys, Targets};
 
-/// Where the operations of a phase come from.
+/// The operations of a phase.
 pub(crate) struct Workload {
     pub(crate) source: Box<dyn Source>,
-    /// How many operations there are.
+    /// Number of operations.
     pub(crate) total: u64,
-    /// The different keys that they ask for: what may be retrieved if they provide.
+    /// The different keys that the operations ask for. A later phase may retrieve them if this one provides.
     pub(crate) keys: SegmentKeys,
 }
 
-/// What the workloads of a network are drawn from.
+/// The nodes and segments that workloads of a network are drawn from.
 pub(crate) struct Pool {
     /// The nodes that operations start at.
     online: Online,
-    /// What may be retrieved of each phase that has begun, in order; nothing of those that do not provide.
+    /// Segments of each phase that has begun, in order; `None` for a phase that does not provide.
     provided: Vec<Option<SegmentKeys>>,
 }
 
 impl Pool {
-    /// Of a network in which no phase has begun.
+    /// Makes the pool of a network in which no phase has begun.
     pub(crate) fn new(network: &mut Network) -> Self {
         Self {
             online: Online::of(network),
@@ -41,14 +41,14 @@ impl Pool {
         }
     }
 
-    /// The phase after those that have begun has begun too; this may be retrieved of it.
+    /// Adds the segments of the next phase, which has begun.
     pub(crate) fn add(&mut self, provided: Option<SegmentKeys>) {
         self.provided.push(provided);
     }
 }
 
 impl Workload {
-    /// That of the phase at `place`, which starts when it says, else now.
+    /// Makes the workload of the phase of index `place`. It starts at its `start_ms`, or else now.
     pub(crate) fn new(
         experiment: &Experiment,
         inputs: &Inputs,
@@ -108,7 +108,7 @@ impl Workload {
         }
     }
 
-    /// Begins the phase at `place`, whose work this is. Returns what may be retrieved of it.
+    /// Begins the phase of index `place` with this workload. Returns the segments that it provides.
     pub(crate) fn begin(
         self,
         place: usize,
@@ -134,7 +134,7 @@ impl Workload {
             .zip(rows)
             .map(|(number, row)| Planned {
                 number,
-                // Every origin was found to be a node that is online when the trace was read.
+                // Reading the trace checked that each origin is an online node.
                 origin: network.row(row.origin).unwrap_or(Row(0)),
                 key: Key(row.key),
                 due_us: start_us.saturating_add(row.start_us),

@@ -1,36 +1,36 @@
-//! Operations and origins that are done by a deadline.
+//! Counts operations and origins that are done by a deadline.
 //!
-//! An operation is in time if it has ended by the deadline, counted from when it was due or from the run's start; a
-//! retrieve, if it has found its segment as well. An origin is in time if all of its operations are.
+//! An operation is in time if it has ended by the deadline, which counts from its due time or from the run's start. A
+//! retrieve must have found its segment too. An origin is in time if all of its operations are.
 
 use std::collections::HashMap;
 
 use kadsim_engine::record::{Kind, OperationRow};
 use serde_json::{Map, Value};
 
-use super::share;
+use super::share::Share;
 use crate::file::{DeadlineFrom, milliseconds};
 
-/// Who met a deadline of a phase, over all networks.
+/// Counts for one deadline of a phase, over all networks.
 #[derive(Clone)]
 pub(super) struct Deadline {
     deadline_us: u64,
     from: DeadlineFrom,
-    planned: u64,
-    in_time: u64,
-    /// Origins with all of their operations in time, and all origins.
-    origins: (u64, u64),
+    /// Operations in time, of all planned ones.
+    operations: Share,
+    /// Origins with all of their operations in time, of all origins.
+    origins: Share,
     /// Origins of the current network.
     tallies: HashMap<i64, Tally>,
 }
 
-/// What became of the operations of an origin.
+/// Counts of the operations of an origin.
 #[derive(Clone, Default)]
 struct Tally {
     in_time: u64,
-    /// Recorded, ended or not.
+    /// Recorded operations, those that were cut off included.
     recorded: u64,
-    /// How many it should have had; told of phases that were cut off only.
+    /// Planned operations. Counted only for phases that were cut off.
     planned: u64,
 }
 
@@ -39,9 +39,8 @@ impl Deadline {
         Self {
             deadline_us,
             from,
-            planned: 0,
-            in_time: 0,
-            origins: (0, 0),
+            operations: Share::default(),
+            origins: Share::default(),
             tallies: HashMap::new(),
         }
     }
@@ -57,47 +56,43 @@ impl Deadline {
             && row
                 .end_us
                 .is_some_and(|end_us| end_us - from_us <= self.deadline_us);
-        self.in_time += u64::from(in_time);
+        self.operations.part += u64::from(in_time);
         let tally = self.tallies.entry(row.origin).or_default();
         tally.recorded += 1;
         tally.in_time += u64::from(in_time);
     }
 
-    /// An operation was planned for this origin, in a phase that was cut off.
+    /// Counts a planned operation of this origin, in a phase that was cut off.
     pub(super) fn plan(&mut self, origin: i64) {
         self.tallies.entry(origin).or_default().planned += 1;
     }
 
-    /// The phase ends in a network, of so many planned operations.
+    /// Ends the phase in a network. `planned` is its number of operations.
     pub(super) fn end_phase(&mut self, planned: u64) {
-        self.planned += planned;
+        self.operations.whole += planned;
         for (_, tally) in self.tallies.drain() {
-            self.origins.0 += u64::from(tally.in_time == tally.recorded.max(tally.planned));
-            self.origins.1 += 1;
+            self.origins
+                .count(tally.in_time == tally.recorded.max(tally.planned));
         }
     }
 
-    /// Adds what another network has counted, whose phase has ended, and empties that.
+    /// Moves the counts of `other`, whose phase has ended, into this one.
     pub(super) fn take(&mut self, other: &mut Self) {
-        let origins = std::mem::take(&mut other.origins);
-        self.origins.0 += origins.0;
-        self.origins.1 += origins.1;
-        self.planned += std::mem::take(&mut other.planned);
-        self.in_time += std::mem::take(&mut other.in_time);
+        self.operations.take(&mut other.operations);
+        self.origins.take(&mut other.origins);
     }
 
-    /// What its metrics end in where there are several: the deadline in milliseconds.
+    /// Returns the end of its metrics' names where a phase has several deadlines: the deadline in milliseconds.
     pub(super) fn suffix(&self) -> String {
         format!(".{}", milliseconds(self.deadline_us))
     }
 
     pub(super) fn write(&self, phase: &str, suffix: &str, json: &mut Map<String, Value>) {
-        let (origins_in_time, origins) = self.origins;
-        for (metric, value) in [
-            ("in_time", share(self.in_time, self.planned)),
-            ("origins_in_time", share(origins_in_time, origins)),
+        for (metric, share) in [
+            ("in_time", &self.operations),
+            ("origins_in_time", &self.origins),
         ] {
-            json.insert(format!("{phase}.{metric}{suffix}"), value);
+            json.insert(format!("{phase}.{metric}{suffix}"), share.value());
         }
     }
 }

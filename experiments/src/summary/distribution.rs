@@ -1,15 +1,15 @@
 //! The distribution of a column in bounded memory.
 //!
-//! Values that agree in their first 11 bits share a bucket, which keeps their number and their sum. A
-//! percentile is the mean of the bucket that its rank falls into: exact where the bucket has one value in
-//! it, as of a constant delay, and of every value below 2048; else off by at most a bucket's width, 1/1024
-//! of the value, to neither side more than to the other. At most 55 · 1024 buckets of 32 bytes.
+//! Values that agree in their first 11 bits share a bucket, which keeps their number and their sum. A percentile is the
+//! mean of the bucket that its rank falls into. It is exact below 2048 and where all values of the bucket are equal, as
+//! with a constant delay. Else it is off by at most a bucket's width, 1/1024 of the value, without bias. There are at
+//! most 55 · 1024 buckets of 32 bytes.
 
 use serde_json::{Map, Value};
 
 use super::STATISTICS;
 
-/// Bits that tell buckets of one size apart, beside the leading one.
+/// Bits behind the leading one that number the buckets of one width.
 const BITS: u32 = 10;
 
 /// The values of one bucket.
@@ -19,7 +19,7 @@ struct Bucket {
     sum: u128,
 }
 
-/// The distribution of integers that stand for `value / scale`.
+/// The distribution of integers, each of which stands for `value / scale`.
 #[derive(Clone)]
 pub(super) struct Distribution {
     buckets: Vec<Bucket>,
@@ -28,19 +28,19 @@ pub(super) struct Distribution {
     scale: f64,
 }
 
-/// The bucket of a value: ascending in the value, without gaps.
+/// Returns the index of a value's bucket. Indices ascend with the value, without gaps.
 fn place(value: u64) -> usize {
     let shift = (value | 1).ilog2().saturating_sub(BITS);
     ((shift as usize) << BITS) + (value >> shift) as usize
 }
 
-/// How many buckets a distribution has whose largest value is this one.
+/// Returns the number of buckets of a distribution with this largest value.
 pub(crate) fn buckets_of(value: u64) -> usize {
     place(value) + 1
 }
 
 impl Distribution {
-    /// No values yet.
+    /// Makes a distribution without values.
     pub(super) fn new(scale: f64) -> Self {
         Self {
             buckets: Vec::new(),
@@ -63,7 +63,7 @@ impl Distribution {
         self.max = self.max.max(value);
     }
 
-    /// Adds all values of another one, and leaves that with none.
+    /// Moves all values of `other` into this one, and leaves `other` empty.
     pub(super) fn take(&mut self, other: &mut Self) {
         if other.buckets.len() > self.buckets.len() {
             self.buckets.resize(other.buckets.len(), Bucket::default());
@@ -77,7 +77,7 @@ impl Distribution {
         self.max = self.max.max(std::mem::take(&mut other.max));
     }
 
-    /// One of [`STATISTICS`] but the count; `None` where there are no values.
+    /// Returns the statistic `name`, one of [`STATISTICS`] but the count; `None` without values.
     pub(super) fn statistic(&self, name: &str) -> Option<f64> {
         if self.count == 0 {
             return None;
@@ -94,7 +94,7 @@ impl Distribution {
         })
     }
 
-    /// The nearest-rank percentile, rounded to a whole value before it is scaled.
+    /// Returns the nearest-rank percentile, rounded to a whole value before it is scaled.
     fn percentile(&self, percent: u128) -> f64 {
         let rank = (u128::from(self.count) * percent).div_ceil(100).max(1);
         let mut below = 0;
@@ -109,7 +109,7 @@ impl Distribution {
         value as f64 / self.scale
     }
 
-    /// Adds all [`STATISTICS`] as `PREFIX.STATISTIC`.
+    /// Adds all [`STATISTICS`] to `json` as `PREFIX.STATISTIC`.
     pub(super) fn write(&self, prefix: &str, json: &mut Map<String, Value>) {
         for name in STATISTICS {
             let value = match name {
@@ -165,7 +165,7 @@ mod tests {
         assert_eq!(statistics(&pooled), statistics(&whole));
         assert_eq!(pooled.count, 1000);
         assert_eq!((other.count, other.statistic("max")), (0, None));
-        // It starts anew.
+        // The emptied distribution can be used again.
         other.record(5000);
         assert_eq!(statistics(&other), statistics(&of([5000], 1000.0)));
     }

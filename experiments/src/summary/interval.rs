@@ -1,8 +1,8 @@
 //! Mean and 95 % confidence interval of a metric over networks.
 //!
-//! Networks are independent and alike, so the interval is Student's: the mean plus or minus `t · s / √n`, with `s` the
-//! sample's standard deviation and `t` the 97.5 % quantile of n - 1 degrees of freedom. Values come in the order of
-//! networks, and are summed by Welford's recurrence: the same bits on every machine.
+//! Networks are independent and identically distributed, so the interval is Student's: the mean plus or minus `t · s /
+//! √n`, with `s` the sample's standard deviation and `t` the 97.5 % quantile of n - 1 degrees of freedom. Values come
+//! in the order of networks, and Welford's recurrence sums them, so the result has the same bits on every machine.
 
 /// 97.5 % quantiles of Student's t for 1, 2, .. degrees of freedom.
 const QUANTILES: [f64; 12] = [
@@ -29,7 +29,7 @@ const EXPANSION: [f64; 5] = [
     1.589_534,
 ];
 
-/// The values of a metric so far.
+/// Accumulates the values of a metric over networks.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct OverNetworks {
     count: u64,
@@ -47,17 +47,17 @@ impl OverNetworks {
         self.squares += before * (value - self.mean);
     }
 
-    /// How many networks have a value.
+    /// Returns the number of networks that have a value.
     pub(crate) fn count(&self) -> u64 {
         self.count
     }
 
-    /// The mean, if there is a value.
+    /// Returns the mean, if there is a value.
     pub(crate) fn mean(&self) -> Option<f64> {
         (self.count > 0).then_some(self.mean)
     }
 
-    /// Half the width of the 95 % confidence interval around the mean, if there are two values.
+    /// Returns half the width of the 95 % confidence interval around the mean, if there are at least two values.
     pub(crate) fn half_width(&self) -> Option<f64> {
         let freedom = self.count.checked_sub(2)? + 1;
         let variance = self.squares / freedom as f64;
@@ -65,7 +65,7 @@ impl OverNetworks {
     }
 }
 
-/// The 97.5 % quantile of Student's t, off by less than a millionth of it.
+/// Returns the 97.5 % quantile of Student's t, with a relative error below a millionth.
 fn quantile(freedom: u64) -> f64 {
     let small = usize::try_from(freedom - 1).ok();
     if let Some(known) = small.and_then(|place| QUANTILES.get(place)) {

@@ -1,8 +1,9 @@
-//! What the results of a cell depend on: its experiment, the content of the files that it reads, and kadsim's version.
+//! The basis of a cell is everything that its results depend on: its experiment, the content of the files that it
+//! reads, and kadsim's version.
 //!
-//! A cell that is done has it in its `cell.json`. As long as it is the same, the cell need not run again; where it is
-//! not, [`differences`] says why. Layout, output folder and expectations change no result, and neither does the name
-//! of a file that is read.
+//! A finished cell has its basis in `cell.json`. The cell need not run again while its basis is unchanged;
+//! [`differences`] names the changes. Layout, output folder and expectations change no result, and neither do the names
+//! of imported files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -61,7 +62,7 @@ impl FileDigests {
 }
 
 impl Basis {
-    /// The basis of a cell.
+    /// Determines the basis of a cell.
     ///
     /// # Errors
     ///
@@ -97,7 +98,7 @@ impl Basis {
     }
 }
 
-/// The paths of the files that an experiment reads, by their keys.
+/// Returns the paths of the files that an experiment reads, by their keys.
 fn paths(experiment: &mut Experiment) -> Vec<(String, &mut PathBuf)> {
     let mut paths = Vec::new();
     if let Population::Imported { path, .. } = &mut experiment.network.size {
@@ -111,7 +112,7 @@ fn paths(experiment: &mut Experiment) -> Vec<(String, &mut PathBuf)> {
     paths
 }
 
-/// The digest of the basis of the cell that is done in `folder`, if that is one.
+/// Returns the digest of the basis of the finished cell in `folder`, if the folder is one.
 pub(crate) fn digest_in(folder: &Path) -> Option<String> {
     let known: Value = serde_json::from_slice(&fs::read(folder.join(CELL)).ok()?).ok()?;
     known["digest"].as_str().map(str::to_owned)
@@ -157,7 +158,7 @@ pub(super) fn differences(folder: &Path, now: &Basis) -> Vec<Difference> {
     }
 }
 
-/// The keys of an experiment by path that its results depend on, each with its value as text.
+/// Returns the keys of an experiment that its results depend on, by path, each with its value as text.
 fn keys(text: &str) -> Option<BTreeMap<String, String>> {
     let mut root: Table = text.parse().ok()?;
     root.remove("engine");
@@ -183,7 +184,7 @@ fn flatten(prefix: &str, table: &Table, keys: &mut BTreeMap<String, String>) {
                     names.push(name);
                     flatten(&format!("{path}.{name}."), below, keys);
                 }
-                // Their order has a meaning too.
+                // The order of phases has a meaning too.
                 keys.insert(path, names.join(", "));
             }
             value => {

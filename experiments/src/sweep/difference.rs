@@ -1,13 +1,13 @@
-//! Differences between what a cell was run with and what it would be run with now.
+//! Differences between the basis of a finished cell and its basis now.
 
 use std::fmt;
 
 use crate::output::{CELL, RESOLVED};
 
-/// Version of kadsim that runs.
+/// Version of the running kadsim.
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// A difference between the basis that a cell was run with and the one of now.
+/// A difference between the basis that a cell was run with and its basis now.
 #[derive(Debug, PartialEq)]
 pub enum Difference {
     /// Another version of kadsim has run it.
@@ -16,14 +16,14 @@ pub enum Difference {
     Content(String),
     /// A key has another value.
     Key {
-        /// By path.
+        /// Path of the key.
         key: String,
         /// The value that the cell was run with, if any.
         old: Option<String>,
         /// The value now, if any.
         new: Option<String>,
     },
-    /// The basis that it was run with cannot be read.
+    /// The basis that the cell was run with cannot be read.
     Unknown,
 }
 

@@ -1,4 +1,4 @@
-//! Why cells of a study cannot be run, or have no result.
+//! Errors of studies and of their cells.
 
 use std::path::PathBuf;
 
@@ -7,15 +7,15 @@ use crate::inputs::InputError;
 use crate::output::FolderError;
 use crate::run::RunError;
 
-/// Why the cells of a study cannot be run.
+/// Reason that the cells of a study cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum StudyError {
     /// There is no such cell.
     #[error("there is no cell {index}: the sweep has {cells} cells, allowed: 0 to {}", cells - 1)]
     Index {
-        /// What was asked for.
+        /// The requested index.
         index: usize,
-        /// How many there are.
+        /// Number of cells.
         cells: usize,
     },
     /// A cell is too large for this machine.
@@ -27,12 +27,12 @@ pub enum StudyError {
         index: usize,
         /// Its settings.
         cell: String,
-        /// Estimate.
+        /// Estimated peak memory, as text.
         need: String,
-        /// What there is.
+        /// Memory of the machine, as text.
         has: String,
     },
-    /// The folder holds a cell that this experiment would run otherwise.
+    /// The folder holds a cell with another basis.
     #[error(
         "{path} holds cell {index} ({cell}) of another experiment: {}; {REMEDY}",
         first_of(differences)
@@ -44,7 +44,7 @@ pub enum StudyError {
         index: usize,
         /// Its settings.
         cell: String,
-        /// In what it differs.
+        /// Differences between the bases.
         differences: Vec<Difference>,
     },
     /// The folder holds cells of other axes.
@@ -66,12 +66,12 @@ pub enum StudyError {
     /// The folder cannot be written to.
     #[error("{0}")]
     Folder(#[from] FolderError),
-    /// What is there cannot be read, or the table over all cells not be written.
+    /// The folder cannot be read, or the tables over all cells cannot be written.
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
 }
 
-/// What can be done about a folder that is taken.
+/// Advice about a folder of another experiment.
 const REMEDY: &str = "name another folder with --out, or replace it by `kadsim run` with --force";
 
 /// Most differences of a cell that a message names.
@@ -87,13 +87,13 @@ fn first_of(differences: &[Difference]) -> String {
     shown.join(", ")
 }
 
-/// Why a cell has no result.
+/// Reason that a cell has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum CellError {
     /// It failed or was interrupted.
     #[error("{0}")]
     Run(#[from] RunError),
-    /// What it reads is wrong now, though it was right when the study was checked.
+    /// A file that it reads has become invalid since the study was checked.
     #[error("{0}")]
     Inputs(#[from] InputError),
     /// A file that it reads has another content than when the study began.
@@ -105,12 +105,12 @@ pub enum CellError {
 }
 
 impl CellError {
-    /// Whether another process runs it.
+    /// Returns whether another process runs the cell.
     pub(super) fn is_busy(&self) -> bool {
         matches!(self, Self::Run(RunError::Folder(FolderError::Busy(_))))
     }
 
-    /// Whether it was asked to stop.
+    /// Returns whether the user has stopped the cell.
     pub(super) fn is_stop(&self) -> bool {
         matches!(
             self,

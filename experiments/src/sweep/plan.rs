@@ -1,12 +1,12 @@
-//! How many cells run at once, and on how many threads each.
+//! Plans the number of cells that run at once, and the threads of each.
 //!
-//! As many as there are threads, cells, and memory for: any cells that run at once together need no more than the
-//! largest ones do, so those decide. Cells that run at once share the threads evenly, each with a pool of its own.
+//! Threads, cells and memory limit the number. No set of cells that run at once needs more memory than the same number
+//! of the largest ones, so those decide. Cells that run at once share the threads evenly, each with a pool of its own.
 
-/// How cells are run.
+/// Plan for running cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// How many at once; 0 where there is none to run.
+    /// Number of cells that run at once; 0 if there is no cell to run.
     pub at_once: usize,
     /// Threads over all of them.
     pub threads: usize,
@@ -35,7 +35,7 @@ impl Plan {
         (plan.at_once > 0 || needs.is_empty()).then_some(plan)
     }
 
-    /// Threads of the cells that run in this place, from 0 to `at_once` - 1.
+    /// Returns the number of threads of the cells in this slot, from 0 to `at_once` - 1.
     pub(super) fn threads(&self, slot: usize) -> usize {
         self.threads / self.at_once + usize::from(slot < self.threads % self.at_once)
     }
@@ -55,12 +55,12 @@ mod tests {
         assert_eq!(plan(&[10; 24], 2), Some((2, 20)));
         assert_eq!(plan(&[10; 3], 8), Some((3, 30)));
         assert_eq!(plan(&[40; 24], 8), Some((2, 80)));
-        // Whichever run at once, the largest ones need the most.
+        // The two largest cells may run at once.
         assert_eq!(plan(&[1, 1, 1, 60, 50], 8), Some((1, 60)));
         assert_eq!(plan(&[1, 60, 30, 1], 3), Some((3, 91)));
         assert_eq!(plan(&[1, 101], 2), None);
         assert_eq!(plan(&[], 2), Some((0, 0)));
-        // What they share is there once.
+        // Shared memory counts once.
         let plan = Plan::new(vec![40; 3], 15, 8, 100).unwrap();
         assert_eq!((plan.at_once, plan.need), (2, 95));
         assert!(Plan::new(vec![90], 15, 8, 100).is_none());

@@ -1,4 +1,4 @@
-//! The folder of a study: `study.json`, the cells below, and when all are done the tables over them.
+//! The folder of a study: `study.json`, the finished cells, and, when all cells are finished, the tables over them.
 //!
 //! Unfinished cells lie in `NAME.partial`, beside the tree of those that are done, which only ever holds whole cells.
 //! `study.json` names the cells that are meant, each with the digest of its [`Basis`], and cells that are done of an
@@ -27,7 +27,7 @@ use crate::output::{
 };
 use crate::watch::Watch;
 
-/// What writes a table over all cells, in the folder given, to a path.
+/// Function that writes a table over all cells of a study: its path, the study's folder, and the study.
 type WriteTable = fn(&Path, &Path, &Study) -> Result<()>;
 
 /// The tables over all cells, in the order in which they are written: a study is finished if and only if the last one,
@@ -37,21 +37,21 @@ const TABLES: [(&str, WriteTable); 2] = [(MEANS, table::write_means), (SUMMARY, 
 /// A study's folder.
 pub(super) struct Root {
     names: Names,
-    /// Where each cell is when it is done.
+    /// Folder of each cell when it is done.
     folders: Vec<PathBuf>,
-    /// What each cell's results depend on.
+    /// Basis of each cell.
     bases: Vec<Basis>,
     /// Shared by all processes that run cells.
     running: Lock,
 }
 
-/// What `study.json` says.
+/// Content of `study.json`.
 struct Known {
-    /// The cells that are meant, each with its digest.
+    /// The cells of the experiment file, each with the digest of its basis.
     cells: BTreeMap<String, String>,
-    /// All of it, as it was read.
+    /// The whole text.
     text: String,
-    /// All cells, of earlier states too.
+    /// All cells, those of earlier states of the experiment file included.
     all: Vec<String>,
 }
 
@@ -74,12 +74,12 @@ impl Known {
     }
 }
 
-/// The path of a cell in the study, as `study.json` names it.
+/// Returns the path of a cell in the study, as `study.json` has it.
 fn name(cell: &Cell) -> String {
     cell.folder().display().to_string()
 }
 
-/// The keys of the axes on the way to a cell.
+/// Returns the keys of the axes in the path of a cell.
 fn axes(cell: &str) -> Vec<&str> {
     let parts = cell.split('/');
     parts
@@ -88,7 +88,7 @@ fn axes(cell: &str) -> Vec<&str> {
 }
 
 impl Root {
-    /// Takes the folder for the study, which it may have been before.
+    /// Opens the folder for the study, which may already have finished cells.
     ///
     /// # Errors
     ///
@@ -121,7 +121,7 @@ impl Root {
         study: &Study,
         force: bool,
     ) -> Result<Self, StudyError> {
-        // Before a lock is put there.
+        // Checked before the lock is created, which would itself change the folder.
         Shape::Unfinished.check(&names.partial)?;
         let (running, alone) = take_running(&names)?;
         let folder = |cell: &StudyCell| names.finished.join(cell.cell.folder());
@@ -143,12 +143,12 @@ impl Root {
         };
         match shared {
             true => Ok(root),
-            // A run of this name has come between.
+            // A run of this name has taken the folder meanwhile.
             false => Err(FolderError::Busy(root.names.partial).into()),
         }
     }
 
-    /// Makes the folder that of the study. `alone`: no other process runs cells of it.
+    /// Prepares the folder for the study. `alone`: no other process runs cells of it.
     fn prepare(&self, study: &Study, force: bool, alone: bool) -> Result<(), StudyError> {
         let names = &self.names;
         let path = &names.finished;
@@ -175,7 +175,7 @@ impl Root {
         self.publish_list(study)
     }
 
-    /// Checks that the cells that are done and belong to this study are as this study would run them.
+    /// Checks that the finished cells of this study have the same basis as now.
     fn compare(&self, study: &Study, known: &Known, alone: bool) -> Result<(), StudyError> {
         let path = &self.names.finished;
         let mut is_related = false;
@@ -215,7 +215,8 @@ impl Root {
         }
     }
 
-    /// Makes room for a new study. An older one that is aside already stays if the one in its place is not finished.
+    /// Puts the finished study aside for a new one. If a study is aside already and the one of this name is unfinished,
+    /// keeps the former and removes the latter.
     fn put_aside(&self) -> Result<(), FolderError> {
         let Names {
             finished,
@@ -257,12 +258,13 @@ impl Root {
         Ok(())
     }
 
-    /// What stands in `study.json`.
+    /// Returns the text of `study.json`.
     fn list(&self, study: &Study, known: Option<&Known>) -> String {
         let cells: Vec<String> = study.cells.iter().map(|cell| name(&cell.cell)).collect();
         let meant: HashSet<&String> = cells.iter().collect();
         let others = known.into_iter().flat_map(|known| &known.all);
-        // Another process may still finish a cell of an earlier state, so it is named before its folder is there.
+        // Another process may still finish a cell of an earlier state, so the list names the cell before its folder
+        // exists.
         let others: Vec<&String> = others.filter(|cell| !meant.contains(cell)).collect();
         let digests = self.bases.iter().map(|basis| &basis.digest);
         let document = json!({
@@ -276,34 +278,34 @@ impl Root {
         format!("{document:#}\n")
     }
 
-    /// Writes the file `name` of the study whole, outside of its tree first. The gate is held.
+    /// Writes the file `name` of the study outside of its tree, and then renames it. The caller must hold the gate.
     fn publish(&self, name: &str, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
         let partial = self.names.partial.join(name);
-        // A process that was killed may have left one.
+        // A killed process may have left a partial file.
         let _ = fs::remove_file(&partial);
         write(&partial)?;
         output::publish(&partial, &self.names.finished.join(name))
     }
 
-    /// The names of a cell, and what its results depend on, for its `cell.json`.
+    /// Returns the names of a cell's folder, and the text of its `cell.json`.
     pub(super) fn cell(&self, study: &Study, place: usize) -> (Names, String) {
         let folder = study.cells[place].cell.folder();
         (self.names.of_cell(&folder), self.bases[place].document())
     }
 
-    /// Whether the files that a cell reads are what they were when the study was opened.
+    /// Returns whether the files that a cell reads are unchanged since the study was opened.
     pub(super) fn has_same_basis(&self, study: &Study, place: usize) -> Result<bool> {
         let now = Basis::of(&study.cells[place], &mut FileDigests::default())?;
         Ok(now.digest == self.bases[place].digest)
     }
 
-    /// Whether a cell is done.
+    /// Returns whether a cell is done.
     pub(super) fn is_done(&self, place: usize) -> bool {
         let digest = basis::digest_in(&self.folders[place]);
         digest.is_some_and(|digest| digest == self.bases[place].digest)
     }
 
-    /// How many cells are done.
+    /// Returns the number of cells that are done.
     pub(super) fn done(&self) -> usize {
         (0..self.bases.len())
             .filter(|place| self.is_done(*place))
@@ -354,7 +356,7 @@ impl Root {
     }
 }
 
-/// Path of the lock that a process holds while it changes the study's list or tables.
+/// Returns the path of the gate: the lock that a process holds while it changes the study's list or tables.
 fn gate(names: &Names) -> PathBuf {
     names.finished.with_extension("lock")
 }
@@ -367,6 +369,6 @@ fn take_running(names: &Names) -> Result<(Lock, bool), FolderError> {
             return Ok((lock, alone));
         }
     }
-    // A run of this name holds it.
+    // A run of this name holds the lock.
     Err(FolderError::Busy(names.partial.clone()))
 }

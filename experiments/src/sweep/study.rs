@@ -1,4 +1,4 @@
-//! A sweep that is valid in each of its cells, and what is known of a cell before and after it runs.
+//! A sweep whose cells are all valid, with the inputs, the estimate and the warnings of each cell.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -34,11 +34,11 @@ pub struct Study {
 
 /// A cell, ready to run.
 pub struct StudyCell {
-    /// Where it is in the grid.
+    /// Its index and settings.
     pub cell: Cell,
-    /// What to run.
+    /// Its experiment.
     pub loaded: Loaded,
-    /// The memory it will need.
+    /// Estimated peak memory.
     pub need: Estimate,
     /// Warnings about it.
     pub warnings: Vec<Warning>,
@@ -55,9 +55,9 @@ pub enum Slice {
     Index(usize),
     /// One of several shards: every `of`-th cell.
     Shard {
-        /// Which one, from 1.
+        /// Number of the shard, from 1.
         shard: usize,
-        /// Of how many.
+        /// Number of shards.
         of: usize,
     },
 }
@@ -66,7 +66,7 @@ pub enum Slice {
 ///
 /// # Errors
 ///
-/// As of [`inputs::load`], over all cells: what is wrong in some of them names the first.
+/// As of [`inputs::load`], over all cells. An error of some cells names the first of them.
 pub fn load(path: &Path, overrides: &[String], watch: Watch<'_>) -> Result<Task, InputError> {
     let mut files = Files::default();
     let (grid, drafts) = match file::drafts(path, overrides)? {
@@ -141,7 +141,7 @@ impl Study {
         }
     }
 
-    /// The study's folder: in `out`, or else where the experiment says.
+    /// Returns the study's folder: in `out`, or else in `output.dir`.
     pub fn path(&self, out: Option<&Path>) -> PathBuf {
         out.unwrap_or(Path::new(&self.dir)).join(&self.name)
     }
@@ -175,7 +175,7 @@ impl Study {
         notices
     }
 
-    /// Plans how many of these cells run at once on `threads` threads, by default on all.
+    /// Plans the number of these cells that run at once on `threads` threads, by default on all.
     ///
     /// # Errors
     ///
@@ -185,7 +185,7 @@ impl Study {
         let has = estimate::machine_memory();
         let need = |place: &usize| self.cells[*place].need.total();
         let cells = places.iter().map(|place| self.cells[*place].need);
-        // The process is there once, whatever runs in it.
+        // All cells share the memory of the process itself.
         let shared = cells.clone().map(|need| need.process).max().unwrap_or(0);
         let alone = cells.clone().map(|need| need.beside_another());
         let needs = match places.len() > threads {
@@ -194,7 +194,7 @@ impl Study {
                 .collect(),
             false => alone.clone().collect(),
         };
-        // A cell that fits by itself is run, one at a time.
+        // If cells fit only alone, they run one at a time.
         let one_by_one = || {
             let plan = Plan::new(alone.collect(), shared, 1, has)?;
             Some(Plan { threads, ..plan })

@@ -85,7 +85,7 @@ fn means() -> Vec<Field> {
     ]
 }
 
-/// What a swept key is as a column.
+/// Returns the type of a swept key's column.
 fn column_type(settings: &[&Setting]) -> DataType {
     let all = |is: fn(&Setting) -> bool| settings.iter().all(|one| is(one));
     let within = |low: i128, high: i128| {
@@ -107,12 +107,12 @@ fn column_type(settings: &[&Setting]) -> DataType {
     }
 }
 
-/// Small strings.
+/// Returns the type of columns of short strings, few of them different.
 fn word() -> DataType {
     DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
 }
 
-/// The same value in all rows.
+/// Makes a column with the same value in all rows.
 fn constant(setting: Option<&Setting>, column: &DataType, rows: usize) -> ArrayRef {
     let Some(setting) = setting else {
         return new_null_array(column, rows);
@@ -145,7 +145,7 @@ fn constant(setting: Option<&Setting>, column: &DataType, rows: usize) -> ArrayR
 struct Swept {
     key: String,
     column: DataType,
-    /// Whether each cell has a value of it.
+    /// Whether every cell has a value of the key.
     always: bool,
 }
 
@@ -201,7 +201,7 @@ fn create(path: &Path, study: &Study, schema: Schema) -> Result<TableWriter> {
 ///
 /// # Errors
 ///
-/// A cell's table cannot be read, or this one not be written; the path is in the message.
+/// A cell's table cannot be read, or this one cannot be written; the path is in the message.
 pub(super) fn write(path: &Path, root: &Path, study: &Study) -> Result<()> {
     let swept = swept(study);
     let values = values();
@@ -270,7 +270,7 @@ fn settings(cell: &Cell, swept: &[Swept], rows: usize) -> Result<Vec<ArrayRef>> 
     Ok(columns)
 }
 
-/// The batches of the table of the cell in `folder`.
+/// Reads the table of the cell in `folder`, batch by batch.
 fn metrics(folder: &Path) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
     let path = folder.join(SUMMARY);
     let open = || -> Result<ParquetRecordBatchReader> {
@@ -284,11 +284,11 @@ fn metrics(folder: &Path) -> Result<impl Iterator<Item = Result<RecordBatch>>> {
     Ok(batches.map(move |batch| batch.with_context(&unreadable)))
 }
 
-/// Goes through the rows of the table of the cell in `folder`.
+/// Calls `take` with each row of the table of the cell in `folder`.
 ///
 /// # Errors
 ///
-/// It cannot be read; the path is in the message.
+/// The table cannot be read; the path is in the message.
 pub(super) fn for_each_metric(
     folder: &Path,
     mut row: impl FnMut(u32, &str, Option<f64>),

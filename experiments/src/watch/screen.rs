@@ -1,4 +1,4 @@
-//! The terminal that progress is drawn on.
+//! The terminal that progress lines are drawn on.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,18 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use console::Term;
 use indicatif::TermLike;
 
-/// Columns that lines leave free at the right.
+/// Columns that lines leave free on the right.
 pub(super) const MARGIN: u16 = 3;
 
-/// Stderr, with the cursor behind the text of the last line.
+/// Stderr, with the cursor left behind the text of the last line.
 ///
-/// A terminal echoes `^C` where the cursor is. [`indicatif`] fills each line with spaces up to the right margin, which
-/// breaks it there; the echo then stands in the next line, and that one is cleared instead of the drawn ones. So spaces
-/// are left out here, and a line ends with a line feed once another one follows.
+/// A terminal echoes `^C` at the cursor. [`indicatif`] fills each line with spaces up to the right margin, so the echo
+/// would go to the next line, and that line would be cleared instead of the drawn ones. This type leaves the spaces
+/// out, and writes the line feed only when another line follows.
 #[derive(Debug)]
 pub(super) struct Screen {
     term: Term,
-    /// Whether the cursor is behind a line that is drawn.
+    /// Whether the cursor is behind a drawn line.
     drawn: AtomicBool,
 }
 
@@ -39,7 +39,7 @@ impl TermLike for Screen {
         TermLike::height(&self.term)
     }
 
-    /// Each picture begins with this.
+    /// Each redraw begins with this call.
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {
         self.drawn.store(false, Ordering::Relaxed);
         self.term.move_cursor_up(n)
@@ -64,7 +64,7 @@ impl TermLike for Screen {
     fn write_str(&self, text: &str) -> io::Result<()> {
         if text.chars().all(|letter| letter == ' ') {
             self.drawn.store(true, Ordering::Relaxed);
-            // Of a longer line before.
+            // Clears the rest of a longer line drawn before.
             return self.term.write_str("\x1b[K");
         }
         if self.drawn.swap(false, Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! Operations of phases: due times, origins, keys and segments as they are drawn.
+//! Tests of drawn operations: due times, origins, keys and segments.
 
 use super::*;
 use std::collections::{BTreeSet, HashMap};
@@ -176,7 +176,7 @@ fn a_sample_is_distinct_nodes() {
     assert_eq!(rows.iter().collect::<BTreeSet<_>>().len(), 40);
 }
 
-/// Every second node of 100.
+/// Returns every second node of 100.
 fn half() -> Online {
     Online::Rows((0..50).map(|place| Row(2 * place + 1)).collect())
 }

@@ -15,12 +15,13 @@ use crate::outbox::{Outboxes, Send, Sent, Stored};
 use crate::provide;
 use crate::rules::Rules;
 
-/// Contacts ahead whose counters and operation are prefetched.
+/// Distance, in contacts, at which counters are prefetched; operations at twice that.
 const AHEAD: usize = 12;
-/// Contacts from which on they are sorted by several threads.
+/// Number of contacts from which several threads sort them.
 const MANY: usize = 4096;
 
-/// What was sent in a step, in the order of charging, if it is charged or recorded.
+/// Contacts and uses of origins of the last step, in the order of charging. Empty if they are neither charged nor
+/// recorded.
 #[derive(Resource, Default)]
 pub struct Sends(pub Vec<Send>);
 
@@ -43,10 +44,10 @@ pub fn charge_contacts(
         MANY.. => sends.par_sort_unstable_by_key(Send::order),
         _ => sends.sort_unstable_by_key(Send::order),
     }
-    // An operation that is evaluated at once has charged its contacts itself.
+    // Under py-dht's procedure an operation charges its contacts when it sends them.
     if links.is_charged() && rules.procedure.is_by_clock() {
         let Some(out) = outboxes.iter_mut().next() else {
-            unreachable!("what was sent came from an outbox");
+            unreachable!("contacts come from outboxes");
         };
         let (slots, next_events_us) = operations.slots_mut();
         let mut charging = Charging {
@@ -66,46 +67,46 @@ struct Charging<'a> {
     links: &'a Links,
     slots: &'a mut [Operation],
     next_events_us: &'a mut [u64],
-    /// Stores whose arrival is known now.
+    /// Receives the stores, whose arrival charging fixes.
     stores: &'a mut Vec<Stored>,
 }
 
 impl Charging<'_> {
-    /// Charges all contacts, which are in order.
+    /// Charges all contacts, in their order.
     fn charge_all(&mut self, sends: &mut [Send]) {
         let mut prefetcher = Prefetcher::default();
-        for place in 0..sends.len() {
-            if let Some(ahead) = sends.get(place + 2 * AHEAD) {
+        for index in 0..sends.len() {
+            if let Some(ahead) = sends.get(index + 2 * AHEAD) {
                 prefetcher.item(self.slots, ahead.slot.index());
             }
-            if let Some(ahead) = sends.get(place + AHEAD) {
+            if let Some(ahead) = sends.get(index + AHEAD) {
                 let in_flight = &self.slots[ahead.slot.index()].in_flight;
                 prefetcher.range(in_flight, 0..in_flight.len());
                 if let Sent::Contact { to, .. } = ahead.what {
                     prefetcher.item(self.overhead, to.index());
                 }
             }
-            self.charge(&mut sends[place]);
+            self.charge(&mut sends[index]);
         }
     }
 
-    /// Charges a contact, or an origin's use.
+    /// Charges a contact or the use of an origin, and fixes when the contact completes.
     fn charge(&mut self, send: &mut Send) {
         let Sent::Contact {
             to, request, fate, ..
         } = send.what
         else {
-            let origin_us = self.use_of(send.from);
+            let origin_us = self.charge_node(send.from);
             self.slots[send.slot.index()].origin_overhead_us = origin_us;
             return;
         };
         let origin_us = match request {
             Request::Lookup => self.slots[send.slot.index()].origin_overhead_us,
-            Request::Store => self.use_of(send.from),
+            Request::Store => self.charge_node(send.from),
         };
         let charged = Charge {
             origin_us,
-            remote_us: self.use_of(to),
+            remote_us: self.charge_node(to),
         };
         if let Sent::Contact { charge, .. } = &mut send.what {
             *charge = charged;
@@ -118,7 +119,7 @@ impl Charging<'_> {
             *next_event_us = operation.before_cut(operation.end_us);
             return;
         }
-        // An operation that has stopped in the meantime has abandoned it.
+        // A lookup that has ended since has abandoned the contact.
         let mut in_flight = operation.in_flight.iter_mut();
         if let Some(contact) = in_flight.find(|contact| contact.sequence == send.sequence) {
             contact.completes_us = completes_us;
@@ -126,9 +127,9 @@ impl Charging<'_> {
         }
     }
 
-    /// Returns what using a node costs, µs.
+    /// Charges a use of a node and returns its overhead, µs.
     #[inline]
-    fn use_of(&mut self, row: Row) -> u64 {
+    fn charge_node(&mut self, row: Row) -> u64 {
         self.links.charge(&mut self.overhead[row.index()])
     }
 }

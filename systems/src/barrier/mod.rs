@@ -1,4 +1,5 @@
-//! The barrier of a step: what operations share is updated in one order, whatever threads did before.
+//! The barrier of a step: overhead counters and segment stores, which operations share, are updated in one order,
+//! whichever thread ran an operation.
 
 pub mod charge;
 pub mod stores;

@@ -11,34 +11,34 @@ use kadsim_engine::shortlist::Known;
 
 use super::{Answered, Asks, Machine, Next, Recall};
 use crate::context::{Charges, Context};
-use crate::lanes::{Lanes, Question};
+use crate::interleaving::{Interleaved, Question};
 use crate::outbox::{Chunk, Outbox, Send, Sent};
 use crate::view::View;
 
-/// What a lookup does next.
+/// Where [`poll`] leaves a lookup.
 #[must_use]
 enum Poll {
-    /// It reads a node's answer.
+    /// The lookup reads a node's answer next.
     Ask(Question),
-    /// Its next event is at this time, µs, after the window.
+    /// The lookup's next event is at this time, µs, after the window.
     Until(u64),
-    /// It has ended.
+    /// The lookup has ended.
     Ended,
 }
 
-/// Advances the lookups of a chunk to the end of the window, `lanes` at a time. Operations whose last contact completes in
-/// the window are noted as closing.
-pub fn advance(chunk: Chunk, view: &View, machine: impl Machine, lanes: usize) {
+/// Advances the lookups of a chunk to the end of the window, `most` at a time. Adds the operations whose last contact
+/// completes in the window to [`Outbox::closing`].
+pub fn advance(chunk: Chunk, view: &View, machine: impl Machine, most: usize) {
     let Chunk {
         slots,
         next_events_us,
         out,
         ..
     } = chunk;
-    let Lanes {
-        mut turns,
+    let Interleaved {
+        mut operations,
         mut questions,
-    } = std::mem::take(&mut out.lanes);
+    } = std::mem::take(&mut out.interleaved);
     let mut context = Context {
         view,
         out,
@@ -46,7 +46,7 @@ pub fn advance(chunk: Chunk, view: &View, machine: impl Machine, lanes: usize) {
     };
     let mut waiting = 0..slots.len();
     loop {
-        while turns.len() < lanes
+        while operations.len() < most
             && let Some(index) = waiting.next()
         {
             if next_events_us[index] >= view.window.until_us {
@@ -58,15 +58,15 @@ pub fn advance(chunk: Chunk, view: &View, machine: impl Machine, lanes: usize) {
                 Stage::LookedUp | Stage::Ended => {}
                 Stage::Planned | Stage::Lookup => {
                     fetch_operation(view, operation, context.out);
-                    turns.push(index);
+                    operations.push(index);
                 }
             }
         }
-        if turns.is_empty() {
+        if operations.is_empty() {
             break;
         }
         questions.clear();
-        turns.retain(|&index| {
+        operations.retain(|&index| {
             let operation = &mut slots[index];
             match poll(&mut context, operation, machine) {
                 Poll::Ask(question) => {
@@ -87,7 +87,10 @@ pub fn advance(chunk: Chunk, view: &View, machine: impl Machine, lanes: usize) {
         }
     }
     questions.clear();
-    out.lanes = Lanes { turns, questions };
+    out.interleaved = Interleaved {
+        operations,
+        questions,
+    };
     out.count_contacts(view);
 }
 
@@ -157,11 +160,11 @@ fn fetch_answers(
     out.reads.lines += out.prefetcher.take_lines();
 }
 
-/// Goes on until an answer is needed, the window ends or the lookup does.
+/// Handles contacts that complete, until the lookup reads an answer, or the window or the lookup ends.
 #[inline]
 fn poll(context: &mut Context, operation: &mut Operation, machine: impl Machine) -> Poll {
     if operation.stage == Stage::Planned {
-        return begin(context, operation);
+        return ask_own_table(context, operation);
     }
     while operation.stage == Stage::Lookup {
         let Some(index) = Contact::first_to_complete(&operation.in_flight) else {
@@ -213,17 +216,17 @@ fn keep_time<M: Machine>(operation: &mut Operation, cost_us: u64, _machine: M) {
     }
 }
 
-/// Begins an operation: it reads its origin's own table.
-fn begin(context: &mut Context, operation: &mut Operation) -> Poll {
-    open(context.view, operation, context.out);
+/// Starts an operation, which reads its origin's own table next.
+fn ask_own_table(context: &mut Context, operation: &mut Operation) -> Poll {
+    start_operation(context.view, operation, context.out);
     Poll::Ask(Question {
         owner: context.view.population.owner(operation.origin()),
         contact: None,
     })
 }
 
-/// Notes that an operation has started: it knows no node yet.
-pub fn open(view: &View, operation: &mut Operation, out: &mut Outbox) {
+/// Starts an operation: counts it, and empties its shortlist.
+pub fn start_operation(view: &View, operation: &mut Operation, out: &mut Outbox) {
     out.tick(operation, operation.start_us).started += 1;
     operation.lookup.shortlist.reset(view.rules.beta as usize);
     operation.stage = Stage::Lookup;
@@ -243,7 +246,7 @@ fn answered<M: Machine>(
     let is_closest =
         M::KNOWS_TRUTH && view.is_among_closest(row, operation.key(), &mut context.out.scratch);
     let has_value = match question.contact {
-        // The origin has looked in its own store already, or, by py-dht's procedure, does not.
+        // `retrieve::look_in_own_stores` has looked in the origin's store, except under py-dht's procedure.
         None => false,
         Some(contact) => {
             let asked_us = match M::BY_CLOCK {
@@ -269,7 +272,7 @@ fn answered<M: Machine>(
     };
     let Some(contact) = question.contact else {
         machine.start(&mut operation.lookup, &answered);
-        return start(context, operation, machine);
+        return send_first_contacts(context, operation, machine);
     };
     operation.succeeded += 1;
     machine.answered(&mut operation.lookup, &view.population, &answered);
@@ -321,8 +324,8 @@ fn read_bucket(view: &View, owner: Owner, key: Key, out: &mut Outbox) {
     answer.measure(&view.population, key);
 }
 
-/// Charges the origin, unless it needs to contact no node, and sends the first contacts.
-fn start<M: Machine>(context: &mut Context, operation: &mut Operation, machine: M) {
+/// Charges the origin, unless its own answer ends the lookup, and sends the first contacts.
+fn send_first_contacts<M: Machine>(context: &mut Context, operation: &mut Operation, machine: M) {
     let view = context.view;
     if !operation.lookup.is_stopped {
         operation.origin_overhead_us = context.charges.charge(view.links, operation.origin());
@@ -338,7 +341,7 @@ fn start<M: Machine>(context: &mut Context, operation: &mut Operation, machine: 
         }
     }
     if !M::BY_CLOCK {
-        // With more lanes than nodes there are never enough contacts to handle one.
+        // With alpha above the number of nodes no contact is ever handled: more lanes would only take memory.
         let lanes = view.population.keys().len();
         let lanes = lanes.min(view.rules.alpha as usize);
         operation.lanes_us.resize(lanes, 0);
@@ -346,7 +349,7 @@ fn start<M: Machine>(context: &mut Context, operation: &mut Operation, machine: 
     go_on(context, operation, operation.start_us, machine);
 }
 
-/// Does what the machine decides, until it waits or ends, at `now_us`.
+/// Does at `now_us` what the machine decides, until the lookup waits or ends.
 #[inline]
 fn go_on(context: &mut Context, operation: &mut Operation, now_us: u64, machine: impl Machine) {
     loop {
@@ -371,7 +374,7 @@ fn contact<M: Machine>(
     let sequence = operation.attempts;
     operation.attempts += 1;
     context.out.contacted(view, operation, remote.row);
-    // An operation evaluated at once keeps costs, and its contacts carry its start as their time.
+    // An operation evaluated whole keeps costs, and its contacts carry its start as their time.
     let (time_us, base_us) = match M::BY_CLOCK {
         true => (now_us, now_us),
         false => (operation.start_us, 0),
@@ -430,7 +433,7 @@ fn end<M: Machine>(context: &mut Context, operation: &mut Operation, now_us: u64
             Contact::later_us(operation.start_us, longest_us)
         }
     };
-    close(context.out, operation, end_us);
+    close_lookup(context.out, operation, end_us);
 }
 
 /// Returns the recall of an operation's result; `None` where it is not defined.
@@ -443,8 +446,8 @@ fn recall(context: &mut Context, operation: &Operation, machine: impl Machine) -
     }
 }
 
-/// Notes that an operation's lookup has ended at `end_us`. Contacts in flight are abandoned.
-pub fn close(out: &mut Outbox, operation: &mut Operation, end_us: u64) {
+/// Closes an operation's lookup, which ended at `end_us`. Contacts in flight are abandoned.
+pub fn close_lookup(out: &mut Outbox, operation: &mut Operation, end_us: u64) {
     operation.lookup_end_us = end_us;
     operation.end_us = end_us;
     operation.abandoned = operation.in_flight.len() as u32;

@@ -82,8 +82,8 @@ impl Iterative {
     }
 }
 
-/// Adds an answer to what is known. Progress is a new node that is closer than the farthest one known before. `origin` is
-/// never contacted.
+/// Adds the nodes of an answer to the shortlist. Progress is a new node that is closer than the farthest one known
+/// before. `origin` is never contacted.
 #[inline]
 pub(super) fn learn(lookup: &mut Lookup, answered: &Answered, origin: Option<Row>) {
     let shortlist = &mut lookup.shortlist;
@@ -107,13 +107,14 @@ pub(super) fn take(nodes: impl Iterator<Item = Known>, result: &mut Vec<Row>) ->
 mod tests {
     use super::*;
     use crate::lookup::tests::{Network, contact, rows};
+    use crate::rules::Procedure;
 
     const RULES: Rules = Rules {
         alpha: 2,
         beta: 3,
         steps_to_stop: 2,
         stop: Stop::NoProgress,
-        procedure: crate::rules::Procedure::Iterative,
+        procedure: Procedure::Iterative,
     };
 
     #[test]
@@ -125,7 +126,7 @@ mod tests {
         assert_eq!(contact(machine.next(&mut lookup, &network.population())), 7);
         assert_eq!(machine.next(&mut lookup, &network.population()), Next::Wait);
         network.answers(machine, &mut lookup, 7, &[4, 9]);
-        // What has been named meanwhile and is nearer goes first.
+        // A nearer node that the answer names goes first.
         assert_eq!(contact(machine.next(&mut lookup, &network.population())), 4);
     }
 

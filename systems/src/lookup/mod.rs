@@ -1,11 +1,9 @@
 //! The lookup (Maymounkov and Mazières, section 2.3).
 //!
 //! A lookup procedure is a [`Machine`]: it decides which node is contacted next, what an answer or a failure means, when
-//! the lookup ends and what its result is. It knows no clock, no links and no network. [`contacts`] drives it: sends the
-//! contacts that it asks for, draws their fates, and hands it each answer or failure when it is due.
-//!
-//! To add a procedure: write its file here with a [`Machine`] and tests as those of `iterative.rs`, name it in
-//! [`Procedure`], and run it in [`advance_lookups`].
+//! the lookup ends and what its result is. It knows no clock, no links and no network. [`contacts`] drives it: it
+//! sends the contacts that the machine asks for, draws their fates, and passes each answer or failure to the machine when
+//! it is due. The README of this crate lists the steps to add a procedure.
 
 pub mod contacts;
 mod iterative;
@@ -21,7 +19,7 @@ use kadsim_engine::population::Population;
 use kadsim_engine::shortlist::Known;
 
 use crate::context::{Charges, Context};
-use crate::lanes::LANES;
+use crate::interleaving::INTERLEAVED_MAX;
 use crate::outbox::Outboxes;
 use crate::rules::Procedure;
 use crate::view::{Readable, View};
@@ -43,15 +41,15 @@ pub enum Next {
     End,
 }
 
-/// What a node answers.
+/// What a lookup asks a node for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asks {
     /// The k nodes of its table that are closest to the key.
     Closest,
-    /// The whole bucket that the key falls in; if it is empty, all deeper buckets together; if they are, the nearest
-    /// shallower one that is not.
+    /// The whole bucket that the key falls in. If it is empty, all deeper buckets together; if they are empty too, the
+    /// nearest shallower bucket that is not.
     Bucket,
-    /// Nothing that is read.
+    /// Nothing: the lookup does not read the nodes that an answer would name.
     Nothing,
 }
 
@@ -66,8 +64,8 @@ pub struct Answered<'a> {
     pub named: &'a Answer,
     /// Whether the answer carries the value of a retrieve.
     pub has_value: bool,
-    /// Whether the node is among the network's beta closest to the key. Only machines with
-    /// [`Machine::KNOWS_TRUTH`] are given it, others `false`.
+    /// Whether the node is among the network's beta closest to the key; `false` for machines without
+    /// [`Machine::KNOWS_TRUTH`].
     pub is_closest: bool,
 }
 
@@ -87,10 +85,10 @@ pub trait Machine: Copy + Send + Sync {
     /// Whether contacts are handled when they complete. Otherwise each is evaluated when it is sent, they are handled in
     /// the order of cost, and time is kept in alpha lanes.
     const BY_CLOCK: bool = true;
-    /// Whether it is given the truth about the network, which only a simulator knows.
+    /// Whether [`Answered::is_closest`] is computed, from full knowledge of the network, which only a simulator has.
     const KNOWS_TRUTH: bool = false;
 
-    /// Returns what a node answers, given what is known of it before its answer is read.
+    /// Returns what to ask a node for, given whether it has the value and whether it is among the closest.
     fn asks(self, _has_value: bool, _is_closest: bool) -> Asks {
         Asks::Closest
     }
@@ -98,7 +96,7 @@ pub trait Machine: Copy + Send + Sync {
     /// Handles the answer of the origin's own table.
     fn start(self, lookup: &mut Lookup, own: &Answered);
 
-    /// Decides what to do next. Called again after each [`Next::Contact`].
+    /// Decides what the lookup does next. Called again after each [`Next::Contact`].
     fn next(self, lookup: &mut Lookup, population: &Population) -> Next;
 
     /// Handles the answer to a contact.
@@ -144,9 +142,9 @@ pub fn advance_lookups(
         fn run(self, machine: impl Machine) {
             let Advance(view, operations, outboxes) = self;
             let instrumented = view.recording.instrumented;
-            let lanes = if instrumented { 1 } else { LANES };
+            let interleaved = if instrumented { 1 } else { INTERLEAVED_MAX };
             outboxes.for_each_chunk(operations, !instrumented, |chunk| {
-                contacts::advance(chunk, view, machine, lanes);
+                contacts::advance(chunk, view, machine, interleaved);
             });
         }
     }
@@ -155,7 +153,7 @@ pub fn advance_lookups(
 }
 
 /// Evaluates operations whole, one after the other, in the order of (start, number): lookup, stores and end. Overhead is
-/// charged on the way, because by py-dht's procedure an operation's charges come before those of the next one.
+/// charged on the way, because under py-dht's procedure an operation's charges precede those of the next one.
 pub fn evaluate_in_order(
     readable: Readable,
     mut contacts: Column<Contacts>,

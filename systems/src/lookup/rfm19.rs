@@ -8,11 +8,11 @@
 //! `depth` is the number of rounds, 0 where the node is the origin. A retrieve also ends with the value. A walk with no
 //! node left to contact has no result and recall 0. A walk that reached one of the beta closest has recall null.
 //!
-//! 1. Completion times order the answers of a round, and a round starts when all of the one before are handled; they do
-//!    not change the number of rounds.
-//! 2. What is `known` are the nodes named in all rounds.
-//! 3. Under full knowledge each round gains a bit at least. In other tables a walk could go round in circles: it ends
-//!    after as many rounds as a key has bits.
+//! 1. Completion times order the answers of a round, and a round starts when all answers of the round before are
+//!    handled. They do not change the number of rounds.
+//! 2. `known` counts the nodes named in all rounds.
+//! 3. Under full knowledge each round gains at least a bit. In other tables a walk could cycle, so it ends after as many
+//!    rounds as a key has bits.
 
 use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
@@ -85,7 +85,7 @@ impl Machine for Rfm19 {
     }
 }
 
-/// Ends the walk with a node that it was looking for, or notes the nodes that an answer names.
+/// Ends the walk if the answering node has the value or is among the closest; else keeps the nodes that it names.
 fn learn(lookup: &mut Lookup, answered: &Answered) {
     if answered.has_value || answered.is_closest {
         lookup.reached = Some(answered.row);

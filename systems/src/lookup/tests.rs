@@ -1,4 +1,4 @@
-//! A population for the tests of machines: what nodes answer is what a test says.
+//! A population for tests of machines. A test states what a node answers.
 
 use std::ops::Range;
 

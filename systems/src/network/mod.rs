@@ -1,4 +1,4 @@
-//! A network: its nodes, what they know and hold, and the world that they live in.
+//! A network: its nodes with their routing tables and segments, in a bevy world of its own.
 //!
 //! Several networks can live side by side; nothing is global. [`run_loop`] says how time passes in one.
 
@@ -34,6 +34,7 @@ use crate::outbox::Outboxes;
 use crate::phases::Phases;
 use crate::record::{self, Recorded};
 use crate::recording::Recording;
+use crate::rules::Rules;
 use crate::view::Online;
 use crate::window::Window;
 use crate::{bootstrap, step};
@@ -53,7 +54,7 @@ pub struct Network {
     now_us: u64,
     next_operation: u64,
     lookahead: Lookahead,
-    /// Whether a node has been offline.
+    /// Whether a node is or has been offline, so that contacts may time out.
     absences: bool,
 }
 
@@ -62,7 +63,8 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// Ids or keys that are not different; parameters that contradict each other.
+    /// Ids or keys that are not different, offline nodes that do not exist, too many nodes, or parameters that contradict
+    /// each other.
     pub fn new(spec: Spec) -> Result<Self, NetworkError> {
         spec.check()?;
         let (ids, keys) = make_nodes(spec.nodes, spec.seed)?;
@@ -95,6 +97,7 @@ impl Network {
             tick_us: spec.tick_us,
             ..Window::default()
         });
+        // The schedule would insert it when it first runs, after the nodes.
         world.init_resource::<Schedules>();
         world.register_system_cached(bootstrap::bootstrap_all);
         world.register_system_cached(bootstrap::forget_all);
@@ -124,8 +127,7 @@ impl Network {
         Ok(network)
     }
 
-    /// Takes the nodes off the network that are offline from the start. Cost: O(nodes) on all threads where they are
-    /// drawn, O(listed) else.
+    /// Takes off the network the nodes that are offline from the start. Cost: O(nodes), on all threads if they are drawn.
     fn take_offline(&mut self, offline: &Offline) -> Result<(), NetworkError> {
         if !offline.is_any() {
             return Ok(());
@@ -161,7 +163,7 @@ impl Network {
         Ok(())
     }
 
-    /// Writes the presence of the nodes.
+    /// Calls `write` with the presence of the nodes.
     fn presence<T>(&mut self, write: impl FnOnce(&mut [Presence]) -> T) -> T {
         let Ok(mut presence) = self.states.presence.get_mut(&mut self.world) else {
             unreachable!("a query has no conditions");
@@ -176,8 +178,8 @@ impl Network {
             .expect(REGISTERED);
     }
 
-    /// Empties every node's table. Those of a second bootstrap are then not laid out beside those of the first, for which
-    /// memory might not do.
+    /// Empties every node's table and frees its memory. A caller that bootstraps again calls it first, so that
+    /// two sets of tables are never in memory at once.
     pub fn forget_tables(&mut self) {
         self.world
             .run_system_cached(bootstrap::forget_all)
@@ -191,8 +193,8 @@ impl Network {
             .expect(REGISTERED);
     }
 
-    /// Adds a node to the running network. It can be contacted at once, its table is empty until it is bootstrapped, and
-    /// no other table changes. Cost: O(√added), amortised.
+    /// Adds a node to the network. It can be contacted from now on, its table is empty until it is bootstrapped, and no
+    /// other table changes. Cost: O(√added), amortised.
     ///
     /// # Errors
     ///
@@ -289,7 +291,7 @@ impl Network {
         self.with_stores(|segments, stores| segments.clear(stores));
     }
 
-    /// Gives a node a segment's key to hold, from now on.
+    /// Stores a segment's key at a node, from now on.
     pub fn store(&mut self, row: Row, key: Key) {
         let now_us = self.now_us;
         self.world
@@ -308,10 +310,8 @@ impl Network {
     }
 
     /// Returns the rules of lookups, to be changed between phases.
-    pub fn rules(&mut self) -> &mut crate::rules::Rules {
-        self.world
-            .resource_mut::<crate::rules::Rules>()
-            .into_inner()
+    pub fn rules(&mut self) -> &mut Rules {
+        self.world.resource_mut::<Rules>().into_inner()
     }
 
     /// Returns the time that steps have spent since the last call.
@@ -340,5 +340,5 @@ impl Network {
     }
 }
 
-/// Why a system of the network's own can be run.
+/// Why running a system of the network cannot fail: [`Network::new`] registers each.
 const REGISTERED: &str = "the network has registered the system";

@@ -1,4 +1,4 @@
-//! Making the nodes of a network, and what they take.
+//! Makes the nodes of a network, and measures their memory.
 
 use bevy_ecs::archetype::ArchetypeEntity;
 use bevy_ecs::change_detection::Tick;
@@ -50,7 +50,7 @@ pub(super) fn make_nodes(nodes: NodeSet, seed: u64) -> Result<(Ids, Vec<Key>), N
 /// Spawns a node for each key, in the order of the keys.
 ///
 /// Resources and cached systems are entities too, and each resource is a sparse set that takes 4 bytes for every entity
-/// older than itself: whatever a network needs for good is in its world before the nodes are.
+/// older than itself. So a network inserts its resources and registers its systems before it spawns nodes.
 pub(super) fn spawn_nodes(world: &mut World, keys: Vec<Key>) {
     reserve_entities(world, keys.len());
     world.spawn_batch(keys.into_iter().map(|key| NodeBundle {
@@ -61,9 +61,9 @@ pub(super) fn spawn_nodes(world: &mut World, keys: Vec<Key>) {
 
 /// Reserves room for `nodes` more entities, 24 bytes each, and hardly more.
 ///
-/// The book of entities doubles whenever it is full, and all of it is written then. So it gets a length from which
-/// doubling leads to the right one: an entity without components is spawned there, and the numbers before it stay
-/// unused.
+/// The book of entities, in which bevy keeps the location of each entity, doubles when it is full, and is then written
+/// whole. So it gets a length from which doubling leads to the right one: an entity without components is spawned there,
+/// and the numbers before it stay unused.
 fn reserve_entities(world: &mut World, nodes: usize) {
     /// Times that the book doubles: 0.1 % of the numbers are left out.
     const DOUBLINGS: u32 = 10;

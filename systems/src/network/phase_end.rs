@@ -1,4 +1,4 @@
-//! A phase that has ended, and the nodes at that moment.
+//! The end of a phase, and the nodes at that moment.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,18 +10,18 @@ use super::Network;
 use super::read::{Counters, NodesView};
 use crate::phases::CutOff;
 
-/// A phase that has ended, and what is known of the nodes at that moment. Valid until the next step.
+/// The end of a phase. [`Network::read_end`] reads the nodes as of that moment, until the next step.
 #[derive(Debug)]
 pub struct PhaseEnd {
-    /// Its number.
+    /// Number of the phase.
     pub phase: u32,
-    /// When it ended, µs: with its last operation, or when it was cut off.
+    /// When the phase ended, µs: with its last operation, or when it was cut off.
     pub end_us: u64,
     /// Whether it was cut off.
     pub cut_off: CutOff,
-    /// Contacts by row, if they were counted apart.
+    /// Requests received from the phase, by row. Empty for the phase in slot 0, which [`Counters`] counts.
     pub(super) received: Vec<AtomicU32>,
-    /// Uses of nodes after the end, of phases that have gone on.
+    /// Uses of nodes after the end, by operations of other phases.
     pub(super) later_uses: HashMap<Row, u32>,
     /// Operations by origin.
     pub(super) started: Counts,
@@ -32,9 +32,9 @@ pub struct PhaseEnd {
 pub struct NodeState {
     /// Requests received from operations of the phase.
     pub contacts: u32,
-    /// Segments held, by whatever phase they were stored.
+    /// Segments held, stored by any phase.
     pub segments: u32,
-    /// Uses of its overhead counter, by whatever phase.
+    /// Uses of its overhead counter, by any phase.
     pub uses: u32,
     /// Operations of the phase that it has started.
     pub started: u32,
@@ -59,7 +59,7 @@ impl PhaseEnd {
 }
 
 impl Network {
-    /// Reads the nodes as the phase that has just ended left them.
+    /// Reads the nodes as of the end of the phase that has just ended.
     pub fn read_end<T>(
         &mut self,
         end: &PhaseEnd,

@@ -17,7 +17,7 @@ use kadsim_engine::segments::Segments;
 
 use super::Network;
 
-/// Access to components and resources, kept from call to call: making it takes microseconds.
+/// Access to components and resources. It is kept from call to call, because making it takes microseconds.
 pub(super) struct States {
     read: SystemState<Readable<'static, 'static>>,
     counters: SystemState<Counting<'static, 'static>>,
@@ -42,7 +42,7 @@ impl States {
     }
 }
 
-/// What [`NodesView`] shows.
+/// Components and resources that [`NodesView`] shows.
 type Readable<'w, 's> = (
     Nodes<'w, 's>,
     Res<'w, RadixIndex>,
@@ -51,20 +51,20 @@ type Readable<'w, 's> = (
     Res<'w, Segments>,
 );
 
-/// What [`Counters`] shows.
+/// Components that [`Counters`] shows.
 type Counting<'w, 's> = (
     Query<'w, 's, &'static Contacts>,
     Query<'w, 's, &'static Overhead>,
 );
 
-/// What finds a node.
+/// Components and resources that lead from an id to a row.
 type Keys<'w, 's> = (
     Query<'w, 's, &'static Key>,
     Res<'w, RadixIndex>,
     Res<'w, Ids>,
 );
 
-/// The nodes of a network and what they know and hold.
+/// Read-only view of the nodes of a network, with their routing tables and stored segments.
 #[derive(Clone, Copy)]
 pub struct NodesView<'a> {
     /// Full knowledge of the network.
@@ -89,7 +89,7 @@ pub struct Counters<'a> {
 }
 
 impl Network {
-    /// Reads the nodes and what they know and hold.
+    /// Reads the nodes, their routing tables and their stored segments.
     pub fn read<T>(&mut self, read: impl FnOnce(NodesView) -> T) -> T {
         self.read_all(|nodes, _| read(nodes))
     }
@@ -192,7 +192,7 @@ impl Network {
         })
     }
 
-    /// Changes the segments and the spans of them that nodes hold.
+    /// Changes the segments and the nodes' spans of them.
     pub(super) fn with_stores(&mut self, change: impl FnOnce(&mut Segments, &mut [Store])) {
         let Ok((mut segments, mut stores)) = self.states.stores.get_mut(&mut self.world) else {
             unreachable!("a network has its resources from the start");

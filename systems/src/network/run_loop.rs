@@ -1,8 +1,8 @@
-//! The run loop: how time passes in a network.
+//! The run loop: drives the phases of a network through time.
 //!
 //! Phases of operations begin ([`Network::begin_phase`]), several at a time if they overlap, and [`Network::run`] drives
 //! them to their ends, step by step, for experiments, for the comparison of layouts and for callers of the library
-//! ([`Network::lookup`], [`Network::provide`], [`Network::retrieve`]). An [`Observer`] takes what is recorded on the way.
+//! ([`Network::lookup`], [`Network::provide`], [`Network::retrieve`]). An [`Observer`] takes the rows on the way.
 
 use std::collections::HashMap;
 
@@ -21,13 +21,13 @@ use super::phase_end::PhaseEnd;
 use crate::barrier::charge::Sends;
 use crate::lookahead::{Lookahead, Shared};
 use crate::out_of_time::OutOfTime;
-use crate::phases::{Accounting, Phase, Phases};
+use crate::phases::{Accounting, Over, Phase, Phases};
 use crate::record::{self, Recorded};
 use crate::recording::Recording;
 use crate::rules::Rules;
 use crate::window::{Execution, Window};
 
-/// What is left after a step.
+/// What a step leaves to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Progress {
@@ -35,7 +35,7 @@ pub enum Progress {
     Going,
     /// Every operation has ended or is cut off.
     Done,
-    /// An operation goes on beyond the end of the clock, and the network cannot.
+    /// An operation goes on beyond the end of the clock, so the network cannot go on.
     OutOfTime(OutOfTime),
 }
 
@@ -53,7 +53,7 @@ pub trait Observer {
         Ok(())
     }
 
-    /// Takes what was recorded; after each step, and after the end of each phase.
+    /// Takes the rows recorded. Called after each step and after the end of each phase.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ pub trait Observer {
         Ok(())
     }
 
-    /// Reads the nodes at the end of a phase.
+    /// Reads the nodes at the end of a phase. Called after the rows of the phase are taken.
     ///
     /// # Errors
     ///
@@ -77,7 +77,7 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// Those of the observer; an operation that goes on beyond the end of the clock.
+    /// Errors of the observer; an operation that goes on beyond the end of the clock.
     pub fn run<O: Observer>(&mut self, observer: &mut O) -> Result<(), O::Error> {
         loop {
             observer.go_on()?;
@@ -96,8 +96,7 @@ impl Network {
         }
     }
 
-    /// Begins a phase, beside those that are in flight. If some of them provide and some retrieve, contacts must take
-    /// time.
+    /// Begins a phase, beside those in flight. If one of them provides and another retrieves, contacts must take time.
     ///
     /// # Panics
     ///
@@ -115,7 +114,7 @@ impl Network {
         }
     }
 
-    /// Puts a phase among those in flight; returns its slot.
+    /// Begins a phase and returns its slot.
     fn open_phase(&mut self, phase: Phase, accounting: Accounting, started: Counts) -> PhaseSlot {
         let is_alone = self.world.resource::<Phases>().is_empty();
         if is_alone && self.world.resource::<Segments>().wants_merge() {
@@ -129,7 +128,7 @@ impl Network {
         self.lookahead = Lookahead::default();
         let mut window = self.world.resource_mut::<Window>();
         window.execution = execution;
-        window.settled_us = 0;
+        window.final_us = 0;
         let number = phase.number;
         let slot = self.world.resource_mut::<Phases>().begin(phase, accounting);
         self.world
@@ -138,12 +137,12 @@ impl Network {
         slot
     }
 
-    /// Simulates the next window of time in which something happens. Returns what is left.
+    /// Simulates the next window of time in which something happens. Returns what is left to do.
     pub fn step(&mut self) -> Progress {
         let event_us = self.world.resource::<Operations>().next_event_us();
         let start_us = self.world.resource::<Phases>().next_start_us();
         let Some(from_us) = event_us.into_iter().chain(start_us).min() else {
-            self.world.resource_mut::<Window>().settled_us = u64::MAX;
+            self.world.resource_mut::<Window>().final_us = u64::MAX;
             return Progress::Done;
         };
         if from_us > LAST_US {
@@ -155,12 +154,15 @@ impl Network {
             segments: self.world.resource::<Phases>().share_segments(),
         };
         let links = self.world.resource::<Links>();
-        let (until_us, starts_us) = self.lookahead.bounds(execution, links, shared, from_us);
+        let bounds = self.lookahead.bounds(execution, links, shared, from_us);
         let mut window = self.world.resource_mut::<Window>();
         window.from_us = from_us;
-        window.until_us = until_us;
-        window.starts_us = starts_us;
-        self.merge_shared(from_us);
+        window.until_us = bounds.until_us;
+        window.starts_us = bounds.starts_us;
+        self.world
+            .resource_mut::<Phases>()
+            .hold_retrieves(execution);
+        self.merge_read_segments(execution, from_us);
         loop {
             self.schedule.run(&mut self.world);
             if !self.world.resource::<Window>().again {
@@ -175,7 +177,7 @@ impl Network {
         }
     }
 
-    /// Nothing is left but what happens after the end of the clock: says whose turn would be first.
+    /// Returns the first operation that would go on after the end of the clock, where nothing is left before.
     fn out_of_time(&self) -> Progress {
         let event = self.world.resource::<Operations>().first_after(LAST_US);
         let start = self.world.resource::<Phases>().first_after(LAST_US);
@@ -185,11 +187,15 @@ impl Network {
         Progress::OutOfTime(OutOfTime { phase, operation })
     }
 
-    /// Ends the phase that is over first, if one is: every operation has ended or is cut off, and whatever
-    /// else is in flight has come as far. The clock stands at the latest end of a phase.
+    /// Ends the first phase that is over, if there is one: each of its operations has ended or is cut off, and no
+    /// operation of another phase has an event before its end. The clock advances to that end.
     pub fn end_phase(&mut self) -> Option<PhaseEnd> {
-        let settled_us = self.world.resource::<Window>().settled_us;
-        let (slot, phase, end_us) = self.world.resource::<Phases>().over(settled_us)?;
+        let final_us = self.world.resource::<Window>().final_us;
+        let Over {
+            slot,
+            phase,
+            end_us,
+        } = self.world.resource::<Phases>().over(final_us)?;
         if self.world.resource::<Phases>().accounting(slot) == Accounting::None {
             let cut_off = self.world.resource_mut::<Phases>().remove(slot);
             self.now_us = self.now_us.max(end_us);
@@ -225,16 +231,15 @@ impl Network {
         })
     }
 
-    /// Rebuilds the arena of segments if many have been stored since and are retrieved at the same time.
-    fn merge_shared(&mut self, from_us: u64) {
-        let execution = self.world.resource::<Window>().execution;
-        let mut phases = self.world.resource_mut::<Phases>();
-        phases.hold_readers(execution);
+    /// Rebuilds the arena of segments before a window that begins at `from_us`, if retrieves read it in the window and
+    /// many segments have been stored since it was built.
+    fn merge_read_segments(&mut self, execution: Execution, from_us: u64) {
+        let phases = self.world.resource::<Phases>();
         let is_read = match execution {
-            Execution::Whole => phases.share_segments() && !phases.are_readers_held(),
+            Execution::Whole => phases.share_segments() && !phases.are_retrieves_held(),
             Execution::Windowed | Execution::Sequential => phases.share_segments(),
         };
-        // A phase that has been cut off may still be to end: it asks what was held then.
+        // A phase that is cut off before the window has not ended: its end reads what nodes held at the cut.
         let now_us = phases
             .first_cut_us()
             .map_or(from_us, |cut_us| cut_us.min(from_us));
@@ -243,20 +248,19 @@ impl Network {
         }
     }
 
-    /// Returns the earliest time, up to `now_us`, for which an answer may still need what a node holds: answers under way are
-    /// those of the moment when the request reached the node.
+    /// Returns the earliest time, at most `now_us`, as of which stores may still be read: an answer in flight shows what
+    /// the node held when the request reached it.
     fn first_arrival_us(&self, now_us: u64) -> u64 {
         let arrival_us = self.world.resource::<Operations>().first_arrival_us();
         arrival_us.map_or(now_us, |arrival_us| arrival_us.min(now_us))
     }
 
-    /// Rebuilds the arena of segments. No later read is of a time before `now_us`.
+    /// Rebuilds the arena of segments. Later reads ask what nodes hold at `now_us` or later.
     fn merge_segments(&mut self, now_us: u64) {
         self.with_stores(|segments, stores| segments.merge(stores, now_us));
     }
 
-    /// Runs one operation from now to its end; its row is the last of [`Recorded::operations`]. Returns
-    /// its result.
+    /// Runs one operation from now to its end and returns its result. Its row is the last of [`Recorded::operations`].
     fn run_one(&mut self, kind: Kind, origin: Row, key: Key) -> Vec<Row> {
         let planned = Planned {
             number: self.next_operation,
@@ -276,10 +280,10 @@ impl Network {
         };
         self.open_phase(phase, Accounting::None, Counts::default());
         if let Err(out_of_time) = self.run(&mut Unobserved) {
-            // As the sum of an `Instant` and a `Duration` that no clock reaches.
+            // `Instant + Duration` panics likewise.
             panic!("{out_of_time}");
         }
-        // Slots are reused as they are: the one just freed still has its result.
+        // A slot keeps its contents until it is used again, so the one just freed still has the result.
         self.world
             .resource::<Operations>()
             .last_freed()
@@ -293,7 +297,7 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// If it goes beyond the last moment of the clock, 9e12 ms.
+    /// If the operation goes on beyond the last moment of the clock, [`LAST_US`].
     pub fn lookup(&mut self, origin: Row, key: Key) -> Vec<Row> {
         self.run_one(Kind::Lookup, origin, key)
     }
@@ -302,7 +306,7 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// If it goes beyond the last moment of the clock, 9e12 ms.
+    /// If the operation goes on beyond the last moment of the clock, [`LAST_US`].
     pub fn provide(&mut self, origin: Row, key: Key) -> Vec<Row> {
         self.run_one(Kind::Provide, origin, key)
     }
@@ -311,7 +315,7 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// If it goes beyond the last moment of the clock, 9e12 ms.
+    /// If the operation goes on beyond the last moment of the clock, [`LAST_US`].
     pub fn retrieve(&mut self, origin: Row, key: Key) -> Vec<Row> {
         self.run_one(Kind::Retrieve, origin, key)
     }

@@ -1,7 +1,7 @@
-//! One contact outside any operation, and time that passes without one: for callers of the library.
+//! A single contact outside any operation, and idle time, for callers of the library.
 //!
-//! The contact is counted at the remote when it is sent, its fate drawn, origin and remote charged, as that of a lookup.
-//! It takes an operation number of its own, so its draws are independent of all others. Cost: O(1).
+//! The contact is like one of a lookup: it is counted at the remote when it is sent, its fate is drawn, and origin and
+//! remote are charged. It takes an operation number of its own, so its draws are independent of all others. Cost: O(1).
 
 use kadsim_engine::link::{Attempt, Charge, Fate, Links};
 use kadsim_engine::node::Row;
@@ -13,15 +13,15 @@ use crate::network::Network;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Single {
-    /// The operation number that it took; it is number 0 of its contacts.
+    /// The operation number that it took. Its number in that operation is 0.
     pub operation: u64,
     /// When it was sent, µs.
     pub time_us: u64,
     /// Outcome and delay.
     pub fate: Fate,
-    /// What the origin was charged, µs.
+    /// Overhead of the origin, µs.
     pub origin_overhead_us: u64,
-    /// What the remote was charged, µs; 0 if there is no such node.
+    /// Overhead of the remote, µs; 0 if there is no such node.
     pub remote_overhead_us: u64,
 }
 
@@ -36,18 +36,17 @@ impl Single {
 }
 
 impl Network {
-    /// Contacts a node, now. `None` is a node that does not exist: only the origin is charged. The clock stands still:
-    /// what the contact costs is for [`Network::wait`].
+    /// Contacts a node, now. `None` is a node that does not exist: only the origin is charged. The clock does not advance;
+    /// a caller that waits for the contact passes its time to [`Network::wait`].
     pub fn contact(&mut self, from: Row, to: Option<Row>) -> Single {
         let operation = self.next_operation;
         self.next_operation += 1;
-        let is_online = |row: Row| {
+        let reachable = to.is_some_and(|row| {
             self.read_all(|nodes, counters| {
                 counters.contacts[row.index()].add();
                 nodes.columns.presence[row.index()].is_online()
             })
-        };
-        let reachable = to.is_some_and(is_online);
+        });
         let origin_overhead_us = self.charge(from);
         let remote_overhead_us = to.map_or(0, |to| self.charge(to));
         let mut owner = |row| self.read(|nodes| nodes.population.owner(row));
@@ -70,7 +69,7 @@ impl Network {
         }
     }
 
-    /// Returns what using a node costs, µs.
+    /// Charges a use of a node and returns its overhead, µs.
     fn charge(&mut self, row: Row) -> u64 {
         let Ok((links, mut overhead)) = self.states.overhead.get_mut(&mut self.world) else {
             unreachable!("a network has its links from the start");
@@ -78,11 +77,11 @@ impl Network {
         links.charge(&mut overhead.as_mut_slice()[row.index()])
     }
 
-    /// Lets `us` µs pass in which nothing happens.
+    /// Advances the clock by `us` µs, in which nothing happens.
     ///
     /// # Panics
     ///
-    /// If the clock would go beyond its last moment, 9e12 ms.
+    /// If the clock would go beyond its last moment, [`LAST_US`].
     pub fn wait(&mut self, us: u64) {
         let now_us = self.now_us.saturating_add(us);
         assert!(

@@ -1,4 +1,4 @@
-//! What a network is made of.
+//! The specification of a network, and its errors.
 
 use kadsim_engine::key::Key;
 use kadsim_engine::link::{Link, UniformLink};
@@ -11,7 +11,7 @@ use crate::rules::{Procedure, Rules, Stop};
 /// Most nodes of a network.
 pub(super) const NODES_MAX: usize = 1 << 31;
 
-/// What a network is made of. [`Default`]: no nodes, k = 20, `closest` buckets, `packed`, no delays.
+/// The specification of a network. [`Default`]: no nodes, k = 20, `closest` buckets, layout `packed`, no delays.
 pub struct Spec {
     /// The nodes.
     pub nodes: NodeSet,
@@ -23,13 +23,13 @@ pub struct Spec {
     pub bucket_size: u8,
     /// Which candidates a bucket keeps.
     pub policy: Policy,
-    /// How tables lie in memory.
+    /// How routing tables lie in memory.
     pub layout: LayoutKind,
     /// How lookups are run.
     pub rules: Rules,
-    /// Whether contacts succeed and what they cost.
+    /// Whether contacts succeed and how long they take.
     pub link: Box<dyn Link>,
-    /// Gamma, µs a use.
+    /// Gamma: time that each use adds to the overhead of a node, µs.
     pub overhead_us: u64,
     /// Length of a row of the ticks table, µs, at least 1.
     pub tick_us: u64,
@@ -61,7 +61,7 @@ pub enum NodeSet {
     Imported(Vec<(i64, Key)>),
 }
 
-/// Why a network cannot be made, or asked.
+/// Why a network cannot be made, or a node not be added or found.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
     /// Two nodes have one id.
@@ -83,7 +83,7 @@ pub enum NetworkError {
     /// More nodes than rows can name.
     #[error("a network holds at most 2^31 nodes")]
     TooLarge,
-    /// Contacts that cost nothing cannot be charged in the order of time.
+    /// Overhead cannot be charged in the order of time if a contact may take no time.
     #[error("overhead needs contacts that take time: the shortest delay is 0")]
     NoLookahead,
     /// A parameter that must be at least 1 is 0.
@@ -92,7 +92,7 @@ pub enum NetworkError {
     /// Offline nodes are to be drawn from nodes that are not generated.
     #[error("offline nodes are drawn from generated nodes only; list the ids of imported ones")]
     DrawnOffline,
-    /// Procedures made to compare with others know no other stop rule than their own.
+    /// The stop rule is not that of the procedure: `py-dht` and `rfm19` have one each.
     #[error("stop rule closest-answered goes with procedure iterative only")]
     StopRule,
 }

@@ -1,11 +1,11 @@
 //! Records what happened in a step: rows of the ticks, operations and connections tables.
 //!
-//! [`Recorded`] keeps rows until the caller takes them, in the order of the tables. A window is recorded after all its events
-//! have happened, so no later window adds a row before those recorded.
+//! [`Recorded`] keeps rows until the caller takes them, in the order of the tables. A window is recorded after all its
+//! events have happened, so no later window adds a row before those recorded.
 
+pub mod phase_order;
 mod rows;
 mod ticks;
-pub mod turns;
 
 use std::collections::HashMap;
 
@@ -28,9 +28,9 @@ use crate::recording::Recording;
 use crate::view::Online;
 use crate::window::Window;
 
+use phase_order::PhaseOrder;
 pub use rows::Ended;
-use ticks::OpenTicks;
-use turns::Turns;
+use ticks::{NetworkColumns, OpenTicks};
 
 /// Number of operations from which on several threads make their rows.
 const MANY: usize = 1024;
@@ -65,7 +65,7 @@ pub struct Recorded {
     /// Ticks that have not ended, by phase slot.
     open: Vec<OpenTicks>,
     /// Rows of ticks that wait for earlier phases.
-    closed: Turns<TickRow>,
+    closed: PhaseOrder<TickRow>,
 }
 
 impl Recorded {
@@ -82,9 +82,8 @@ impl Recorded {
         self.connections.clear();
     }
 
-    /// Makes the rows of all ticks that end by `until_us`. `of` holds the number of the network and the number of its
-    /// nodes online.
-    pub fn close_ticks(&mut self, until_us: u64, tick_us: u64, of: (u32, u64)) {
+    /// Makes the rows of all ticks that end by `until_us`.
+    fn close_ticks(&mut self, until_us: u64, tick_us: u64, of: NetworkColumns) {
         for slot in 0..self.open.len() {
             self.close_ticks_of(PhaseSlot(slot as u32), until_us, tick_us, of);
         }
@@ -92,7 +91,7 @@ impl Recorded {
     }
 
     /// Makes the rows of the ticks of a phase that end by `until_us`.
-    fn close_ticks_of(&mut self, slot: PhaseSlot, until_us: u64, tick_us: u64, of: (u32, u64)) {
+    fn close_ticks_of(&mut self, slot: PhaseSlot, until_us: u64, tick_us: u64, of: NetworkColumns) {
         let Self { open, closed, .. } = self;
         let open = &mut open[slot.index()];
         let phase = open.phase;
@@ -113,8 +112,8 @@ impl Recorded {
         std::mem::take(&mut self.open[slot.index()].started)
     }
 
-    /// Counts an operation that has ended.
-    fn note(&mut self, ended: &Ended) {
+    /// Counts an operation that has ended or was cut off.
+    fn count(&mut self, ended: &Ended) {
         let first_us = self.first_end_us.unwrap_or(u64::MAX);
         self.first_end_us = Some(ended.end_us.min(first_us));
         self.open[ended.phase_slot.index()]
@@ -122,8 +121,8 @@ impl Recorded {
             .add(ended.origin);
     }
 
-    /// Makes the rows of the operations that ended before `until_us`, in order, once enough operations have ended since rows
-    /// were last made. Each call reads all operations that wait, so calls for few operations would cost too much.
+    /// Makes the rows of the operations that ended before `until_us`, in order, once enough operations have ended since
+    /// rows were last made. Each call reads all operations that wait, so calls for few operations would cost too much.
     fn close_most_operations(&mut self, until_us: u64, results: bool) {
         if 2 * (self.ended.len() - self.waited) >= self.waited {
             self.close_operations(until_us, results);
@@ -199,7 +198,8 @@ impl Recorded {
     }
 }
 
-/// Read-only access to what rows need of the network: ids and keys of nodes, what is recorded, and who is online.
+/// Read-only access to what rows need of the network: ids and keys of nodes, what is recorded, and how many nodes are
+/// online.
 #[derive(bevy_ecs::system::SystemParam)]
 pub struct Naming<'w, 's> {
     nodes: Nodes<'w, 's>,
@@ -209,9 +209,12 @@ pub struct Naming<'w, 's> {
 }
 
 impl Naming<'_, '_> {
-    /// Returns the number of the network and of its nodes online, for rows of the ticks table.
-    fn of(&self) -> (u32, u64) {
-        (self.recording.network, self.online.0)
+    /// Returns the columns that the rows of all ticks share.
+    fn columns(&self) -> NetworkColumns {
+        NetworkColumns {
+            network: self.recording.network,
+            online: self.online.0,
+        }
     }
 }
 
@@ -242,12 +245,13 @@ pub fn record_operations(
     let ended = std::mem::take(&mut recorded.ended);
     for ended in &ended[first..] {
         phases.end(ended.phase_slot, ended.end_us);
-        recorded.note(ended);
+        recorded.count(ended);
     }
     recorded.ended = ended;
 }
 
-/// Adds the counts of the step to the open ticks, and makes the rows of operations and ticks that no later step can change.
+/// Adds the counts of the step to the open ticks, and makes the rows of operations and ticks that no later step can
+/// change.
 pub fn record_ticks(
     naming: Naming,
     window: Res<Window>,
@@ -265,11 +269,11 @@ pub fn record_ticks(
             recorded.connections_sent += open.add(ticks);
         }
     }
-    // Operations that are cut off stand among those that end at the same moment, and count in that tick.
+    // Operations that are cut off have rows among those that end at the same moment, and count in that tick.
     let cut_us = phases.first_cut_us().unwrap_or(u64::MAX);
-    let settled_us = window.settled_us.min(cut_us);
-    recorded.close_most_operations(settled_us, naming.recording.results);
-    recorded.close_ticks(settled_us, window.tick_us, naming.of());
+    let final_us = window.final_us.min(cut_us);
+    recorded.close_most_operations(final_us, naming.recording.results);
+    recorded.close_ticks(final_us, window.tick_us, naming.columns());
 }
 
 /// Makes the rows of the step's connections, if they are recorded.
@@ -303,7 +307,7 @@ pub fn end_phase(
     for operation in operations.slots() {
         if operation.until_us == end_us + 1 {
             let ended = rows::ended(operation, Some(end_us), &naming.recording, ids, keys);
-            recorded.note(&ended);
+            recorded.count(&ended);
             recorded.open[operation.phase_slot.index()].cut_off(end_us / window.tick_us);
             recorded.ended.push(ended);
             cut.push(operation.slot);
@@ -311,7 +315,7 @@ pub fn end_phase(
     }
     operations.free(cut);
     recorded.close_operations(end_us + 1, naming.recording.results);
-    recorded.close_ticks_of(slot, u64::MAX, window.tick_us, naming.of());
+    recorded.close_ticks_of(slot, u64::MAX, window.tick_us, naming.columns());
     recorded.closed.end(recorded.open[slot.index()].phase);
     recorded.closed.take(|_, row| recorded.ticks.push(row));
 }

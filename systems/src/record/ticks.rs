@@ -11,6 +11,17 @@ use crate::ticks::{TickCounts, Ticks};
 
 /// Maximum number of durations of a tick whose percentiles are exact.
 const EXACT: usize = 1 << 16;
+/// Percentiles in a row.
+const PERCENTILES: [u32; 3] = [50, 90, 99];
+
+/// Columns that the rows of all ticks of a network share.
+#[derive(Clone, Copy, Debug)]
+pub struct NetworkColumns {
+    /// Number of the network.
+    pub network: u32,
+    /// Number of its nodes that are online.
+    pub online: u64,
+}
 
 /// Ticks of a phase that have not ended, and the operations that the phase has started.
 #[derive(Default)]
@@ -29,7 +40,7 @@ impl OpenTicks {
     pub fn begin(&mut self, phase: u32, started: Counts) {
         self.phase = phase;
         self.started = started;
-        // Single operations follow one another within a tick, which goes on.
+        // A tick that is still open goes on: single operations of a caller may follow one another within it.
         if self.ticks.is_empty() {
             self.active = 0;
         }
@@ -55,7 +66,7 @@ impl OpenTicks {
         &mut self,
         until_us: u64,
         tick_us: u64,
-        (network, online): (u32, u64),
+        of: NetworkColumns,
         mut row: impl FnMut(TickRow),
     ) {
         while let Some(tick) = self.ticks.first_entry() {
@@ -67,11 +78,11 @@ impl OpenTicks {
             self.active = self.active + counts.started - finished - counts.cut_off;
             let [ok, fast_error, slow_error, not_found] = counts.outcomes;
             row(TickRow {
-                network,
+                network: of.network,
                 phase: self.phase,
                 tick,
                 time_us: tick * tick_us,
-                online,
+                online: of.online,
                 active: self.active,
                 started: counts.started,
                 finished,
@@ -93,9 +104,8 @@ impl OpenTicks {
 ///
 /// Of more, it returns the largest value of the histogram's bucket that the rank falls into, which is at most 1/1024
 /// above the duration of that rank. The distribution of `summary.json` returns the mean of the bucket instead, which is
-/// never above that value. It would be exact for equal durations, but would change the results of such ticks.
+/// never above that value. The mean would be exact for equal durations, but would change the results of such ticks.
 fn percentiles(durations_us: &mut [u64]) -> Option<[u64; 3]> {
-    let ranks = [0.50, 0.90, 0.99];
     if durations_us.is_empty() {
         return None;
     }
@@ -107,11 +117,13 @@ fn percentiles(durations_us: &mut [u64]) -> Option<[u64; 3]> {
                 .record(duration)
                 .expect("a histogram that resizes records any duration");
         }
-        return Some(ranks.map(|rank| histogram.value_at_quantile(rank)));
+        let value = |percentile| histogram.value_at_quantile(f64::from(percentile) / 100.0);
+        return Some(PERCENTILES.map(value));
     }
     durations_us.sort_unstable();
     let n = durations_us.len();
-    Some([50, 90, 99].map(|rank| durations_us[(n * rank).div_ceil(100).max(1) - 1]))
+    let value = |percentile| durations_us[(n * percentile as usize).div_ceil(100) - 1];
+    Some(PERCENTILES.map(value))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use kadsim::engine::random::Stream;
 use kadsim::file;
 
-/// Values that hardly any key takes.
+/// Values that are invalid for most keys.
 pub const ODD: &[&str] = &[
     "0",
     "-1",
@@ -62,7 +62,7 @@ const COLUMNS: &[&str] = &[
     "",
 ];
 
-/// The usual values of a key, and those at its edges.
+/// Returns usual values of a key, and values at the edges of its range.
 fn values(key: &str) -> (&'static [&'static str], &'static [&'static str]) {
     match key {
         "seed" => (&["7", "42"], &["0", "18446744073709551615"]),
@@ -128,7 +128,7 @@ fn values(key: &str) -> (&'static [&'static str], &'static [&'static str]) {
     }
 }
 
-/// The keys that there are.
+/// All keys of the experiment file.
 pub struct Grammar {
     sections: Vec<(&'static str, Vec<String>)>,
     phase: Vec<String>,
@@ -161,7 +161,7 @@ impl Grammar {
         pick::<&'static str>(chosen, stream)
     }
 
-    /// An experiment; a small one is cheap to run and most often valid.
+    /// Makes an experiment. A small one is cheap to run and most often valid.
     pub fn experiment(&self, stream: &mut Stream, is_small: bool) -> String {
         let mut text = String::from("schema = 1\nname = \"fuzz\"\n");
         let value = |key, stream: &mut Stream| self.value(key, is_small, stream);
@@ -173,7 +173,7 @@ impl Grammar {
         for (section, keys) in &self.sections {
             writeln!(text, "[{section}]").unwrap();
             for key in keys.iter().map(String::as_str) {
-                // What contradicts itself most often is refused, and no more is tried then.
+                // Keys that often contradict each other are rare, because a refused experiment tests nothing further.
                 let contradicts = match key {
                     "nodes" => {
                         writeln!(text, "nodes = {}", value(key, stream)).unwrap();
@@ -207,7 +207,7 @@ impl Grammar {
         text
     }
 
-    /// Adds phases; their names.
+    /// Adds phases. Returns their names.
     fn phases(&self, text: &mut String, is_small: bool, stream: &mut Stream) -> Vec<String> {
         let mut names: Vec<String> = Vec::new();
         let mut provides: Vec<String> = Vec::new();
@@ -272,7 +272,7 @@ impl Grammar {
         names
     }
 
-    /// Adds a sweep of one key or two, and cases; a key and a value of it.
+    /// Adds a sweep of one or two keys, and cases. Returns a swept key and a value of it.
     fn sweep(
         &self,
         text: &mut String,
@@ -306,7 +306,7 @@ impl Grammar {
         last
     }
 
-    /// Settings of the command line, most often none.
+    /// Makes overrides of the command line, most often none.
     pub fn overrides(&self, stream: &mut Stream) -> Vec<String> {
         let count = stream.below(9).saturating_sub(6);
         let setting = |_| {
@@ -325,7 +325,7 @@ fn pick<'l, T>(list: &'l [T], stream: &mut Stream) -> &'l T {
     &list[stream.below(list.len() as u64) as usize]
 }
 
-/// The keys that are allowed beside an unknown one.
+/// Returns the keys that the message about an unknown one allows.
 fn allowed(text: &str, unknown: &str) -> Vec<String> {
     let error = file::parse("grammar.toml", text, &[])
         .unwrap_err()

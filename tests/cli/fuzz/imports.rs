@@ -12,7 +12,7 @@ use parquet::file::properties::WriterProperties;
 
 /// Most rows of a file.
 const ROWS_MAX: u64 = 40;
-/// Numbers that are the last or the first of something.
+/// Numbers at the edges of ranges.
 const EDGES: [i64; 8] = [
     0,
     -1,
@@ -27,7 +27,7 @@ const EDGES: [i64; 8] = [
 /// Columns of a file: names, and values as they stand in CSV.
 struct Columns(Vec<(&'static str, Vec<String>)>);
 
-/// An experiment file, and the name and the content of the file that it reads.
+/// Makes an experiment file, and the name and the content of its imported file.
 pub fn import(stream: &mut Stream) -> (String, &'static str, Vec<u8>) {
     let is_ids = stream.below(2) == 0;
     let rows = stream.below(ROWS_MAX) as usize;

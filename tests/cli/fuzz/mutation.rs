@@ -7,10 +7,10 @@ use kadsim::engine::random::Stream;
 
 use super::grammar::ODD;
 
-/// Longest text that is made, in bytes.
+/// Longest text that a mutation makes, in bytes.
 const BYTES_MAX: usize = 1 << 16;
 
-/// The experiment files of the repository.
+/// Returns the experiment files of the repository.
 pub fn experiments() -> Vec<Vec<u8>> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
     let folders = [folder.join("published"), folder];
@@ -26,7 +26,7 @@ pub fn experiments() -> Vec<Vec<u8>> {
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-/// A number below `end`, 0 where there is none.
+/// Draws a number below `end`; 0 if `end` is 0.
 fn below(stream: &mut Stream, end: usize) -> usize {
     match end {
         0 => 0,
@@ -34,7 +34,7 @@ fn below(stream: &mut Stream, end: usize) -> usize {
     }
 }
 
-/// Changes a text in one place; `other` is where lines and tokens come from.
+/// Changes a text in one place. Inserted lines and tokens come from `other`.
 pub fn mutate(text: &mut Vec<u8>, other: &[u8], stream: &mut Stream) {
     match stream.below(6) {
         0 => bytes(text, stream),
@@ -85,7 +85,7 @@ fn lines(text: &mut Vec<u8>, other: &[u8], stream: &mut Stream) {
     *text = lines.join(&b'\n');
 }
 
-/// Ranges of a text without spaces and punctuation in them.
+/// Returns the ranges of the words of a text.
 fn words(text: &[u8]) -> Vec<std::ops::Range<usize>> {
     let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || b"._-\"+".contains(byte);
     let mut words = Vec::new();

@@ -1,10 +1,11 @@
-//! py-dht's procedure in the reference simulator. Costs of contacts, effects of answers and stores are those of the
-//! procedure by the clock.
+//! py-dht's procedure in the reference simulator. Contacts, answers and stores have the code of the procedure by the
+//! clock.
 
-use super::{Contacted, Reference, Running, Status};
+use super::contact::{Completed, Contacted};
+use super::{Reference, Running, Status};
 
 impl Reference {
-    /// Evaluates the lookup of an operation, which starts now, whole. Returns how long it takes, µs.
+    /// Evaluates the whole lookup of an operation that starts now. Returns how long it takes, µs.
     pub(super) fn evaluate(&mut self, operation: &mut Running) -> u64 {
         let alpha = self.rules.alpha as usize;
         let start_us = operation.start_us;
@@ -15,7 +16,7 @@ impl Reference {
             let mut known = operation.known.values();
             let has_candidate = known.any(|known| known.status == Status::Candidate);
             if is_idle || operation.holder.is_some() || !has_candidate {
-                // What is in the buffer stays abandoned.
+                // Contacts in the buffer are abandoned.
                 return lanes_us.into_iter().max().unwrap();
             }
             while buffer.len() < alpha
@@ -26,13 +27,18 @@ impl Reference {
             if buffer.len() < alpha {
                 continue;
             }
-            // The first of equals, both times.
-            let cheapest = (0..alpha).min_by_key(|&place| buffer[place].total_us);
+            // Of equal costs and equal lanes the first counts.
+            let cheapest = (0..alpha).min_by_key(|&index| buffer[index].total_us);
             let handled = buffer.remove(cheapest.unwrap());
             *lanes_us.iter_mut().min().unwrap() += handled.total_us;
-            // All is evaluated at the start: what the remote holds then.
-            let answer = (handled.distance, handled.is_ok);
-            self.take(operation, answer, (start_us, start_us));
+            // The remote answers with what it holds at the operation's start.
+            let completed = Completed {
+                distance: handled.distance,
+                is_ok: handled.is_ok,
+                arrives_us: start_us,
+                back_us: start_us,
+            };
+            self.take(operation, completed);
         }
     }
 }

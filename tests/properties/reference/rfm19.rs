@@ -1,13 +1,14 @@
-//! RFM19.1's walk in the reference simulator. Costs of contacts are those of the reference.
+//! The walk of RFM 19.1 in the reference simulator. Contacts have the code of the procedure by the clock.
 
 use std::collections::BTreeMap;
 
 use kadsim_engine::record::Kind;
 
+use super::contact::Completed;
 use super::{Event, Known, Node, Reference, Running, Status};
 
 impl Reference {
-    /// Starts a walk: it is over at once where the origin is among the closest.
+    /// Starts a walk, and ends it if the origin is among the closest.
     pub(super) fn walk(&mut self, operation: &mut Running, event: Event) {
         let (origin, key) = (operation.origin, operation.planned.key.0);
         if self.true_closest(key).contains(&origin) {
@@ -23,7 +24,7 @@ impl Reference {
         self.ask(operation, event, self.rules.alpha);
     }
 
-    /// Asks so many of those that were named, all at once; whom they name is asked next.
+    /// Contacts the `most` closest of the nodes that the last round named, all at the same time.
     fn ask(&mut self, operation: &mut Running, event: Event, most: u32) {
         while operation.in_flight < most
             && let Some(contacted) = self.contact_nearest(operation, event.time_us)
@@ -37,21 +38,23 @@ impl Reference {
         operation.round = std::mem::take(&mut operation.known);
     }
 
-    /// A contact of the round has come back.
+    /// Handles a contact of the round that completes.
     pub(super) fn handle_in_round(
         &mut self,
         operation: &mut Running,
         event: Event,
-        (distance, is_ok): (u64, bool),
-        arrives_us: u64,
+        completed: Completed,
     ) {
         operation.in_flight -= 1;
-        let (asked, key) = (operation.round[&distance], operation.planned.key.0);
+        let (asked, key) = (
+            operation.round[&completed.distance],
+            operation.planned.key.0,
+        );
         operation.rounds = asked.depth;
-        if is_ok {
+        if completed.is_ok {
             operation.succeeded += 1;
             let is_found = operation.kind == Kind::Retrieve
-                && self.holds(asked.node, key, arrives_us, event.time_us);
+                && self.holds(asked.node, key, completed.arrives_us, completed.back_us);
             if is_found {
                 operation.holder = Some((asked.node, asked.depth));
             }
@@ -72,7 +75,8 @@ impl Reference {
         self.ask(operation, event, self.rules.beta);
     }
 
-    /// A node names its bucket for the key; all deeper ones where that is empty; else the nearest shallower one.
+    /// Adds the nodes that a node names: those of its bucket for the key; if that is empty, of all deeper buckets; if they
+    /// are empty too, of the nearest shallower bucket.
     fn name(&self, operation: &mut Running, node: Node, depth: u32) {
         let key = operation.planned.key.0;
         let shared = |a: u64, b: u64| (a ^ b).leading_zeros();
@@ -84,11 +88,14 @@ impl Reference {
         let own = shared(self.keys[node], key);
         let mut named = buckets.get(&own).cloned().unwrap_or_default();
         if named.is_empty() {
-            named = buckets.range(own..).flat_map(|(_, b)| b.clone()).collect();
+            let deeper = buckets.range(own..);
+            named = deeper.flat_map(|(_, bucket)| bucket.clone()).collect();
         }
         if named.is_empty() {
             let nearest = buckets.range(..own).next_back();
-            named = nearest.map(|(_, b)| b.clone()).unwrap_or_default();
+            named = nearest
+                .map(|(_, bucket)| bucket.clone())
+                .unwrap_or_default();
         }
         operation.heard.extend(&named);
         for node in named {

@@ -1,4 +1,4 @@
-//! Rows of operations that ended, or that a phase cut off.
+//! Rows of operations in the reference simulator, of those that ended and those that were cut off.
 
 use kadsim_engine::record::{Kind, OperationRow};
 
@@ -7,7 +7,7 @@ use kadsim_systems::rules::Procedure;
 use super::{Known, Node, Reference, Running};
 
 impl Reference {
-    /// What was to come after the cut is not known: null in the rows.
+    /// Cuts off the operations of a phase: columns of events after the cut become null.
     pub(super) fn cut_off(
         &mut self,
         running: &[Running],
@@ -33,7 +33,8 @@ impl Reference {
         }
     }
 
-    /// `result` is empty before the lookup has ended, `end_us` null before all has.
+    /// Returns the row of an operation. `result` is empty until its lookup has ended, `end_us` is `None` until the
+    /// operation has.
     pub(super) fn row(
         &self,
         operation: &Running,
@@ -43,7 +44,7 @@ impl Reference {
         let provided = operation.kind == Kind::Provide && end_us.is_some();
         let retrieved = operation.kind == Kind::Retrieve && end_us.is_some();
         let lookup_end_us = operation.lookup_end_us;
-        // A walk that has met nobody is as deep as it has rounds.
+        // The depth of a walk without a result is its number of rounds.
         let rounds = lookup_end_us.map_or(0, |_| operation.rounds);
         let deepest = result.iter().map(|known| known.depth).max();
         let deepest = deepest.unwrap_or(rounds);
@@ -80,7 +81,7 @@ impl Reference {
         }
     }
 
-    /// The network's beta closest online nodes, by a full sort.
+    /// Returns the network's beta closest online nodes, by a full sort.
     pub(super) fn true_closest(&self, key: u64) -> Vec<Node> {
         let mut truth: Vec<Node> = (0..self.keys.len())
             .filter(|&node| self.online[node])
@@ -90,12 +91,12 @@ impl Reference {
         truth
     }
 
-    /// Share of the network's beta closest online nodes that are in the result.
+    /// Returns the share of the network's beta closest online nodes that are in the result, if it is defined.
     fn recall(&self, operation: &Running, result: &[Known]) -> Option<f32> {
         let truth = self.true_closest(operation.planned.key.0);
         let mut online = (0..self.keys.len()).filter(|&node| self.online[node]);
         let is_alone = online.all(|node| node == operation.origin);
-        // A walk is over once it has met one of them.
+        // A walk ends with the first of the closest nodes that it reaches.
         let stops_early = operation.holder.is_some() || operation.met.is_some();
         if is_alone || stops_early {
             return None;

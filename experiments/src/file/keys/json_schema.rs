@@ -1,5 +1,5 @@
-//! The experiment file as a JSON Schema, for editors. It says what is true of single keys; what is true across keys is
-//! left to `kadsim check`.
+//! The experiment file as a JSON Schema, for editors. It describes single keys; only `kadsim check` checks rules across
+//! keys.
 
 use serde_json::{Map, Number, Value, json};
 
@@ -8,10 +8,10 @@ use super::table::{ALL, CASES, DELAY_FORMS, LABEL, ORIGIN_FORMS, PHASE, SWEEP};
 use super::{can_be_swept, of_section};
 use crate::file::defaults::TIME_MAX_US;
 
-/// What a name may be, as a regular expression.
+/// Regular expression of a name.
 const NAME: &str = "[a-z0-9_-]+";
 
-/// The schema of an experiment file, draft 2020-12.
+/// Returns the JSON Schema of an experiment file, draft 2020-12.
 pub fn json_schema() -> Value {
     let mut schema = section("");
     schema["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
@@ -19,7 +19,7 @@ pub fn json_schema() -> Value {
     schema
 }
 
-/// The table of a section: its keys and no others.
+/// Returns the schema of a section: its keys and no others.
 fn section(path: &str) -> Value {
     let keys: Vec<&Key> = of_section(path).collect();
     let mut schema = table(keys.iter().map(|key| (key.name(), described(key))));
@@ -49,18 +49,18 @@ fn section(path: &str) -> Value {
     schema
 }
 
-/// A table of these keys and no others.
+/// Returns the schema of a table with these keys and no others.
 fn table<N: Into<String>>(keys: impl Iterator<Item = (N, Value)>) -> Value {
     let properties: Map<_, _> = keys.map(|(name, schema)| (name.into(), schema)).collect();
     json!({ "type": "object", "properties": properties, "additionalProperties": false })
 }
 
-/// A list of at least `least` of these.
+/// Returns the schema of a list of at least `least` items.
 fn list(items: Value, least: usize) -> Value {
     json!({ "type": "array", "items": items, "minItems": least })
 }
 
-/// What a key takes, with its meaning and its default.
+/// Returns the schema of a key, with its meaning and its default.
 fn described(key: &Key) -> Value {
     let mut schema = takes(key);
     schema["description"] = json!(key.meaning());
@@ -124,7 +124,7 @@ fn pair(items: Value) -> Value {
     pair
 }
 
-/// A value of this kind, or a table with one key of `forms`.
+/// Returns the schema of a plain value, or of a table with one key of `forms`.
 fn one_form_of(plain: Value, forms: &[&Key]) -> Value {
     let form = |key: &&Key| {
         let mut form = table([(key.name(), described(key))].into_iter());
@@ -135,8 +135,8 @@ fn one_form_of(plain: Value, forms: &[&Key]) -> Value {
     json!({ "anyOf": all })
 }
 
-/// `[sweep]`: each key that can be swept, with a list of what it takes. A key without quotes is a table in a table,
-/// which is not looked into.
+/// Returns the schema of `[sweep]`: each key that can be swept, with a list of its values. A key without quotes is a
+/// table in a table, which the schema does not describe.
 fn sweep() -> Value {
     let mut schema = swept(&|value| list(value, 1));
     schema["properties"]["cases"] = described(&CASES);
@@ -145,7 +145,7 @@ fn sweep() -> Value {
     schema
 }
 
-/// `[[sweep.cases]]`: a label, and each key that can be swept with a value.
+/// Returns the schema of a `[[sweep.cases]]`: a label, and a value for each key that can be swept.
 fn case() -> Value {
     let mut schema = swept(&|value| value);
     schema["properties"][LABEL.name()] = described(&LABEL);
@@ -153,7 +153,7 @@ fn case() -> Value {
     schema
 }
 
-/// The keys that can be swept, by path, with what is made of what they take.
+/// Returns the keys that can be swept, by path. `given` makes the schema of a key from that of its value.
 fn swept(given: &dyn Fn(Value) -> Value) -> Value {
     let mut properties = Map::new();
     let mut patterns = Map::new();
@@ -177,7 +177,7 @@ fn swept(given: &dyn Fn(Value) -> Value) -> Value {
             add(&format!("{}.{}", key.path, form.name()), given(takes(form)));
         }
     }
-    // A whole phase too.
+    // A whole phase can be swept too.
     patterns.insert(format!("^phase\\.{NAME}$"), given(section(PHASE.path)));
     json!({
         "type": "object",

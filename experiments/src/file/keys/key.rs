@@ -12,15 +12,15 @@ pub struct Key {
     pub path: &'static str,
     /// What it takes.
     pub takes: Takes,
-    /// What it is where the file does not have it.
+    /// What the key means if the file does not have it.
     pub absent: Absent,
-    /// The phases that it goes with.
+    /// The phases that may have it.
     pub goes: Goes,
     /// One or two sentences of Markdown.
     pub(super) text: &'static str,
 }
 
-/// A key with its default; of a key without one, `()`.
+/// A key with its default, which is `()` for a key without one.
 #[derive(Debug)]
 pub(in crate::file) struct Typed<T> {
     pub(super) key: Key,
@@ -35,14 +35,14 @@ impl<T> Deref for Typed<T> {
     }
 }
 
-/// What a key is where the file does not have it.
+/// What a key means if the file does not have it.
 #[derive(Debug)]
 pub enum Absent {
     /// A section: read as an empty one.
     Section,
-    /// It must be there.
+    /// An error: the key is required.
     Required,
-    /// It or one of these must be there.
+    /// An error unless one of these keys is present.
     OneOf(&'static str),
     /// No value. The text says what that means.
     Means(&'static str),
@@ -53,44 +53,44 @@ pub enum Absent {
 /// The phases that a key of a phase goes with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Goes {
-    /// All.
+    /// All phases.
     Anywhere,
-    /// Those without a trace, which would say it itself.
+    /// Phases without a trace. A trace itself determines the value.
     Drawn,
-    /// Those of this kind without a trace.
+    /// Phases of this kind without a trace.
     With(Kind),
 }
 
-/// What a key takes, and from which range.
+/// Type and range of a key.
 #[derive(Debug)]
 pub enum Takes {
-    /// A table of other keys, as the text says.
+    /// A table of other keys, described by this text.
     Table(&'static str),
     /// A list of tables, each written with this path in double brackets.
     Tables(&'static str),
-    /// A table of keys by path in quotes, as the text says.
+    /// A table of keys by path in quotes, described by this text.
     Paths(&'static str),
-    /// A list, as the text says.
+    /// A list, described by this text.
     List(&'static str),
     /// The shortest and the longest time.
     Uniform,
     /// A list of times.
     Choice,
-    /// An integer of a range. The remark is said behind the range.
+    /// An integer of a range. Messages append the remark to the range.
     Integer(i128, i128, &'static str),
-    /// A number from 0 to 1, itself excluded where the flag is set.
+    /// A number from 0 to 1. With `true`, 1 is excluded.
     Share(bool),
     /// True or false.
     Boolean,
-    /// A time of at least so many milliseconds.
+    /// A time, in milliseconds, with its lower bound.
     Milliseconds(Least),
-    /// A time, or several in ascending order, at most so many.
+    /// A time, or a list in ascending order of at most this length.
     Deadlines(usize),
     /// A delay to draw.
     Delay,
     /// A name of a phase, a case or an experiment.
     Name,
-    /// A string. The text says what it may be.
+    /// A string, described by this text.
     Text(&'static str),
     /// One of a few words.
     Word(fn() -> Vec<&'static str>),
@@ -102,16 +102,16 @@ pub enum Takes {
     Bounds,
 }
 
-/// Where a time begins.
+/// Lower bound of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Least {
-    /// At 0.
+    /// 0.
     Zero,
-    /// At the first microsecond.
+    /// One microsecond.
     AboveZero,
 }
 
-/// The words of an enum.
+/// Returns the words of an enum.
 pub(super) fn words<T: Word>() -> Vec<&'static str> {
     T::ALL.iter().map(|word| word.word()).collect()
 }
@@ -122,7 +122,7 @@ pub(in crate::file) const ORIGIN_WORDS: [&str; 3] = ["random", "one", "each"];
 const MILLISECONDS: &str = "a number from 0 to 9e12 with at most three decimals";
 
 impl Takes {
-    /// The type, in a word or two.
+    /// Returns the type in a word or two.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Table(_) | Self::Paths(_) => "table",
@@ -141,7 +141,7 @@ impl Takes {
         }
     }
 
-    /// What is allowed, as messages say it.
+    /// Returns the allowed values, as messages name them.
     pub fn allowed(&self) -> String {
         match self {
             Self::Tables(path) => format!("one [[{path}]] or several"),
@@ -175,7 +175,7 @@ impl Takes {
         }
     }
 
-    /// Type and range, as messages say them.
+    /// Returns type and range, as messages name them.
     pub fn described(&self) -> String {
         let allowed = self.allowed();
         match self {
@@ -189,26 +189,26 @@ impl Takes {
 }
 
 impl Key {
-    /// The last part of the path.
+    /// Returns the last part of the path.
     pub fn name(&self) -> &'static str {
         self.path
             .rsplit_once('.')
             .map_or(self.path, |(_, name)| name)
     }
 
-    /// The path without its last part; empty at the top.
+    /// Returns the path without its last part; empty for a key at the top.
     pub fn section(&self) -> &'static str {
         self.path
             .rsplit_once('.')
             .map_or("", |(section, _)| section)
     }
 
-    /// Whether it only holds other keys.
+    /// Returns whether the key is a section, which only holds other keys.
     pub fn is_section(&self) -> bool {
         matches!(self.absent, Absent::Section)
     }
 
-    /// The meaning, a few sentences of Markdown, and the phases that it goes with, where not all.
+    /// Returns the meaning, a few sentences of Markdown, with the phases that may have the key, if not all.
     pub fn meaning(&self) -> String {
         let text = self.text.trim_start();
         match self.goes {
@@ -218,7 +218,7 @@ impl Key {
         }
     }
 
-    /// The unit of its numbers; empty where they have none.
+    /// Returns the unit of its numbers; empty without one.
     pub fn unit(&self) -> &'static str {
         match self.takes {
             Takes::Milliseconds(_) | Takes::Deadlines(_) | Takes::Delay => "ms",
@@ -226,7 +226,7 @@ impl Key {
         }
     }
 
-    /// What it is where the file does not have it, in words.
+    /// Returns, in words, what the key means if the file does not have it.
     pub fn default_text(&self) -> String {
         match &self.absent {
             Absent::Section => String::new(),
@@ -238,7 +238,7 @@ impl Key {
     }
 }
 
-/// A default as the file spells it.
+/// Formats a default as the file spells it.
 pub(super) fn spelled(value: &impl Display) -> String {
     value.to_string()
 }

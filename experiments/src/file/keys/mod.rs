@@ -13,14 +13,14 @@ pub use self::json_schema::json_schema;
 pub use self::key::{Absent, Goes, Key, Least, Takes};
 pub use self::table::ALL;
 
-/// The keys of a section, by its path; those at the top by an empty one.
+/// Returns the keys of the section of this path. The empty path is the top of the file.
 pub fn of_section(section: &str) -> impl Iterator<Item = &'static Key> {
     ALL.iter()
         .copied()
         .filter(move |key| key.section() == section)
 }
 
-/// The keys that `--set` takes, as it takes them but for `NAME`, which stands for the name of a phase.
+/// Returns the keys that `--set` takes. `NAME` in a key stands for the name of a phase.
 pub fn settable() -> impl Iterator<Item = String> {
     let single = |key: &&&Key| {
         !key.is_section()
@@ -35,8 +35,8 @@ pub fn settable() -> impl Iterator<Item = String> {
         })
 }
 
-/// Whether the cells of a sweep may differ in what is at a path: not in what concerns the whole study, and not in a whole
-/// section or list. A path with the name of a phase may.
+/// Returns whether a sweep may vary the key at a path. It may not vary keys that concern the whole study, nor whole
+/// sections or lists. It may vary keys of a phase.
 pub(super) fn can_be_swept(path: &str) -> bool {
     let (top, inside) = path.split_once('.').unwrap_or((path, ""));
     let is_of_the_study = [

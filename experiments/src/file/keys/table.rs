@@ -19,8 +19,8 @@ impl fmt::Display for Micros {
     }
 }
 
-/// A row: documentation, which is also the meaning that users read; name; path; what it takes; in brackets what it is
-/// where it is absent; and which phases it goes with, where not all.
+/// A row: documentation, which is also the meaning that users read; name; path; type and range; in brackets, what an
+/// absent key means; and the phases that may have it, if not all.
 macro_rules! keys {
     (@type [$type:ty = $value:expr]) => { $type };
     (@type [$($other:tt)+]) => { () };

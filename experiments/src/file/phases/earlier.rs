@@ -1,21 +1,21 @@
-//! What a phase has to know of the network and of the phases before it.
+//! Facts about the network and earlier phases that the reader of a phase needs.
 
 use std::collections::HashMap;
 use std::path::Path;
 
 use crate::file::defaults::OPERATIONS_MAX;
 use crate::file::diagnostic::Span;
+use crate::file::field::Field;
 use crate::file::phase::Origin;
-use crate::file::reader::Field;
 use crate::file::words::Kind;
 
-/// What later phases ask of an earlier one.
+/// Facts about a phase for later ones.
 pub(super) struct Seen<'a> {
     pub(super) name: Option<(&'a str, Span)>,
     pub(super) kind: Option<Kind>,
-    /// How many parts of segments there are to draw, where that is known.
+    /// Number of parts that retrieves may draw, if known.
     pub(super) segments: Option<u64>,
-    /// Whether it waits for those before it.
+    /// Whether the phase waits for those before it.
     pub(super) waits: bool,
 }
 
@@ -30,12 +30,12 @@ pub(super) struct Earlier<'a> {
     pub(super) provides: Vec<&'a str>,
     /// The first phase that waits for those before it.
     pub(super) waiting: Option<usize>,
-    /// Operations so far, as far as they are known.
+    /// Operations of all phases so far, as far as they are known.
     pub(super) total: u64,
 }
 
 impl<'a> Earlier<'a> {
-    /// Keeps what later phases ask of one.
+    /// Records a phase for later ones.
     pub(super) fn see(&mut self, seen: Seen<'a>) {
         let place = self.seen.len();
         if let Some((name, _)) = seen.name {
@@ -50,13 +50,13 @@ impl<'a> Earlier<'a> {
         self.seen.push(seen);
     }
 
-    /// The first phase of a name, and its place.
+    /// Returns the first phase of a name, with its index.
     pub(super) fn named(&self, name: &str) -> Option<(usize, &Seen<'a>)> {
         let place = *self.places.get(name)?;
         Some((place, self.seen.get(place)?))
     }
 
-    /// By how many origins a count is multiplied, where that is known.
+    /// Returns the number of origins that multiplies a count, if known.
     pub(super) fn origins(&self, origin: Origin) -> Option<u64> {
         match (origin, self.online) {
             (Origin::Each, None) => None,
@@ -64,7 +64,7 @@ impl<'a> Earlier<'a> {
         }
     }
 
-    /// The operations of a phase, added to the total.
+    /// Adds the operations of a phase to the total. Returns their number.
     pub(super) fn add(&mut self, count: u64, field: &Field<'_>, origins: u64) -> Option<u64> {
         let operations = count.checked_mul(origins);
         match operations.and_then(|operations| self.total.checked_add(operations)) {

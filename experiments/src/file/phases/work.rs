@@ -1,25 +1,26 @@
-//! The operations of a phase: where they start, how many there are, and which segments they are about.
+//! Reads the operations of a phase: their origins, number and segments.
 
 use super::earlier::Earlier;
 use crate::file::defaults::NODES_MAX;
 use crate::file::diagnostic::{Diagnostic, Span};
 use crate::file::document::Node;
+use crate::file::field::Field;
 use crate::file::keys::key::ORIGIN_WORDS;
 use crate::file::keys::table as keys;
 use crate::file::keys::{Goes, of_section};
 use crate::file::phase::{Origin, PhaseSpans, Work};
-use crate::file::reader::{Field, Section};
+use crate::file::reader::Section;
 use crate::file::wording::{shown, some};
 use crate::file::words::{Draw, Kind};
 
-/// `count` or `count_each`, whichever goes with the origin.
+/// `count` or `count_each`, depending on the origin.
 struct Count<'a> {
     field: Field<'a>,
     number: u64,
 }
 
 impl<'a> Earlier<'a> {
-    /// The work, and how many segments it makes if it provides and that is known.
+    /// Reads the work. Returns it with the number of segments that it provides, if known.
     pub(super) fn drawn(
         &mut self,
         section: &Section<'a>,
@@ -76,7 +77,7 @@ impl<'a> Earlier<'a> {
         )
     }
 
-    /// How many segments of a provide phase are withheld, and how many parts each has.
+    /// Reads the number of withheld segments of a provide phase, and the parts of each segment.
     fn provided(
         &self,
         section: &Section<'a>,
@@ -97,7 +98,7 @@ impl<'a> Earlier<'a> {
         )
     }
 
-    /// The origin, and where it stands.
+    /// Reads the origin and its place.
     fn origin(&self, field: &Field<'a>) -> Option<(Origin, Span)> {
         let table = match &field.value.node {
             Node::Table(table) => table,
@@ -139,7 +140,7 @@ impl<'a> Earlier<'a> {
         }
     }
 
-    /// The index of the phase that provides what is retrieved.
+    /// Reads the index of the phase that provides the segments.
     fn segments(&self, section: &Section<'a>) -> Option<usize> {
         let allowed = match self.provides.as_slice() {
             [] => "an earlier phase of kind provide; there is none".to_owned(),
@@ -158,7 +159,7 @@ impl<'a> Earlier<'a> {
         let text = field.text_of(&allowed)?;
         match self.named(text).map(|(index, seen)| (index, seen.kind)) {
             Some((index, Some(Kind::Provide))) => return Some(index),
-            // Its kind is wrong, which is reported where it stands.
+            // The kind of that phase is invalid, which is reported there.
             Some((_, None)) => return None,
             _ => {}
         }
@@ -178,7 +179,7 @@ impl<'a> Earlier<'a> {
         None
     }
 
-    /// Reports more segments asked for than there are.
+    /// Reports an origin that asks for more segments than the phase provides.
     fn enough(
         &self,
         section: &Section<'a>,
@@ -238,7 +239,7 @@ fn origin_word(field: &Field<'_>, text: &str) -> Option<Origin> {
     }
 }
 
-/// Reports keys that go with phases of another kind.
+/// Reports keys that only phases of another kind may have.
 fn refuse_others(section: &Section<'_>, kind: Option<Kind>) {
     for key in of_section(keys::PHASE.path) {
         let Goes::With(other) = key.goes else {
@@ -251,8 +252,8 @@ fn refuse_others(section: &Section<'_>, kind: Option<Kind>) {
     }
 }
 
-/// Operations in all for origins drawn anew, operations of each for the others. With an unknown origin, whichever is
-/// there is checked for itself.
+/// Reads `count` for random origins, `count_each` for all others. With an invalid origin, the present key is checked
+/// alone.
 fn count<'a>(section: &Section<'a>, origin: Option<Origin>) -> Option<Count<'a>> {
     let read = |field: Field<'a>| {
         let number = field.integer()?;

@@ -6,9 +6,10 @@ use std::collections::hash_map::Entry::{Occupied, Vacant};
 use crate::file::cell::{Setting, TakenFor, folder};
 use crate::file::diagnostic::Span;
 use crate::file::document::{Entry, Node, Part, Table, Value, find, flat, parts};
+use crate::file::field::Field;
 use crate::file::keys::table as keys;
 use crate::file::keys::{Takes, can_be_swept};
-use crate::file::reader::{Field, Section};
+use crate::file::reader::Section;
 use crate::file::report::Report;
 use crate::file::wording::shown;
 
@@ -18,14 +19,14 @@ pub const CELLS_MAX: usize = 10_000;
 const AXES_MAX: usize = 32;
 /// Most keys that a case sets.
 const CASE_KEYS_MAX: usize = 100;
-/// Longest name of a folder that a value gives, in bytes; file systems allow 255.
+/// Longest name of a value's folder, in bytes; file systems allow 255.
 const FOLDER_BYTES_MAX: usize = 200;
-/// The axis of the cases.
+/// Name of the axis of the cases.
 pub(super) const CASE: &str = "case";
-/// What a swept key takes.
+/// Type of a swept key in `[sweep]`.
 static VALUES: Takes = Takes::List("a list of values, at least one");
 
-/// A value of the tree as a setting.
+/// Returns a value of the tree as a setting.
 pub(super) fn setting_of(value: &Value) -> Setting {
     match &value.node {
         Node::Integer(number) => Setting::Integer(*number),
@@ -46,19 +47,19 @@ pub(super) fn setting_of(value: &Value) -> Setting {
     }
 }
 
-/// One value of an axis, and what it sets.
+/// One value of an axis, with the keys that it sets.
 pub(super) struct Step {
     pub(super) value: Setting,
     pub(super) assigns: Vec<Assign>,
 }
 
-/// A key that is set.
+/// A key and the value that it is set to.
 pub(super) struct Assign {
     pub(super) key: String,
     pub(super) path: Vec<Part>,
     pub(super) span: Span,
     pub(super) value: Value,
-    /// What `value` is called.
+    /// `value` as folders and columns have it.
     pub(super) setting: Setting,
 }
 
@@ -67,14 +68,14 @@ pub(super) struct Axis {
     pub(super) steps: Vec<Step>,
 }
 
-/// Reads the axes; reports what is wrong.
+/// Reads the axes and reports errors.
 struct Reader<'a> {
     report: &'a Report<'a>,
     /// The experiment without its sweep.
     root: &'a Table,
 }
 
-/// Reads the axes of a sweep, the value of the key at a place of the tree `root`.
+/// Reads the axes of a sweep.
 pub(super) fn read<'a>(
     report: &'a Report<'a>,
     root: &'a Table,
@@ -89,7 +90,7 @@ impl<'a> Reader<'a> {
         let Some(table) = whole.table() else {
             return Vec::new();
         };
-        // A list of an override takes the place of the file's.
+        // A list in an override replaces that of the file.
         let mut lists: Vec<(String, Span, &Value)> = Vec::new();
         let mut places: HashMap<String, usize> = HashMap::new();
         for (name, span, value) in flat(table, "", &|_| true) {
@@ -150,7 +151,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The axis of a key with its list.
+    /// Reads the axis of a key with its list.
     fn list(&self, name: String, key: Span, value: &'a Value) -> Option<Axis> {
         let path = self.path(&name, &key)?;
         let field = self.field(format!("sweep.{name}"), &VALUES, (key, value));
@@ -218,7 +219,7 @@ impl<'a> Reader<'a> {
             .push(error.also(sources.mark(first, "the first".to_owned())));
     }
 
-    /// The axis of the cases.
+    /// Reads the axis of the cases.
     fn cases(&self, value: &'a Value, span: &Span) -> Option<Axis> {
         let field = self.field("sweep.cases".to_owned(), &keys::CASES.takes, (*span, value));
         let all = field.list()?;
@@ -260,7 +261,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// What a case sets.
+    /// Reads the keys and values that a case sets.
     fn assigns(&self, case: &Table) -> Vec<Assign> {
         let keys = flat(case, "", &|_| false);
         keys.into_iter()
@@ -277,7 +278,7 @@ impl<'a> Reader<'a> {
             .collect()
     }
 
-    /// The path of a key that may be swept.
+    /// Reads the path of a key that may be swept.
     fn path(&self, key: &str, span: &Span) -> Option<Vec<Part>> {
         // The whole key, as it stands in quotes, is the place of each part.
         let path = match parts(self.report.sources, key, |_| *span) {
@@ -299,7 +300,7 @@ impl<'a> Reader<'a> {
         Some(path)
     }
 
-    /// Reports a swept key that the command line sets, which would count for nothing.
+    /// Reports a swept key that an override sets, because the sweep would replace that value.
     fn overridden(&self, key: &str, span: &Span, path: &[Part]) {
         let sources = self.report.sources;
         let set = find(self.root, path).filter(|entry| sources.overridden(&entry.span));
@@ -312,7 +313,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reports keys that a cell would set twice, or of which one holds the other.
+    /// Reports keys that a cell would set twice, and keys of which one contains the other.
     fn distinct(&self, axes: &[Axis]) {
         let (cases, lists): (Vec<_>, Vec<_>) = axes.iter().partition(|axis| axis.name == CASE);
         let mut swept = Known::default();
@@ -326,7 +327,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Adds keys to those that are known, beside others.
+    /// Adds keys to the set keys. Reports those that overlap with earlier ones.
     fn add<'s>(
         &self,
         others: &Known<'s>,
@@ -353,7 +354,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Keys that are set, and where: by their paths, and by the paths of what holds them.
+/// Places of set keys, by their paths and by the paths of the tables that contain them.
 #[derive(Default)]
 struct Known<'s> {
     keys: HashMap<&'s str, Span>,
@@ -367,7 +368,7 @@ impl<'s> Known<'s> {
         self.holders.extend(holders);
     }
 
-    /// Where a key is set that is `key`, holds it or is held by it.
+    /// Returns the place of a set key that equals `key`, contains it or is contained in it.
     fn overlapping(&self, key: &str) -> Option<Span> {
         let held_by = || holders(key).find_map(|holder| self.keys.get(holder));
         let found = self.keys.get(key).or_else(|| self.holders.get(key));
@@ -375,7 +376,7 @@ impl<'s> Known<'s> {
     }
 }
 
-/// The paths of what holds the key of a path.
+/// Returns the paths of the tables that contain the key of a path.
 fn holders(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('.').map(|(end, _)| &path[..end])
 }

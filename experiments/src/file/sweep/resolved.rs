@@ -1,14 +1,15 @@
-//! A sweep as a file that says everything: the resolved experiment with its `[sweep]` and each `[[expect]]`.
+//! Writes a sweep as a file with every key: the resolved experiment with its `[sweep]` and each `[[expect]]`.
 //!
 //! The file reads as the same sweep: the same cells, in the same folders, each with an equal experiment. So a key
-//! stands above `[sweep]` only where it says what it says in the original:
+//! stands above `[sweep]` only if it means the same there as in the original:
 //!
-//! 1. A key that the sweep assigns in a cell, itself or a table around it, says nothing there. Its value is the one
-//!    of all other cells.
-//! 2. Where those do not agree, the value is a default that follows from what is swept, as `link.timeout_ms` does
+//! 1. If the sweep assigns a key in a cell, or a table that contains it, the cell does not decide the key. The other
+//!    cells decide its value.
+//! 2. If the other cells differ, the value is a default that follows from a swept key, as `link.timeout_ms` follows
 //!    from the slow error's delay. The key is left out, so that each cell has its own default again.
 //!
-//! Values are compared as `resolved.toml` of the cells spells them, a key a line; a table in braces by each key in it.
+//! Values are compared as the cells' `resolved.toml` spells them, line by line, and key by key within a table in
+//! braces.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
@@ -21,7 +22,7 @@ use super::axes::{Axis, CASE, Step};
 use super::{Grid, expects};
 
 impl Grid {
-    /// The experiment of all `cells`, one for each in order, with its sweep.
+    /// Returns the sweep as a file. `cells` are the experiments of all cells, in order.
     pub(crate) fn to_toml<'a>(&self, cells: impl Iterator<Item = &'a Experiment>) -> String {
         let mut base = Base::new(self);
         let mut before = None;
@@ -57,7 +58,7 @@ impl Grid {
                     let _ = writeln!(out, "\n[[sweep.cases]]\n{}", case.join("\n"));
                 }
             } else {
-                // An axis has its place where it stands in the file; a table of its own would end this one.
+                // The cases keep their place among the axes; a `[[sweep.cases]]` would end the table `[sweep]`.
                 *out += "cases = [\n";
                 for case in cases {
                     let _ = writeln!(out, "    {{ {} }},", case.join(", "));
@@ -103,31 +104,31 @@ struct Base<'g> {
 struct Section {
     /// `[link]`; empty for the keys at the top.
     header: String,
-    /// What stands before its keys in their paths, with a dot behind.
+    /// Prefix of its keys in paths, with a dot at the end.
     prefix: String,
-    /// Of a phase, its name in the file, which paths go by.
+    /// Name of the phase, if the section is one.
     name: Option<String>,
-    /// In the order of the text.
+    /// Keys in the order of the text.
     keys: Vec<Key>,
 }
 
 /// A line of a section.
 struct Key {
     name: String,
-    /// What the line says in the cell that was added last; nothing where it is not there.
+    /// The line in the cell that was added last, if the cell has it.
     text: Option<String>,
-    /// What a comment says in its place.
+    /// The comment that replaces the line.
     comment: Option<String>,
     leaves: Vec<Leaf>,
 }
 
 /// A value, or one of a table in braces.
 struct Leaf {
-    /// From the key on.
+    /// Path from the key on.
     path: Vec<String>,
-    /// From the top, with dots between.
+    /// Path from the top, with dots between the parts.
     whole: String,
-    /// In the cell that was added last.
+    /// Value in the cell that was added last.
     now: Option<String>,
     /// The first cell that has it.
     first: usize,

@@ -7,8 +7,8 @@ use super::axes::{Axis, CASE, setting_of};
 use crate::file::cell::{Setting, TakenFor};
 use crate::file::diagnostic::Diagnostic;
 use crate::file::document::{Value, flat};
+use crate::file::field::Field;
 use crate::file::keys::table as keys;
-use crate::file::reader::Field;
 use crate::file::report::Report;
 use crate::file::wording::{shown, some};
 

@@ -1,4 +1,4 @@
-//! Input that nobody would write on purpose.
+//! Input that is unlikely to be written on purpose.
 
 use proptest::prelude::*;
 

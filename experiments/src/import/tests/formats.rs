@@ -41,7 +41,7 @@ fn the_header_tells_the_separator() {
 fn lines_are_counted_as_an_editor_counts_them() {
     let folder = Folder::new();
     for (text, said) in [
-        // The case that was reported: blank lines, then a line that is too short.
+        // Blank lines, then a line that is too short.
         ("node,key\n1,5\n\n\n2,6\n3\n", "line 6: 1 field"),
         ("node,key\n1,5\n\n\n2,x\n", "line 5: `key` is `x`"),
         ("\n\nnode,key\n1,5\n \n2,x\n", "line 6: `key` is `x`"),
@@ -65,7 +65,7 @@ fn lines_are_counted_as_an_editor_counts_them() {
         let packed = folder.text("t.csv.gz", gzip(text));
         fails(read_ids(&packed), &packed, said);
     }
-    // Over the bounds of the buffer, with CR and LF on both sides of one.
+    // Longer than the buffer, with CR and LF on different sides of its end.
     let rows: String = (0..30_000).map(|i| format!("{i},{i}\r\n")).collect();
     let path = folder.text("t.csv", format!("node,key\r\n{rows}y,1\r\n"));
     fails(read_ids(&path), &path, "line 30002: `node` is `y`");

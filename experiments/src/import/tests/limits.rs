@@ -1,4 +1,4 @@
-//! Every limit is enforced while reading, whatever the file says and however small it is.
+//! Every limit is enforced while reading, for any metadata and any length of file.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};
@@ -7,7 +7,7 @@ use parquet::file::properties::WriterProperties;
 
 use super::*;
 
-/// A gzip member that unpacks to `unit`, `times` over.
+/// Returns a gzip member that unpacks to `unit`, repeated `times` times.
 fn packed(unit: &[u8], times: u64) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     (0..times).for_each(|_| encoder.write_all(unit).unwrap());
@@ -20,7 +20,7 @@ fn a_file_without_end_is_refused() {
     for name in ["t.csv", "t.csv.gz", "t.parquet"] {
         let path = folder.text(name, "PAR1");
         let file = OpenOptions::new().write(true).open(&path).unwrap();
-        // A hole in the file takes no room on the disk.
+        // A hole in the file takes no space on the disk.
         file.set_len(FILE_BYTES_MAX + 1).unwrap();
         fails(
             read_ids(&path),
@@ -100,13 +100,13 @@ fn what_swells_beyond_measure_is_refused() {
         let path = folder.text("t.csv.gz", content);
         fails(read_trace(&path), &path, said);
     }
-    // What is not much is read, however small it is packed.
+    // A short text is read even if its compression ratio is large.
     let rows = packed("1,1,0\n".repeat(1 << 16).as_bytes(), 4);
     let path = folder.text("t.csv.gz", [header, rows].concat());
     assert_eq!(read_trace(&path).unwrap().len(), 1 << 18);
 }
 
-/// Rows of one value take next to nothing: their number is known before any is read.
+/// Rows of one value take almost no space. Their number is checked before any row is read.
 #[test]
 fn a_small_parquet_file_of_many_rows_is_refused_by_its_metadata() {
     let folder = Folder::new();
@@ -124,7 +124,7 @@ fn a_small_parquet_file_of_many_rows_is_refused_by_its_metadata() {
     fails(read_trace(&path), &path, "more than 67108864 rows");
 }
 
-/// A dictionary holds a long text once; so does what is read of it.
+/// A dictionary holds a long text once, and so does the memory of the reader.
 #[test]
 fn a_long_text_that_many_rows_share_is_refused() {
     let folder = Folder::new();
@@ -146,7 +146,7 @@ fn a_long_text_that_many_rows_share_is_refused() {
     assert!(fs::metadata(&path).unwrap().len() < 4 << 20);
     fails(read_ids(&path), &path, "row 1: `peer_id` is `xxx");
     fails(read_ids(&path), &path, "a text of at most 256 bytes");
-    // Without a dictionary, the length of the column tells.
+    // Without a dictionary, the length of the column limits the text.
     let texts: ArrayRef = Arc::new(StringArray::from(vec!["x".repeat(32 << 20)]));
     let path = folder.parquet(vec![("peer_id", texts), ("key", u64s(&[1]))]);
     fails(
@@ -174,7 +174,7 @@ fn what_is_no_file_is_named() {
         let link = folder.0.path().join("zero.parquet");
         std::os::unix::fs::symlink("/dev/zero", &link).unwrap();
         fails(read_ids(&link), &link, "this is a device, not a file");
-        // Opening it would wait for who writes to it.
+        // Opening the pipe would wait for a writer.
         let pipe = folder.0.path().join("pipe.csv");
         let made = std::process::Command::new("mkfifo")
             .arg(&pipe)
@@ -185,7 +185,7 @@ fn what_is_no_file_is_named() {
     }
 }
 
-/// Metadata that promise what cannot be are an error, not a panic or an allocation.
+/// Metadata with impossible numbers are an error, not a panic or an allocation.
 #[test]
 fn lengths_that_cannot_be_are_refused() {
     let folder = Folder::new();

@@ -131,7 +131,7 @@ fn values_that_cannot_be_name_their_place() {
         let path = folder.text("t.csv", text);
         fails(read_peers(&path, Some(Hash::Sha256)), &path, &said);
     }
-    // Two ways to write one peer id make one key.
+    // Two spellings of a peer id make the same key.
     let twice = "peer_id\nQmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N\n\
                  bafzbeie5745rpv2m6tjyuugywy4d5ewrqgqqhfnf445he3omzpjbx5xqxe\n";
     let path = folder.text("t.csv", twice);

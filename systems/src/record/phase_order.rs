@@ -5,19 +5,19 @@
 
 use std::collections::BTreeMap;
 
-/// Rows that wait for earlier phases, by number of their phase.
+/// Rows that wait for those of earlier phases, by number of their phase.
 #[derive(Debug)]
-pub struct Turns<T> {
-    phases: BTreeMap<u32, Turn<T>>,
+pub struct PhaseOrder<T> {
+    phases: BTreeMap<u32, PhaseRows<T>>,
 }
 
 #[derive(Debug)]
-struct Turn<T> {
+struct PhaseRows<T> {
     rows: Vec<T>,
     is_over: bool,
 }
 
-impl<T> Default for Turns<T> {
+impl<T> Default for PhaseOrder<T> {
     fn default() -> Self {
         Self {
             phases: BTreeMap::new(),
@@ -25,30 +25,39 @@ impl<T> Default for Turns<T> {
     }
 }
 
-impl<T> Turns<T> {
+impl<T> PhaseOrder<T> {
     /// Begins a phase, for which the rows of later phases wait.
     pub fn begin(&mut self, phase: u32) {
-        self.phases.entry(phase).or_insert_with(|| Turn {
+        self.phases.entry(phase).or_insert_with(|| PhaseRows {
             rows: Vec::new(),
             is_over: false,
         });
     }
 
-    /// Adds a row of a phase that has begun.
+    /// Adds a row of a phase.
+    ///
+    /// # Panics
+    ///
+    /// If the phase has not begun.
     pub fn push(&mut self, phase: u32, row: T) {
-        if let Some(turn) = self.phases.get_mut(&phase) {
-            turn.rows.push(row);
-        }
+        self.phase(phase).rows.push(row);
     }
 
-    /// Ends a phase, to which no row is added any more.
+    /// Ends a phase: no row of it follows the next [`PhaseOrder::take`].
+    ///
+    /// # Panics
+    ///
+    /// If the phase has not begun.
     pub fn end(&mut self, phase: u32) {
-        if let Some(turn) = self.phases.get_mut(&phase) {
-            turn.is_over = true;
-        }
+        self.phase(phase).is_over = true;
     }
 
-    /// Returns whether all earlier phases have ended and been taken, so that rows of this phase need not wait.
+    fn phase(&mut self, phase: u32) -> &mut PhaseRows<T> {
+        let rows = self.phases.get_mut(&phase);
+        rows.expect("a phase begins before its rows")
+    }
+
+    /// Returns whether all earlier phases have ended and their rows are taken, so that rows of this phase need not wait.
     pub fn is_first(&self, phase: u32) -> bool {
         self.phases
             .first_key_value()
@@ -78,21 +87,21 @@ mod tests {
 
     #[test]
     fn rows_of_a_later_phase_wait_for_those_of_the_earlier_ones() {
-        let mut turns = Turns::default();
+        let mut order = PhaseOrder::default();
         let mut taken = Vec::new();
-        [1, 2, 3].into_iter().for_each(|phase| turns.begin(phase));
-        turns.push(3, 'a');
-        turns.push(1, 'b');
-        turns.push(2, 'c');
-        turns.take(|phase, row| taken.push((phase, row)));
+        [1, 2, 3].into_iter().for_each(|phase| order.begin(phase));
+        order.push(3, 'a');
+        order.push(1, 'b');
+        order.push(2, 'c');
+        order.take(|phase, row| taken.push((phase, row)));
         assert_eq!(taken, [(1, 'b')]);
-        turns.end(3);
-        turns.push(1, 'd');
-        turns.end(1);
-        turns.take(|phase, row| taken.push((phase, row)));
+        order.end(3);
+        order.push(1, 'd');
+        order.end(1);
+        order.take(|phase, row| taken.push((phase, row)));
         assert_eq!(taken, [(1, 'b'), (1, 'd'), (2, 'c')]);
-        turns.end(2);
-        turns.take(|phase, row| taken.push((phase, row)));
+        order.end(2);
+        order.take(|phase, row| taken.push((phase, row)));
         assert_eq!(taken, [(1, 'b'), (1, 'd'), (2, 'c'), (3, 'a')]);
     }
 }

@@ -1,0 +1,100 @@
+//! Random phases of an experiment.
+
+use kadsim_engine::node::Row;
+use kadsim_engine::operation::Planned;
+use kadsim_engine::random::Stream;
+use kadsim_engine::record::Kind;
+use kadsim_systems::Network;
+
+use super::case::{Case, pick};
+use crate::properties::reference::{Phase, Reference};
+
+/// Draws operations of online origins that are due from `start_us` on, many of them at the same time.
+fn plan(
+    case: &Case,
+    stream: &mut Stream,
+    online: &[bool],
+    start_us: u64,
+    first: u64,
+) -> Vec<Planned> {
+    let mut origins: Vec<u32> = (0..online.len() as u32)
+        .filter(|&row| online[row as usize])
+        .collect();
+    while origins.len() > case.origins {
+        origins.swap_remove(stream.below(origins.len() as u64) as usize);
+    }
+    let spread_us = pick(stream, &[1, 3_000, 400_000]);
+    // At most as many as the case allows if that is few, else at least as many.
+    let operations = match case.operations {
+        few @ ..=25 => 1 + stream.below(few),
+        many => many + stream.below(25),
+    };
+    let mut dues_us: Vec<u64> = (0..operations)
+        .map(|_| start_us + stream.below(spread_us) / case.grain_us * case.grain_us)
+        .collect();
+    dues_us.sort_unstable();
+    let planned = (first..).zip(dues_us).map(|(number, due_us)| Planned {
+        number,
+        origin: Row(pick(stream, &origins)),
+        key: pick(stream, &case.segments),
+        due_us,
+    });
+    planned.collect()
+}
+
+/// Draws when a phase is cut off, if it is: at an event of its operations, or within a microsecond of one.
+fn any_cut(stream: &mut Stream, uncut: &Reference, phase: &Phase) -> Option<u64> {
+    if stream.below(3) > 0 {
+        return None;
+    }
+    let of_phase = uncut
+        .operations
+        .iter()
+        .filter(|row| row.phase == phase.number);
+    let row = pick(stream, &of_phase.collect::<Vec<_>>());
+    let mut times_us = vec![row.due_us, row.start_us, row.end_us.unwrap()];
+    if !uncut.connections.is_empty() {
+        let sent = pick(stream, &uncut.connections);
+        times_us.extend([sent.time_us, sent.time_us + sent.total_delay_us]);
+    }
+    let time_us = pick(stream, &times_us) + pick(stream, &[0, 1, 1, 1, 2]);
+    Some(time_us.saturating_sub(1).max(phase.start_us))
+}
+
+/// Draws phases of these numbers and kinds that run at the same time. The first starts now.
+pub fn any_phases(
+    case: &Case,
+    stream: &mut Stream,
+    network: &Network,
+    reference: &Reference,
+    kinds: &[(u32, Kind)],
+) -> Vec<Phase> {
+    let mut first = network.next_operation();
+    let mut phases = Vec::new();
+    for (index, &(number, kind)) in kinds.iter().enumerate() {
+        let later_us = match index {
+            0 => 0,
+            _ => pick(stream, &[0, 1, 60_000, 300_000, 2_000_000]),
+        };
+        let start_us = network.now_us() + later_us;
+        let planned = plan(case, stream, &reference.online, start_us, first);
+        first += planned.len() as u64;
+        phases.push(Phase {
+            number,
+            kind,
+            planned,
+            parallel: match index {
+                0 => case.parallel,
+                _ => pick(stream, &[None, case.parallel, Some(2)]),
+            },
+            start_us,
+            cut_us: None,
+        });
+    }
+    let mut uncut = reference.clone();
+    uncut.run(&phases);
+    for phase in &mut phases {
+        phase.cut_us = any_cut(stream, &uncut, phase);
+    }
+    phases
+}

@@ -1,0 +1,101 @@
+//! An operation under way in the reference simulator.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kadsim_engine::operation::Planned;
+use kadsim_engine::record::Kind;
+
+use super::{Node, Phase};
+
+/// What an operation knows of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    Candidate,
+    InFlight,
+    Answered,
+    Failed,
+    Origin,
+}
+
+/// A node that an operation knows.
+#[derive(Clone, Copy, Debug)]
+pub struct Known {
+    pub node: Node,
+    pub depth: u32,
+    pub status: Status,
+}
+
+/// An operation under way.
+pub struct Running {
+    /// Index of its phase among those that run.
+    pub phase: usize,
+    pub number: u32,
+    pub kind: Kind,
+    pub planned: Planned,
+    pub origin: Node,
+    pub start_us: u64,
+    pub is_admitted: bool,
+    pub is_started: bool,
+    /// By distance from the key.
+    pub known: BTreeMap<u64, Known>,
+    /// In a walk in rounds: the nodes asked in this round.
+    pub round: BTreeMap<u64, Known>,
+    /// In a walk: all nodes named.
+    pub heard: BTreeSet<Node>,
+    /// In a walk: the number of the last round with an answer or a failure.
+    pub rounds: u32,
+    /// In a walk: the node that ended it.
+    pub met: Option<Known>,
+    pub in_flight: u32,
+    pub idle_steps: u32,
+    pub origin_overhead_us: u64,
+    pub attempts: u32,
+    pub succeeded: u32,
+    pub failed: u32,
+    /// The node that had the value of a retrieve, and its depth.
+    pub holder: Option<(Node, u32)>,
+    pub lookup_end_us: Option<u64>,
+    pub stored: u32,
+    pub store_failed: u32,
+}
+
+impl Running {
+    pub fn new(planned: Planned, phase: usize, described: &Phase) -> Self {
+        Self {
+            phase,
+            number: described.number,
+            kind: described.kind,
+            planned,
+            origin: planned.origin.index(),
+            start_us: 0,
+            is_admitted: false,
+            is_started: false,
+            known: BTreeMap::new(),
+            round: BTreeMap::new(),
+            heard: BTreeSet::new(),
+            rounds: 0,
+            met: None,
+            in_flight: 0,
+            idle_steps: 0,
+            origin_overhead_us: 0,
+            attempts: 0,
+            succeeded: 0,
+            failed: 0,
+            holder: None,
+            lookup_end_us: None,
+            stored: 0,
+            store_failed: 0,
+        }
+    }
+
+    /// Returns whether its lookup has ended, so that contacts still in flight are abandoned.
+    pub fn is_over(&self) -> bool {
+        self.lookup_end_us.is_some()
+    }
+
+    pub fn set_status(&mut self, distance: u64, status: Status) {
+        if let Some(known) = self.known.get_mut(&distance) {
+            known.status = status;
+        }
+    }
+}
