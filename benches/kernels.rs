@@ -156,16 +156,20 @@ fn radix_index(keys: Vec<Key>) -> (Vec<Key>, RadixIndex) {
 #[bench::constant(Links::Constant.model())]
 #[bench::faulty(Links::Faulty.model())]
 fn link_draw(link: UniformLink) -> UniformLink {
+    let node = |row| Owner {
+        row: Row(row),
+        key: Key(u64::from(row)),
+    };
     for operation in 0..10_000 {
         let attempt = Attempt {
             network_seed: 42,
             operation,
             sequence: 3,
-            from: Row(0),
-            to: Some(Row(1)),
+            from: node(0),
+            to: Some(node(1)),
             time_us: 0,
         };
-        black_box(link.draw(attempt, true));
+        black_box(link.draw(attempt, &|_| true));
     }
     link
 }

@@ -97,6 +97,7 @@ fn step_with_one_event(criterion: &mut Criterion) {
                     key: Key::of_node(i, 99),
                     // No lookup takes 100 s, so two are never in flight at once.
                     due_us: now_us + i * 100_000_000,
+                    lacks_origin: false,
                 };
                 let operations = 256;
                 let source = Listed::new((0..operations).map(planned).collect());

@@ -80,6 +80,7 @@ fn connections() -> Vec<ConnectionRow> {
         origin: Row((mix(number) % u64::from(NODES)) as u32),
         key: Key(mix(!number)),
         due_us: 60 * number,
+        lacks_origin: false,
     });
     let source = Listed::new(lookups.take(ROWS / 8).collect());
     network.begin_phase(Phase {

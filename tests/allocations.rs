@@ -41,6 +41,7 @@ impl Source for Lookups {
             origin: Row((mix(!self.number) % u64::from(NODES)) as u32),
             key: Key(mix(self.number)),
             due_us: self.due_us,
+            lacks_origin: false,
         })
     }
 

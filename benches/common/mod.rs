@@ -95,6 +95,7 @@ impl Setup {
     pub fn rule(&self) -> Rule {
         Rule {
             bucket_size: K,
+            answer_size: K,
             policy: self.policy,
             network_seed: SEED,
         }
@@ -106,6 +107,7 @@ impl Setup {
             nodes: NodeSet::Generated(self.nodes),
             seed: SEED,
             bucket_size: K,
+            answer_size: K,
             policy: self.policy,
             layout: self.layout,
             rules: Rules {
@@ -171,6 +173,7 @@ impl Source for Operations {
             origin: Row((((mix(!self.number) >> 32) * u64::from(self.nodes)) >> 32) as u32),
             key: Key(mix(self.key ^ (SEED << 32))),
             due_us: self.start_us + self.made * 1000 / DUE_PER_MS,
+            lacks_origin: false,
         })
     }
 

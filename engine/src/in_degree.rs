@@ -73,7 +73,7 @@ mod tests {
             let index = RadixIndex::new(&keys);
             let population = Population::new(&keys, &index);
             let policy = if is_random { Policy::Random } else { Policy::Closest };
-            let rule = Rule { bucket_size: k, policy, network_seed: 1 };
+            let rule = Rule { bucket_size: k, answer_size: k, policy, network_seed: 1 };
             let mut before = None;
             for layout in LayoutKind::ALL {
                 let mut tables = Tables::new(rule);

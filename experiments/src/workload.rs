@@ -258,6 +258,7 @@ impl Drawn {
             origin,
             key,
             due_us,
+            lacks_origin: false,
         })
     }
 

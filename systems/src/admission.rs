@@ -138,6 +138,7 @@ mod tests {
                 origin: Row(7),
                 key: Key(number),
                 due_us: 10 * number,
+                lacks_origin: false,
             })
         }
 

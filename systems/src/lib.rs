@@ -10,6 +10,7 @@ pub mod bootstrap;
 pub mod completion;
 pub mod context;
 pub mod interleaving;
+pub mod living;
 pub mod lookahead;
 pub mod lookup;
 pub mod network;

@@ -340,6 +340,7 @@ mod tests {
                 origin: Row(self.first as u32),
                 key: Key(0),
                 due_us: self.due_us,
+                lacks_origin: false,
             })
         }
 

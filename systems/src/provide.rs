@@ -91,7 +91,7 @@ fn send_store(context: &mut Context, operation: &mut Operation, sequence: u32, r
         true => ended_us,
         false => operation.start_us,
     };
-    let fate = view.draw(operation, sequence, row, time_us);
+    let fate = view.draw(operation, sequence, view.population.owner(row), time_us);
     let mut charge = Charge::default();
     if !view.is_charged_at_barrier() {
         charge = Charge {

@@ -248,6 +248,7 @@ mod tests {
             origin: Row(origin),
             key: Key(0),
             due_us,
+            lacks_origin: false,
         });
         Queue::new(Box::new(Listed(planned.collect())), parallel)
     }

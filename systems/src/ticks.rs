@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use kadsim_engine::record::Outcome;
+
 use crate::window::Window;
 
 /// What happened in a tick.
@@ -9,8 +11,8 @@ use crate::window::Window;
 pub struct TickCounts {
     /// Operations that started.
     pub started: u64,
-    /// Connections sent, by [`Outcome`](kadsim_engine::record::Outcome).
-    pub outcomes: [u64; 4],
+    /// Connections sent, by [`Outcome`].
+    pub outcomes: [u64; Outcome::ALL.len()],
     /// Stores sent that will succeed.
     pub stored: u64,
     /// Retrieves that ended with the value.

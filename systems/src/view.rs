@@ -6,14 +6,17 @@ use bevy_ecs::system::SystemParam;
 use kadsim_engine::answer::Answer;
 use kadsim_engine::key::{Distance, Key};
 use kadsim_engine::link::{Attempt, Fate, Links};
+use kadsim_engine::makeup::Makeup;
 use kadsim_engine::node::{Columns, Contacts, Nodes, Received, Row};
 use kadsim_engine::operation::Operation;
 use kadsim_engine::population::{Owner, Population, RadixIndex};
+use kadsim_engine::presence::Timelines;
 use kadsim_engine::record::Kind;
 use kadsim_engine::routing::Tables;
 use kadsim_engine::segments::Segments;
 use kadsim_engine::slot::PhaseSlot;
 
+use crate::living::Living;
 use crate::recording::Recording;
 use crate::rules::Rules;
 use crate::window::Window;
@@ -35,6 +38,9 @@ pub struct Readable<'w, 's> {
     recording: Res<'w, Recording>,
     received: Res<'w, Received>,
     window: Res<'w, Window>,
+    timelines: Res<'w, Timelines>,
+    makeup: Res<'w, Makeup>,
+    living: Res<'w, Living>,
 }
 
 impl Readable<'_, '_> {
@@ -53,6 +59,9 @@ impl Readable<'_, '_> {
             recording: &self.recording,
             received: &self.received,
             window: *self.window,
+            timelines: &self.timelines,
+            makeup: &self.makeup,
+            living: &self.living,
         }
     }
 }
@@ -82,6 +91,12 @@ pub struct View<'a> {
     received: &'a Received,
     /// The window of time.
     pub window: Window,
+    /// Who is online when.
+    pub timelines: &'a Timelines,
+    /// What nodes are for the whole run.
+    pub makeup: &'a Makeup,
+    /// How tables and records follow who is online.
+    pub living: &'a Living,
 }
 
 impl View<'_> {
@@ -103,11 +118,20 @@ impl View<'_> {
         self.is_charged() || self.recording.connections
     }
 
-    /// Returns whether a node answers.
+    /// Returns whether a node is online at `at_us`, changes of that moment included.
     #[inline]
-    fn is_online(&self, row: Row) -> bool {
+    pub fn is_online(&self, node: Owner, at_us: u64) -> bool {
         let presence = self.columns.presence;
-        self.online as usize == presence.len() || presence[row.index()].is_online()
+        let is_there =
+            self.online as usize == presence.len() || presence[node.row.index()].is_online();
+        is_there
+            && (!self.timelines.are_living() || self.timelines.is_online(node.row, node.key, at_us))
+    }
+
+    /// Returns whether a node answers a request that reaches it at `at_us`.
+    #[inline]
+    fn answers(&self, node: Owner, at_us: u64) -> bool {
+        self.makeup.is_server(node.key) && self.is_online(node, at_us)
     }
 
     /// Replaces `out` by a node's answer to a request for `key`.
@@ -129,16 +153,17 @@ impl View<'_> {
 
     /// Draws the fate of a contact that an operation sends at `time_us`.
     #[inline]
-    pub fn draw(&self, operation: &Operation, sequence: u32, remote: Row, time_us: u64) -> Fate {
+    pub fn draw(&self, operation: &Operation, sequence: u32, remote: Owner, time_us: u64) -> Fate {
         let attempt = Attempt {
             network_seed: self.tables.rule().network_seed,
             operation: operation.number,
             sequence,
-            from: operation.origin(),
+            from: operation.origin_owner(),
             to: Some(remote),
             time_us,
         };
-        self.links.link.draw(attempt, self.is_online(remote))
+        let answers = |request_us| self.answers(remote, time_us.saturating_add(request_us));
+        self.links.link.draw(attempt, &answers)
     }
 
     /// Returns the column that [`View::count`] writes, to be prefetched.
@@ -153,35 +178,45 @@ impl View<'_> {
         self.received.add(phase, remote, self.contacts);
     }
 
-    /// Returns whether no node but the origin is online, so that a lookup can find none.
-    pub fn is_alone(&self, origin: Row) -> bool {
-        self.online == u64::from(self.is_online(origin))
+    /// Returns whether no node but the origin answers at `at_us`, so that a lookup can find none.
+    pub fn is_alone(&self, origin: Owner, at_us: u64, scratch: &mut Scratch) -> bool {
+        if !self.timelines.are_living() && !self.makeup.has_clients() {
+            return self.online == u64::from(self.is_online(origin, at_us));
+        }
+        let nearest = self.closest_online(origin.key, 2, at_us, scratch);
+        nearest.iter().all(|&(_, row)| row == origin.row)
     }
 
-    /// Returns the network's beta closest online nodes to a key, nearest first.
-    fn closest_online<'s>(&self, key: Key, scratch: &'s mut Scratch) -> &'s [(Distance, Row)] {
-        let beta = self.rules.beta as usize;
+    /// Returns the `n` nodes closest to a key that answer at `at_us`, nearest first.
+    fn closest_online<'s>(
+        &self,
+        key: Key,
+        n: usize,
+        at_us: u64,
+        scratch: &'s mut Scratch,
+    ) -> &'s [(Distance, Row)] {
         let Scratch { closest, rows } = scratch;
-        let online = |row| self.is_online(row);
-        self.population.closest(key, beta, online, rows, closest);
+        let answers = |row| self.answers(self.population.owner(row), at_us);
+        self.population.closest(key, n, answers, rows, closest);
         closest
     }
 
-    /// Returns whether a node is as close to a key as the network's beta closest online nodes.
-    pub fn is_among_closest(&self, row: Row, key: Key, scratch: &mut Scratch) -> bool {
+    /// Returns whether a node is as close to a key as the network's beta closest nodes that answer at `at_us`.
+    pub fn is_among_closest(&self, row: Row, key: Key, at_us: u64, scratch: &mut Scratch) -> bool {
         let distance = self.population.key(row).distance(key);
-        let farthest = self.closest_online(key, scratch).last();
+        let beta = self.rules.beta as usize;
+        let farthest = self.closest_online(key, beta, at_us, scratch).last();
         farthest.is_some_and(|&(farthest, _)| distance <= farthest)
     }
 
-    /// Returns the share of the network's beta closest online nodes that are in the operation's result; `None` if no
-    /// node is online but the origin.
-    pub fn recall(&self, operation: &Operation, scratch: &mut Scratch) -> Option<f32> {
-        if self.is_alone(operation.origin()) {
+    /// Returns the share of the network's beta closest nodes that answer at `at_us` which are in the operation's result; `None`
+    /// if no node but the origin does.
+    pub fn recall(&self, operation: &Operation, at_us: u64, scratch: &mut Scratch) -> Option<f32> {
+        if self.is_alone(operation.origin_owner(), at_us, scratch) {
             return None;
         }
         let key = operation.key();
-        let truth = self.closest_online(key, scratch);
+        let truth = self.closest_online(key, self.rules.beta as usize, at_us, scratch);
         // Both are sorted by distance, so one pass finds what they share.
         let mut result = operation.result.iter().peekable();
         let mut hits = 0u32;

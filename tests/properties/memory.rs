@@ -113,6 +113,7 @@ fn plan(network: &mut Network, dense: u64) -> VecDeque<Planned> {
         origin: Row(stream.below(NODES) as u32),
         key: Key(stream.bits()),
         due_us: now_us + due_us,
+        lacks_origin: false,
     });
     planned.collect()
 }

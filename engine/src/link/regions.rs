@@ -182,7 +182,10 @@ mod tests {
             let (all, share) = round_trips(&weights);
             let quantile = |p: f64| all[(p * all.len() as f64) as usize];
             let measured = all.iter().sum::<f64>() / all.len() as f64;
-            assert!((measured / mean - 1.0).abs() < 0.003, "mean {measured}, not {mean}");
+            assert!(
+                (measured / mean - 1.0).abs() < 0.003,
+                "mean {measured}, not {mean}"
+            );
             for (p, expected) in [(0.1, p10), (0.5, p50), (0.9, p90), (0.99, p99)] {
                 let off: f64 = quantile(p) / expected - 1.0;
                 assert!(off.abs() < 0.006, "{p}: {}, not {expected}", quantile(p));

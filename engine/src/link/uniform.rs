@@ -91,7 +91,10 @@ impl UniformLink {
             let timeout_us = self.timeout.draw(&mut timeout);
             if fate.cost_us() > timeout_us {
                 let failed = Fate::failed(Outcome::Late, timeout_us);
-                return Fate { request_us, ..failed };
+                return Fate {
+                    request_us,
+                    ..failed
+                };
             }
         }
         fate
@@ -114,7 +117,10 @@ impl UniformLink {
         );
         let mut jitter_us = || whole_us(jitter.draw(&mut stream));
         let before_us: u64 = (0..messages).map(|_| jitter_us()).sum();
-        (request_us.saturating_add(before_us), delay_us.saturating_add(jitter_us()))
+        (
+            request_us.saturating_add(before_us),
+            delay_us.saturating_add(jitter_us()),
+        )
     }
 }
 
@@ -139,9 +145,11 @@ impl Link for UniformLink {
         } else {
             u64::MAX
         };
-        errors
-            .min(absence)
-            .min(self.delay.shortest().saturating_mul(2 * u64::from(self.round_trips)))
+        errors.min(absence).min(
+            self.delay
+                .shortest()
+                .saturating_mul(2 * u64::from(self.round_trips)),
+        )
     }
 
     fn shortest_delay_us(&self) -> u64 {

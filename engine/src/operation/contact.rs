@@ -3,6 +3,7 @@
 use crate::key::Distance;
 use crate::link::{Charge, Fate};
 use crate::node::Row;
+use crate::record::Outcome;
 
 /// A contact that has been sent and not handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +36,14 @@ impl Contact {
         Self::later_us(now_us, fate.total_us(charge))
     }
 
-    /// Returns when the request of a successful contact reaches the remote, which acts at that moment, µs: the
+    /// Returns when the request of a contact that succeeds, or whose answer is late, reaches the remote, which acts at that moment, µs: the
     /// answer's delay before the contact completes.
     #[inline]
     pub fn arrival_us(fate: Fate, completes_us: u64) -> u64 {
-        completes_us - fate.answer_us
+        match fate.outcome {
+            Outcome::Late => completes_us - fate.base_delay_us + fate.request_us,
+            _ => completes_us - fate.answer_us,
+        }
     }
 
     /// Returns the time `us` after `now_us`, µs, at most [`Contact::LATEST_US`].

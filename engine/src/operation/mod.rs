@@ -14,6 +14,7 @@ pub use slots::Operations;
 use crate::hardware::Prefetcher;
 use crate::key::Key;
 use crate::node::Row;
+use crate::population::Owner;
 use crate::record::Kind;
 use crate::slot::{OperationSlot, PhaseSlot};
 
@@ -32,6 +33,8 @@ pub struct Planned {
     pub key: Key,
     /// When it is due, µs of the network's clock.
     pub due_us: u64,
+    /// Whether `origin` is one of the nodes drawn, none of which is online: the operation ends at once.
+    pub lacks_origin: bool,
 }
 
 /// Properties that the operations of a phase have in common.
@@ -55,6 +58,44 @@ pub trait Source: Send + Sync {
 
     /// Discards the next operation, so that [`Source::peek`] returns the one after it.
     fn advance(&mut self);
+}
+
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// It came to its end.
+    #[default]
+    Done,
+    /// Its origin left the network.
+    OriginLeft,
+    /// Its origin was offline when it was to start.
+    OriginOffline,
+    /// None of the nodes drawn for its origin was online.
+    NoOrigin,
+    /// Its phase was cut off.
+    CutOff,
+}
+
+impl Ending {
+    /// Every ending, in the order of their discriminants.
+    pub const ALL: [Self; 5] = [
+        Self::Done,
+        Self::OriginLeft,
+        Self::OriginOffline,
+        Self::NoOrigin,
+        Self::CutOff,
+    ];
+
+    /// Returns the name in the column `ended`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::OriginLeft => "origin_left",
+            Self::OriginOffline => "origin_offline",
+            Self::NoOrigin => "no_origin",
+            Self::CutOff => "cut_off",
+        }
+    }
 }
 
 /// How far an operation has got.
@@ -98,6 +139,16 @@ pub struct Operation {
     pub end_us: u64,
     /// How far it has got.
     pub stage: Stage,
+    /// How it ended.
+    pub ending: Ending,
+    /// Key of its origin, from its start on.
+    pub origin_key: Key,
+    /// When its origin leaves, µs; `u64::MAX` if never.
+    pub leaves_us: u64,
+    /// Contacts handled, or answers that came too late, of the lookup and of the stores.
+    pub late: u32,
+    /// Contacts of the lookup to nodes that did not answer because they were offline or are clients.
+    pub stale_contacts: u32,
     /// Overhead of the origin that its lookup was charged, µs.
     pub origin_overhead_us: u64,
     /// Contacts sent by the lookup.
@@ -186,6 +237,15 @@ impl Operation {
     #[inline]
     pub fn origin(&self) -> Row {
         self.lookup.origin
+    }
+
+    /// Returns the node that asks, with its key.
+    #[inline]
+    pub fn origin_owner(&self) -> Owner {
+        Owner {
+            row: self.lookup.origin,
+            key: self.origin_key,
+        }
     }
 
     /// Returns the key that the operation asks for.

@@ -133,6 +133,7 @@ mod tests {
                 origin: Row(0),
                 key: Key(number),
                 due_us: number,
+                lacks_origin: false,
             };
             operations.start(planned, &task, 10 + number);
         }

@@ -7,7 +7,6 @@
 //! 3. What is asked beyond the horizon is drawn anew from the start of the run, which costs O(changes of the node). The
 //!    horizon changes no answer.
 
-
 use bevy_ecs::resource::Resource;
 use rayon::prelude::*;
 

@@ -119,7 +119,10 @@ impl Aging {
 
     /// Returns when the table was made that a node brings from its earlier sessions.
     fn made_before(&self, timelines: &Timelines, row: Row, key: Key, came_us: u64) -> Made {
-        match (self.renewal_us, timelines.last_session_end_us(row, key, came_us)) {
+        match (
+            self.renewal_us,
+            timelines.last_session_end_us(row, key, came_us),
+        ) {
             (Some(_), Some(left_us)) => self.made(timelines, row, key, left_us - 1),
             (None, Some(_)) if timelines.is_online_at_start(row) => Made::Bootstrap,
             _ => Made::Never,

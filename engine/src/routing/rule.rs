@@ -41,10 +41,12 @@ impl fmt::Display for Policy {
 /// What defines every table of a network under full knowledge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
-    /// k: the greatest number of entries of a bucket, and of an answer. 1 to 255.
+    /// k: the greatest number of entries of a bucket, 1 to 255.
     pub bucket_size: u8,
     /// Which candidates a bucket keeps.
     pub policy: Policy,
+    /// Most entries of an answer, and of what a lookup starts with, 1 to 255.
+    pub answer_size: u8,
     /// Seed of the network, for the samples of [`Policy::Random`].
     pub network_seed: u64,
 }
@@ -54,6 +56,12 @@ impl Rule {
     #[inline]
     pub fn k(&self) -> usize {
         usize::from(self.bucket_size)
+    }
+
+    /// Returns the greatest number of entries of an answer as a length.
+    #[inline]
+    pub fn answer_size(&self) -> usize {
+        usize::from(self.answer_size)
     }
 
     /// Appends the rows of a bucket of the owner, in no order. Leaves out nodes added later.

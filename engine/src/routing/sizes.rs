@@ -133,7 +133,7 @@ mod tests {
             let keys = Vec::from_iter(keys);
             let index = RadixIndex::new(&keys);
             let population = Population::new(&keys, &index);
-            let rule = Rule { bucket_size: k, policy: Policy::Closest, network_seed: 1 };
+            let rule = Rule { bucket_size: k, answer_size: k, policy: Policy::Closest, network_seed: 1 };
             let mut tables = Tables::new(rule);
             let built = LayoutKind::Packed.build(&population, tables.rule());
             tables.set_layout(built);

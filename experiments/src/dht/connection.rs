@@ -144,7 +144,7 @@ pub(super) fn connect(
         }
         (Outcome::FastError, _) => ConnectionErrorKind::Fast,
         (Outcome::SlowError, _) => ConnectionErrorKind::Slow,
-        (Outcome::NotFound | Outcome::Ok, _) => ConnectionErrorKind::NotFound,
+        (Outcome::NotFound | Outcome::Late | Outcome::Ok, _) => ConnectionErrorKind::NotFound,
     };
     let cost_us = single.total_us();
     dht.network.wait(cost_us);

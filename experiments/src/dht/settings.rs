@@ -118,6 +118,7 @@ impl TryFrom<Settings> for Spec {
             timeout: timeout.unwrap_or_else(|| slow_delay.clone()),
             fast_error: fault("fast_error_rate", settings.fast_error_rate, fast_delay)?,
             slow_error: fault("slow_error_rate", settings.slow_error_rate, slow_delay)?,
+            ..UniformLink::default()
         };
         let Settings {
             alpha,

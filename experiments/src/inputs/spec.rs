@@ -39,9 +39,11 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
             fast_error: link.fast_error.as_ref().map(fault),
             slow_error: link.slow_error.as_ref().map(fault),
             timeout: delay(&link.timeout),
+            ..UniformLink::default()
         }),
         overhead_us: link.overhead_us,
         tick_us: experiment.tick_us,
+        ..Spec::default()
     }
 }
 

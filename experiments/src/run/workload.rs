@@ -138,6 +138,7 @@ impl Workload {
                 origin: network.row(row.origin).unwrap_or(Row(0)),
                 key: Key(row.key),
                 due_us: start_us.saturating_add(row.start_us),
+                lacks_origin: false,
             })
             .collect();
         let mut seen = HashSet::new();

@@ -228,6 +228,7 @@ fn ask_own_table(context: &mut Context, operation: &mut Operation) -> Poll {
 /// Starts an operation: counts it, and empties its shortlist.
 pub fn start_operation(view: &View, operation: &mut Operation, out: &mut Outbox) {
     out.tick(operation, operation.start_us).started += 1;
+    operation.origin_key = view.population.key(operation.origin());
     operation.lookup.shortlist.reset(view.rules.beta as usize);
     operation.stage = Stage::Lookup;
 }
@@ -243,19 +244,14 @@ fn answered<M: Machine>(
     let view = context.view;
     let row = question.owner.row;
     let depth = question.contact.map_or(0, |contact| contact.depth);
-    let is_closest =
-        M::KNOWS_TRUTH && view.is_among_closest(row, operation.key(), &mut context.out.scratch);
-    let has_value = match question.contact {
-        // `retrieve::look_in_own_stores` has looked in the origin's store, except under py-dht's procedure.
-        None => false,
-        Some(contact) => {
-            let asked_us = match M::BY_CLOCK {
-                true => Contact::arrival_us(contact.fate, contact.completes_us),
-                false => operation.start_us,
-            };
-            view.has_value(operation, row, asked_us)
-        }
+    let asked_us = match question.contact {
+        Some(contact) if M::BY_CLOCK => Contact::arrival_us(contact.fate, contact.completes_us),
+        _ => operation.start_us,
     };
+    let is_closest = M::KNOWS_TRUTH
+        && view.is_among_closest(row, operation.key(), asked_us, &mut context.out.scratch);
+    // `retrieve::look_in_own_stores` has looked in the origin's store, except under py-dht's procedure.
+    let has_value = question.contact.is_some() && view.has_value(operation, row, asked_us);
     read_answer(
         context,
         question.owner,
@@ -379,7 +375,12 @@ fn contact<M: Machine>(
         true => (now_us, now_us),
         false => (operation.start_us, 0),
     };
-    let fate = view.draw(operation, sequence, remote.row, time_us);
+    let key = remote.distance.key_from(operation.key());
+    let owner = Owner {
+        row: remote.row,
+        key,
+    };
+    let fate = view.draw(operation, sequence, owner, time_us);
     let charge = match M::BY_CLOCK {
         true => Charge::default(),
         false => Charge {
@@ -420,12 +421,6 @@ fn end<M: Machine>(context: &mut Context, operation: &mut Operation, now_us: u64
     let view = context.view;
     let lookup = &operation.lookup;
     let depth = machine.result(lookup, &view.population, &mut operation.result);
-    if operation.holder.is_none() {
-        operation.depth = depth;
-        if view.recording.recall {
-            operation.recall = recall(context, operation, machine);
-        }
-    }
     let end_us = match M::BY_CLOCK {
         true => now_us,
         false => {
@@ -433,15 +428,29 @@ fn end<M: Machine>(context: &mut Context, operation: &mut Operation, now_us: u64
             Contact::later_us(operation.start_us, longest_us)
         }
     };
+    if operation.holder.is_none() {
+        operation.depth = depth;
+        if view.recording.recall {
+            operation.recall = recall(context, operation, end_us, machine);
+        }
+    }
     close_lookup(context.out, operation, end_us);
 }
 
 /// Returns the recall of an operation's result; `None` where it is not defined.
-fn recall(context: &mut Context, operation: &Operation, machine: impl Machine) -> Option<f32> {
-    let view = context.view;
+fn recall(
+    context: &mut Context,
+    operation: &Operation,
+    end_us: u64,
+    machine: impl Machine,
+) -> Option<f32> {
+    let (view, scratch) = (context.view, &mut context.out.scratch);
     match machine.recall(&operation.lookup) {
-        Recall::Compared => view.recall(operation, &mut context.out.scratch),
-        Recall::Known(share) => (!view.is_alone(operation.origin())).then_some(share),
+        Recall::Compared => view.recall(operation, end_us, scratch),
+        Recall::Known(share) => {
+            let is_alone = view.is_alone(operation.origin_owner(), end_us, scratch);
+            (!is_alone).then_some(share)
+        }
         Recall::Undefined => None,
     }
 }

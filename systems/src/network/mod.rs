@@ -20,15 +20,17 @@ use kadsim_engine::hardware::move_to_huge_pages;
 use kadsim_engine::ids::Ids;
 use kadsim_engine::key::Key;
 use kadsim_engine::link::Links;
+use kadsim_engine::makeup::Makeup;
 use kadsim_engine::node::{Contacts, NodeBundle, Overhead, Presence, Received, Row};
 use kadsim_engine::operation::Operations;
 use kadsim_engine::population::RadixIndex;
-use kadsim_engine::presence::{Draw, Offline};
+use kadsim_engine::presence::{Churn, Draw, Offline, Timelines};
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_engine::routing::{Rule, Tables};
 use kadsim_engine::segments::Segments;
 
 use crate::barrier::charge::Sends;
+use crate::living::Living;
 use crate::lookahead::Lookahead;
 use crate::outbox::Outboxes;
 use crate::phases::Phases;
@@ -73,6 +75,7 @@ impl Network {
         let rule = Rule {
             bucket_size: spec.bucket_size,
             policy: spec.policy,
+            answer_size: spec.answer.unwrap_or(spec.bucket_size),
             network_seed: spec.seed,
         };
         world.insert_resource(RadixIndex::new(&keys));
@@ -92,6 +95,16 @@ impl Network {
         world.insert_resource(Recorded::default());
         world.insert_resource(Phases::default());
         world.insert_resource(Received::default());
+        world.insert_resource(Living {
+            aging: spec.aging,
+            records: spec.records,
+            clients_in_tables: spec.clients_in_tables,
+        });
+        world.insert_resource(Timelines::default());
+        world.insert_resource(Makeup {
+            network_seed: spec.seed,
+            ..spec.makeup
+        });
         world.insert_resource(step::Timings::default());
         world.insert_resource(Window {
             tick_us: spec.tick_us,
@@ -124,7 +137,22 @@ impl Network {
             move_to_huge_pages(counters.overhead);
         });
         network.take_offline(&spec.offline)?;
+        if let Some(churn) = spec.churn {
+            network.come_and_go(churn, spec.horizon_us)?;
+        }
         Ok(network)
+    }
+
+    /// Lets nodes come and go, and works out when they do up to `horizon_us`.
+    fn come_and_go(&mut self, churn: Churn, horizon_us: u64) -> Result<(), NetworkError> {
+        self.absences |= !churn.is_never();
+        let makeup = self.world.resource::<Makeup>().clone();
+        let timelines = self.read(|nodes| {
+            let (keys, presence) = (nodes.columns.keys, nodes.columns.presence);
+            Timelines::new(churn, makeup, keys, presence, horizon_us)
+        })?;
+        self.world.insert_resource(timelines);
+        Ok(())
     }
 
     /// Takes off the network the nodes that are offline from the start. Cost: O(nodes), on all threads if they are drawn.
@@ -143,7 +171,7 @@ impl Network {
                         let is_offline = draw.is_offline(nodes.ids.id(row, keys) as u64);
                         Presence::of(!is_offline)
                     });
-                    Ok(presence.collect())
+                    Ok::<Vec<Presence>, NetworkError>(presence.collect())
                 }
                 Offline::Listed(listed) => {
                     let mut presence = vec![Presence::Online; keys.len()];

@@ -267,6 +267,7 @@ impl Network {
             origin,
             key,
             due_us: self.now_us,
+            lacks_origin: false,
         };
         self.next_operation += 1;
         let phase = Phase {

@@ -50,12 +50,13 @@ impl Network {
         let origin_overhead_us = self.charge(from);
         let remote_overhead_us = to.map_or(0, |to| self.charge(to));
         let mut owner = |row| self.read(|nodes| nodes.population.owner(row));
+        let (from, to) = (owner(from), to.map(&mut owner));
         let attempt = Attempt {
             network_seed: self.seed,
             operation,
             sequence: 0,
-            from: owner(from),
-            to: to.map(owner),
+            from,
+            to,
             time_us: self.now_us,
         };
         let links = self.world.resource::<Links>();

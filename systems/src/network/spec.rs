@@ -2,9 +2,11 @@
 
 use kadsim_engine::key::Key;
 use kadsim_engine::link::{Link, UniformLink};
-use kadsim_engine::presence::Offline;
-use kadsim_engine::routing::Policy;
+use kadsim_engine::makeup::Makeup;
+use kadsim_engine::presence::{Churn, Offline, TooManyChanges};
+use kadsim_engine::random::Probability;
 use kadsim_engine::routing::layout::LayoutKind;
+use kadsim_engine::routing::{Aging, OnLeaving, Policy};
 
 use crate::rules::{Procedure, Rules, Stop};
 
@@ -33,6 +35,20 @@ pub struct Spec {
     pub overhead_us: u64,
     /// Length of a row of the ticks table, µs, at least 1.
     pub tick_us: u64,
+    /// What nodes are for the whole run. [`Network::new`](super::Network::new) sets its seed.
+    pub makeup: Makeup,
+    /// How nodes come and go; `None` if none does.
+    pub churn: Option<Churn>,
+    /// How routing tables follow who is online.
+    pub aging: Aging,
+    /// What becomes of a holder's records when it leaves.
+    pub records: OnLeaving,
+    /// Share of the entries of bootstrapped tables that are replaced by clients of the same range.
+    pub clients_in_tables: Probability,
+    /// Entries that an answer names, and with which a lookup starts, 1 to 255; `None` for k.
+    pub answer: Option<u8>,
+    /// Time up to which presence is worked out at first, µs. It changes no result.
+    pub horizon_us: u64,
 }
 
 impl Default for Spec {
@@ -48,6 +64,13 @@ impl Default for Spec {
             link: Box::new(UniformLink::default()),
             overhead_us: 0,
             tick_us: 50_000,
+            makeup: Makeup::default(),
+            churn: None,
+            aging: Aging::default(),
+            records: OnLeaving::default(),
+            clients_in_tables: Probability::default(),
+            answer: None,
+            horizon_us: 0,
         }
     }
 }
@@ -80,6 +103,9 @@ pub enum NetworkError {
     /// There is no node with this id.
     #[error("there is no node {0}")]
     UnknownNode(i64),
+    /// Nodes come and go more often than can be kept.
+    #[error(transparent)]
+    TooManyChanges(#[from] TooManyChanges),
     /// More nodes than rows can name.
     #[error("a network holds at most 2^31 nodes")]
     TooLarge,

@@ -76,7 +76,7 @@ impl OpenTicks {
             let (tick, mut counts) = tick.remove_entry();
             let finished = counts.durations_us.len() as u64;
             self.active = self.active + counts.started - finished - counts.cut_off;
-            let [ok, fast_error, slow_error, not_found] = counts.outcomes;
+            let [ok, fast_error, slow_error, not_found, _late] = counts.outcomes;
             row(TickRow {
                 network: of.network,
                 phase: self.phase,

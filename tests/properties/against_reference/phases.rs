@@ -38,6 +38,7 @@ fn plan(
         origin: Row(pick(stream, &origins)),
         key: pick(stream, &case.segments),
         due_us,
+        lacks_origin: false,
     });
     planned.collect()
 }

@@ -139,7 +139,7 @@ impl<T: Stored> Layout for T {
     fn closest(&self, knowledge: Knowledge, owner: Owner, key: Key, out: &mut Answer) {
         let Knowledge { population, rule } = knowledge;
         let answer = |group, out: &mut Answer| self.answer(population, key, owner.row, group, out);
-        closest_by_bucket(owner.key, key, self.deep(), rule.k(), out, answer);
+        closest_by_bucket(owner.key, key, self.deep(), rule.answer_size(), out, answer);
     }
 
     #[inline]

@@ -32,8 +32,9 @@ impl Layout for Implicit {
                 &mut out.rows,
             );
             out.read += out.rows.len() as u64;
-            if out.rows.len() == rule.k() {
+            if out.rows.len() >= rule.answer_size() {
                 out.measure(population, key);
+                out.keep_nearest(0, rule.answer_size());
                 return;
             }
             out.clear();
@@ -56,7 +57,7 @@ impl Layout for Implicit {
             }
             out.measure(population, key);
         };
-        closest_by_bucket(owner.key, key, deep, rule.k(), out, append);
+        closest_by_bucket(owner.key, key, deep, rule.answer_size(), out, append);
     }
 
     #[inline]

@@ -30,7 +30,7 @@ fn sorted(mut rows: Vec<Row>) -> Vec<Row> {
 proptest! {
     #[test]
     fn buckets_are_those_of_brute_force(keys in population_keys(), bucket_size in 1u8..=32, policy in policy(), network_seed: u64) {
-        let rule = Rule { bucket_size, policy, network_seed };
+        let rule = Rule { bucket_size, answer_size: bucket_size, policy, network_seed };
         let index = RadixIndex::new(&keys);
         let population = Population::new(&keys, &index);
         let layouts: Vec<_> = LayoutKind::ALL.iter().map(|kind| kind.build(&population, &rule)).collect();
@@ -60,7 +60,7 @@ proptest! {
 
     #[test]
     fn the_closest_are_those_of_a_full_sort(keys in population_keys(), bucket_size in 1u8..=32, policy in policy(), network_seed: u64, any_key: u64) {
-        let rule = Rule { bucket_size, policy, network_seed };
+        let rule = Rule { bucket_size, answer_size: bucket_size, policy, network_seed };
         let index = RadixIndex::new(&keys);
         let population = Population::new(&keys, &index);
         for kind in LayoutKind::ALL {
@@ -103,6 +103,7 @@ fn random_buckets_are_uniform_subsets() {
     let population = Population::new(&keys, &index);
     let rule = Rule {
         bucket_size: 20,
+        answer_size: 20,
         policy: Policy::Random,
         network_seed: 3,
     };
@@ -144,6 +145,7 @@ fn stored_tables_of_many_chunks_are_the_computed_ones() {
                     for bucket_size in [1, 8, 40] {
                         let rule = Rule {
                             bucket_size,
+                            answer_size: bucket_size,
                             policy,
                             network_seed: 5,
                         };

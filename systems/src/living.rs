@@ -1,0 +1,17 @@
+//! How tables and records follow who is online.
+
+use bevy_ecs::prelude::*;
+
+use kadsim_engine::random::Probability;
+use kadsim_engine::routing::{Aging, OnLeaving};
+
+/// What churn does to routing tables and records.
+#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Living {
+    /// How routing tables follow who is online.
+    pub aging: Aging,
+    /// What becomes of a holder's records when it leaves.
+    pub records: OnLeaving,
+    /// Share of the entries of bootstrapped tables that are replaced by clients of the same range.
+    pub clients_in_tables: Probability,
+}
