@@ -107,7 +107,6 @@ impl Setup {
             nodes: NodeSet::Generated(self.nodes),
             seed: SEED,
             bucket_size: K,
-            answer_size: K,
             policy: self.policy,
             layout: self.layout,
             rules: Rules {
