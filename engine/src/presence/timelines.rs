@@ -38,6 +38,15 @@ pub struct Session {
     pub until_us: u64,
 }
 
+/// Since when a node has been online.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// Since the start of the run.
+    Start,
+    /// Since it came, at this time, µs.
+    Came(u64),
+}
+
 /// Who is online when.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct Timelines {
@@ -216,6 +225,27 @@ impl Timelines {
             from_us,
             until_us: until_us.unwrap_or(u64::MAX),
         })
+    }
+
+    /// Returns since when a node has been online that is online at `at_us`, changes of that moment included; `None` if it is
+    /// offline.
+    #[inline]
+    pub fn since(&self, row: Row, key: Key, at_us: u64) -> Option<Since> {
+        let (at_start, kept_us) = self.of(row);
+        let (passed, last_us) = match at_us <= self.horizon_us {
+            true => {
+                let passed = count_until(kept_us, at_us);
+                (passed, passed.checked_sub(1).map(|last| kept_us[last]))
+            }
+            false => {
+                let passed = self.walk(key).take_while(|&change_us| change_us <= at_us);
+                passed.fold((0, None), |(passed, _), change_us| {
+                    (passed + 1, Some(change_us))
+                })
+            }
+        };
+        let is_online = at_start ^ (passed & 1 == 1);
+        is_online.then(|| last_us.map_or(Since::Start, Since::Came))
     }
 
     /// Returns when the session before the one that begins at `came_us` ended, µs; `None` if there was none.

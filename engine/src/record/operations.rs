@@ -12,6 +12,7 @@ use super::column::{Flag, Ids, Label, Millis, Number, Optional, OptionalMillis};
 use super::error::RecordError;
 use super::footer::RunInfo;
 use super::table::table;
+use crate::operation::Ending;
 
 /// Number of ids in a batch from which on it is encoded even if it has few rows: 2 MiB.
 const BATCH_IDS: usize = 1 << 18;
@@ -29,7 +30,7 @@ table! {
     due_ms: Millis, "ms", "When the operation was due" = row.due_us;
     start_ms: Millis, "ms", "When the operation began" = row.start_us;
     end_ms: OptionalMillis, "ms", "When the operation ended; null if it was cut off" = row.end_us;
-    duration_ms: OptionalMillis, "ms", "end_ms - start_ms" = row.end_us.map(|end_us| end_us.saturating_sub(row.start_us));
+    duration_ms: OptionalMillis, "ms", "end_ms - start_ms" = row.duration_us();
     attempts: Number<UInt32Type>, "1", "Nodes contacted, stores not counted" = row.attempts;
     completed: Number<UInt32Type>, "1", "Contacts that came back, answered or failed" = row.completed;
     succeeded: Number<UInt32Type>, "1", "Contacts answered" = row.succeeded;
@@ -75,6 +76,17 @@ pub struct OperationRow {
     pub store_failed: Option<u32>,
     pub lookup_us: Option<u64>,
     pub store_us: Option<u64>,
+    pub ending: Ending,
+    pub late: u32,
+    pub stale_contacts: u32,
+}
+
+impl OperationRow {
+    /// Returns the time from start to end, µs; `None` unless the operation came to its end.
+    pub fn duration_us(&self) -> Option<u64> {
+        let end_us = self.end_us.filter(|_| self.ending == Ending::Done)?;
+        Some(end_us.saturating_sub(self.start_us))
+    }
 }
 
 impl OperationTable {

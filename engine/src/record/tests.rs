@@ -10,6 +10,8 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, UInt32Type
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::ParquetMetaData;
 
+use crate::operation::Ending;
+
 use super::*;
 
 /// A folder for one test, removed at the end of the test.
@@ -194,6 +196,9 @@ fn operation() -> OperationRow {
         store_failed: Some(0),
         lookup_us: Some(1),
         store_us: Some(2),
+        ending: Ending::Done,
+        late: 0,
+        stale_contacts: 0,
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::key::Key;
 use crate::node::Row;
-use crate::presence::Timelines;
+use crate::presence::{Since, Timelines};
 use crate::random::{Purpose, Stream};
 
 /// What a node that comes knows at first.
@@ -91,14 +91,14 @@ pub enum Made {
 impl Aging {
     /// Returns when the table was made that a node has at `at_us`. The node is online then.
     pub fn made(&self, timelines: &Timelines, row: Row, key: Key, at_us: u64) -> Made {
-        let Some(session) = timelines.session(row, key, at_us) else {
+        let Some(since) = timelines.since(row, key, at_us) else {
             return Made::Never;
         };
         let renewed = |first_us: u64, period_us: u64| {
             let passed_us = at_us.checked_sub(first_us)?;
             Some(Made::At(at_us - passed_us % period_us))
         };
-        let Some(came_us) = session.from_us else {
+        let Since::Came(came_us) = since else {
             let renewed = self.renewal_us.and_then(|period_us| {
                 let phase_us = self.phase_us(timelines.network_seed(), key, period_us);
                 renewed(phase_us, period_us)

@@ -12,6 +12,7 @@ use kadsim_engine::shortlist::Known;
 use super::{Answered, Asks, Machine, Next, Recall};
 use crate::context::{Charges, Context};
 use crate::interleaving::{Interleaved, Question};
+use crate::origins;
 use crate::outbox::{Chunk, Outbox, Send, Sent};
 use crate::view::View;
 
@@ -172,7 +173,11 @@ fn poll(context: &mut Context, operation: &mut Operation, machine: impl Machine)
         };
         let completes_us = operation.in_flight[index].completes_us;
         if is_after_window(context.view, operation, completes_us, machine) {
-            return Poll::Until(completes_us);
+            return Poll::Until(operation.next_us(completes_us));
+        }
+        if is_after_leaving(operation, completes_us, machine) {
+            origins::leave(context.out, operation);
+            return Poll::Ended;
         }
         let contact = operation.in_flight.swap_remove(index);
         keep_time(operation, completes_us, machine);
@@ -188,6 +193,8 @@ fn poll(context: &mut Context, operation: &mut Operation, machine: impl Machine)
             });
         }
         operation.failed += 1;
+        operation.late += u32::from(contact.fate.outcome == Outcome::Late);
+        operation.stale_contacts += u32::from(contact.fate.outcome == Outcome::NotFound);
         let population = &context.view.population;
         machine.failed(&mut operation.lookup, population, contact.row);
         go_on(context, operation, completes_us, machine);
@@ -203,7 +210,14 @@ fn is_after_window<M: Machine>(
     completes_us: u64,
     _machine: M,
 ) -> bool {
-    M::BY_CLOCK && completes_us >= view.window.until_us(operation)
+    M::BY_CLOCK && operation.next_us(completes_us) >= view.window.until_us(operation)
+}
+
+/// Returns whether the origin leaves before it handles a contact that completes at `completes_us`. By py-dht's procedure
+/// this is known when the operation has been evaluated.
+#[inline]
+fn is_after_leaving<M: Machine>(operation: &Operation, completes_us: u64, _machine: M) -> bool {
+    M::BY_CLOCK && completes_us >= operation.leaves_us
 }
 
 /// Adds what a handled contact cost to the lane that is free first, where time is kept in lanes.
@@ -256,6 +270,7 @@ fn answered<M: Machine>(
         context,
         question.owner,
         operation.key(),
+        asked_us,
         machine.asks(has_value, is_closest),
     );
     context.out.reads.answers += 1;
@@ -281,25 +296,21 @@ fn answered<M: Machine>(
 
 /// Replaces the outbox's answer by that of a node.
 #[inline]
-fn read_answer(context: &mut Context, owner: Owner, key: Key, asks: Asks) {
+fn read_answer(context: &mut Context, owner: Owner, key: Key, asked_us: u64, asks: Asks) {
     let (view, out) = (context.view, &mut *context.out);
     match asks {
-        Asks::Closest => view.answer(owner, key, &mut out.answer),
-        Asks::Bucket => read_bucket(view, owner, key, out),
+        Asks::Closest => view.answer(owner, key, asked_us, &mut out.answer),
+        Asks::Bucket => read_bucket(view, owner, key, asked_us, out),
         Asks::Nothing => out.answer.clear(),
     }
 }
 
 /// Replaces the outbox's answer by [`Asks::Bucket`].
-fn read_bucket(view: &View, owner: Owner, key: Key, out: &mut Outbox) {
-    let table = view
-        .tables
-        .table(&view.population, view.columns.tables, owner.row);
+fn read_bucket(view: &View, owner: Owner, key: Key, asked_us: u64, out: &mut Outbox) {
     let (rows, answer) = (&mut out.scratch.rows, &mut out.answer);
     answer.clear();
     let mut read = |bucket: BucketIndex, all: &mut Vec<Row>| {
-        view.tables
-            .bucket(&view.population, owner, table, bucket, rows);
+        view.in_time().bucket(owner, bucket, asked_us, rows);
         all.append(rows);
     };
     // A table has no bucket of its owner's own key.

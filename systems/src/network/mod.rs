@@ -26,7 +26,7 @@ use kadsim_engine::operation::Operations;
 use kadsim_engine::population::RadixIndex;
 use kadsim_engine::presence::{Churn, Draw, Offline, Timelines};
 use kadsim_engine::routing::layout::LayoutKind;
-use kadsim_engine::routing::{Rule, Tables};
+use kadsim_engine::routing::{OnLeaving, Rule, Tables};
 use kadsim_engine::segments::Segments;
 
 use crate::barrier::charge::Sends;
@@ -145,6 +145,9 @@ impl Network {
 
     /// Lets nodes come and go, and works out when they do up to `horizon_us`.
     fn come_and_go(&mut self, churn: Churn, horizon_us: u64) -> Result<(), NetworkError> {
+        if self.world.resource::<Living>().records == OnLeaving::Lost {
+            self.world.resource_mut::<Segments>().keep_times();
+        }
         self.absences |= !churn.is_never();
         let makeup = self.world.resource::<Makeup>().clone();
         let timelines = self.read(|nodes| {

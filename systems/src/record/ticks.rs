@@ -58,7 +58,7 @@ impl OpenTicks {
 
     /// Counts an operation that was cut off in a tick.
     pub fn cut_off(&mut self, tick: u64) {
-        self.ticks.entry(tick).or_default().cut_off += 1;
+        self.ticks.entry(tick).or_default().broken_off += 1;
     }
 
     /// Makes the rows of the ticks that end by `until_us`.
@@ -75,7 +75,7 @@ impl OpenTicks {
             }
             let (tick, mut counts) = tick.remove_entry();
             let finished = counts.durations_us.len() as u64;
-            self.active = self.active + counts.started - finished - counts.cut_off;
+            self.active = self.active + counts.started - finished - counts.broken_off;
             let [ok, fast_error, slow_error, not_found, _late] = counts.outcomes;
             row(TickRow {
                 network: of.network,
