@@ -175,6 +175,11 @@ impl Experiment {
         begins.into_iter().zip(ends).map(|(begin, end)| begin..end)
     }
 
+    /// Returns whether tables and summary have what living runs record.
+    pub fn has_living_columns(&self) -> bool {
+        false
+    }
+
     /// Returns whether recall is measured after each lookup: the operations table is written, or an expectation names
     /// recall.
     pub fn wants_recall(&self) -> bool {

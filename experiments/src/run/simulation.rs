@@ -113,6 +113,7 @@ impl<'a> Simulation<'a> {
         network.recording().results = experiment.output.results;
         network.recording().connections = experiment.output.tables.connections;
         network.recording().recall = experiment.wants_recall();
+        network.recording().living = experiment.has_living_columns();
         self.timing(number, "bootstrap", "spawn", 1)?;
         self.watch.go_on()?;
         network.bootstrap();
@@ -173,7 +174,7 @@ impl<'a> Simulation<'a> {
     }
 
     /// Begins the phase of this index.
-    fn begin(&self, place: usize, network: &mut Network, pool: &mut Pool) -> Begun {
+    fn begin(&mut self, place: usize, network: &mut Network, pool: &mut Pool) -> Begun {
         let (experiment, inputs) = (self.experiment, self.inputs);
         let phase = &experiment.phases[place];
         let workload = |network: &mut Network, pool: &Pool| {
@@ -184,6 +185,8 @@ impl<'a> Simulation<'a> {
             .then(|| workload(network, pool).source);
         let workload = workload(network, pool);
         let total = workload.total;
+        let start_us = phase.start_us.unwrap_or(network.now_us());
+        self.summary.begin_phase(place, start_us);
         pool.add(workload.begin(place, phase, network));
         Begun { total, all }
     }
@@ -200,6 +203,7 @@ impl<'a> Simulation<'a> {
             .operations
             .iter()
             .for_each(|row| self.summary.operation(row));
+        recorded.ticks.iter().for_each(|row| self.summary.tick(row));
         bar.inc(recorded.operations.len() as u64);
         recorded.clear();
         self.recording += begun.spent();
@@ -451,7 +455,7 @@ impl Observer for Recorder<'_, '_> {
         }
         self.simulation
             .summary
-            .end_phase(place, begun.total, is_cut);
+            .end_phase(place, begun.total, is_cut, end.end_us - end.start_us);
         if is_cut {
             self.simulation.cut_off[place].push(self.number);
         }
