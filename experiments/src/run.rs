@@ -196,7 +196,7 @@ fn record(
     if let Some(cell) = cell {
         folder.write(CELL, cell)?;
     }
-    let writers = Writers::create(folder, experiment, inputs.labels.clone())?;
+    let writers = Writers::create(folder, experiment, inputs.labels.clone(), None)?;
     let texts = [RESOLVED].into_iter().chain(cell.map(|_| CELL));
     let noted = folder.take_note(texts.map(str::to_owned).chain(writers.files()));
     if let Err(error) = noted {

@@ -9,7 +9,7 @@ use kadsim_engine::node::Row;
 use kadsim_engine::operation::Source;
 use kadsim_engine::random::network_seed;
 use kadsim_engine::record::{NodeRow, TimingRow};
-use kadsim_engine::routing::Sizes;
+use kadsim_engine::routing::{Size, Sizes};
 use kadsim_engine::time::LAST_US;
 use kadsim_systems::Network;
 use kadsim_systems::network::phase_end::{NodeState, PhaseEnd};
@@ -265,8 +265,16 @@ impl<'a> Simulation<'a> {
                 segments,
                 uses,
                 started,
+                life,
             } = node(owner);
-            let size = sizes.of(owner, columns.tables[place]);
+            let size = match life {
+                // Of tables that are made anew, the entries were counted.
+                Some(life) => life.freshness.map_or_else(Size::default, |freshness| Size {
+                    entries: freshness.entries as u32,
+                    buckets: freshness.buckets as u8,
+                }),
+                None => sizes.of(owner, columns.tables[place]),
+            };
             NodeRow {
                 network: number,
                 phase,
@@ -274,7 +282,7 @@ impl<'a> Simulation<'a> {
                 key: columns.keys[place].0,
                 // Rows of imported nodes are in the order of keys, as labels are.
                 label: is_labelled.then_some(place as u32),
-                online: columns.presence[place].is_online(),
+                online: life.map_or(columns.presence[place].is_online(), |life| life.is_online),
                 table_entries: size.entries,
                 buckets: size.buckets,
                 contacts: u64::from(contacts),
@@ -282,6 +290,14 @@ impl<'a> Simulation<'a> {
                 overhead_us: overhead_us.saturating_mul(u64::from(uses)),
                 started: u64::from(started),
                 in_degree: in_degrees.map(|degrees| degrees.of(owner)),
+                region: life
+                    .and_then(|life| life.region)
+                    .map(|region| region.0.into()),
+                server: life.is_none_or(|life| life.is_server),
+                sessions: life.map_or(0, |life| life.sessions),
+                online_us: life.map_or(0, |life| life.online_us),
+                stale: life.and_then(|life| life.freshness?.stale()),
+                missing: life.and_then(|life| life.freshness?.missing()),
             }
         };
         let nodes = columns.keys.len();

@@ -124,6 +124,7 @@ impl Workload {
             parallel: phase.parallel,
             start_us: phase.start_us.unwrap_or(network.now_us()),
             max_us: phase.max_us,
+            freshness_us: None,
         });
         (kind == Kind::Provide).then_some(self.keys)
     }
