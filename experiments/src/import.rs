@@ -1,4 +1,4 @@
-//! Reads node lists and traces of operations from Parquet files or texts with separators. The ending of the file's name
+//! Reads node lists, traces of operations and quantiles from Parquet files or texts with separators. The ending of the file's name
 //! says which.
 //!
 //! 1. Columns are found by name, in any order; others are ignored. Integers may be of any width that holds the values
@@ -25,6 +25,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::StringArray;
+use kadsim_engine::distribution::Quantiles;
 
 pub use self::error::{ImportError, Place, Reason};
 pub(crate) use self::source::open;
@@ -322,6 +323,40 @@ pub fn read_trace(
     })?;
     trace.sort_by_key(|row| row.start_us);
     Ok(trace)
+}
+
+const QUANTILES: [Column; 2] = [column("p", Kind::Number), column("ms", Kind::Number)];
+
+/// Reads quantiles: columns `p` (float64, 0 to 1) and `ms` (float64, 0 to [`MAX_START_MS`]), both in ascending order.
+///
+/// # Errors
+/// An invalid file or header, the first invalid row, fewer than two rows, or no length above 0.
+pub fn read_quantiles(path: &Path, watch: Watch<'_>) -> Result<Quantiles, ImportError> {
+    let fails = |reason| ImportError {
+        path: path.into(),
+        reason,
+    };
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    let check = |header: &Header| {
+        QUANTILES
+            .iter()
+            .try_for_each(|column| header.need(column.name, ""))
+    };
+    read(path, &QUANTILES, &check, watch, &mut |row| {
+        let (p, us) = (row.number(0, 1.0)?, 1e3 * row.number(1, MAX_START_MS)?);
+        if let Some(&(p_before, us_before)) = points.last() {
+            if p <= p_before {
+                return Err(row.wrong(0, format!("above {p_before}, the one before")));
+            }
+            if us < us_before {
+                let before = us_before / 1e3;
+                return Err(row.wrong(1, format!("at least {before}, the one before")));
+            }
+        }
+        points.push((p, us));
+        Ok(())
+    })?;
+    Quantiles::new(points).map_err(|error| fails(Reason::Quantiles(error)))
 }
 
 /// Calls `take` with each row of a file, if `check` accepts its header.

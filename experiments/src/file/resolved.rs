@@ -1,13 +1,13 @@
 //! Writes an experiment as a file with every key: `resolved.toml`.
 
 use std::fmt::{self, Display, Write};
-use std::path::Path;
 
 use super::defaults::SCHEMA;
 use super::delay::Delay;
 use super::experiment::*;
 use super::milliseconds::milliseconds;
 use super::phase::{Origin, Phase, Work};
+use super::quoted::{quoted, quoted_path};
 use super::words::{Kind, Stop};
 
 impl Experiment {
@@ -45,6 +45,10 @@ impl Experiment {
             section(is_same(&|like| like.link == self.link), &|out| {
                 self.link.write(out)
             }),
+            section(
+                is_same(&|like| like.reachability == self.reachability),
+                &|out| self.reachability.write(out),
+            ),
             section(false, &|out| {
                 writeln!(out, "\n[clock]\ntick_ms = {}", milliseconds(self.tick_us))
             }),
@@ -104,6 +108,7 @@ impl LookupSection {
         writeln!(out, "alpha = {}", self.alpha)?;
         writeln!(out, "beta = {}", self.beta)?;
         writeln!(out, "steps_to_stop = {}", self.steps_to_stop)?;
+        writeln!(out, "answer = {}", self.answer)?;
         if self.stop == Stop::NoProgress {
             writeln!(
                 out,
@@ -119,6 +124,8 @@ impl LinkSection {
     fn write(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "\n[link]")?;
         writeln!(out, "delay_ms = {}", self.delay)?;
+        writeln!(out, "jitter_ms = {}", milliseconds(self.jitter_us))?;
+        writeln!(out, "round_trips = {}", self.round_trips)?;
         for (key, error) in [
             ("fast_error", &self.fast_error),
             ("slow_error", &self.slow_error),
@@ -143,6 +150,15 @@ impl LinkSection {
             drawn => writeln!(out, "# timeout_ms: the slow error's delay, {drawn}")?,
         }
         writeln!(out, "overhead_ms = {}", milliseconds(self.overhead_us))
+    }
+}
+
+impl ReachabilitySection {
+    fn write(&self, out: &mut String) -> fmt::Result {
+        writeln!(out, "\n[reachability]")?;
+        writeln!(out, "clients = {}", self.clients)?;
+        writeln!(out, "clients_known = {}", self.clients_known)?;
+        writeln!(out, "clients_in_tables = {:?}", self.clients_in_tables)
     }
 }
 
@@ -237,25 +253,4 @@ fn optional(out: &mut String, key: &str, value: Option<impl Display>, none: &str
         Some(value) => writeln!(out, "{key} = {value}"),
         None => writeln!(out, "# {key}: {none}"),
     }
-}
-
-/// Returns a path as a TOML string, with replacement characters where the path is not Unicode.
-fn quoted_path(path: &Path) -> String {
-    quoted(&path.to_string_lossy())
-}
-
-/// Returns a TOML basic string.
-pub(super) fn quoted(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            letter if letter.is_control() => {
-                quoted.push_str(&format!("\\U{:08X}", u32::from(letter)))
-            }
-            letter => quoted.push(letter),
-        }
-    }
-    quoted.push('"');
-    quoted
 }

@@ -37,6 +37,7 @@ impl<'a> Names<'a> {
             name: String::new(),
             network: experiment.network.clone(),
             lookup: experiment.lookup.clone(),
+            reachability: experiment.reachability.clone(),
             link: experiment.link.clone(),
             output: experiment.output.clone(),
             phases: Vec::new(),

@@ -59,6 +59,8 @@ macro_rules! keys {
 const A_FILE: Takes =
     Takes::Text("the path of a .parquet, .csv or .tsv file, the latter two also .gz or .zst");
 
+const A_MATRIX: &str = "a symmetric matrix: for each region a list of times in milliseconds above 0, one to each region";
+
 keys! {
     ALL:
 
@@ -77,6 +79,8 @@ keys! {
     LOOKUP = "lookup", Takes::Table("a table"), [section];
     /// What contacts cost and how they fail.
     LINK = "link", Takes::Table("a table"), [section];
+    /// Which nodes answer requests.
+    REACHABILITY = "reachability", Takes::Table("a table"), [section];
     /// How time is reported.
     CLOCK = "clock", Takes::Table("a table"), [section];
     /// How the simulator works. Changes no result.
@@ -111,6 +115,8 @@ keys! {
     /// Answers in a row without progress that end a lookup. An answer is progress if it names a node not heard of before
     /// that is closer to the key than the farthest node heard of so far. Failures do not count.
     STEPS_TO_STOP = "lookup.steps_to_stop", Takes::Integer(1, STEPS_TO_STOP_MAX as i128, ""), [u32 = DEFAULT_STEPS_TO_STOP];
+    /// Entries of its routing table that an answer names, and with which a lookup starts.
+    ANSWER = "lookup.answer", Takes::Integer(1, u8::MAX as i128, ""), [none, "`network.bucket_size`"];
     /// Stop rule: `no-progress` counts `steps_to_stop`; `closest-answered` waits until the beta closest have answered.
     STOP = "lookup.stop", Takes::Word(words::<Stop>), [Stop = DEFAULT_STOP];
     /// Schedule of contacts: `iterative` by the clock; `py-dht` as py-dht schedules, which makes lookups look faster than
@@ -118,8 +124,14 @@ keys! {
     /// beta closest (alpha: nodes of the first round, beta: of the others).
     PROCEDURE = "lookup.procedure", Takes::Word(words::<Procedure>), [Procedure = DEFAULT_PROCEDURE];
 
-    /// Delay of one way. A successful request costs two.
-    DELAY = "link.delay_ms", Takes::Delay, [Delay = DEFAULT_DELAY];
+    /// Delay of one way. A successful request costs two for each round trip. With `regions`, a built-in name or a region
+    /// file, the delay of a pair of nodes follows from their regions and is the same at every use; `weights` are shares of
+    /// the nodes by region, and `floor_ms` is the shortest delay.
+    DELAY = "link.delay_ms", Takes::OneWay, [Delay = DEFAULT_DELAY];
+    /// Mean of an exponential time added to each message; 0 for none.
+    JITTER = "link.jitter_ms", Takes::Milliseconds(Least::Zero), [Micros = Micros(DEFAULT_JITTER_US)];
+    /// Round trips of a contact. Those before the last one set up the connection.
+    ROUND_TRIPS = "link.round_trips", Takes::Integer(1, ROUND_TRIPS_MAX as i128, ""), [u32 = DEFAULT_ROUND_TRIPS];
     /// Contacts that fail fast.
     FAST_ERROR = "link.fast_error", Takes::Table("a table { rate = .., delay_ms = .. }"), [none, "none"];
     /// Share of the contacts that fail fast.
@@ -136,6 +148,14 @@ keys! {
     TIMEOUT = "link.timeout_ms", Takes::Milliseconds(Least::Zero), [none, "the slow error's delay, else 0"];
     /// gamma: the n-th contact of a node costs n times this.
     OVERHEAD = "link.overhead_ms", Takes::Milliseconds(Least::Zero), [Micros = Micros(DEFAULT_OVERHEAD_US)];
+
+    /// Share of the nodes that are clients: they start operations, and no request reaches them. With
+    /// `link.delay_ms = { regions = .. }` also a table of shares by region; other regions have none.
+    CLIENTS = "reachability.clients", Takes::Clients, [f64 = DEFAULT_CLIENTS];
+    /// Whether nodes tell clients from servers and keep clients out of what they learn.
+    CLIENTS_KNOWN = "reachability.clients_known", Takes::Boolean, [bool = DEFAULT_CLIENTS_KNOWN];
+    /// Share of the entries of bootstrapped routing tables that are replaced by clients of the same range.
+    CLIENTS_IN_TABLES = "reachability.clients_in_tables", Takes::Share(false), [f64 = DEFAULT_CLIENTS_IN_TABLES];
 
     /// Time that a row of the table `ticks` covers. Changes nothing else.
     TICK = "clock.tick_ms", Takes::Milliseconds(Least::AboveZero), [Micros = Micros(DEFAULT_TICK_US)];
@@ -212,6 +232,38 @@ keys! {
     UNIFORM = "uniform", Takes::Uniform, [none, "none"];
     /// Any of the list.
     CHOICE = "choice", Takes::Choice, [none, "none"];
+    /// Lognormal, rounded up to whole microseconds.
+    LOGNORMAL = "lognormal", Takes::Form(LOGNORMAL_KEYS, "a table { median_ms = .., sigma = .. }"), [none, "none"];
+    /// A file of quantiles, with the columns `p` and `ms`: linear in between, nothing beyond the first and the last,
+    /// rounded up to whole microseconds.
+    QUANTILES = "quantiles", A_FILE, [none, "none"];
+
+    LOGNORMAL_KEYS:
+
+    /// Median.
+    MEDIAN = "median_ms", Takes::Milliseconds(Least::AboveZero), [required];
+    /// Standard deviation of the logarithm.
+    SIGMA = "sigma", Takes::Number(0, 10), [required];
+
+    REGIONS_KEYS:
+
+    /// A built-in matrix of round trips, or a region file.
+    REGIONS = "regions", Takes::Text("world-2018 or the path of a .toml file"), [required];
+    /// Shares of the nodes by region. Default: those of the region file.
+    WEIGHTS = "weights", Takes::Shares, [none, "those of the region file"];
+    /// Shortest delay of one way.
+    FLOOR = "floor_ms", Takes::Milliseconds(Least::AboveZero), [Micros = Micros(DEFAULT_FLOOR_US)];
+
+    REGION_FILE:
+
+    /// Names of the regions.
+    NAMES = "regions", Takes::List("a list of 1 to 255 different names of letters, digits, _ and -"), [required];
+    /// Shares of the nodes by region.
+    FILE_WEIGHTS = "weights", Takes::Shares, [none, "equal ones"];
+    /// Medians of the round trips between regions.
+    MEDIANS = "median_ms", Takes::List(A_MATRIX), [required];
+    /// 90th percentiles of the round trips between regions.
+    P90S = "p90_ms", Takes::List(A_MATRIX), [required];
 
     ORIGIN_FORMS:
 
