@@ -75,7 +75,7 @@ impl Writers {
             experiment: experiment.name.clone(),
             seed: experiment.seed,
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            living: false,
+            living: experiment.has_living_columns(),
         };
         let phases: Vec<String> = experiment
             .phases

@@ -187,7 +187,7 @@ impl<'a> Simulation<'a> {
         let total = workload.total;
         let start_us = phase.start_us.unwrap_or(network.now_us());
         self.summary.begin_phase(place, start_us);
-        pool.add(workload.begin(place, phase, network));
+        pool.add(workload.begin(place, phase, experiment.freshness_us(phase), network));
         Begun { total, all }
     }
 

@@ -9,7 +9,7 @@ pub mod run_loop;
 pub mod single;
 mod spec;
 
-pub use nodes::BytesUsed;
+pub use nodes::{BytesUsed, key_seed};
 pub use spec::{NetworkError, NodeSet, Spec};
 
 use bevy_ecs::prelude::*;
