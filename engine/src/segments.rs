@@ -22,6 +22,8 @@ pub struct Segments {
     visible_us: Vec<u64>,
     /// Segments that are not in the arena yet, with the time from which they are held, µs.
     recent: HashMap<(Row, Key), u64>,
+    /// All times at which a node was sent a key, µs, if they are kept.
+    times_us: Option<HashMap<(Row, Key), Vec<u64>>>,
 }
 
 impl Segments {
@@ -29,6 +31,9 @@ impl Segments {
     pub fn insert(&mut self, row: Row, key: Key, visible_us: u64) {
         let visible = self.recent.entry((row, key)).or_insert(visible_us);
         *visible = visible_us.min(*visible);
+        if let Some(times_us) = &mut self.times_us {
+            times_us.entry((row, key)).or_default().push(visible_us);
+        }
     }
 
     /// Prefetches the key that [`Segments::holds`] compares first.
@@ -37,6 +42,26 @@ impl Segments {
         if store.len > 0 {
             prefetcher.item(&self.arena, (store.start + store.len / 2) as usize);
         }
+    }
+
+    /// Keeps the times of all stores from now on, for holders that lose what they were sent before.
+    pub fn keep_times(&mut self) {
+        self.times_us.get_or_insert_default();
+    }
+
+    /// Returns whether the node was sent the key to store at a time from `since_us` to `now_us`, both included. Only after
+    /// [`Segments::keep_times`].
+    pub fn was_stored(&self, row: Row, key: Key, since_us: u64, now_us: u64) -> bool {
+        let times_us = self.times_us.as_ref().and_then(|all| all.get(&(row, key)));
+        times_us.is_some_and(|times_us| times_us.iter().any(|&us| since_us <= us && us <= now_us))
+    }
+
+    /// Returns how many keys of its span the node was sent at a time from `since_us` to `now_us`. After [`Segments::merge`]
+    /// these are all that it was sent.
+    pub fn stored(&self, store: Store, row: Row, since_us: u64, now_us: u64) -> u32 {
+        let keys = self.span(store).iter();
+        keys.filter(|&&key| self.was_stored(row, key, since_us, now_us))
+            .count() as u32
     }
 
     /// Returns whether the node holds the key at `now_us`.
@@ -136,6 +161,7 @@ impl Segments {
         self.arena = Vec::new();
         self.visible_us = Vec::new();
         self.recent.clear();
+        self.times_us.iter_mut().for_each(HashMap::clear);
         stores.fill(Store::default());
     }
 

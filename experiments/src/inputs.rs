@@ -1,5 +1,6 @@
 //! Reads and checks the node lists and traces of an experiment before it runs.
 
+mod churn;
 mod link;
 mod metrics;
 mod nodes;
@@ -15,6 +16,7 @@ use kadsim_engine::distribution::Quantiles;
 use kadsim_engine::key::Key;
 use kadsim_engine::link::Link;
 
+use self::churn::ChurnInputs;
 pub use self::link::{LinkInputs, World, link, living_link};
 use self::metrics::{Metrics, Names};
 use self::nodes::{Generated, Imported, Named, Nodes};
@@ -36,6 +38,8 @@ pub struct Inputs {
     pub labels: Option<Arc<StringArray>>,
     /// What the link is made of.
     pub link: LinkInputs,
+    /// What the churn is made of.
+    pub churn: ChurnInputs,
     /// The trace of each phase that has one, in the order of start.
     pub traces: Vec<Option<Arc<[TraceRow]>>>,
     /// Number of nodes.
@@ -132,6 +136,7 @@ fn read_known(
     };
     let link = reader.link();
     let nodes = reader.nodes(known);
+    let churn = reader.churn(&link, &nodes);
     reader.timeout(&nodes);
     reader.servers(&nodes, &link);
     let traces: Vec<_> = experiment
@@ -161,6 +166,7 @@ fn read_known(
         offline: imported.map_or_else(Arc::default, |imported| Arc::clone(&imported.offline)),
         labels: imported.and_then(|imported| imported.labels.clone()),
         link,
+        churn,
         traces,
         nodes: nodes.count.unwrap_or(0),
         online: nodes.online().unwrap_or(0),

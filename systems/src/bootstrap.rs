@@ -1,13 +1,18 @@
 //! Bootstrap: fills routing tables from full knowledge of the network (py-dht's `bootstrap_node`).
 
 use bevy_ecs::prelude::*;
+use bevy_ecs::system::SystemParam;
 use rayon::prelude::*;
 
 use kadsim_engine::key::Key;
-use kadsim_engine::node::{Row, Table};
+use kadsim_engine::makeup::Makeup;
+use kadsim_engine::node::{Presence, Row, Table};
 use kadsim_engine::population::{Population, RadixIndex};
+use kadsim_engine::presence::Timelines;
 use kadsim_engine::routing::layout::LayoutKind;
-use kadsim_engine::routing::{Rule, Tables};
+use kadsim_engine::routing::{Members, Rule, Tables};
+
+use crate::living::Living;
 
 /// Fills every node's table, on all threads: in the layout or, if nodes were added since the network was made, in the
 /// overlay, with the added nodes.
@@ -16,15 +21,20 @@ use kadsim_engine::routing::{Rule, Tables};
 pub fn bootstrap_all(
     In(layout): In<LayoutKind>,
     index: Res<RadixIndex>,
+    start: AtStart,
     mut tables: ResMut<Tables>,
-    mut nodes: Query<(&Key, &mut Table)>,
+    mut nodes: Query<(&Key, &Presence, &mut Table)>,
 ) {
     let Ok(columns) = nodes.contiguous_iter_mut() else {
         unreachable!("node components are stored in tables");
     };
-    for (keys, mut column) in columns {
+    for (keys, presence, mut column) in columns {
         let column = column.bypass_change_detection();
         let population = Population::new(keys, &index);
+        if start.has_absent_members() {
+            start.bootstrap(layout, &population, presence, &mut tables, column);
+            continue;
+        }
         if population.tail().is_empty() {
             let built = layout.build(&population, tables.rule());
             tables.set_layout(built);
@@ -38,6 +48,59 @@ pub fn bootstrap_all(
             .collect();
         for (table, entries) in column.iter_mut().zip(filled) {
             *table = tables.set_overlay(*table, entries);
+        }
+    }
+}
+
+/// System parameter: who is there at the start, before any change.
+#[derive(SystemParam)]
+pub struct AtStart<'w> {
+    timelines: Res<'w, Timelines>,
+    makeup: Res<'w, Makeup>,
+    living: Res<'w, Living>,
+}
+
+impl AtStart<'_> {
+    /// Returns whether tables may leave out nodes.
+    fn has_absent_members(&self) -> bool {
+        self.timelines.are_living() || self.makeup.has_clients()
+    }
+
+    /// Fills the tables of the nodes that are online at the start, from full knowledge of the servers that are; those of
+    /// other nodes are empty. Nodes that are offline for the whole run count as online at the start: tables name them.
+    fn bootstrap(
+        &self,
+        layout: LayoutKind,
+        population: &Population,
+        presence: &[Presence],
+        tables: &mut Tables,
+        column: &mut [Table],
+    ) {
+        let keys = population.keys();
+        let is_there = |row: Row| {
+            !self.timelines.are_living()
+                || !presence[row.index()].is_online()
+                || self.timelines.is_online_at_start(row)
+        };
+        let rows = (0..keys.len() as u32).into_par_iter().map(Row);
+        let is_server = |row: Row| self.makeup.is_server(keys[row.index()]);
+        let is_member: Vec<bool> = rows
+            .clone()
+            .map(|row| is_server(row) && is_there(row))
+            .collect();
+        let share = self.living.clients_in_tables;
+        let clients = match share.is_possible() {
+            true => rows.filter(|&row| !is_server(row)).collect(),
+            false => Vec::new(),
+        };
+        let members = Members::new(population, &is_member, clients, share);
+        let built = layout.build(&members.population(), tables.rule());
+        tables.set_layout_of(members, built);
+        for (row, table) in (0..).map(Row).zip(column) {
+            *table = match is_there(row) {
+                true => Table::LAID_OUT,
+                false => Table::EMPTY,
+            };
         }
     }
 }

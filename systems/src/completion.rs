@@ -5,6 +5,7 @@ use bevy_ecs::prelude::*;
 use kadsim_engine::operation::{Operation, Operations, Stage};
 use kadsim_engine::record::Kind;
 
+use crate::origins;
 use crate::outbox::{Chunk, Outbox, Outboxes};
 use crate::window::Window;
 
@@ -37,10 +38,16 @@ fn complete_chunk(chunk: Chunk, window: &Window) {
 
 /// Ends an operation whose lookup has ended, if its last contact completes in the window.
 pub fn complete(window: &Window, operation: &mut Operation, out: &mut Outbox) {
+    if operation.stage == Stage::Ended {
+        return;
+    }
     let end_us = operation.end_us;
-    if end_us >= window.until_us(operation) {
+    if operation.next_us(end_us) >= window.until_us(operation) {
         operation.stage = Stage::Closing;
         return;
+    }
+    if end_us >= operation.leaves_us {
+        return origins::leave(out, operation);
     }
     operation.stage = Stage::Ended;
     let tick = out.tick(operation, end_us);
@@ -60,6 +67,6 @@ pub fn complete(window: &Window, operation: &mut Operation, out: &mut Outbox) {
 pub fn next_event_us(operation: &Operation) -> u64 {
     match operation.stage {
         Stage::Ended => Operations::NEVER,
-        _ => operation.before_cut(operation.end_us),
+        _ => operation.before_cut(operation.next_us(operation.end_us)),
     }
 }

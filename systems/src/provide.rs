@@ -141,14 +141,20 @@ pub fn complete_store(
         Contact::UNCHARGED => completes_us,
         end_us => end_us.max(completes_us),
     };
-    if fate.outcome == Outcome::Ok {
-        operation.stored += 1;
+    match fate.outcome {
+        Outcome::Ok => operation.stored += 1,
+        Outcome::Late => {
+            operation.store_failed += 1;
+            operation.store_late += 1;
+        }
+        _ => operation.store_failed += 1,
+    }
+    // A remote whose answer comes too late has stored all the same.
+    if matches!(fate.outcome, Outcome::Ok | Outcome::Late) {
         stores.push(Stored {
             row,
             key: operation.key(),
             visible_us: Contact::arrival_us(fate, completes_us),
         });
-    } else {
-        operation.store_failed += 1;
     }
 }

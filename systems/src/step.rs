@@ -3,7 +3,8 @@
 //! | stage | system | does | writes |
 //! |---|---|---|---|
 //! | [`Stages::Start`] | [`admission::start_operations`] | puts operations that start into slots | phases, window, operations |
-//! | [`Stages::Advance`] | [`retrieve::look_in_own_stores`] | ends retrieves whose origin holds the value | operations |
+//! | [`Stages::Advance`] | [`origins::find_origins`] | ends operations whose origin is offline | operations |
+//! | | [`retrieve::look_in_own_stores`] | ends retrieves whose origin holds the value | operations |
 //! | | [`lookup::advance_lookups`] | handles answers and failures, sends contacts | contacts, operations |
 //! | | [`provide::provide_segments`] | sends the stores of lookups that have ended | contacts, operations |
 //! | | [`completion::complete_operations`] | ends operations whose last contact completes | operations |
@@ -31,7 +32,7 @@ use bevy_ecs::schedule::{
 };
 
 use crate::window::{Execution, Window};
-use crate::{admission, barrier, completion, lookup, provide, record, retrieve};
+use crate::{admission, barrier, completion, lookup, origins, provide, record, retrieve};
 
 /// The four stages of a step, in this order.
 #[derive(SystemSet, Clone, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +73,7 @@ pub fn schedule() -> Schedule {
             .chain()
             .in_set(Stages::Start),
         (
+            origins::find_origins,
             (
                 retrieve::look_in_own_stores,
                 lookup::advance_lookups,

@@ -10,9 +10,9 @@ use kadsim_engine::makeup::Makeup;
 use kadsim_engine::node::{Columns, Contacts, Nodes, Received, Row};
 use kadsim_engine::operation::Operation;
 use kadsim_engine::population::{Owner, Population, RadixIndex};
-use kadsim_engine::presence::Timelines;
+use kadsim_engine::presence::{Since, Timelines};
 use kadsim_engine::record::Kind;
-use kadsim_engine::routing::Tables;
+use kadsim_engine::routing::{Moment, OnLeaving, Tables, TablesInTime};
 use kadsim_engine::segments::Segments;
 use kadsim_engine::slot::PhaseSlot;
 
@@ -118,14 +118,24 @@ impl View<'_> {
         self.is_charged() || self.recording.connections
     }
 
+    /// Returns the routing tables, and who is online when.
+    #[inline]
+    pub fn in_time(&self) -> TablesInTime<'_> {
+        TablesInTime {
+            population: self.population,
+            columns: self.columns,
+            tables: self.tables,
+            timelines: self.timelines,
+            makeup: self.makeup,
+            aging: self.living.aging,
+        }
+    }
+
     /// Returns whether a node is online at `at_us`, changes of that moment included.
     #[inline]
     pub fn is_online(&self, node: Owner, at_us: u64) -> bool {
-        let presence = self.columns.presence;
-        let is_there =
-            self.online as usize == presence.len() || presence[node.row.index()].is_online();
-        is_there
-            && (!self.timelines.are_living() || self.timelines.is_online(node.row, node.key, at_us))
+        // Where every node is online for ever, no column is read.
+        self.has_no_absence() || self.in_time().is_online(node, at_us)
     }
 
     /// Returns whether a node answers a request that reaches it at `at_us`.
@@ -134,21 +144,36 @@ impl View<'_> {
         self.makeup.is_server(node.key) && self.is_online(node, at_us)
     }
 
-    /// Replaces `out` by a node's answer to a request for `key`.
     #[inline]
-    pub fn answer(&self, owner: Owner, key: Key, out: &mut Answer) {
-        let column = self.columns.tables;
-        let table = self.tables.table(&self.population, column, owner.row);
-        self.tables
-            .closest(&self.population, owner, table, key, out);
+    fn has_no_absence(&self) -> bool {
+        self.online as usize == self.columns.presence.len() && !self.timelines.are_living()
+    }
+
+    /// Replaces `out` by a node's answer to a request for `key`, or by what it finds in its own table.
+    #[inline]
+    pub fn answer(&self, owner: Owner, key: Key, moment: Moment, out: &mut Answer) {
+        self.in_time().closest(owner, key, moment, out);
     }
 
     /// Returns whether the operation is a retrieve and the node holds the value at `time_us`.
     #[inline]
     pub fn has_value(&self, operation: &Operation, row: Row, time_us: u64) -> bool {
+        if operation.kind != Kind::Retrieve {
+            return false;
+        }
+        if self.living.records == OnLeaving::Lost && self.timelines.are_living() {
+            let since = self.timelines.since(row, self.population.key(row), time_us);
+            let since_us = match since {
+                None => return false,
+                Some(Since::Start) => 0,
+                Some(Since::Came(came_us)) => came_us,
+            };
+            return self
+                .segments
+                .was_stored(row, operation.key(), since_us, time_us);
+        }
         let store = self.columns.stores[row.index()];
-        operation.kind == Kind::Retrieve
-            && self.segments.holds(store, row, operation.key(), time_us)
+        self.segments.holds(store, row, operation.key(), time_us)
     }
 
     /// Draws the fate of a contact that an operation sends at `time_us`.

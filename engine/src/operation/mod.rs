@@ -143,10 +143,14 @@ pub struct Operation {
     pub ending: Ending,
     /// Key of its origin, from its start on.
     pub origin_key: Key,
+    /// Whether none of the nodes drawn for its origin was online.
+    pub lacks_origin: bool,
     /// When its origin leaves, µs; `u64::MAX` if never.
     pub leaves_us: u64,
-    /// Contacts handled, or answers that came too late, of the lookup and of the stores.
+    /// Contacts of the lookup handled whose answer came too late.
     pub late: u32,
+    /// Stores whose answer came too late.
+    pub store_late: u32,
     /// Contacts of the lookup to nodes that did not answer because they were offline or are clients.
     pub stale_contacts: u32,
     /// Overhead of the origin that its lookup was charged, µs.
@@ -200,13 +204,30 @@ impl Operation {
             kind: task.kind,
             until_us: task.until_us,
             due_us: planned.due_us,
+            lacks_origin: planned.lacks_origin,
             start_us,
             lookup,
             in_flight,
             lanes_us,
             result,
+            leaves_us: u64::MAX,
             ..Self::default()
         };
+    }
+
+    /// Ends before it has come to its end, at `at_us`. It has no result.
+    pub fn end_early(&mut self, ending: Ending, at_us: u64) {
+        if matches!(self.stage, Stage::Planned | Stage::Lookup) {
+            self.known = self.lookup.shortlist.len() as u32;
+            self.abandoned = self.in_flight.len() as u32;
+        }
+        // No lookup of it has ended.
+        self.lookup_end_us = u64::MAX;
+        self.stage = Stage::Ended;
+        self.ending = ending;
+        self.end_us = at_us;
+        self.result.clear();
+        self.give_back();
     }
 
     /// Empties all lists but the result, and frees the memory of long ones. For an operation that has ended, of which only
@@ -252,6 +273,12 @@ impl Operation {
     #[inline]
     pub fn key(&self) -> Key {
         self.lookup.key
+    }
+
+    /// Returns the time of its next event, µs, if `event_us` is that of its own: its origin may leave before.
+    #[inline]
+    pub fn next_us(&self, event_us: u64) -> u64 {
+        event_us.min(self.leaves_us)
     }
 
     /// Returns `event_us`, or [`Operations::NEVER`] if the operation is cut off before.

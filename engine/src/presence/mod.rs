@@ -13,4 +13,4 @@ mod walk;
 
 pub use churn::{Churn, Event, Leavers, Sessions, Start};
 pub use offline::{Draw, Offline};
-pub use timelines::{Session, Timelines, TooManyChanges};
+pub use timelines::{Session, Since, Timelines, TooManyChanges};

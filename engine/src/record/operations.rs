@@ -12,6 +12,7 @@ use super::column::{Flag, Ids, Label, Millis, Number, Optional, OptionalMillis};
 use super::error::RecordError;
 use super::footer::RunInfo;
 use super::table::table;
+use crate::operation::Ending;
 
 /// Number of ids in a batch from which on it is encoded even if it has few rows: 2 MiB.
 const BATCH_IDS: usize = 1 << 18;
@@ -29,7 +30,7 @@ table! {
     due_ms: Millis, "ms", "When the operation was due" = row.due_us;
     start_ms: Millis, "ms", "When the operation began" = row.start_us;
     end_ms: OptionalMillis, "ms", "When the operation ended; null if it was cut off" = row.end_us;
-    duration_ms: OptionalMillis, "ms", "end_ms - start_ms" = row.end_us.map(|end_us| end_us.saturating_sub(row.start_us));
+    duration_ms: OptionalMillis, "ms", "end_ms - start_ms" = row.duration_us();
     attempts: Number<UInt32Type>, "1", "Nodes contacted, stores not counted" = row.attempts;
     completed: Number<UInt32Type>, "1", "Contacts that came back, answered or failed" = row.completed;
     succeeded: Number<UInt32Type>, "1", "Contacts answered" = row.succeeded;
@@ -45,11 +46,15 @@ table! {
     lookup_ms: OptionalMillis, "ms", "Time the lookup took" = row.lookup_us;
     store_ms: OptionalMillis, "ms", "Time the stores took" = row.store_us;
     result: Ids, "node id", "Nodes found, closest first" = result;
+    @living
+    ended: Label, "1", "done, origin_left, origin_offline or no_origin, which end without a result, or cut_off" = row.ending as u32;
+    late: Number<UInt32Type>, "1", "Contacts, stores included, whose answer came after the timeout" = row.late;
+    stale_contacts: Number<UInt32Type>, "1", "Contacts of the lookup to nodes that were offline or are clients" = row.stale_contacts;
 }
 
 /// One operation, at its end. A field means what the column of its name means; times are in µs.
 #[expect(missing_docs, reason = "the columns say what the fields mean")]
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct OperationRow {
     pub network: u32,
     /// Index into the phase names given at `create`.
@@ -75,6 +80,17 @@ pub struct OperationRow {
     pub store_failed: Option<u32>,
     pub lookup_us: Option<u64>,
     pub store_us: Option<u64>,
+    pub ending: Ending,
+    pub late: u32,
+    pub stale_contacts: u32,
+}
+
+impl OperationRow {
+    /// Returns the time from start to end, µs; `None` unless the operation came to its end.
+    pub fn duration_us(&self) -> Option<u64> {
+        let end_us = self.end_us.filter(|_| self.ending == Ending::Done)?;
+        Some(end_us.saturating_sub(self.start_us))
+    }
 }
 
 impl OperationTable {
@@ -86,6 +102,7 @@ impl OperationTable {
         let columns = Batch {
             phase: Label::new(phases),
             kind: Label::new(Kind::ALL.map(Kind::as_str)),
+            ended: Label::new(Ending::ALL.map(Ending::as_str)),
             ..Batch::default()
         };
         Ok(Self(Batches::create(path, info, columns)?))

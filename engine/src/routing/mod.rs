@@ -5,11 +5,17 @@
 //! column, the rule and the seed ([`Rule::fill`]). Layouts differ in which part of it they store.
 
 mod aging;
+mod in_time;
+mod instant;
 pub mod layout;
+mod members;
 mod rule;
 mod sizes;
 
 pub use aging::{Aging, Join, Made, OnLeaving};
+pub use in_time::{Freshness, Moment, TablesInTime};
+pub use instant::Instant;
+pub use members::Members;
 pub use rule::{Knowledge, Policy, Rule};
 pub use sizes::{Size, Sizes};
 
@@ -28,6 +34,8 @@ use crate::population::{Owner, Population};
 pub struct Tables {
     rule: Rule,
     layout: Option<Box<dyn Layout>>,
+    /// The nodes that the tables of the layout name; `None` if these are all.
+    members: Option<Members>,
     overlay: Vec<Vec<Row>>,
 }
 
@@ -37,6 +45,7 @@ impl Tables {
         Self {
             rule,
             layout: None,
+            members: None,
             overlay: Vec::new(),
         }
     }
@@ -46,15 +55,23 @@ impl Tables {
         &self.rule
     }
 
+    /// Sets the layout that holds the tables of the members, which name members alone.
+    pub fn set_layout_of(&mut self, members: Members, layout: Box<dyn Layout>) {
+        self.set_layout(layout);
+        self.members = Some(members);
+    }
+
     /// Sets the layout that holds the tables of all nodes.
     pub fn set_layout(&mut self, layout: Box<dyn Layout>) {
         self.layout = Some(layout);
+        self.members = None;
         self.overlay.clear();
     }
 
     /// Frees the memory of every table. The caller sets every node's [`Table`] to [`Table::EMPTY`].
     pub fn clear(&mut self) {
         self.layout = None;
+        self.members = None;
         self.overlay = Vec::new();
     }
 
@@ -79,7 +96,8 @@ impl Tables {
             .iter()
             .map(|table| table.capacity() * size_of::<Row>())
             .sum();
-        self.layout.as_ref().map_or(0, |layout| layout.bytes_used()) + overlay
+        let members = self.members.as_ref().map_or(0, Members::bytes_used);
+        self.layout.as_ref().map_or(0, |layout| layout.bytes_used()) + members + overlay
     }
 
     /// Returns where a node's table lies, its component in `column`. Does not read the column if every table lies in the
@@ -97,7 +115,7 @@ impl Tables {
     #[inline]
     pub fn are_laid_out(&self, population: &Population) -> bool {
         let all = population.sorted() == population.keys().len();
-        all && self.layout.is_some() && self.overlay.is_empty()
+        all && self.layout.is_some() && self.members.is_none() && self.overlay.is_empty()
     }
 
     /// Returns the layout if `table` lies in it.
@@ -118,7 +136,11 @@ impl Tables {
     ) {
         out.clear();
         if let Some(layout) = self.laid_out(table) {
-            layout.closest(self.knowledge(population), owner, key, out);
+            let knowledge = self.knowledge(population);
+            match &self.members {
+                Some(members) => members.closest(layout, knowledge, owner, key, out),
+                None => layout.closest(knowledge, owner, key, out),
+            }
         } else if let Some(slot) = table.overlay_slot() {
             out.rows.extend_from_slice(&self.overlay[slot]);
             out.measure(population, key);
@@ -141,14 +163,13 @@ impl Tables {
         if owner.row.index() < population.sorted()
             && let Some(layout) = &self.layout
         {
-            layout.prefetch(
-                self.knowledge(population),
-                owner,
-                key,
-                stage,
-                prefetcher,
-                rows,
-            );
+            let knowledge = self.knowledge(population);
+            match &self.members {
+                Some(members) => {
+                    members.prefetch(&**layout, knowledge, owner, key, stage, prefetcher, rows);
+                }
+                None => layout.prefetch(knowledge, owner, key, stage, prefetcher, rows),
+            }
         }
     }
 
@@ -163,7 +184,11 @@ impl Tables {
     ) {
         out.clear();
         if let Some(layout) = self.laid_out(table) {
-            layout.bucket(self.knowledge(population), owner, bucket, out);
+            let knowledge = self.knowledge(population);
+            match &self.members {
+                Some(members) => members.bucket(layout, knowledge, owner, bucket, out),
+                None => layout.bucket(knowledge, owner, bucket, out),
+            }
         } else if let Some(slot) = table.overlay_slot() {
             let shared = |row: &Row| owner.key.bucket_of(population.key(*row)) == Some(bucket);
             out.extend(self.overlay[slot].iter().copied().filter(shared));
@@ -177,7 +202,11 @@ impl Tables {
 
     /// Returns the computation of the sizes of tables, one node after the other.
     pub fn sizes<'a>(&'a self, population: &'a Population<'a>) -> Sizes<'a> {
-        Sizes::new(self.knowledge(population), &self.overlay)
+        Sizes::new(
+            self.knowledge(population),
+            self.members.as_ref(),
+            &self.overlay,
+        )
     }
 
     /// Returns what the tables are filled from.

@@ -97,15 +97,16 @@ impl Rule {
         }
     }
 
+    /// Returns the draws of a bucket's sample.
+    pub(super) fn stream(&self, owner: Key, bucket: BucketIndex) -> Stream {
+        let part = u64::from(bucket.get());
+        Stream::new(self.network_seed, Purpose::Bucket, owner.0, part)
+    }
+
     /// Appends a uniform sample of k of the positions `0..n` (Floyd, in Bentley, *Programming pearls*,
     /// CACM 30(9), 1987). `n` must be above k.
-    fn sample(&self, owner: Key, bucket: BucketIndex, n: u32, out: &mut Vec<Row>) {
-        let mut stream = Stream::new(
-            self.network_seed,
-            Purpose::Bucket,
-            owner.0,
-            u64::from(bucket.get()),
-        );
+    pub(super) fn sample(&self, owner: Key, bucket: BucketIndex, n: u32, out: &mut Vec<Row>) {
+        let mut stream = self.stream(owner, bucket);
         let first = out.len();
         // Set of the low ten bits of the positions taken. A draw whose bit is clear is new without a search.
         let mut taken = [0u64; 16];

@@ -7,6 +7,7 @@
 use crate::node::{Row, Table};
 use crate::population::Rows;
 
+use super::members::Members;
 use super::rule::Knowledge;
 
 /// Size of a routing table.
@@ -21,6 +22,8 @@ pub struct Size {
 /// Computes the sizes of tables, fastest in the order of rows.
 pub struct Sizes<'a> {
     knowledge: Knowledge<'a>,
+    /// The nodes that tables of the layout name, if these are not all.
+    members: Option<&'a Members>,
     /// Tables in front of the layout.
     overlay: &'a [Vec<Row>],
     /// Subtrees that hold the last owner, each within the one before; the first is the whole trie.
@@ -36,7 +39,11 @@ struct Subtree {
 
 impl<'a> Sizes<'a> {
     /// Returns a computation whose path is the root of the trie.
-    pub(super) fn new(knowledge: Knowledge<'a>, overlay: &'a [Vec<Row>]) -> Self {
+    pub(super) fn new(
+        knowledge: Knowledge<'a>,
+        members: Option<&'a Members>,
+        overlay: &'a [Vec<Row>],
+    ) -> Self {
         let all = Rows {
             start: 0,
             end: knowledge.population.sorted() as u32,
@@ -47,6 +54,7 @@ impl<'a> Sizes<'a> {
         };
         Self {
             knowledge,
+            members,
             overlay,
             path: vec![root],
         }
@@ -56,7 +64,13 @@ impl<'a> Sizes<'a> {
     pub fn of(&mut self, owner: Row, table: Table) -> Size {
         match table {
             Table::EMPTY => Size::default(),
-            Table::LAID_OUT => self.laid_out(owner),
+            Table::LAID_OUT => match self.members {
+                Some(members) => {
+                    let owner = self.knowledge.population.owner(owner);
+                    members.size(self.knowledge.rule, owner)
+                }
+                None => self.laid_out(owner),
+            },
             _ => self.overlaid(owner, table),
         }
     }

@@ -4,7 +4,9 @@ use kadsim_engine::time::LAST_US;
 
 use super::delay::Delay;
 use super::phase::{Origin, Tables};
-use super::words::{DeadlineFrom, Draw, Keys, Layout, Policy, Procedure, Stop};
+use super::words::{
+    DeadlineFrom, Draw, Join, Keys, Layout, OnLeaving, Policy, Procedure, RuleSet, Start, Stop,
+};
 
 /// The only version of the file's format so far: `schema`.
 pub const SCHEMA: u32 = 1;
@@ -26,6 +28,14 @@ pub const DEFAULT_STEPS_TO_STOP: u32 = 3;
 pub const DEFAULT_STOP: Stop = Stop::NoProgress;
 /// Default of `lookup.procedure`.
 pub const DEFAULT_PROCEDURE: Procedure = Procedure::Iterative;
+/// Default of `churn.start`.
+pub const DEFAULT_START: Start = Start::Steady;
+/// Default of `churn.table` and `churn.records`.
+pub const DEFAULT_ON_LEAVING: OnLeaving = OnLeaving::Kept;
+/// Default of `churn.join`.
+pub const DEFAULT_JOIN: Join = Join::Ideal;
+/// Default of `maintenance.rules`.
+pub const DEFAULT_RULES: RuleSet = RuleSet::None;
 /// Default of `link.delay_ms`, in microseconds. Also of `link.timeout_ms` where there is no slow error.
 pub const DEFAULT_DELAY: Delay = Delay::Constant(0);
 /// Default of `link.overhead_ms`, in microseconds.

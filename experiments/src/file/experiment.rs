@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::churn::{ChurnSection, MaintenanceSection};
 use super::defaults::DEFAULT_DELAY;
 use super::delay::{Delay, ErrorRate};
 use super::diagnostic::Span;
@@ -27,6 +28,10 @@ pub struct Experiment {
     pub link: LinkSection,
     /// Which nodes answer requests.
     pub reachability: ReachabilitySection,
+    /// How nodes come and go, if they do.
+    pub churn: Option<ChurnSection>,
+    /// How routing tables follow who is online.
+    pub maintenance: Option<MaintenanceSection>,
     /// Time that one row of the ticks table covers, in microseconds, from 1.
     pub tick_us: u64,
     /// How tables lie in memory.
@@ -191,6 +196,8 @@ pub struct OutputSection {
     pub results: bool,
     /// Whether nodes carry how many routing tables name them.
     pub in_degree: bool,
+    /// Period at which the freshness of routing tables is counted, µs; `None`: 100 times in a phase.
+    pub freshness_us: Option<u64>,
     /// Place of `tables` in the text.
     pub tables_span: Span,
 }
@@ -207,6 +214,25 @@ impl Experiment {
             .chain([self.phases.len()])
             .collect();
         begins.into_iter().zip(ends).map(|(begin, end)| begin..end)
+    }
+
+    /// Returns whether tables and summary have what living runs record.
+    pub fn has_living_columns(&self) -> bool {
+        let has_clients = self.reachability.clients != ClientShares::OfAll(0.0);
+        self.is_living() || has_clients || matches!(self.link.delay, OneWay::ByRegion(_))
+    }
+
+    /// Returns the period at which the freshness of routing tables is counted in a phase, µs; `None` if it is not.
+    pub fn freshness_us(&self, phase: &Phase) -> Option<u64> {
+        let length_us = phase.length_us().filter(|&length_us| length_us > 0);
+        let hundredth_us = length_us.map(|length_us| (length_us / 100).max(1));
+        let period_us = self.output.freshness_us.or(hundredth_us);
+        period_us.filter(|_| self.has_living_columns())
+    }
+
+    /// Returns whether the network is living: nodes come and go, or tables are maintained.
+    pub fn is_living(&self) -> bool {
+        self.churn.is_some() || self.maintenance.is_some()
     }
 
     /// Returns whether recall is measured after each lookup: the operations table is written, or an expectation names

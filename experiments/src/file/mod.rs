@@ -17,6 +17,7 @@
 //! The table of [`keys`] has every key with its type, default, range and meaning.
 
 mod cell;
+mod churn;
 mod defaults;
 mod delay;
 mod diagnostic;
@@ -50,6 +51,9 @@ use self::report::Choices;
 use crate::content;
 
 pub use self::cell::{Cell, Setting};
+pub use self::churn::{
+    ChurnClass, ChurnEvent, ChurnSection, ChurnSource, Leave, Length, MaintenanceSection, Sessions,
+};
 pub use self::defaults::*;
 pub use self::delay::{Choice, Delay, ErrorRate};
 pub(crate) use self::diagnostic::SHOWN_MAX;

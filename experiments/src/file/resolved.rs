@@ -49,6 +49,13 @@ impl Experiment {
                 is_same(&|like| like.reachability == self.reachability),
                 &|out| self.reachability.write(out),
             ),
+            section(is_same(&|like| like.churn == self.churn), &|out| {
+                self.churn.as_ref().map_or(Ok(()), |churn| churn.write(out))
+            }),
+            section(
+                is_same(&|like| like.maintenance == self.maintenance),
+                &|out| self.maintenance.map_or(Ok(()), |rules| rules.write(out)),
+            ),
             section(false, &|out| {
                 writeln!(out, "\n[clock]\ntick_ms = {}", milliseconds(self.tick_us))
             }),
@@ -231,7 +238,11 @@ impl OutputSection {
         writeln!(out, "dir = {}", quoted(&self.dir))?;
         writeln!(out, "tables = [{}]", tables.join(", "))?;
         writeln!(out, "results = {}", self.results)?;
-        writeln!(out, "in_degree = {}", self.in_degree)
+        writeln!(out, "in_degree = {}", self.in_degree)?;
+        match self.freshness_us {
+            Some(us) => writeln!(out, "freshness_ms = {}", milliseconds(us)),
+            None => Ok(()),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::churn::{churn, maintenance};
 use super::diagnostic::{Sources, Span};
 use super::document::Table;
 use super::experiment::*;
@@ -53,6 +54,8 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
     // Invalid links say nothing about the time of contacts, so no error is derived from them.
     let takes_time = top.report.len() > before || link.takes_time();
     let reachability = reachability(top, &link);
+    let churn = churn(top, folder, &link);
+    let maintenance = maintenance(top);
     let tick_us = top.section(&keys::CLOCK).micros_or(&keys::TICK);
     let layout = top.section(&keys::ENGINE).word_or(&keys::LAYOUT);
     let nodes = match network.size {
@@ -77,6 +80,8 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
         lookup,
         link,
         reachability,
+        churn,
+        maintenance,
         tick_us,
         layout,
         phases,
@@ -214,6 +219,7 @@ fn output(top: &Section<'_>) -> OutputSection {
             .map_or(keys::TABLES.default, |field| tables(&field)),
         results: section.boolean_or(&keys::RESULTS),
         in_degree: section.boolean_or(&keys::IN_DEGREE),
+        freshness_us: section.micros(&keys::FRESHNESS),
         tables_span: section.place(&keys::TABLES).unwrap_or_default(),
     }
 }

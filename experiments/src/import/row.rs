@@ -119,6 +119,11 @@ impl<'a, const N: usize> Row<'a, N> {
         !matches!(self.cells[c], Cell::NoColumn)
     }
 
+    /// Returns whether the value of column `c` is missing.
+    pub(super) fn is_missing(&self, c: usize) -> bool {
+        matches!(self.cells[c], Cell::NoColumn | Cell::Null | Cell::Text(""))
+    }
+
     /// Returns the value of column `c`; an error if it is missing.
     fn cell(&self, c: usize) -> Result<Cell<'a>, Reason> {
         match self.cells[c] {

@@ -128,7 +128,7 @@ pub fn link(experiment: &Experiment, inputs: &LinkInputs, makeup: &Makeup) -> Bo
             mean_us: section.jitter_us as f64,
         }),
         round_trips: section.round_trips,
-        ..UniformLink::default()
+        gives_up: experiment.is_living(),
     };
     match world {
         None => Box::new(link),
@@ -213,7 +213,7 @@ impl Reader<'_> {
         inputs
     }
 
-    fn quantiles(&mut self, path: &Path) -> Result<Arc<Quantiles>, ImportError> {
+    pub(super) fn quantiles(&mut self, path: &Path) -> Result<Arc<Quantiles>, ImportError> {
         if let Some(quantiles) = self.files.quantiles.get(path) {
             return Ok(Arc::clone(quantiles));
         }

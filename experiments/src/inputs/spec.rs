@@ -6,7 +6,7 @@ use kadsim_engine::random::Probability;
 use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::rules::Rules;
 
-use super::{Inputs, LinkInputs, link};
+use super::{Inputs, LinkInputs, churn, link};
 use crate::file::{ClientShares, Experiment};
 
 /// Returns the description of the network with this seed.
@@ -40,7 +40,13 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
         answer: Some(experiment.lookup.answer),
         overhead_us: experiment.link.overhead_us,
         tick_us: experiment.tick_us,
-        ..Spec::default()
+        churn: churn::churn(experiment, inputs, seed),
+        aging: churn::aging(experiment),
+        records: experiment
+            .churn
+            .as_ref()
+            .map_or_else(Default::default, |churn| churn.records),
+        horizon_us: churn::horizon_us(experiment),
     }
 }
 
@@ -57,10 +63,14 @@ pub fn makeup(experiment: &Experiment, inputs: &LinkInputs, seed: u64) -> Makeup
             })
         }
     };
-    Makeup {
+    let mut makeup = Makeup {
         network_seed: seed,
         regions: world.map_or_else(Shares::default, |world| Shares::new(&world.weights)),
         clients,
         ..Makeup::default()
+    };
+    if let Some(section) = &experiment.churn {
+        churn::add_classes(&mut makeup, section);
     }
+    makeup
 }

@@ -40,6 +40,9 @@ impl Digest {
             store_failed,
             lookup_us,
             store_us,
+            ending,
+            late,
+            stale_contacts,
         } = row;
         self.bytes.clear();
         let small = [
@@ -53,6 +56,9 @@ impl Digest {
             abandoned,
             depth,
             known,
+            ending as u32,
+            late,
+            stale_contacts,
         ];
         small.iter().for_each(|number| self.number(*number));
         let large = [operation, key, due_us, start_us, origin.cast_unsigned()];

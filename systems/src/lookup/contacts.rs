@@ -6,12 +6,14 @@ use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Contact, Operation, Stage};
 use kadsim_engine::population::Owner;
 use kadsim_engine::record::{Kind, Outcome, Request};
+use kadsim_engine::routing::Moment;
 use kadsim_engine::routing::layout::PREFETCH_STAGES;
 use kadsim_engine::shortlist::Known;
 
 use super::{Answered, Asks, Machine, Next, Recall};
 use crate::context::{Charges, Context};
 use crate::interleaving::{Interleaved, Question};
+use crate::origins;
 use crate::outbox::{Chunk, Outbox, Send, Sent};
 use crate::view::View;
 
@@ -172,7 +174,11 @@ fn poll(context: &mut Context, operation: &mut Operation, machine: impl Machine)
         };
         let completes_us = operation.in_flight[index].completes_us;
         if is_after_window(context.view, operation, completes_us, machine) {
-            return Poll::Until(completes_us);
+            return Poll::Until(operation.next_us(completes_us));
+        }
+        if is_after_leaving(operation, completes_us, machine) {
+            origins::leave(context.out, operation);
+            return Poll::Ended;
         }
         let contact = operation.in_flight.swap_remove(index);
         keep_time(operation, completes_us, machine);
@@ -188,6 +194,8 @@ fn poll(context: &mut Context, operation: &mut Operation, machine: impl Machine)
             });
         }
         operation.failed += 1;
+        operation.late += u32::from(contact.fate.outcome == Outcome::Late);
+        operation.stale_contacts += u32::from(contact.fate.outcome == Outcome::NotFound);
         let population = &context.view.population;
         machine.failed(&mut operation.lookup, population, contact.row);
         go_on(context, operation, completes_us, machine);
@@ -203,7 +211,14 @@ fn is_after_window<M: Machine>(
     completes_us: u64,
     _machine: M,
 ) -> bool {
-    M::BY_CLOCK && completes_us >= view.window.until_us(operation)
+    M::BY_CLOCK && operation.next_us(completes_us) >= view.window.until_us(operation)
+}
+
+/// Returns whether the origin leaves before it handles a contact that completes at `completes_us`. By py-dht's procedure
+/// this is known when the operation has been evaluated.
+#[inline]
+fn is_after_leaving<M: Machine>(operation: &Operation, completes_us: u64, _machine: M) -> bool {
+    M::BY_CLOCK && completes_us >= operation.leaves_us
 }
 
 /// Adds what a handled contact cost to the lane that is free first, where time is kept in lanes.
@@ -252,10 +267,15 @@ fn answered<M: Machine>(
         && view.is_among_closest(row, operation.key(), asked_us, &mut context.out.scratch);
     // `retrieve::look_in_own_stores` has looked in the origin's store, except under py-dht's procedure.
     let has_value = question.contact.is_some() && view.has_value(operation, row, asked_us);
+    let moment = match question.contact {
+        Some(_) => Moment::of_arrivals(asked_us),
+        None => Moment::end_of(asked_us),
+    };
     read_answer(
         context,
         question.owner,
         operation.key(),
+        moment,
         machine.asks(has_value, is_closest),
     );
     context.out.reads.answers += 1;
@@ -281,25 +301,21 @@ fn answered<M: Machine>(
 
 /// Replaces the outbox's answer by that of a node.
 #[inline]
-fn read_answer(context: &mut Context, owner: Owner, key: Key, asks: Asks) {
+fn read_answer(context: &mut Context, owner: Owner, key: Key, moment: Moment, asks: Asks) {
     let (view, out) = (context.view, &mut *context.out);
     match asks {
-        Asks::Closest => view.answer(owner, key, &mut out.answer),
-        Asks::Bucket => read_bucket(view, owner, key, out),
+        Asks::Closest => view.answer(owner, key, moment, &mut out.answer),
+        Asks::Bucket => read_bucket(view, owner, key, moment, out),
         Asks::Nothing => out.answer.clear(),
     }
 }
 
 /// Replaces the outbox's answer by [`Asks::Bucket`].
-fn read_bucket(view: &View, owner: Owner, key: Key, out: &mut Outbox) {
-    let table = view
-        .tables
-        .table(&view.population, view.columns.tables, owner.row);
+fn read_bucket(view: &View, owner: Owner, key: Key, moment: Moment, out: &mut Outbox) {
     let (rows, answer) = (&mut out.scratch.rows, &mut out.answer);
     answer.clear();
     let mut read = |bucket: BucketIndex, all: &mut Vec<Row>| {
-        view.tables
-            .bucket(&view.population, owner, table, bucket, rows);
+        view.in_time().bucket(owner, bucket, moment, rows);
         all.append(rows);
     };
     // A table has no bucket of its owner's own key.

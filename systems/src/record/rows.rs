@@ -3,7 +3,7 @@
 use kadsim_engine::ids::Ids;
 use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
-use kadsim_engine::operation::{Operation, Stage};
+use kadsim_engine::operation::{Ending, Operation, Stage};
 use kadsim_engine::record::{Kind, OperationRow};
 use kadsim_engine::slot::PhaseSlot;
 
@@ -52,7 +52,8 @@ fn has_looked_up(operation: &Operation, cut_us: Option<u64>) -> bool {
         Stage::LookedUp | Stage::Closing => {
             cut_us.is_none_or(|cut_us| operation.lookup_end_us <= cut_us)
         }
-        Stage::Ended => true,
+        // One that ended early has no result.
+        Stage::Ended => operation.lookup_end_us <= operation.end_us,
     }
 }
 
@@ -64,8 +65,9 @@ fn row(
     id: impl Fn(Row) -> i64,
 ) -> OperationRow {
     let ended = cut_us.is_none();
+    let done = ended && operation.ending == Ending::Done;
     let has_looked_up = has_looked_up(operation, cut_us);
-    let provided = operation.kind == Kind::Provide && ended;
+    let provided = operation.kind == Kind::Provide && done;
     let known = match operation.stage {
         Stage::Planned | Stage::Lookup => operation.lookup.shortlist.len() as u32,
         Stage::LookedUp | Stage::Closing | Stage::Ended => operation.known,
@@ -88,11 +90,18 @@ fn row(
         depth: u32::from(operation.depth),
         known,
         recall: operation.recall.filter(|_| has_looked_up),
-        found: (ended && operation.kind == Kind::Retrieve).then_some(operation.holder.is_some()),
-        holder: operation.holder.filter(|_| ended).map(id),
+        found: (done && operation.kind == Kind::Retrieve).then_some(operation.holder.is_some()),
+        holder: operation.holder.filter(|_| done).map(id),
         stored: provided.then_some(operation.stored),
         store_failed: provided.then_some(operation.store_failed),
         lookup_us: has_looked_up.then(|| operation.lookup_end_us - operation.start_us),
         store_us: provided.then(|| operation.end_us - operation.lookup_end_us),
+        ending: if ended {
+            operation.ending
+        } else {
+            Ending::CutOff
+        },
+        late: operation.late + if done { operation.store_late } else { 0 },
+        stale_contacts: operation.stale_contacts,
     }
 }

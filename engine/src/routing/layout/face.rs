@@ -165,7 +165,7 @@ impl<T: Stored> Layout for T {
 /// Returns the number of the first deep bucket. Buckets below it are stored one by one, and the buckets from it on are
 /// stored together, because the subtree that holds them has about k nodes. The number is a function of the number of
 /// nodes, so no node needs to store it.
-pub(super) fn deep_from(nodes: usize, rule: &Rule) -> u32 {
+pub(in crate::routing) fn deep_from(nodes: usize, rule: &Rule) -> u32 {
     (nodes / rule.k())
         .checked_ilog2()
         .map_or(0, |bits| bits + 1)
@@ -178,7 +178,7 @@ pub(super) fn deep_from(nodes: usize, rule: &Rule) -> u32 {
 /// with bit j flipped and the lower bits free. If bit j of d is set, the bucket is closer than all deeper buckets; if it
 /// is clear, the bucket is farther.
 #[inline]
-pub(super) fn closest_by_bucket(
+pub(in crate::routing) fn closest_by_bucket(
     owner: Key,
     key: Key,
     deep: u32,

@@ -4,7 +4,10 @@
 use serde_json::{Map, Number, Value, json};
 
 use super::key::{Absent, Key, Least, ORIGIN_WORDS, Takes};
-use super::table::{ALL, CASES, DELAY_FORMS, LABEL, ORIGIN_FORMS, PHASE, REGIONS_KEYS, SWEEP};
+use super::table::{
+    ALL, CASES, DELAY_FORMS, LABEL, LEAVE_FORMS, LENGTH_FORMS, ORIGIN_FORMS, PHASE, REGIONS_KEYS,
+    SWEEP,
+};
 use super::{can_be_swept, of_section};
 use crate::file::defaults::TIME_MAX_US;
 
@@ -112,6 +115,11 @@ fn takes(key: &Key) -> Value {
             }
             schema
         }
+        Takes::Length => one_form_of(json!({ "enum": ["never"] }), LENGTH_FORMS),
+        Takes::Leave => {
+            let share = json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1 });
+            one_form_of(share, LEAVE_FORMS)
+        }
         Takes::Form(keys, _) => form(keys),
         Takes::Uniform => pair(milliseconds(Least::Zero)),
         Takes::Choice => list(milliseconds(Least::Zero), 1),
@@ -198,6 +206,8 @@ fn swept(given: &dyn Fn(Value) -> Value) -> Value {
         let forms: &[&[&Key]] = match key.takes {
             Takes::Delay => &[DELAY_FORMS],
             Takes::OneWay => &[DELAY_FORMS, REGIONS_KEYS],
+            Takes::Length => &[LENGTH_FORMS],
+            Takes::Leave => &[LEAVE_FORMS],
             Takes::Origin => &[ORIGIN_FORMS],
             _ => &[],
         };

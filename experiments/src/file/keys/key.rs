@@ -96,6 +96,10 @@ pub enum Takes {
     Delay,
     /// A delay to draw, or one by the regions of both nodes.
     OneWay,
+    /// A length of time to draw.
+    Length,
+    /// A share of the nodes, or a region.
+    Leave,
     /// A table of these keys, described by this text.
     Form(&'static [&'static Key], &'static str),
     /// A name of a phase, a case or an experiment.
@@ -131,6 +135,9 @@ pub(in crate::file) const ORIGIN_WORDS: [&str; 3] = ["random", "one", "each"];
 /// The forms of a delay as messages write them.
 const A_DELAY: &str = "a number of milliseconds, { uniform = [lo, hi] }, { choice = [..] }, \
                        { lognormal = { median_ms = .., sigma = .. } }";
+/// The forms of a length as messages write them.
+const A_LENGTH: &str = "\"never\", { exponential = { mean_ms = .. } }, { weibull = { shape = .., scale_ms = .. } }, \
+                        { lognormal = { median_ms = .., sigma = .. } }, { quantiles = FILE } or { fixed_ms = .. }";
 const QUANTILES: &str = "{ quantiles = FILE }";
 const REGIONS: &str = "{ regions = NAME or FILE, weights = { .. }, floor_ms = .. }";
 /// Largest `_ms` value as messages write it.
@@ -148,7 +155,8 @@ impl Takes {
             Self::Boolean => "boolean",
             Self::Milliseconds(_) => "number",
             Self::Deadlines(_) => "number or list",
-            Self::Delay | Self::OneWay | Self::Clients => "number or table",
+            Self::Delay | Self::OneWay | Self::Clients | Self::Leave => "number or table",
+            Self::Length => "string or table",
             Self::Name | Self::Text(_) | Self::Word(_) => "string",
             Self::Words(_) => "list of strings",
             Self::Origin => "string or table",
@@ -177,6 +185,8 @@ impl Takes {
                 "a number of milliseconds, or a list of them in ascending order".to_owned()
             }
             Self::Delay => format!("{A_DELAY} or {QUANTILES}"),
+            Self::Length => A_LENGTH.to_owned(),
+            Self::Leave => "a share above 0, up to 1, or { region = NAME }".to_owned(),
             Self::OneWay => format!("{A_DELAY}, {QUANTILES} or {REGIONS}"),
             Self::Name => "letters a to z, digits, _ and -, at least one".to_owned(),
             Self::Table(allowed)

@@ -7,7 +7,10 @@ use crate::file::defaults::*;
 use crate::file::delay::Delay;
 use crate::file::milliseconds::milliseconds;
 use crate::file::phase::{Origin, Tables};
-use crate::file::words::{DeadlineFrom, Draw, Hash, Keys, Kind, Layout, Policy, Procedure, Stop};
+use crate::file::words::{
+    DeadlineFrom, Draw, Hash, Join, Keys, Kind, Layout, OnLeaving, Policy, Procedure, RuleSet,
+    Start, Stop,
+};
 
 /// A default in microseconds that the file spells in milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -81,6 +84,10 @@ keys! {
     LINK = "link", Takes::Table("a table"), [section];
     /// Which nodes answer requests.
     REACHABILITY = "reachability", Takes::Table("a table"), [section];
+    /// How nodes come and go. A file with this section describes a living network.
+    CHURN = "churn", Takes::Table("a table"), [none, "nobody comes or leaves"];
+    /// How routing tables follow who is online.
+    MAINTENANCE = "maintenance", Takes::Table("a table"), [none, "none"];
     /// How time is reported.
     CLOCK = "clock", Takes::Table("a table"), [section];
     /// How the simulator works. Changes no result.
@@ -157,6 +164,50 @@ keys! {
     /// Share of the entries of bootstrapped routing tables that are replaced by clients of the same range.
     CLIENTS_IN_TABLES = "reachability.clients_in_tables", Takes::Share(false), [f64 = DEFAULT_CLIENTS_IN_TABLES];
 
+    /// Lengths of the sessions of a node, from coming to leaving.
+    SESSION = "churn.session", Takes::Length, [required or "`churn.trace`"];
+    /// Lengths of its absences, from leaving to coming back.
+    ABSENCE = "churn.absence", Takes::Length, [none, "never: nobody comes back"];
+    /// The nodes at the start: `steady`, as in the long run, in the midst of sessions and absences (`online` where nobody comes
+    /// back); all `online`, in the midst of their sessions; all online with `fresh` sessions.
+    START_OF_CHURN = "churn.start", Takes::Word(words::<Start>), [Start = DEFAULT_START];
+    /// Whether a node that comes back has `kept` its routing table or has `lost` it. Makes a difference with `join = "none"`.
+    CHURN_TABLE = "churn.table", Takes::Word(words::<OnLeaving>), [OnLeaving = DEFAULT_ON_LEAVING];
+    /// Whether a node that comes back has `kept` the segments that it held or has `lost` them.
+    CHURN_RECORDS = "churn.records", Takes::Word(words::<OnLeaving>), [OnLeaving = DEFAULT_ON_LEAVING];
+    /// What a node that comes knows at first: the `ideal` table that full knowledge gives at that moment, or `none` beside
+    /// what it knew when it left.
+    JOIN = "churn.join", Takes::Word(words::<Join>), [Join = DEFAULT_JOIN];
+    /// Instead of sessions to draw, a file with the columns `node`, `online_ms` and `offline_ms`: when each node is online.
+    /// Without `offline_ms` it stays. Nodes without a row are never online.
+    CHURN_TRACE = "churn.trace", A_FILE, [none, "none"];
+    /// Shares of the nodes with sessions of their own.
+    CHURN_CLASS = "churn.class", Takes::Tables("churn.class"), [none, "none"];
+    /// Nodes that leave together.
+    CHURN_EVENT = "churn.event", Takes::Tables("churn.event"), [none, "none"];
+
+    /// Share of the nodes that are of this class.
+    CLASS_SHARE = "churn.class.share", Takes::Share(false), [required];
+    /// Lengths of the sessions of its nodes.
+    CLASS_SESSION = "churn.class.session", Takes::Length, [none, "churn.session"];
+    /// Lengths of their absences.
+    CLASS_ABSENCE = "churn.class.absence", Takes::Length, [none, "churn.absence"];
+    /// Share of its nodes that are clients. Not with `reachability.clients`.
+    CLASS_CLIENTS = "churn.class.clients", Takes::Share(false), [none, "none"];
+
+    /// When the nodes leave.
+    AT = "churn.event.at_ms", Takes::Milliseconds(Least::Zero), [required];
+    /// Which nodes leave: each with a probability, or those of a region.
+    LEAVE = "churn.event.leave", Takes::Leave, [required];
+    /// How long they stay away at least.
+    FOR = "churn.event.for_ms", Takes::Milliseconds(Least::AboveZero), [none, "for ever"];
+
+    /// Rules of maintenance: `none`, or `ideal`, by which each table is made anew from full knowledge every `refresh_ms`,
+    /// without traffic: the yardstick of every protocol.
+    RULES = "maintenance.rules", Takes::Word(words::<RuleSet>), [RuleSet = DEFAULT_RULES];
+    /// Period of `ideal` renewals: from a random phase at the start, and from each coming.
+    REFRESH = "maintenance.refresh_ms", Takes::Milliseconds(Least::AboveZero), [none, "none"];
+
     /// Time that a row of the table `ticks` covers. Changes nothing else.
     TICK = "clock.tick_ms", Takes::Milliseconds(Least::AboveZero), [Micros = Micros(DEFAULT_TICK_US)];
 
@@ -209,6 +260,8 @@ keys! {
     TABLES = "output.tables", Takes::Words(&Tables::NAMES), [Tables = DEFAULT_TABLES];
     /// Whether the table `operations` carries the result lists.
     RESULTS = "output.results", Takes::Boolean, [bool = DEFAULT_RESULTS];
+    /// Period at which the freshness of routing tables is counted in living runs, from the start of a phase.
+    FRESHNESS = "output.freshness_ms", Takes::Milliseconds(Least::AboveZero), [none, "at 100 instants of a phase"];
     /// Whether the table `nodes` carries how many routing tables name each node.
     IN_DEGREE = "output.in_degree", Takes::Boolean, [bool = DEFAULT_IN_DEGREE];
 
@@ -237,6 +290,36 @@ keys! {
     /// A file of quantiles, with the columns `p` and `ms`: linear in between, nothing beyond the first and the last,
     /// rounded up to whole microseconds.
     QUANTILES = "quantiles", A_FILE, [none, "none"];
+
+    LENGTH_FORMS:
+
+    /// Exponential.
+    EXPONENTIAL = "exponential", Takes::Form(EXPONENTIAL_KEYS, "a table { mean_ms = .. }"), [none, "none"];
+    /// Weibull.
+    WEIBULL = "weibull", Takes::Form(WEIBULL_KEYS, "a table { shape = .., scale_ms = .. }"), [none, "none"];
+    /// Lognormal.
+    LENGTH_LOGNORMAL = "lognormal", Takes::Form(LOGNORMAL_KEYS, "a table { median_ms = .., sigma = .. }"), [none, "none"];
+    /// A file of quantiles, with the columns `p` and `ms`.
+    LENGTH_QUANTILES = "quantiles", A_FILE, [none, "none"];
+    /// Always the same.
+    FIXED = "fixed_ms", Takes::Milliseconds(Least::AboveZero), [none, "none"];
+
+    EXPONENTIAL_KEYS:
+
+    /// Mean.
+    MEAN = "mean_ms", Takes::Milliseconds(Least::AboveZero), [required];
+
+    WEIBULL_KEYS:
+
+    /// Shape.
+    SHAPE = "shape", Takes::Number(0, 100), [required];
+    /// Scale.
+    SCALE = "scale_ms", Takes::Milliseconds(Least::AboveZero), [required];
+
+    LEAVE_FORMS:
+
+    /// The nodes of a region.
+    REGION = "region", Takes::Text("the name of a region"), [none, "none"];
 
     LOGNORMAL_KEYS:
 
