@@ -165,7 +165,7 @@ impl ReachabilitySection {
         writeln!(out, "\n[reachability]")?;
         writeln!(out, "clients = {}", self.clients)?;
         writeln!(out, "clients_known = {}", self.clients_known)?;
-        writeln!(out, "clients_in_tables = {:?}", self.clients_in_tables)
+        writeln!(out, "clients_in_tables = {}", self.clients_in_tables)
     }
 }
 
