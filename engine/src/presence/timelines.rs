@@ -6,6 +6,9 @@
 //!    arrivals and departures between two are counted.
 //! 3. What is asked beyond the horizon is drawn anew from the start of the run, which costs O(changes of the node). The
 //!    horizon changes no answer.
+//! 4. Clones share the changes, so a clone costs no copy of them.
+
+use std::sync::Arc;
 
 use bevy_ecs::resource::Resource;
 use rayon::prelude::*;
@@ -43,6 +46,16 @@ pub struct Session {
 pub struct Timelines {
     churn: Churn,
     makeup: Makeup,
+    changes: Arc<Changes>,
+    /// Nodes online at the start, before any change.
+    online_at_start: u64,
+    /// Changes up to this time are kept, µs.
+    horizon_us: u64,
+}
+
+/// The changes that are kept.
+#[derive(Debug, Default)]
+struct Changes {
     /// Of each row, the begin of its changes, shifted left by one, and whether it is online at the start; one more for
     /// the end. Empty if no node ever leaves.
     spans: Vec<u32>,
@@ -50,10 +63,6 @@ pub struct Timelines {
     changes_us: Vec<u64>,
     /// All changes by time: µs, shifted left by one, and whether a node comes.
     by_time: Vec<u64>,
-    /// Nodes online at the start, before any change.
-    online_at_start: u64,
-    /// Changes up to this time are kept, µs.
-    horizon_us: u64,
 }
 
 impl Timelines {
@@ -81,7 +90,7 @@ impl Timelines {
     /// Returns whether nodes may come or leave.
     #[inline]
     pub fn are_living(&self) -> bool {
-        !self.spans.is_empty()
+        !self.changes.spans.is_empty()
     }
 
     /// Returns the time up to which changes are kept, µs.
@@ -148,17 +157,22 @@ impl Timelines {
             }
         }
         by_time.par_sort_unstable();
-        self.spans = spans;
-        self.changes_us = changes_us;
-        self.by_time = by_time;
+        self.changes = Arc::new(Changes {
+            spans,
+            changes_us,
+            by_time,
+        });
         Ok(())
     }
 
     /// Returns a node's state at the start and its changes.
     #[inline]
     fn of(&self, row: Row) -> (bool, &[u64]) {
-        let (begin, end) = (self.spans[row.index()], self.spans[row.index() + 1]);
-        let changes_us = &self.changes_us[(begin >> 1) as usize..(end >> 1) as usize];
+        let Changes {
+            spans, changes_us, ..
+        } = &*self.changes;
+        let (begin, end) = (spans[row.index()], spans[row.index() + 1]);
+        let changes_us = &changes_us[(begin >> 1) as usize..(end >> 1) as usize];
         (begin & 1 == 1, changes_us)
     }
 
@@ -264,8 +278,11 @@ impl Timelines {
     /// Returns how many nodes come and how many leave from `from_us` to `until_us`, both included. `until_us` is at most the
     /// horizon.
     pub fn turnover(&self, from_us: u64, until_us: u64) -> (u64, u64) {
-        let begin = self.by_time.partition_point(|change| change >> 1 < from_us);
-        let passed = &self.by_time[begin..];
+        let begin = self
+            .changes
+            .by_time
+            .partition_point(|change| change >> 1 < from_us);
+        let passed = &self.changes.by_time[begin..];
         let passed = &passed[..passed.partition_point(|change| change >> 1 <= until_us)];
         let arrivals = passed.iter().filter(|&change| change & 1 == 1).count() as u64;
         (arrivals, passed.len() as u64 - arrivals)
@@ -273,25 +290,33 @@ impl Timelines {
 
     /// Returns the time of the first change from `from_us` on, if there is one up to the horizon, µs.
     pub fn next_change_us(&self, from_us: u64) -> Option<u64> {
-        let next = self.by_time.partition_point(|change| change >> 1 < from_us);
-        self.by_time.get(next).map(|change| change >> 1)
+        let next = self
+            .changes
+            .by_time
+            .partition_point(|change| change >> 1 < from_us);
+        self.changes.by_time.get(next).map(|change| change >> 1)
     }
 
     /// Returns the number of changes that are kept.
     pub fn changes(&self) -> usize {
-        self.changes_us.len()
+        self.changes.changes_us.len()
     }
 
     /// Prefetches where a node's changes lie.
     #[inline]
     pub fn prefetch(&self, row: Row, prefetcher: &mut Prefetcher) {
-        prefetcher.item(&self.spans, row.index());
+        prefetcher.item(&self.changes.spans, row.index());
     }
 
     /// Returns the bytes on the heap.
     pub fn bytes_used(&self) -> usize {
-        self.spans.capacity() * size_of::<u32>()
-            + (self.changes_us.capacity() + self.by_time.capacity()) * size_of::<u64>()
+        let Changes {
+            spans,
+            changes_us,
+            by_time,
+        } = &*self.changes;
+        spans.capacity() * size_of::<u32>()
+            + (changes_us.capacity() + by_time.capacity()) * size_of::<u64>()
     }
 }
 

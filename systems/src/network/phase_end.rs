@@ -15,7 +15,7 @@ use crate::phases::CutOff;
 pub struct PhaseEnd {
     /// Number of the phase.
     pub phase: u32,
-    /// When the phase ended, µs: with its last operation, or when it was cut off.
+    /// When the phase ended, µs: with its last operation and its duration, or when it was cut off.
     pub end_us: u64,
     /// Whether it was cut off.
     pub cut_off: CutOff,

@@ -84,6 +84,7 @@ fn takes(key: &Key) -> Value {
         }
         Takes::Share(false) => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
         Takes::Share(true) => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
+        Takes::Positive => json!({ "type": "number", "exclusiveMinimum": 0 }),
         Takes::Boolean => json!({ "type": "boolean" }),
         Takes::Milliseconds(least) => milliseconds(*least),
         Takes::Deadlines(most) => {
