@@ -143,7 +143,8 @@ fn read_known(
         .phases
         .iter()
         .map(|phase| match &phase.work {
-            Work::Trace { path, span } => reader.trace(path, span, &nodes),
+            Work::Idle { .. } => None,
+            Work::Trace { path, span, .. } => reader.trace(path, span, &nodes),
             Work::Drawn { origin, .. } => {
                 reader.origin(phase, *origin, &nodes);
                 None
@@ -378,18 +379,19 @@ impl Reader<'_> {
         let mut left = OPERATIONS_MAX;
         for (phase, trace) in self.experiment.phases.iter().zip(traces) {
             let count = match (&phase.work, trace) {
+                (Work::Idle { .. }, _) => 0,
                 (Work::Trace { .. }, trace) => trace.as_ref().map_or(0, |rows| rows.len() as u64),
                 (
                     Work::Drawn {
                         origin,
-                        count,
+                        pace,
                         withheld,
                         ..
                     },
                     _,
                 ) => {
                     let origins = origin.nodes(online.unwrap_or(0)).unwrap_or(1);
-                    let all = count.saturating_mul(origins);
+                    let all = pace.operations(origins);
                     if *withheld > all {
                         self.withheld(phase, *withheld, all);
                     }
@@ -428,7 +430,7 @@ impl Reader<'_> {
     ) {
         let Work::Drawn {
             origin,
-            count,
+            pace,
             segments: Some(provide),
             draw,
             ..
@@ -451,9 +453,10 @@ impl Reader<'_> {
                 } => operations[*provide]
                     .saturating_add(withheld)
                     .saturating_mul(parts.into()),
-                Work::Trace { .. } => 0,
+                Work::Idle { .. } | Work::Trace { .. } => 0,
             },
         };
+        let is_known = self.experiment.phases[*provide].work.is_counted();
         let pairs = (*draw == Draw::Distinct && *origin == Origin::Random)
             .then(|| online.saturating_mul(provided));
         let most = match pairs {
@@ -462,7 +465,7 @@ impl Reader<'_> {
             None if *draw == Draw::Distinct => provided,
             None => u64::MAX,
         };
-        if *count > most {
+        if let Some(count) = pace.count().filter(|count| is_known && *count > most) {
             let name = &self.experiment.phases[*provide].name;
             let title =
                 format!("{count} segments asked for, but phase \"{name}\" provides {provided}");
