@@ -109,6 +109,7 @@ fn step_with_one_event(criterion: &mut Criterion) {
                     parallel: None,
                     start_us: network.now_us(),
                     max_us: None,
+                    freshness_us: None,
                 });
                 let begun = Instant::now();
                 while left > 0 && network.step() == Progress::Going {

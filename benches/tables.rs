@@ -48,6 +48,7 @@ fn info() -> RunInfo {
         experiment: "bench".to_owned(),
         seed: 42,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        living: false,
     }
 }
 
@@ -91,6 +92,7 @@ fn connections() -> Vec<ConnectionRow> {
         parallel: None,
         start_us: network.now_us(),
         max_us: None,
+        freshness_us: None,
     });
     while rows.len() < ROWS && network.step() == Progress::Going {
         rows.append(&mut network.recorded().connections);
@@ -149,6 +151,7 @@ fn nodes() -> Vec<NodeRow> {
         overhead_us: 0,
         started: mix(key.0) % 3,
         in_degree: None,
+        ..NodeRow::default()
     };
     (0..).zip(keys(ROWS as u32)).map(row).collect()
 }
@@ -174,6 +177,7 @@ fn ticks() -> Vec<TickRow> {
             found: 0,
             missed: 0,
             duration_us: Some([400_000 + a, 500_000 + b, 600_000 + a + b]),
+            ..TickRow::default()
         }
     };
     (0..ROWS as u64).map(row).collect()
@@ -239,7 +243,13 @@ fn write_operations(
 }
 
 fn write_nodes(folder: &Path, rows: &[NodeRow]) -> Result<u64, RecordError> {
-    let mut table = NodeTable::create(&folder.join("nodes.parquet"), &info(), &phases(), None)?;
+    let mut table = NodeTable::create(
+        &folder.join("nodes.parquet"),
+        &info(),
+        &phases(),
+        None,
+        None,
+    )?;
     rows.iter().try_for_each(|row| table.push(row))?;
     table.finish(true)
 }

@@ -70,6 +70,7 @@ fn look_up(network: &mut Network, lookups: u64) -> (u64, usize) {
         parallel: None,
         start_us,
         max_us: None,
+        freshness_us: None,
     });
     let region = Region::new(HEAP);
     let mut contacts = 0;

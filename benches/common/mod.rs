@@ -211,6 +211,7 @@ pub fn run_phase(
         parallel: None,
         start_us: network.now_us(),
         max_us: None,
+        freshness_us: None,
     });
     let mut contacts = 0;
     let mut take = |network: &mut Network| {

@@ -100,7 +100,7 @@ const LEFT: f64 = 1.6;
 
 /// Estimates the peak memory of an experiment with these inputs.
 pub fn estimate(experiment: &Experiment, inputs: &Inputs) -> Estimate {
-    let lookup = Lookup::of(experiment, inputs.nodes);
+    let lookup = Lookup::of(experiment, inputs);
     let held = Estimate {
         process: bytes(PROCESS_BYTES),
         imports: bytes(MARGIN * nodes::import_bytes(inputs)),
@@ -198,6 +198,7 @@ segments = "provides"
             ids: None,
             offline: std::sync::Arc::default(),
             labels: None,
+            link: Default::default(),
             traces: vec![None, None],
             nodes,
             online: nodes,

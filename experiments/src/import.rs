@@ -1,4 +1,4 @@
-//! Reads node lists and traces of operations from Parquet files or texts with separators. The ending of the file's name
+//! Reads node lists, traces of operations and quantiles from Parquet files or texts with separators. The ending of the file's name
 //! says which.
 //!
 //! 1. Columns are found by name, in any order; others are ignored. Integers may be of any width that holds the values
@@ -20,11 +20,13 @@ mod source;
 mod tests;
 mod text;
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::StringArray;
+use kadsim_engine::distribution::Quantiles;
 
 pub use self::error::{ImportError, Place, Reason};
 pub(crate) use self::source::open;
@@ -322,6 +324,95 @@ pub fn read_trace(
     })?;
     trace.sort_by_key(|row| row.start_us);
     Ok(trace)
+}
+
+const PRESENCES: [Column; 3] = [
+    column("node", Kind::Integer),
+    column("online_ms", Kind::Number),
+    column("offline_ms", Kind::Number),
+];
+
+/// Reads a trace of presence: columns `node` (int64), `online_ms` and `offline_ms` (float64, 0 to [`MAX_START_MS`]), rounded
+/// to whole microseconds. Where `offline_ms` is missing, the node stays. Returns the intervals of each node, ascending, the
+/// end of each left out of it. For an id that no node has, `wanted_instead` returns what the id must be instead.
+///
+/// # Errors
+/// An invalid file or header, the first invalid row, intervals of a node that overlap, or no row at all.
+pub fn read_presences(
+    path: &Path,
+    mut wanted_instead: impl FnMut(i64) -> Option<&'static str>,
+    watch: Watch<'_>,
+) -> Result<HashMap<i64, Vec<(u64, u64)>>, ImportError> {
+    let mut all: HashMap<i64, Vec<(u64, u64)>> = HashMap::new();
+    let check = |header: &Header| {
+        PRESENCES[..2]
+            .iter()
+            .try_for_each(|column| header.need(column.name, ""))
+    };
+    read(path, &PRESENCES, &check, watch, &mut |row| {
+        let node = row.integer(0)?;
+        if let Some(wanted) = wanted_instead(node) {
+            return Err(row.wrong(0, wanted));
+        }
+        let online_us = row.micros(1)?;
+        let offline_us = match row.is_missing(2) {
+            true => u64::MAX,
+            false => row.micros(2)?,
+        };
+        if offline_us <= online_us {
+            return Err(row.wrong(2, "above online_ms"));
+        }
+        let times = all.entry(node).or_default();
+        let overlaps =
+            |&(from_us, until_us): &(u64, u64)| online_us < until_us && from_us < offline_us;
+        if times.iter().any(overlaps) {
+            return Err(row.wrong(1, "outside of the other times of the node"));
+        }
+        times.push((online_us, offline_us));
+        Ok(())
+    })?;
+    if all.is_empty() {
+        return Err(ImportError {
+            path: path.into(),
+            reason: Reason::Empty,
+        });
+    }
+    all.values_mut().for_each(|times| times.sort_unstable());
+    Ok(all)
+}
+
+const QUANTILES: [Column; 2] = [column("p", Kind::Number), column("ms", Kind::Number)];
+
+/// Reads quantiles: columns `p` (float64, 0 to 1) and `ms` (float64, 0 to [`MAX_START_MS`]), both in ascending order.
+///
+/// # Errors
+/// An invalid file or header, the first invalid row, fewer than two rows, or no length above 0.
+pub fn read_quantiles(path: &Path, watch: Watch<'_>) -> Result<Quantiles, ImportError> {
+    let fails = |reason| ImportError {
+        path: path.into(),
+        reason,
+    };
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    let check = |header: &Header| {
+        QUANTILES
+            .iter()
+            .try_for_each(|column| header.need(column.name, ""))
+    };
+    read(path, &QUANTILES, &check, watch, &mut |row| {
+        let (p, us) = (row.number(0, 1.0)?, 1e3 * row.number(1, MAX_START_MS)?);
+        if let Some(&(p_before, us_before)) = points.last() {
+            if p <= p_before {
+                return Err(row.wrong(0, format!("above {p_before}, the one before")));
+            }
+            if us < us_before {
+                let before = us_before / 1e3;
+                return Err(row.wrong(1, format!("at least {before}, the one before")));
+            }
+        }
+        points.push((p, us));
+        Ok(())
+    })?;
+    Quantiles::new(points).map_err(|error| fails(Reason::Quantiles(error)))
 }
 
 /// Calls `take` with each row of a file, if `check` accepts its header.

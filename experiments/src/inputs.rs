@@ -1,5 +1,7 @@
 //! Reads and checks the node lists and traces of an experiment before it runs.
 
+mod churn;
+mod link;
 mod metrics;
 mod nodes;
 mod spec;
@@ -10,14 +12,18 @@ use std::sync::Arc;
 
 use arrow::array::StringArray;
 use indicatif::ProgressBar;
+use kadsim_engine::distribution::Quantiles;
 use kadsim_engine::key::Key;
+use kadsim_engine::link::Link;
 
+use self::churn::ChurnInputs;
+pub use self::link::{LinkInputs, World, link, living_link};
 use self::metrics::{Metrics, Names};
 use self::nodes::{Generated, Imported, Named, Nodes};
-pub use self::spec::spec;
+pub use self::spec::{makeup, spec};
 use crate::file::{
     self, Draft, Draw, Experiment, Hash, Invalid, Known, Loaded, OPERATIONS_MAX, Origin, Phase,
-    Population, Procedure, SHOWN_MAX, Sources, Span, Work, shown,
+    Population, Procedure, RegionFile, RegionSource, SHOWN_MAX, Sources, Span, Work, shown,
 };
 use crate::import::{self, ImportError, TraceRow};
 use crate::watch::{Stopped, Watch};
@@ -30,6 +36,10 @@ pub struct Inputs {
     pub offline: Arc<[i64]>,
     /// Label of each node in the order of keys, if the imported nodes have labels.
     pub labels: Option<Arc<StringArray>>,
+    /// What the link is made of.
+    pub link: LinkInputs,
+    /// What the churn is made of.
+    pub churn: ChurnInputs,
     /// The trace of each phase that has one, in the order of start.
     pub traces: Vec<Option<Arc<[TraceRow]>>>,
     /// Number of nodes.
@@ -44,6 +54,12 @@ impl Inputs {
     /// Returns the number of nodes that are offline in each network.
     pub fn offline_count(&self) -> u32 {
         self.nodes - self.online
+    }
+
+    /// Returns the links of the experiment, of a network of any seed.
+    pub fn link_of(&self, experiment: &Experiment) -> Box<dyn Link> {
+        let makeup = makeup(experiment, &self.link, 0);
+        link(experiment, &self.link, &makeup)
     }
 }
 
@@ -118,7 +134,9 @@ fn read_known(
         errors,
         keys: HashMap::new(),
     };
+    let link = reader.link();
     let nodes = reader.nodes(known);
+    let churn = reader.churn(&link, &nodes);
     reader.timeout(&nodes);
     let traces: Vec<_> = experiment
         .phases
@@ -146,6 +164,8 @@ fn read_known(
         ids: imported.map(|imported| Arc::clone(&imported.rows)),
         offline: imported.map_or_else(Arc::default, |imported| Arc::clone(&imported.offline)),
         labels: imported.and_then(|imported| imported.labels.clone()),
+        link,
+        churn,
         traces,
         nodes: nodes.count.unwrap_or(0),
         online: nodes.online().unwrap_or(0),
@@ -159,6 +179,8 @@ pub(crate) struct Files {
     ids: HashMap<(PathBuf, Option<Hash>), Arc<Imported>>,
     /// By their path and the nodes that they may name.
     traces: HashMap<(PathBuf, Named), Arc<[TraceRow]>>,
+    quantiles: HashMap<PathBuf, Arc<Quantiles>>,
+    regions: HashMap<RegionSource, Arc<RegionFile>>,
     metrics: Metrics,
 }
 
@@ -231,7 +253,7 @@ impl Reader<'_> {
     fn timeout(&mut self, nodes: &Nodes) {
         let (link, procedure) = (&self.experiment.link, self.experiment.lookup.procedure);
         let is_charged = link.overhead_us > 0 && procedure != Procedure::PyDht;
-        if nodes.offline() > 0 && is_charged && link.timeout.shortest_us() == 0 {
+        if nodes.offline() > 0 && is_charged && link.timeout.can_be_zero() {
             let title = "`link.timeout_ms` of 0 does not go with `link.overhead_ms` where nodes are offline";
             let label = "allowed: nobody offline, `link.timeout_ms` above 0, no overhead, or \
                          lookup.procedure = \"py-dht\"";

@@ -59,7 +59,8 @@ pub const RECORDING: &str = "recording";
 const END: &str = "end";
 
 impl Writers {
-    /// Opens the tables that the experiment asks for. `labels` are the labels of the nodes, in the order of keys.
+    /// Opens the tables that the experiment asks for. `labels` are the labels of the nodes, in the order of keys,
+    /// `regions` the names of regions.
     ///
     /// # Errors
     ///
@@ -68,11 +69,13 @@ impl Writers {
         folder: &Folder,
         experiment: &Experiment,
         labels: Option<Arc<StringArray>>,
+        regions: Option<Arc<StringArray>>,
     ) -> Result<Self, RecordError> {
         let info = RunInfo {
             experiment: experiment.name.clone(),
             seed: experiment.seed,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            living: experiment.has_living_columns(),
         };
         let phases: Vec<String> = experiment
             .phases
@@ -95,7 +98,7 @@ impl Writers {
                 .then(|| OperationTable::create(&path("operations"), &info, &phases))
                 .transpose()?,
             nodes: nodes
-                .then(|| NodeTable::create(&path("nodes"), &info, &phases, labels))
+                .then(|| NodeTable::create(&path("nodes"), &info, &phases, labels, regions))
                 .transpose()?,
             connections: connections
                 .then(|| ConnectionTable::create(&path("connections"), &info, &phases))

@@ -6,9 +6,11 @@ mod simulation;
 pub(crate) mod workload;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use anyhow::Context;
+use arrow::array::StringArray;
 use serde_json::{Map, Value};
 
 pub use crate::output::FolderError;
@@ -196,7 +198,9 @@ fn record(
     if let Some(cell) = cell {
         folder.write(CELL, cell)?;
     }
-    let writers = Writers::create(folder, experiment, inputs.labels.clone())?;
+    let world = inputs.link.world.as_ref();
+    let regions = world.map(|world| Arc::new(StringArray::from(world.names.clone())));
+    let writers = Writers::create(folder, experiment, inputs.labels.clone(), regions)?;
     let texts = [RESOLVED].into_iter().chain(cell.map(|_| CELL));
     let noted = folder.take_note(texts.map(str::to_owned).chain(writers.files()));
     if let Err(error) = noted {

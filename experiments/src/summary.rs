@@ -8,17 +8,19 @@
 mod deadline;
 pub(crate) mod distribution;
 mod interval;
+mod over_time;
 mod share;
 
 use std::collections::BTreeMap;
 
-use kadsim_engine::record::{NodeRow, OperationRow};
+use kadsim_engine::record::{NodeRow, OperationRow, TickRow};
 use rayon::prelude::*;
 use serde_json::{Map, Value};
 
 use self::deadline::Deadline;
 use self::distribution::Distribution;
 pub(crate) use self::interval::OverNetworks;
+use self::over_time::OverTime;
 use self::share::Share;
 use crate::file::{Experiment, Phase};
 
@@ -28,9 +30,7 @@ type Column<Row> = (&'static str, fn(&Row, f64) -> Option<u64>);
 
 /// Columns of operations with statistics.
 const OPERATION_COLUMNS: [Column<OperationRow>; 13] = [
-    ("duration_ms", |row, _| {
-        row.end_us.map(|end_us| end_us - row.start_us)
-    }),
+    ("duration_ms", |row, _| row.duration_us()),
     ("attempts", |row, _| Some(row.attempts.into())),
     ("completed", |row, _| Some(row.completed.into())),
     ("succeeded", |row, _| Some(row.succeeded.into())),
@@ -47,6 +47,11 @@ const OPERATION_COLUMNS: [Column<OperationRow>; 13] = [
     ("lookup_ms", |row, _| row.lookup_us),
     ("store_ms", |row, _| row.store_us),
 ];
+/// Columns of operations with statistics in living runs.
+const LIVING_COLUMNS: [Column<OperationRow>; 2] = [
+    ("late", |row, _| Some(row.late.into())),
+    ("stale_contacts", |row, _| Some(row.stale_contacts.into())),
+];
 /// Columns of nodes with statistics.
 const NODE_COLUMNS: [Column<NodeRow>; 5] = [
     ("contacts", |row, _| Some(row.contacts)),
@@ -54,6 +59,11 @@ const NODE_COLUMNS: [Column<NodeRow>; 5] = [
     ("overhead_ms", |row, _| Some(row.overhead_us)),
     ("table_entries", |row, _| Some(row.table_entries.into())),
     ("started", |row, _| Some(row.started)),
+];
+/// Columns of nodes with statistics in living runs.
+const LIVING_NODE_COLUMNS: [Column<NodeRow>; 2] = [
+    ("sessions", |row, _| Some(row.sessions.into())),
+    ("online_ms", |row, _| Some(row.online_us)),
 ];
 /// A column of nodes with statistics if the table has it.
 const IN_DEGREE: Column<NodeRow> = ("in_degree", |row, _| row.in_degree.map(u64::from));
@@ -73,8 +83,10 @@ pub const NETWORKS_CI95: &str = "networks.ci95";
 /// Statistics of a phase, in one network or over several.
 #[derive(Clone)]
 struct PhaseSummary {
-    /// In the order of [`OPERATION_COLUMNS`].
-    columns: [Distribution; OPERATION_COLUMNS.len()],
+    /// Columns of operations and their values.
+    columns: Vec<(Column<OperationRow>, Distribution)>,
+    /// Statistics over time, in living runs.
+    over_time: Option<OverTime>,
     /// Retrieves that found their segment, of all retrieves.
     found: Share,
     /// The column and its values, by name.
@@ -94,6 +106,8 @@ pub struct Summary {
     /// Each metric over the networks before it.
     over: BTreeMap<String, OverNetworks>,
     networks: u32,
+    /// Length of a tick, µs.
+    tick_us: u64,
     /// Number of nodes in a perfect result.
     perfect: f64,
 }
@@ -102,13 +116,18 @@ impl PhaseSummary {
     /// Moves the counts of `other` into this summary, and leaves `other` empty.
     fn take(&mut self, other: &mut Self) {
         let of_nodes = self.nodes.values_mut().map(|(_, values)| values);
-        let columns = self.columns.iter_mut().chain(of_nodes);
+        let of_operations = self.columns.iter_mut().map(|(_, values)| values);
+        let columns = of_operations.chain(of_nodes);
         let of_nodes = other.nodes.values_mut().map(|(_, values)| values);
-        let others = other.columns.iter_mut().chain(of_nodes);
+        let of_operations = other.columns.iter_mut().map(|(_, values)| values);
+        let others = of_operations.chain(of_nodes);
         columns
             .zip(others)
             .for_each(|(column, other)| column.take(other));
         self.found.take(&mut other.found);
+        if let (Some(over_time), Some(other)) = (&mut self.over_time, &mut other.over_time) {
+            over_time.take(other);
+        }
         if let (Some(cut_off), Some(other)) = (&mut self.cut_off, &mut other.cut_off) {
             cut_off.take(other);
         }
@@ -128,9 +147,18 @@ impl Summary {
             _ => 1.0,
         };
         let in_degree = experiment.output.in_degree.then_some(IN_DEGREE);
-        let node_columns = || NODE_COLUMNS.into_iter().chain(in_degree);
+        let is_living = experiment.has_living_columns();
+        let node_columns = || {
+            let living = LIVING_NODE_COLUMNS.into_iter().filter(|_| is_living);
+            NODE_COLUMNS.into_iter().chain(living).chain(in_degree)
+        };
         let phases_of = |phase: &Phase| PhaseSummary {
-            columns: OPERATION_COLUMNS.map(|(name, _)| Distribution::new(scale(name))),
+            columns: OPERATION_COLUMNS
+                .into_iter()
+                .chain(LIVING_COLUMNS.into_iter().filter(|_| is_living))
+                .map(|column| (column, Distribution::new(scale(column.0))))
+                .collect(),
+            over_time: is_living.then(OverTime::default),
             found: Share::default(),
             nodes: node_columns()
                 .map(|column| (column.0, (column, Distribution::new(scale(column.0)))))
@@ -150,13 +178,18 @@ impl Summary {
             pooled: none,
             over: BTreeMap::new(),
             networks,
+            tick_us: experiment.tick_us,
             perfect,
         }
     }
 
-    /// Counts the end of a phase in a network. `planned` is its number of operations, `is_cut` whether it was cut off.
-    pub fn end_phase(&mut self, phase: usize, planned: u64, is_cut: bool) {
+    /// Counts the end of a phase in a network. `planned` is its number of operations, `is_cut` whether it was cut off,
+    /// `length_us` how long it took.
+    pub fn end_phase(&mut self, phase: usize, planned: u64, is_cut: bool, length_us: u64) {
         let phase = &mut self.phases[phase];
+        if let Some(over_time) = &mut phase.over_time {
+            over_time.end(length_us);
+        }
         if let Some(cut_off) = &mut phase.cut_off {
             cut_off.count(is_cut);
         }
@@ -174,7 +207,10 @@ impl Summary {
     pub fn operation(&mut self, row: &OperationRow) {
         let perfect = self.perfect;
         let phase = &mut self.phases[row.phase as usize];
-        for (distribution, (_, value)) in phase.columns.iter_mut().zip(OPERATION_COLUMNS) {
+        if let Some(over_time) = &mut phase.over_time {
+            over_time.operation(row);
+        }
+        for ((_, value), distribution) in &mut phase.columns {
             if let Some(value) = value(row, perfect) {
                 distribution.record(value);
             }
@@ -184,6 +220,21 @@ impl Summary {
         }
         let deadlines = phase.deadlines.iter_mut();
         deadlines.for_each(|deadline| deadline.operation(row));
+    }
+
+    /// Notes that a phase starts at `start_us` in the current network.
+    pub fn begin_phase(&mut self, phase: usize, start_us: u64) {
+        if let Some(over_time) = &mut self.phases[phase].over_time {
+            over_time.begin(start_us);
+        }
+    }
+
+    /// Counts a tick.
+    pub fn tick(&mut self, row: &TickRow) {
+        let tick_us = self.tick_us;
+        if let Some(over_time) = &mut self.phases[row.phase as usize].over_time {
+            over_time.tick(row, tick_us);
+        }
     }
 
     /// Counts nodes at the end of a phase, column by column in parallel.
@@ -233,7 +284,10 @@ impl Summary {
     fn flat(&self, phases: &[PhaseSummary]) -> Map<String, Value> {
         let mut json = Map::new();
         for (name, phase) in self.names.iter().zip(phases) {
-            for ((column, _), distribution) in OPERATION_COLUMNS.iter().zip(&phase.columns) {
+            if let Some(over_time) = &phase.over_time {
+                over_time.write(name, &mut json);
+            }
+            for ((column, _), distribution) in &phase.columns {
                 distribution.write(&format!("{name}.{column}"), &mut json);
             }
             json.insert(format!("{name}.found.count"), phase.found.whole.into());
@@ -278,9 +332,10 @@ mod tests {
     fn statistics_are_those_of_columns_of_numbers() {
         let operations = (operations::TABLE.schema)();
         let nodes = (nodes::TABLE.schema)();
-        let names = OPERATION_COLUMNS.map(|(name, _)| name);
-        let of_operations = names.map(|name| operations.field_with_name(name));
-        let names = NODE_COLUMNS.into_iter().chain([IN_DEGREE]);
+        let columns = OPERATION_COLUMNS.into_iter().chain(LIVING_COLUMNS);
+        let of_operations = columns.map(|(name, _)| operations.field_with_name(name));
+        let names = NODE_COLUMNS.into_iter().chain(LIVING_NODE_COLUMNS);
+        let names = names.chain([IN_DEGREE]);
         let of_nodes = names.map(|(name, _)| nodes.field_with_name(name));
         for field in of_operations.into_iter().chain(of_nodes) {
             let field = field.unwrap();

@@ -130,7 +130,7 @@ impl Finding<'_> {
     /// Warns of a timeout of 0 while nodes are offline.
     fn timeout(&self) -> Option<Warning> {
         let (network, offline) = (&self.experiment.network, self.inputs.offline_count());
-        (offline > 0 && self.experiment.link.timeout.shortest_us() == 0).then(|| Warning {
+        (offline > 0 && self.experiment.link.timeout.can_be_zero()).then(|| Warning {
             key: "link.timeout_ms".to_owned(),
             title: format!(
                 "`link.timeout_ms` is 0, and {offline} nodes are offline: contacting one of them may take no time"
@@ -143,7 +143,9 @@ impl Finding<'_> {
     fn deadline(&self, place: usize) -> Option<Warning> {
         let phase = &self.experiment.phases[place];
         let deadline = *phase.deadlines_us.first()?;
-        let round_trip = self.experiment.link.delay.shortest_us().saturating_mul(2);
+        let shortest_us = self.inputs.link_of(self.experiment).shortest_delay_us();
+        let round_trips = u64::from(self.experiment.link.round_trips);
+        let round_trip = shortest_us.saturating_mul(2 * round_trips);
         let start = match phase.deadline_from {
             DeadlineFrom::Due => 0,
             DeadlineFrom::Run => phase.start_us.unwrap_or(0),
@@ -270,12 +272,8 @@ impl Finding<'_> {
         if takes_none {
             return 0;
         }
-        let link = &self.experiment.link;
-        let shortest_us = link.lookahead_us();
-        match self.inputs.offline_count() {
-            0 => shortest_us,
-            _ => shortest_us.min(link.timeout.shortest_us()),
-        }
+        let link = self.inputs.link_of(self.experiment);
+        link.shortest_us(self.inputs.offline_count() > 0)
     }
 
     fn connections(&self) -> Option<Warning> {

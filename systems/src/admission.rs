@@ -158,6 +158,7 @@ mod tests {
             parallel,
             start_us: 0,
             max_us: None,
+            freshness_us: None,
         };
         phases.begin(phase, Accounting::Full);
         let mut world = World::new();

@@ -32,6 +32,8 @@ pub struct Phase {
     pub start_us: u64,
     /// Time after its start at which its operations are cut off, µs.
     pub max_us: Option<u64>,
+    /// Period at which routing tables are counted, µs, from the phase's start; `None` if they are not. In living runs.
+    pub freshness_us: Option<u64>,
 }
 
 /// What is accounted for when a phase ends.
@@ -59,12 +61,15 @@ pub struct Over {
     pub slot: PhaseSlot,
     /// Number of the phase.
     pub phase: u32,
+    /// When the phase started, µs.
+    pub start_us: u64,
     /// When the phase ended, µs.
     pub end_us: u64,
 }
 
 /// A phase in flight.
 struct Running {
+    start_us: u64,
     task: Task,
     accounting: Accounting,
     queue: Queue,
@@ -148,6 +153,7 @@ impl Phases {
             },
             accounting,
             queue: Queue::new(phase.source, phase.parallel),
+            start_us: phase.start_us,
             in_flight: 0,
             last_end_us: phase.start_us,
         });
@@ -203,6 +209,7 @@ impl Phases {
             Some(Over {
                 slot: running.task.slot,
                 phase: running.task.phase,
+                start_us: running.start_us,
                 end_us,
             })
         });
@@ -365,6 +372,7 @@ mod tests {
             parallel: None,
             start_us,
             max_us,
+            freshness_us: None,
         }
     }
 

@@ -13,6 +13,8 @@ pub struct Recording {
     pub recall: bool,
     /// Whether single connections are recorded.
     pub connections: bool,
+    /// Whether rows have the columns of living runs.
+    pub living: bool,
     /// Whether the memory that answers read is counted. Operations then run on one thread, one after the other.
     pub instrumented: bool,
 }
@@ -25,6 +27,7 @@ impl Default for Recording {
             results: false,
             recall: true,
             connections: false,
+            living: false,
             instrumented: false,
         }
     }

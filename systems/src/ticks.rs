@@ -21,6 +21,8 @@ pub struct TickCounts {
     pub missed: u64,
     /// Operations that were cut off, or whose origin left or was offline.
     pub broken_off: u64,
+    /// Whether routing tables are counted at its end.
+    pub is_counted: bool,
     /// Durations of the operations that ended, µs, in no order.
     pub durations_us: Vec<u64>,
 }
@@ -46,6 +48,7 @@ impl TickCounts {
         self.stored += other.stored;
         self.found += other.found;
         self.missed += other.missed;
+        self.is_counted |= other.is_counted;
         self.broken_off += other.broken_off;
         self.durations_us.append(&mut other.durations_us);
     }

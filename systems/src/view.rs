@@ -12,7 +12,7 @@ use kadsim_engine::operation::Operation;
 use kadsim_engine::population::{Owner, Population, RadixIndex};
 use kadsim_engine::presence::{Since, Timelines};
 use kadsim_engine::record::Kind;
-use kadsim_engine::routing::{OnLeaving, Tables, TablesInTime};
+use kadsim_engine::routing::{Moment, OnLeaving, Tables, TablesInTime};
 use kadsim_engine::segments::Segments;
 use kadsim_engine::slot::PhaseSlot;
 
@@ -149,10 +149,10 @@ impl View<'_> {
         self.online as usize == self.columns.presence.len() && !self.timelines.are_living()
     }
 
-    /// Replaces `out` by a node's answer to a request for `key` that reaches it at `at_us`.
+    /// Replaces `out` by a node's answer to a request for `key`, or by what it finds in its own table.
     #[inline]
-    pub fn answer(&self, owner: Owner, key: Key, at_us: u64, out: &mut Answer) {
-        self.in_time().closest(owner, key, at_us, out);
+    pub fn answer(&self, owner: Owner, key: Key, moment: Moment, out: &mut Answer) {
+        self.in_time().closest(owner, key, moment, out);
     }
 
     /// Returns whether the operation is a retrieve and the node holds the value at `time_us`.

@@ -72,6 +72,7 @@ fn run_phase(network: &mut Network, phase: u32, dense: u64, parallel: Option<u32
         parallel,
         start_us: network.now_us(),
         max_us: None,
+        freshness_us: None,
     });
     let (mut rows, mut most, mut most_connections) = (Vec::new(), 0, 0);
     let mut take = |network: &mut Network| {

@@ -18,7 +18,7 @@ pub enum Delay {
         high: u64,
     },
     /// Each delay of the list with the same probability. The list must not be empty.
-    Choice(Vec<u64>),
+    Choice(Arc<[u64]>),
     /// Lognormal, rounded up to whole microseconds.
     Lognormal(Lognormal),
     /// Of these quantiles, rounded up to whole microseconds.
@@ -35,6 +35,20 @@ impl Delay {
             Delay::Choice(delays) => delays[stream.below(delays.len() as u64) as usize],
             Delay::Lognormal(lognormal) => whole_us(lognormal.draw(stream)),
             Delay::Quantiles(quantiles) => whole_us(quantiles.draw(stream)),
+        }
+    }
+
+    /// Returns the mean, µs, before rounding to whole microseconds.
+    pub fn mean_us(&self) -> f64 {
+        match self {
+            Delay::Constant(delay) => *delay as f64,
+            Delay::Uniform { low, high } => (*low as f64 + *high as f64) / 2.0,
+            Delay::Choice(delays) => {
+                let sum: f64 = delays.iter().map(|&delay| delay as f64).sum();
+                sum / delays.len().max(1) as f64
+            }
+            Delay::Lognormal(lognormal) => lognormal.mean_us(),
+            Delay::Quantiles(quantiles) => quantiles.mean_us(),
         }
     }
 

@@ -176,7 +176,7 @@ mod tests {
             delay: Delay::Uniform { low: 50, high: 75 },
             fast_error: Some(Fault {
                 probability: Probability::new(0.25),
-                delay: Delay::Choice(vec![7, 9]),
+                delay: Delay::Choice([7, 9].into()),
             }),
             slow_error: Some(Fault {
                 probability: Probability::new(0.5),

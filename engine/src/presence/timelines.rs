@@ -22,6 +22,9 @@ const CHUNK: usize = 1 << 14;
 /// Most changes of all nodes: a span's begin takes 31 bits.
 const CHANGES_MAX: usize = (1 << 31) - 1;
 
+/// Changes between two counts of the nodes that are online.
+const COUNTED: usize = 1024;
+
 /// The changes up to the horizon are more than can be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("nodes come and go more than 2^31 times")]
@@ -59,6 +62,8 @@ pub struct Timelines {
     changes_us: Vec<u64>,
     /// All changes by time: µs, shifted left by one, and whether a node comes.
     by_time: Vec<u64>,
+    /// Nodes online before every change whose index is a multiple of [`COUNTED`].
+    online: Vec<u32>,
     /// Nodes online at the start, before any change.
     online_at_start: u64,
     /// Changes up to this time are kept, µs.
@@ -157,6 +162,13 @@ impl Timelines {
             }
         }
         by_time.par_sort_unstable();
+        let mut online = self.online_at_start as u32;
+        self.online = vec![online];
+        for part in by_time.chunks(COUNTED) {
+            let arrivals = part.iter().filter(|&change| change & 1 == 1).count() as u32;
+            online = online + arrivals - (part.len() as u32 - arrivals);
+            self.online.push(online);
+        }
         self.spans = spans;
         self.changes_us = changes_us;
         self.by_time = by_time;
@@ -251,8 +263,11 @@ impl Timelines {
     /// Returns when the session before the one that begins at `came_us` ended, µs; `None` if there was none.
     pub fn last_session_end_us(&self, row: Row, key: Key, came_us: u64) -> Option<u64> {
         let (_, kept_us) = self.of(row);
+        // The last change up to then is its coming, the one before it the leaving.
         let before = |times_us: &mut dyn Iterator<Item = u64>| {
-            times_us.take_while(|&change_us| change_us < came_us).last()
+            let passed = times_us.take_while(|&change_us| change_us <= came_us);
+            let (left_us, _) = passed.fold((None, None), |(_, last), us| (last, Some(us)));
+            left_us
         };
         match came_us <= self.horizon_us {
             true => before(&mut kept_us.iter().copied()),
@@ -287,8 +302,13 @@ impl Timelines {
 
     /// Returns how many nodes are online at `at_us`, changes of that moment included. `at_us` is at most the horizon.
     pub fn online(&self, at_us: u64) -> u64 {
-        let (arrivals, departures) = self.turnover(0, at_us);
-        self.online_at_start + arrivals - departures
+        let passed = self.by_time.partition_point(|change| change >> 1 <= at_us);
+        let Some(&before) = self.online.get(passed / COUNTED) else {
+            return self.online_at_start;
+        };
+        let rest = &self.by_time[passed / COUNTED * COUNTED..passed];
+        let arrivals = rest.iter().filter(|&change| change & 1 == 1).count() as u64;
+        u64::from(before) + arrivals - (rest.len() as u64 - arrivals)
     }
 
     /// Returns how many nodes come and how many leave from `from_us` to `until_us`, both included. `until_us` is at most the
@@ -320,7 +340,7 @@ impl Timelines {
 
     /// Returns the bytes on the heap.
     pub fn bytes_used(&self) -> usize {
-        self.spans.capacity() * size_of::<u32>()
+        (self.spans.capacity() + self.online.capacity()) * size_of::<u32>()
             + (self.changes_us.capacity() + self.by_time.capacity()) * size_of::<u64>()
     }
 }

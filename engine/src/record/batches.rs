@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use arrow::array::ArrayRef;
 
-use super::column::Columns;
+use super::column::{Columns, schema_of};
 use super::error::RecordError;
 use super::footer::RunInfo;
 use super::writer::{BATCH_ROWS, QUEUE, TableWriter};
@@ -29,8 +29,10 @@ pub(super) struct Batches<C> {
 
 impl<C: Columns> Batches<C> {
     /// Creates the file and starts its thread.
-    pub(super) fn create(path: &Path, info: &RunInfo, columns: C) -> Result<Self, RecordError> {
-        let writer = TableWriter::create(path, Arc::new(C::schema()), info)?;
+    pub(super) fn create(path: &Path, info: &RunInfo, mut columns: C) -> Result<Self, RecordError> {
+        let schema = schema_of(&C::schema(), info.living);
+        let writer = TableWriter::create(path, Arc::new(schema), info)?;
+        columns.set_living(info.living);
         Ok(Batches {
             columns,
             pending: 0,

@@ -30,6 +30,8 @@ pub(super) trait Column {
 pub(super) trait Columns: Default {
     /// Returns names, types, units and meanings.
     fn schema() -> Schema;
+    /// Sets whether the columns of living runs are filled.
+    fn set_living(&mut self, is_living: bool);
     /// Removes and returns the batch filled so far.
     fn take(&mut self) -> Result<Vec<ArrayRef>, ArrowError>;
 }
@@ -39,6 +41,25 @@ pub(super) fn field<C: Column>(name: &str, unit: &str, description: &str) -> Fie
     let metadata = [("unit", unit), ("description", description)]
         .map(|(key, value)| (key.to_owned(), value.to_owned()));
     Field::new(name, C::data_type(), C::NULLABLE).with_metadata(HashMap::from(metadata))
+}
+
+/// Metadata key of the fields that tables of living runs alone have.
+const LIVING: &str = "living";
+
+/// Returns the Arrow field of a column that tables of living runs alone have.
+pub(super) fn living_field<C: Column>(name: &str, unit: &str, description: &str) -> Field {
+    let mut field = field::<C>(name, unit, description);
+    let mut metadata = field.metadata().clone();
+    metadata.insert(LIVING.to_owned(), true.to_string());
+    field.set_metadata(metadata);
+    field
+}
+
+/// Returns the schema of a table of a run.
+pub(super) fn schema_of(all: &Schema, is_living: bool) -> Schema {
+    let fields = all.fields().iter();
+    let kept = fields.filter(|field| is_living || !field.metadata().contains_key(LIVING));
+    Schema::new(kept.cloned().collect::<Vec<_>>())
 }
 
 /// Converts microseconds to float milliseconds.

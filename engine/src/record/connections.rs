@@ -25,7 +25,7 @@ table! {
     from: Number<Int64Type>, "node id", "The sender" = row.from;
     to: Number<Int64Type>, "node id", "The contacted node" = row.to;
     request: Label, "1", "lookup or store" = row.request as u32;
-    outcome: Label, "1", "ok, fast_error, slow_error or not_found" = row.outcome as u32;
+    outcome: Label, "1", "ok, fast_error, slow_error, not_found or, in living runs, late" = row.outcome as u32;
     base_delay_ms: Millis, "ms", "Delay of the link" = row.base_delay_us;
     origin_overhead_ms: Millis, "ms", "Delay that the origin's overhead adds" = row.origin_overhead_us;
     remote_overhead_ms: Millis, "ms", "Delay that the contacted node's overhead adds" = row.remote_overhead_us;

@@ -36,6 +36,9 @@ pub struct RunInfo {
     pub seed: u64,
     /// Version of kadsim.
     pub version: String,
+    /// Whether the run is living, so that its tables have the columns of living runs: nodes come and go, some cannot be
+    /// asked, or they lie in regions.
+    pub living: bool,
 }
 
 impl RunInfo {

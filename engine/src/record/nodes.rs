@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::StringArray;
-use arrow::datatypes::{Int64Type, UInt8Type, UInt32Type, UInt64Type};
+use arrow::datatypes::{Float64Type, Int64Type, UInt8Type, UInt32Type, UInt64Type};
 
 use super::batches::Batches;
 use super::column::{Flag, Label, Millis, Number, Optional, OptionalLabel};
@@ -31,11 +31,18 @@ table! {
     overhead_ms: Millis, "ms", "The node's overhead counter at the phase's end, whichever phase used it" = row.overhead_us;
     started: Number<UInt64Type>, "1", "Operations of the phase that the node was the origin of, those that never started left out" = row.started;
     in_degree: Optional<UInt32Type>, "1", "Other nodes whose routing tables name the node, offline ones included; null unless output.in_degree is true" = row.in_degree;
+    @living
+    region: OptionalLabel, "1", "The node's region; null without regions" = row.region;
+    server: Flag<false>, "1", "Whether the node answers requests while it is online" = row.server;
+    sessions: Number<UInt32Type>, "1", "Sessions that the node has begun by the end of the phase, one under way at the start included" = row.sessions;
+    online_ms: Millis, "ms", "Time that the node was online in the phase" = row.online_us;
+    stale: Optional<Float64Type>, "1", "Share of the entries of its routing table whose node is offline or a client; null while it is offline" = row.stale;
+    missing: Optional<Float64Type>, "1", "1 - live entries / entries that full knowledge of the nodes that answer would give; null while it is offline" = row.missing;
 }
 
 /// One node at the end of a phase. A field means what the column of its name means; times are in µs.
 #[expect(missing_docs, reason = "the columns say what the fields mean")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct NodeRow {
     pub network: u32,
     /// Index into the phase names given at `create`.
@@ -52,10 +59,18 @@ pub struct NodeRow {
     pub overhead_us: u64,
     pub started: u64,
     pub in_degree: Option<u32>,
+    /// Index into the regions given at `create`.
+    pub region: Option<u32>,
+    pub server: bool,
+    pub sessions: u32,
+    pub online_us: u64,
+    pub stale: Option<f64>,
+    pub missing: Option<f64>,
 }
 
 impl NodeTable {
-    /// Creates the file. `phases` are the names that `phase` of a row indexes, `labels` those that `label` indexes.
+    /// Creates the file. `phases` are the names that `phase` of a row indexes, `labels` those that `label`
+    /// indexes, `regions` those that `region` indexes.
     ///
     /// # Errors
     /// The file cannot be created.
@@ -64,10 +79,12 @@ impl NodeTable {
         info: &RunInfo,
         phases: &[String],
         labels: Option<Arc<StringArray>>,
+        regions: Option<Arc<StringArray>>,
     ) -> Result<Self, RecordError> {
         let columns = Batch {
             phase: Label::new(phases),
             label: OptionalLabel::new(labels),
+            region: OptionalLabel::new(regions),
             ..Batch::default()
         };
         Ok(Self(Batches::create(path, info, columns)?))

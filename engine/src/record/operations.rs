@@ -46,11 +46,15 @@ table! {
     lookup_ms: OptionalMillis, "ms", "Time the lookup took" = row.lookup_us;
     store_ms: OptionalMillis, "ms", "Time the stores took" = row.store_us;
     result: Ids, "node id", "Nodes found, closest first" = result;
+    @living
+    ended: Label, "1", "done, origin_left, origin_offline or no_origin, which end without a result, or cut_off" = row.ending as u32;
+    late: Number<UInt32Type>, "1", "Contacts, stores included, whose answer came after the timeout" = row.late;
+    stale_contacts: Number<UInt32Type>, "1", "Contacts of the lookup to nodes that were offline or are clients" = row.stale_contacts;
 }
 
 /// One operation, at its end. A field means what the column of its name means; times are in µs.
 #[expect(missing_docs, reason = "the columns say what the fields mean")]
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct OperationRow {
     pub network: u32,
     /// Index into the phase names given at `create`.
@@ -98,6 +102,7 @@ impl OperationTable {
         let columns = Batch {
             phase: Label::new(phases),
             kind: Label::new(Kind::ALL.map(Kind::as_str)),
+            ended: Label::new(Ending::ALL.map(Ending::as_str)),
             ..Batch::default()
         };
         Ok(Self(Batches::create(path, info, columns)?))

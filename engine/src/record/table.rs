@@ -2,13 +2,15 @@
 
 /// Declares a table: its name, what a row is, the order of rows, the type that writes it, the type of a row, and the
 /// columns. A column is one line, `name: Type, "unit", "meaning" = value;`, where `value` is an expression over the row. The
-/// unit `"1"` means none.
+/// unit `"1"` means none. Columns after `@living` are in the tables of living runs alone; see
+/// [`RunInfo::living`](crate::record::RunInfo::living).
 macro_rules! table {
     (
         $table:literal, $about:literal, $order:literal;
         $writer:ident;
         $row:ident: $row_type:ty $(, $more:ident: $more_type:ty)*;
         $($name:ident: $column:ty, $unit:literal, $meaning:literal = $value:expr;)+
+        $(@living $($lname:ident: $lcolumn:ty, $lunit:literal, $lmeaning:literal = $lvalue:expr;)+)?
     ) => {
         /// Description of the table.
         pub const TABLE: $crate::record::Table = $crate::record::Table {
@@ -39,13 +41,21 @@ macro_rules! table {
         }
 
         #[derive(Default)]
-        pub(super) struct Batch { $($name: $column,)+ }
+        pub(super) struct Batch {
+            $($name: $column,)+
+            $($($lname: $lcolumn,)+)?
+            /// Whether the columns of living runs are filled.
+            is_living: bool,
+        }
 
         impl Batch {
             /// Appends a row.
             #[inline]
             fn push(&mut self, $row: $row_type $(, $more: $more_type)*) {
                 $(self.$name.push($value);)+
+                $(if self.is_living {
+                    $(self.$lname.push($lvalue);)+
+                })?
             }
         }
 
@@ -54,12 +64,22 @@ macro_rules! table {
                 ::arrow::datatypes::Schema::new(vec![
                     $($crate::record::column::field::<$column>(
                         stringify!($name), $unit, $meaning),)+
+                    $($($crate::record::column::living_field::<$lcolumn>(
+                        stringify!($lname), $lunit, concat!($lmeaning, "; in living runs")),)+)?
                 ])
+            }
+
+            fn set_living(&mut self, is_living: bool) {
+                self.is_living = is_living;
             }
 
             fn take(&mut self) -> Result<Vec<::arrow::array::ArrayRef>, ::arrow::error::ArrowError> {
                 use $crate::record::column::Column as _;
-                Ok(vec![$(self.$name.take()?,)+])
+                let mut columns = vec![$(self.$name.take()?,)+];
+                if self.is_living {
+                    columns.extend([$($(self.$lname.take()?,)+)?] as [::arrow::array::ArrayRef; _]);
+                }
+                Ok(columns)
             }
         }
     };

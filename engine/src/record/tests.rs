@@ -43,6 +43,7 @@ pub(super) fn info() -> RunInfo {
         experiment: "quick-start".to_owned(),
         seed: u64::MAX,
         version: "1.2.3".to_owned(),
+        living: false,
     }
 }
 
@@ -113,7 +114,7 @@ fn tick(tick: u64) -> TickRow {
         found: 20,
         missed: 21,
         duration_us: (tick % 2 == 1).then_some([1_001, 2_002, 3_003]),
-    }
+    }..TickRow::default()
 }
 
 #[test]
@@ -336,7 +337,7 @@ fn nodes() {
     let folder = Folder::new();
     let path = folder.path("nodes.parquet");
     let labels = Arc::new(StringArray::from(vec!["QmA", "QmB"]));
-    let mut table = NodeTable::create(&path, &info(), &phases(), Some(labels)).unwrap();
+    let mut table = NodeTable::create(&path, &info(), &phases(), Some(labels), None).unwrap();
     let row = NodeRow {
         network: 2,
         phase: 1,
@@ -351,6 +352,7 @@ fn nodes() {
         overhead_us: 2_345,
         started: 8,
         in_degree: Some(9),
+        ..NodeRow::default()
     };
     table.push(&row).unwrap();
     assert_eq!(table.finish(true).unwrap(), 1);

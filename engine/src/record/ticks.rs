@@ -4,10 +4,10 @@
 
 use std::path::Path;
 
-use arrow::datatypes::{UInt32Type, UInt64Type};
+use arrow::datatypes::{Float64Type, UInt32Type, UInt64Type};
 
 use super::batches::Batches;
-use super::column::{Label, Millis, Number, OptionalMillis};
+use super::column::{Label, Millis, Number, Optional, OptionalMillis};
 use super::error::RecordError;
 use super::footer::RunInfo;
 use super::table::table;
@@ -35,11 +35,18 @@ table! {
     duration_ms_p50: OptionalMillis, "ms", "Median of the durations of what finished in the tick: nearest rank; of more than 65536 at most 1/1024 above it" = row.duration_us.map(|us| us[0]);
     duration_ms_p90: OptionalMillis, "ms", "90th percentile of the same" = row.duration_us.map(|us| us[1]);
     duration_ms_p99: OptionalMillis, "ms", "99th percentile of the same" = row.duration_us.map(|us| us[2]);
+    @living
+    late: Number<UInt64Type>, "1", "Connections of the tick whose answer comes after the timeout" = row.late;
+    arrivals: Number<UInt64Type>, "1", "Nodes that came in the tick, in the phase that started last" = row.arrivals;
+    departures: Number<UInt64Type>, "1", "Nodes that left in the tick, in the phase that started last" = row.departures;
+    entries: Optional<Float64Type>, "1", "Entries of a routing table at the end of the tick, mean over the nodes counted that are online" = row.entries;
+    stale: Optional<Float64Type>, "1", "Share of these entries whose node is offline or a client" = row.stale;
+    missing: Optional<Float64Type>, "1", "1 - live entries / entries that full knowledge of the nodes that answer would give" = row.missing;
 }
 
 /// One tick. A field means what the column of its name means; times are in µs.
 #[expect(missing_docs, reason = "the columns say what the fields mean")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TickRow {
     pub network: u32,
     /// Index into the phase names given at `create`.
@@ -60,6 +67,12 @@ pub struct TickRow {
     pub missed: u64,
     /// Median, 90th and 99th percentile; none if no operation finished.
     pub duration_us: Option<[u64; 3]>,
+    pub late: u64,
+    pub arrivals: u64,
+    pub departures: u64,
+    pub entries: Option<f64>,
+    pub stale: Option<f64>,
+    pub missing: Option<f64>,
 }
 
 impl TickTable {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::key::Key;
-use crate::node::Row;
+use crate::population::Owner;
 use crate::presence::{Since, Timelines};
 use crate::random::{Purpose, Stream};
 
@@ -89,14 +89,17 @@ pub enum Made {
 }
 
 impl Aging {
-    /// Returns when the table was made that a node has at `at_us`. The node is online then.
-    pub fn made(&self, timelines: &Timelines, row: Row, key: Key, at_us: u64) -> Made {
+    /// Returns when the table was made that a node has at `at_us`; never, if it is offline then. Renewals due before
+    /// `renewals_us`, which is `at_us` or one more, have been made.
+    pub fn made(&self, timelines: &Timelines, owner: Owner, at_us: u64, renewals_us: u64) -> Made {
+        let (row, key) = (owner.row, owner.key);
         let Some(since) = timelines.since(row, key, at_us) else {
             return Made::Never;
         };
         let renewed = |first_us: u64, period_us: u64| {
-            let passed_us = at_us.checked_sub(first_us)?;
-            Some(Made::At(at_us - passed_us % period_us))
+            let last_us = renewals_us.checked_sub(1)?;
+            let passed_us = last_us.checked_sub(first_us)?;
+            Some(Made::At(last_us - passed_us % period_us))
         };
         let Since::Came(came_us) = since else {
             let renewed = self.renewal_us.and_then(|period_us| {
@@ -113,18 +116,18 @@ impl Aging {
         match (self.join, self.table) {
             (Join::Ideal, _) => Made::At(came_us),
             (Join::None, OnLeaving::Lost) => Made::Never,
-            (Join::None, OnLeaving::Kept) => self.made_before(timelines, row, key, came_us),
+            (Join::None, OnLeaving::Kept) => self.made_before(timelines, owner, came_us),
         }
     }
 
     /// Returns when the table was made that a node brings from its earlier sessions.
-    fn made_before(&self, timelines: &Timelines, row: Row, key: Key, came_us: u64) -> Made {
-        match (
-            self.renewal_us,
-            timelines.last_session_end_us(row, key, came_us),
-        ) {
-            (Some(_), Some(left_us)) => self.made(timelines, row, key, left_us - 1),
-            (None, Some(_)) if timelines.is_online_at_start(row) => Made::Bootstrap,
+    fn made_before(&self, timelines: &Timelines, owner: Owner, came_us: u64) -> Made {
+        match timelines.last_session_end_us(owner.row, owner.key, came_us) {
+            // A node that leaves makes nothing anew at that moment.
+            Some(left_us) if left_us > 0 && self.renewal_us.is_some() => {
+                self.made(timelines, owner, left_us - 1, left_us)
+            }
+            Some(_) if timelines.is_online_at_start(owner.row) => Made::Bootstrap,
             _ => Made::Never,
         }
     }

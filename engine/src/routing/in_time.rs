@@ -26,6 +26,35 @@ pub struct TablesInTime<'a> {
     pub aging: Aging,
 }
 
+/// A moment, and what of it has passed. Requests arrive before timers fire, operations start after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// The time, µs. Nodes have come and left.
+    pub at_us: u64,
+    /// Tables due to be renewed before this time have been, µs.
+    renewals_us: u64,
+}
+
+impl Moment {
+    /// Returns the moment at which requests arrive.
+    #[inline]
+    pub fn of_arrivals(at_us: u64) -> Self {
+        Self {
+            at_us,
+            renewals_us: at_us,
+        }
+    }
+
+    /// Returns the moment at which all timers have fired and operations start.
+    #[inline]
+    pub fn end_of(at_us: u64) -> Self {
+        Self {
+            at_us,
+            renewals_us: at_us.saturating_add(1),
+        }
+    }
+}
+
 /// A table at a moment.
 enum At {
     /// In the layout, or the overlay in front of it.
@@ -59,9 +88,9 @@ impl TablesInTime<'_> {
         self.makeup.is_server(key) && is_there()
     }
 
-    /// Returns the table that a node has at `at_us`. A node that is offline has the one it had last.
+    /// Returns the table that a node has at a moment; an empty one if it is offline.
     #[inline]
-    fn at(&self, owner: Owner, at_us: u64) -> At {
+    fn at(&self, owner: Owner, moment: Moment) -> At {
         let bootstrapped = || {
             let column = self.columns.tables;
             At::Bootstrapped(self.tables.table(&self.population, column, owner.row))
@@ -69,7 +98,10 @@ impl TablesInTime<'_> {
         if !self.timelines.are_living() {
             return bootstrapped();
         }
-        match self.aging.made(self.timelines, owner.row, owner.key, at_us) {
+        match self
+            .aging
+            .made(self.timelines, owner, moment.at_us, moment.renewals_us)
+        {
             Made::Bootstrap => bootstrapped(),
             Made::At(made_us) => At::Made(made_us),
             Made::Never => At::Bootstrapped(Table::EMPTY),
@@ -85,10 +117,10 @@ impl TablesInTime<'_> {
         }
     }
 
-    /// Replaces `out` by the entries of the owner's table at `at_us` that are closest to `key`, as many as an answer names.
+    /// Replaces `out` by the entries of the owner's table that are closest to `key`, as many as an answer names.
     #[inline]
-    pub fn closest(&self, owner: Owner, key: Key, at_us: u64, out: &mut Answer) {
-        match self.at(owner, at_us) {
+    pub fn closest(&self, owner: Owner, key: Key, moment: Moment, out: &mut Answer) {
+        match self.at(owner, moment) {
             At::Bootstrapped(table) => {
                 self.tables
                     .closest(&self.population, owner, table, key, out);
@@ -97,9 +129,9 @@ impl TablesInTime<'_> {
         }
     }
 
-    /// Replaces `out` by the entries of one bucket of the owner's table at `at_us`, in no order.
-    pub fn bucket(&self, owner: Owner, bucket: BucketIndex, at_us: u64, out: &mut Vec<Row>) {
-        match self.at(owner, at_us) {
+    /// Replaces `out` by the entries of one bucket of the owner's table, in no order.
+    pub fn bucket(&self, owner: Owner, bucket: BucketIndex, moment: Moment, out: &mut Vec<Row>) {
+        match self.at(owner, moment) {
             At::Bootstrapped(table) => {
                 self.tables
                     .bucket(&self.population, owner, table, bucket, out);
@@ -120,7 +152,7 @@ impl TablesInTime<'_> {
         rows: &mut Vec<Row>,
         mut visit: impl FnMut(BucketIndex, &mut [Row]),
     ) {
-        match self.at(owner, at_us) {
+        match self.at(owner, Moment::end_of(at_us)) {
             At::Bootstrapped(table) => {
                 let population = &self.population;
                 self.tables
@@ -192,11 +224,15 @@ impl Freshness {
     }
 }
 
-impl std::ops::AddAssign for Freshness {
-    fn add_assign(&mut self, other: Self) {
-        self.entries += other.entries;
-        self.live += other.live;
-        self.ideal += other.ideal;
-        self.buckets += other.buckets;
+impl std::ops::Add for Freshness {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            entries: self.entries + other.entries,
+            live: self.live + other.live,
+            ideal: self.ideal + other.ideal,
+            buckets: self.buckets + other.buckets,
+        }
     }
 }

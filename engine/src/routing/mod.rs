@@ -13,7 +13,7 @@ mod rule;
 mod sizes;
 
 pub use aging::{Aging, Join, Made, OnLeaving};
-pub use in_time::{Freshness, TablesInTime};
+pub use in_time::{Freshness, Moment, TablesInTime};
 pub use instant::Instant;
 pub use members::Members;
 pub use rule::{Knowledge, Policy, Rule};

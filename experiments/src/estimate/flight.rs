@@ -56,6 +56,8 @@ pub(super) struct Flight<'a> {
     experiment: &'a Experiment,
     lookup: &'a Lookup,
     execution: Execution,
+    /// Shortest time of a contact to an online node, µs.
+    shortest_us: u64,
     phases: Vec<Operations>,
 }
 
@@ -79,6 +81,7 @@ impl<'a> Flight<'a> {
             experiment,
             lookup,
             execution,
+            shortest_us: inputs.link_of(experiment).shortest_us(false),
             phases: phases.collect(),
         }
     }
@@ -112,7 +115,7 @@ impl<'a> Flight<'a> {
         let within = match self.experiment.link.overhead_us {
             0 => f64::MAX,
             _ => {
-                let lookahead_us = self.experiment.link.lookahead_us() as f64;
+                let lookahead_us = self.shortest_us as f64;
                 self.sum(|phase| phase.rate) * each * lookahead_us
             }
         };

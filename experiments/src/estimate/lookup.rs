@@ -1,7 +1,8 @@
 //! Estimates of a lookup: known nodes, contacts, duration. Means and rare extremes follow from the theory of routing
 //! tables, and are fitted to runs of 10 to a million nodes with k from 1 to 255.
 
-use crate::file::{Delay, Experiment, Policy, Procedure, Stop};
+use crate::file::{Experiment, Policy, Procedure, Stop};
+use crate::inputs::Inputs;
 
 /// A typical lookup of an experiment.
 #[derive(Clone, Copy, Debug)]
@@ -34,17 +35,19 @@ const RANDOM_KNOWN: f64 = 0.85;
 const SENT: f64 = 0.85;
 
 impl Lookup {
-    /// Estimates the lookups of an experiment with `nodes` nodes.
+    /// Estimates the lookups of an experiment.
     ///
-    /// A hop gains two bits of the key, until log2(n / k) bits are gained, and names k nodes, most of them new. A
+    /// A hop gains two bits of the key, until log2(n / k) bits are gained, and names the nodes of an answer, most of
+    /// them new. A
     /// lookup that waits for many answers learns of up to half as many nodes again.
-    pub(super) fn of(experiment: &Experiment, nodes: u32) -> Self {
+    pub(super) fn of(experiment: &Experiment, inputs: &Inputs) -> Self {
         let rules = &experiment.lookup;
-        let nodes = f64::from(nodes);
+        let nodes = f64::from(inputs.nodes);
         let k = f64::from(experiment.network.bucket_size);
+        let answer = f64::from(rules.answer);
         let (alpha, beta) = (f64::from(rules.alpha), f64::from(rules.beta).min(nodes));
         let hops = 0.5 * (nodes / k).max(1.0).log2();
-        let near = (k * (hops + 0.5)).max(k).min(nodes).max(1.0);
+        let near = (answer * (hops + 0.5)).max(answer).min(nodes).max(1.0);
         let last = match rules.stop {
             Stop::NoProgress => f64::from(rules.steps_to_stop),
             Stop::ClosestAnswered => beta,
@@ -62,7 +65,7 @@ impl Lookup {
         let in_flight = at_once.min(most_known);
         let rounds = hops + 0.5 + last.min(known) / alpha;
         let attempts = (SENT * rounds * in_flight).max(1.0);
-        let (success, contact_us) = contact(experiment);
+        let (success, contact_us) = contact(experiment, inputs);
         Self {
             nodes,
             known,
@@ -83,23 +86,14 @@ impl Lookup {
 }
 
 /// Returns the share of contacts that succeed, and the mean duration of a contact without overhead, µs.
-fn contact(experiment: &Experiment) -> (f64, f64) {
+fn contact(experiment: &Experiment, inputs: &Inputs) -> (f64, f64) {
     let link = &experiment.link;
     let (mut left, mut us) = (1.0, 0.0);
     for error in [&link.fast_error, &link.slow_error].into_iter().flatten() {
-        us += left * error.rate * mean_us(&error.delay);
+        us += left * error.rate * inputs.link.delay(&error.delay).mean_us();
         left *= 1.0 - error.rate;
     }
-    (left, us + left * 2.0 * mean_us(&link.delay))
-}
-
-fn mean_us(delay: &Delay) -> f64 {
-    match delay {
-        Delay::Constant(delay) => *delay as f64,
-        Delay::Uniform { low, high } => (*low as f64 + *high as f64) / 2.0,
-        Delay::Choice(delays) => {
-            let sum: f64 = delays.iter().map(|&delay| delay as f64).sum();
-            sum / delays.len().max(1) as f64
-        }
-    }
+    let message_us = inputs.link.mean_one_way_us(&link.delay) + link.jitter_us as f64;
+    let messages = 2.0 * f64::from(link.round_trips);
+    (left, us + left * messages * message_us)
 }

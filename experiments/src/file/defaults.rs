@@ -4,7 +4,9 @@ use kadsim_engine::time::LAST_US;
 
 use super::delay::Delay;
 use super::phase::{Origin, Tables};
-use super::words::{DeadlineFrom, Draw, Keys, Layout, Policy, Procedure, Stop};
+use super::words::{
+    DeadlineFrom, Draw, Join, Keys, Layout, OnLeaving, Policy, Procedure, RuleSet, Start, Stop,
+};
 
 /// The only version of the file's format so far: `schema`.
 pub const SCHEMA: u32 = 1;
@@ -26,10 +28,30 @@ pub const DEFAULT_STEPS_TO_STOP: u32 = 3;
 pub const DEFAULT_STOP: Stop = Stop::NoProgress;
 /// Default of `lookup.procedure`.
 pub const DEFAULT_PROCEDURE: Procedure = Procedure::Iterative;
+/// Default of `churn.start`.
+pub const DEFAULT_START: Start = Start::Steady;
+/// Default of `churn.table` and `churn.records`.
+pub const DEFAULT_ON_LEAVING: OnLeaving = OnLeaving::Kept;
+/// Default of `churn.join`.
+pub const DEFAULT_JOIN: Join = Join::Ideal;
+/// Default of `maintenance.rules`.
+pub const DEFAULT_RULES: RuleSet = RuleSet::None;
 /// Default of `link.delay_ms`, in microseconds. Also of `link.timeout_ms` where there is no slow error.
 pub const DEFAULT_DELAY: Delay = Delay::Constant(0);
 /// Default of `link.overhead_ms`, in microseconds.
 pub const DEFAULT_OVERHEAD_US: u64 = 0;
+/// Default of `link.jitter_ms`, in microseconds.
+pub const DEFAULT_JITTER_US: u64 = 0;
+/// Default of `link.round_trips`.
+pub const DEFAULT_ROUND_TRIPS: u32 = 1;
+/// Default of `floor_ms` of `link.delay_ms` by regions, in microseconds.
+pub const DEFAULT_FLOOR_US: u64 = 1000;
+/// Default of `reachability.clients`.
+pub const DEFAULT_CLIENTS: f64 = 0.0;
+/// Default of `reachability.clients_known`.
+pub const DEFAULT_CLIENTS_KNOWN: bool = true;
+/// Default of `reachability.clients_in_tables`.
+pub const DEFAULT_CLIENTS_IN_TABLES: f64 = 0.0;
 /// Default of `clock.tick_ms`, in microseconds.
 pub const DEFAULT_TICK_US: u64 = 50_000;
 /// Default of `engine.layout`.
@@ -77,6 +99,10 @@ pub const ALPHA_MAX: u32 = 4096;
 pub const BETA_MAX: u32 = 65_536;
 /// Largest `lookup.steps_to_stop`.
 pub const STEPS_TO_STOP_MAX: u32 = 1_000_000;
+/// Largest `link.round_trips`.
+pub const ROUND_TRIPS_MAX: u32 = 10;
+/// Most regions of a region file: a region is an index of 8 bits.
+pub const REGIONS_MAX: usize = 255;
 /// Largest `parts` of a phase: all parts of all segments can be numbered.
 pub const PARTS_MAX: u32 = 1 << 24;
 /// Most operations of a network over all phases.

@@ -1,13 +1,17 @@
-//! Delays of contacts, as the file gives them: constant, uniform, or drawn from a list.
+//! Delays of contacts, as the file gives them. They are those of the engine, but quantiles are the name of a file here,
+//! and a list keeps its text.
 
 use std::fmt::{self, Display};
 use std::ops::Deref;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use super::diagnostic::Span;
 use super::milliseconds::milliseconds;
+use super::quoted::quoted_path;
 
 /// A delay to draw, in microseconds, at most [`TIME_MAX_US`](super::defaults::TIME_MAX_US).
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Delay {
     /// Always the same.
     Constant(u64),
@@ -20,21 +24,40 @@ pub enum Delay {
     },
     /// Any of the list, which is not empty.
     Choice(Choice),
+    /// Lognormal, rounded up to whole microseconds.
+    Lognormal {
+        /// Median, above 0.
+        median_us: u64,
+        /// Standard deviation of the logarithm, 0 to 10.
+        sigma: f64,
+    },
+    /// Of the quantiles in a file, rounded up to whole microseconds.
+    Quantiles {
+        /// Absolute path.
+        path: PathBuf,
+        /// Place of the path in the text.
+        span: Span,
+    },
 }
 
 /// A list of delays to draw from, shared between clones.
 #[derive(Clone)]
 pub struct Choice(Arc<Listed>);
 
-/// The list, with its minimum and its text, which are needed often.
+/// The list, with what is needed often.
 struct Listed {
-    delays_us: Vec<u64>,
-    shortest_us: u64,
+    delays_us: Arc<[u64]>,
+    has_zero: bool,
     /// As the file spells it. Made at the first use.
     text: OnceLock<String>,
 }
 
 impl Choice {
+    /// Returns the list, without a copy.
+    pub fn shared(&self) -> Arc<[u64]> {
+        Arc::clone(&self.0.delays_us)
+    }
+
     /// Returns the list as the file spells it, with `spell` for each delay.
     pub(super) fn text(&self, spell: impl Fn(u64) -> String) -> &str {
         self.0.text.get_or_init(|| {
@@ -47,8 +70,8 @@ impl Choice {
 impl From<Vec<u64>> for Choice {
     fn from(delays_us: Vec<u64>) -> Self {
         Self(Arc::new(Listed {
-            shortest_us: delays_us.iter().copied().min().unwrap_or(0),
-            delays_us,
+            has_zero: delays_us.contains(&0),
+            delays_us: delays_us.into(),
             text: OnceLock::new(),
         }))
     }
@@ -75,21 +98,15 @@ impl PartialEq for Choice {
     }
 }
 
-impl Eq for Choice {}
-
-impl std::hash::Hash for Choice {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.0.delays_us.hash(state);
-    }
-}
-
 impl Delay {
-    /// Returns the shortest delay that can be drawn, in microseconds.
-    pub fn shortest_us(&self) -> u64 {
+    /// Returns whether a delay of 0 can be drawn.
+    pub fn can_be_zero(&self) -> bool {
         match self {
-            Self::Constant(delay) => *delay,
-            Self::Uniform { low, .. } => *low,
-            Self::Choice(delays) => delays.0.shortest_us,
+            Self::Constant(delay) => *delay == 0,
+            Self::Uniform { low, .. } => *low == 0,
+            Self::Choice(delays) => delays.0.has_zero,
+            // Both are rounded up to at least a microsecond.
+            Self::Lognormal { .. } | Self::Quantiles { .. } => false,
         }
     }
 }
@@ -117,6 +134,14 @@ impl Display for Delay {
                 )
             }
             Self::Choice(delays) => formatter.write_str(delays.text(milliseconds)),
+            Self::Lognormal { median_us, sigma } => write!(
+                formatter,
+                "{{ lognormal = {{ median_ms = {}, sigma = {sigma:?} }} }}",
+                milliseconds(*median_us)
+            ),
+            Self::Quantiles { path, .. } => {
+                write!(formatter, "{{ quantiles = {} }}", quoted_path(path))
+            }
         }
     }
 }

@@ -1,21 +1,27 @@
 //! Reading a delay to draw: a number, or a table with one of its forms.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use super::delay::{Choice, Delay};
 use super::document::{Node, Value};
 use super::field::Field;
-use super::keys::table::{CHOICE, DELAY_FORMS, UNIFORM};
-use super::keys::{Least, Takes};
+use super::keys::table::{
+    CHOICE, DELAY_FORMS, LOGNORMAL, LOGNORMAL_KEYS, MEDIAN, QUANTILES, SIGMA, UNIFORM,
+};
+use super::keys::{Key, Least, Takes};
 use super::reader::Section;
 use super::report::{Read, Report};
 
 /// Type and range of an element of a list of delays.
 static ELEMENT: Takes = Takes::Milliseconds(Least::Zero);
 
+/// Reads one form of a delay. Relative paths start at the folder.
+type Form = fn(&Field<'_>, &Path) -> Option<Delay>;
+
 impl Field<'_> {
     /// Reads a delay to draw.
-    pub(super) fn delay(&self) -> Option<Delay> {
+    pub(super) fn delay(&self, folder: &Path) -> Option<Delay> {
         let Node::Table(table) = &self.value.node else {
             return self.micros_or_mistyped().map(Delay::Constant);
         };
@@ -26,15 +32,45 @@ impl Field<'_> {
             &self.path,
             DELAY_FORMS.iter().copied(),
         );
-        match (inner.get(&UNIFORM), inner.get(&CHOICE)) {
-            (Some(uniform), None) => uniform.uniform(),
-            (None, Some(choice)) => choice.choice(),
-            (None, None) if self.report.len() > before => None,
+        let forms: [(&'static Key, Form); 4] = [
+            (&UNIFORM, |field, _| field.uniform()),
+            (&CHOICE, |field, _| field.choice()),
+            (&LOGNORMAL, |field, _| field.lognormal()),
+            (&QUANTILES, |field, folder| field.quantiles(folder)),
+        ];
+        let given = forms
+            .into_iter()
+            .filter_map(|(key, read)| Some((inner.get(key)?, read)));
+        let given: Vec<_> = given.collect();
+        match given.as_slice() {
+            [(field, read)] => read(field, folder),
+            [] if self.report.len() > before => None,
             _ => {
                 self.is_not_allowed(&self.written());
                 None
             }
         }
+    }
+
+    fn lognormal(&self) -> Option<Delay> {
+        let place = (Some(self.table()?), self.value.span);
+        let section = Section::new(
+            self.report,
+            place,
+            &self.path,
+            LOGNORMAL_KEYS.iter().copied(),
+        );
+        let median_us = section.required(&MEDIAN).and_then(|field| field.micros());
+        let sigma = section.required(&SIGMA).and_then(|field| field.in_range());
+        Some(Delay::Lognormal {
+            median_us: median_us?,
+            sigma: sigma?,
+        })
+    }
+
+    fn quantiles(&self, folder: &Path) -> Option<Delay> {
+        let (path, span) = self.file(folder)?;
+        Some(Delay::Quantiles { path, span })
     }
 
     fn uniform(&self) -> Option<Delay> {

@@ -3,10 +3,12 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use super::churn::{ChurnSection, MaintenanceSection};
 use super::defaults::DEFAULT_DELAY;
 use super::delay::{Delay, ErrorRate};
 use super::diagnostic::Span;
 use super::phase::{Phase, Tables};
+use super::regions::{ClientShares, OneWay};
 use super::words::{Hash, Layout, Policy, Procedure, Stop};
 
 /// An experiment. Two are equal if they mean the same run; places in the text do not count.
@@ -24,6 +26,12 @@ pub struct Experiment {
     pub lookup: LookupSection,
     /// What contacts cost and how they fail.
     pub link: LinkSection,
+    /// Which nodes answer requests.
+    pub reachability: ReachabilitySection,
+    /// How nodes come and go, if they do.
+    pub churn: Option<ChurnSection>,
+    /// How routing tables follow who is online.
+    pub maintenance: Option<MaintenanceSection>,
     /// Time that one row of the ticks table covers, in microseconds, from 1.
     pub tick_us: u64,
     /// How tables lie in memory.
@@ -93,6 +101,8 @@ pub struct LookupSection {
     pub beta: u32,
     /// Answers in a row without progress that end a lookup, 1 to [`STEPS_TO_STOP_MAX`](super::defaults::STEPS_TO_STOP_MAX).
     pub steps_to_stop: u32,
+    /// Entries that an answer names, 1 to 255.
+    pub answer: u8,
     /// The stop rule.
     pub stop: Stop,
     /// The schedule of contacts. [`Stop::ClosestAnswered`] only with [`Procedure::Iterative`].
@@ -115,16 +125,34 @@ pub struct LookupSpans {
 /// `[link]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LinkSection {
-    /// Delay of one way. A successful request costs two.
-    pub delay: Delay,
+    /// Delay of one way. A successful request costs two for each round trip.
+    pub delay: OneWay,
+    /// Mean of the exponential time that is added to each message, in microseconds; 0 for none.
+    pub jitter_us: u64,
+    /// Round trips of a contact, 1 to [`ROUND_TRIPS_MAX`](super::defaults::ROUND_TRIPS_MAX).
+    pub round_trips: u32,
     /// Contacts that fail fast.
     pub fast_error: Option<ErrorRate>,
     /// Contacts that fail slowly, of those that do not fail fast.
     pub slow_error: Option<ErrorRate>,
     /// Cost of a contact to a node that is offline. By default the slow error's delay, else [`DEFAULT_DELAY`].
     pub timeout: Delay,
-    /// gamma, in microseconds. If it is above 0, every contact takes time, except under [`Procedure::PyDht`].
+    /// gamma, in microseconds. If it is above 0, every contact takes time, except under
+    /// [`Procedure::PyDht`](super::words::Procedure::PyDht).
     pub overhead_us: u64,
+    /// Places of its keys in the text.
+    pub spans: LinkSpans,
+}
+
+/// Places of the keys of `[link]` in the text; of a key that is absent, that of the section.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LinkSpans {
+    /// Its `delay_ms`.
+    pub delay: Span,
+    /// Its `timeout_ms`.
+    pub timeout: Span,
+    /// Its `overhead_ms`.
+    pub overhead: Span,
 }
 
 impl LinkSection {
@@ -135,15 +163,24 @@ impl LinkSection {
             .map_or(DEFAULT_DELAY, |error| error.delay.clone())
     }
 
-    /// Returns the shortest time that a contact to an online node can take, in microseconds. An engine may look ahead
-    /// this far if all nodes are online. An error of rate 0 does not count; one of rate 1 hides no other.
-    pub fn lookahead_us(&self) -> u64 {
+    /// Returns whether each contact to an online node takes time. An error of rate 0 does not count; one of rate 1 hides
+    /// no other.
+    pub fn takes_time(&self) -> bool {
         let errors = [&self.fast_error, &self.slow_error].into_iter().flatten();
-        let errors = errors
-            .filter(|error| error.rate > 0.0)
-            .map(|error| error.delay.shortest_us());
-        errors.fold(2 * self.delay.shortest_us(), u64::min)
+        let takes_none = |error: &ErrorRate| error.rate > 0.0 && error.delay.can_be_zero();
+        !self.delay.can_be_zero() && !errors.into_iter().any(takes_none)
     }
+}
+
+/// `[reachability]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReachabilitySection {
+    /// The nodes that answer no request.
+    pub clients: ClientShares,
+    /// Whether nodes keep clients out of what they learn.
+    pub clients_known: bool,
+    /// Share of the entries of bootstrapped tables that are clients, 0 to 1.
+    pub clients_in_tables: f64,
 }
 
 /// `[output]`.
@@ -157,6 +194,8 @@ pub struct OutputSection {
     pub results: bool,
     /// Whether nodes carry how many routing tables name them.
     pub in_degree: bool,
+    /// Period at which the freshness of routing tables is counted, µs; `None`: 100 times in a phase.
+    pub freshness_us: Option<u64>,
     /// Place of `tables` in the text.
     pub tables_span: Span,
 }
@@ -173,6 +212,25 @@ impl Experiment {
             .chain([self.phases.len()])
             .collect();
         begins.into_iter().zip(ends).map(|(begin, end)| begin..end)
+    }
+
+    /// Returns whether tables and summary have what living runs record.
+    pub fn has_living_columns(&self) -> bool {
+        let has_clients = self.reachability.clients != ClientShares::OfAll(0.0);
+        self.is_living() || has_clients || matches!(self.link.delay, OneWay::ByRegion(_))
+    }
+
+    /// Returns the period at which the freshness of routing tables is counted in a phase, µs; `None` if it is not.
+    pub fn freshness_us(&self, phase: &Phase) -> Option<u64> {
+        let length_us = phase.length_us().filter(|&length_us| length_us > 0);
+        let hundredth_us = length_us.map(|length_us| (length_us / 100).max(1));
+        let period_us = self.output.freshness_us.or(hundredth_us);
+        period_us.filter(|_| self.has_living_columns())
+    }
+
+    /// Returns whether the network is living: nodes come and go, or tables are maintained.
+    pub fn is_living(&self) -> bool {
+        self.churn.is_some() || self.maintenance.is_some()
     }
 
     /// Returns whether recall is measured after each lookup: the operations table is written, or an expectation names

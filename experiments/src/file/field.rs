@@ -282,6 +282,18 @@ impl<'a> Field<'a> {
         Some(share.abs())
     }
 
+    /// Reads a number of the key's range.
+    pub(super) fn in_range(&self) -> Option<f64> {
+        let number = self.number(&self.takes.allowed())?;
+        if let Takes::Number(low, high) = self.takes
+            && !(f64::from(*low)..=f64::from(*high)).contains(&number)
+        {
+            self.cannot_be(&self.written(), self.takes.described());
+            return None;
+        }
+        Some(number.abs())
+    }
+
     /// Reads milliseconds. Returns microseconds.
     pub(super) fn micros(&self) -> Option<u64> {
         let micros = self.micros_or_mistyped()?;

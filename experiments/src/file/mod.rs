@@ -10,12 +10,14 @@
 //!    caused it. An override is a source of its own; its errors point into the command line.
 //! 2. A syntax error ends the reading. All other errors are reported at once, in [`Invalid`].
 //! 3. Milliseconds are read from the text of the number, never through a float, so that microseconds are exact.
-//! 4. This module opens no file but the experiment file. The caller checks whether `ids`, `trace` and the metrics of
-//!    expectations exist, and reports errors by [`Sources::error`].
+//! 4. This module opens no file but the experiment file, and region files by [`read_regions`]. The caller checks
+//!    whether `ids`, `trace`, `quantiles`, `regions` and the metrics of expectations exist, and reports errors by
+//!    [`Sources::error`].
 //!
 //! The table of [`keys`] has every key with its type, default, range and meaning.
 
 mod cell;
+mod churn;
 mod defaults;
 mod delay;
 mod diagnostic;
@@ -24,10 +26,14 @@ mod drawn_delay;
 mod experiment;
 mod field;
 pub mod keys;
+mod link;
 mod milliseconds;
 mod phase;
 mod phases;
+mod quoted;
 mod reader;
+mod region_file;
+mod regions;
 mod report;
 mod resolved;
 mod sections;
@@ -45,6 +51,9 @@ use self::report::Choices;
 use crate::content;
 
 pub use self::cell::{Cell, Setting};
+pub use self::churn::{
+    ChurnClass, ChurnEvent, ChurnSection, ChurnSource, Leave, Length, MaintenanceSection, Sessions,
+};
 pub use self::defaults::*;
 pub use self::delay::{Choice, Delay, ErrorRate};
 pub(crate) use self::diagnostic::SHOWN_MAX;
@@ -53,6 +62,10 @@ pub use self::experiment::*;
 pub(crate) use self::milliseconds::micros_rounded;
 pub use self::milliseconds::milliseconds;
 pub use self::phase::{Origin, Phase, PhaseSpans, Tables, Work};
+pub(crate) use self::region_file::RegionFile;
+pub use self::regions::{
+    ClientShares, OneWay, RegionShare, RegionShares, RegionSource, RegionsSection,
+};
 pub use self::sweep::CELLS_MAX;
 pub(crate) use self::sweep::Grid;
 pub(crate) use self::wording::shown;
@@ -145,7 +158,7 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, Invalid> {
 /// The file cannot be read or is not TOML, or its `[sweep]` is invalid.
 pub(crate) fn drafts(path: &Path, overrides: &[String]) -> Result<Drafts, Invalid> {
     let name = path.display().to_string();
-    let text = read(path).map_err(|error| {
+    let text = read(path, "an experiment file").map_err(|error| {
         Invalid::plain(format!("cannot read the experiment file {name}: {error}"))
     })?;
     build(path, name, text, overrides)
@@ -159,7 +172,7 @@ pub(crate) fn drafts(path: &Path, overrides: &[String]) -> Result<Drafts, Invali
 ///
 /// # Example
 /// ```
-/// # use kadsim::file::{parse, Delay};
+/// # use kadsim::file::{parse, Delay, OneWay};
 /// let text = r#"
 /// schema = 1
 /// name = "tiny"
@@ -171,7 +184,7 @@ pub(crate) fn drafts(path: &Path, overrides: &[String]) -> Result<Drafts, Invali
 /// count = 10
 /// "#;
 /// let loaded = parse("tiny.toml", text, &["link.delay_ms=12.5".to_owned()])?;
-/// assert_eq!(loaded.experiment.link.delay, Delay::Constant(12_500));
+/// assert_eq!(loaded.experiment.link.delay, OneWay::Drawn(Delay::Constant(12_500)));
 ///
 /// let invalid = parse("tiny.toml", text, &["lookup.alpha=0".to_owned()]).unwrap_err();
 /// assert!(invalid.to_string().contains("lookup.alpha"));
@@ -209,7 +222,31 @@ fn build(path: &Path, name: String, text: String, overrides: &[String]) -> Resul
     Ok(Drafts::Cells(grid, cells))
 }
 
-fn read(path: &Path) -> std::io::Result<String> {
+/// Reads a region file.
+///
+/// # Errors
+/// The file cannot be read (the message names it and `span`, its place in `sources`) or is no region file.
+pub(crate) fn read_regions(
+    source: &RegionSource,
+    (sources, span): (&Sources, &Span),
+) -> Result<RegionFile, Invalid> {
+    match source {
+        RegionSource::BuiltIn(name) => {
+            let built_in = regions::BUILT_IN.iter().find(|(known, _)| known == name);
+            region_file::parse(name, built_in.map_or("", |(_, text)| text))
+        }
+        RegionSource::File(path) => {
+            let text = read(path, "a region file").map_err(|error| {
+                let title = format!("cannot read the region file {}: {error}", path.display());
+                sources.error(span, title, "named here".to_owned())
+            })?;
+            region_file::parse(&path.display().to_string(), &text)
+        }
+    }
+}
+
+/// Reads a text file; `what` it is, with an article, is part of messages.
+fn read(path: &Path, what: &str) -> std::io::Result<String> {
     use std::io::Error;
     let mut bytes = Vec::new();
     // One byte more than allowed tells too long from just right, also of a device without an end.
@@ -222,9 +259,7 @@ fn read(path: &Path) -> std::io::Result<String> {
         )));
     }
     if let Some(cause) = content::not_text(&bytes) {
-        return Err(Error::other(format!(
-            "{cause}; an experiment file is TOML in UTF-8"
-        )));
+        return Err(Error::other(format!("{cause}; {what} is TOML in UTF-8")));
     }
     String::from_utf8(bytes).map_err(|error| {
         let valid = &error.as_bytes()[..error.utf8_error().valid_up_to()];

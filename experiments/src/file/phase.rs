@@ -98,6 +98,16 @@ pub enum Origin {
     Node(i64),
 }
 
+impl Phase {
+    /// Returns how long operations of the phase become due, µs; `None` if a trace says so.
+    pub fn length_us(&self) -> Option<u64> {
+        match &self.work {
+            Work::Drawn { spread_us, .. } => Some(*spread_us),
+            Work::Trace { .. } => None,
+        }
+    }
+}
+
 impl Origin {
     /// Returns the number of origins if `online` nodes are online; `None` if each operation draws its own.
     pub fn nodes(self, online: u32) -> Option<u64> {

@@ -1,13 +1,13 @@
 //! Writes an experiment as a file with every key: `resolved.toml`.
 
 use std::fmt::{self, Display, Write};
-use std::path::Path;
 
 use super::defaults::SCHEMA;
 use super::delay::Delay;
 use super::experiment::*;
 use super::milliseconds::milliseconds;
 use super::phase::{Origin, Phase, Work};
+use super::quoted::{quoted, quoted_path};
 use super::words::{Kind, Stop};
 
 impl Experiment {
@@ -45,6 +45,17 @@ impl Experiment {
             section(is_same(&|like| like.link == self.link), &|out| {
                 self.link.write(out)
             }),
+            section(
+                is_same(&|like| like.reachability == self.reachability),
+                &|out| self.reachability.write(out),
+            ),
+            section(is_same(&|like| like.churn == self.churn), &|out| {
+                self.churn.as_ref().map_or(Ok(()), |churn| churn.write(out))
+            }),
+            section(
+                is_same(&|like| like.maintenance == self.maintenance),
+                &|out| self.maintenance.map_or(Ok(()), |rules| rules.write(out)),
+            ),
             section(false, &|out| {
                 writeln!(out, "\n[clock]\ntick_ms = {}", milliseconds(self.tick_us))
             }),
@@ -104,6 +115,7 @@ impl LookupSection {
         writeln!(out, "alpha = {}", self.alpha)?;
         writeln!(out, "beta = {}", self.beta)?;
         writeln!(out, "steps_to_stop = {}", self.steps_to_stop)?;
+        writeln!(out, "answer = {}", self.answer)?;
         if self.stop == Stop::NoProgress {
             writeln!(
                 out,
@@ -119,6 +131,8 @@ impl LinkSection {
     fn write(&self, out: &mut String) -> fmt::Result {
         writeln!(out, "\n[link]")?;
         writeln!(out, "delay_ms = {}", self.delay)?;
+        writeln!(out, "jitter_ms = {}", milliseconds(self.jitter_us))?;
+        writeln!(out, "round_trips = {}", self.round_trips)?;
         for (key, error) in [
             ("fast_error", &self.fast_error),
             ("slow_error", &self.slow_error),
@@ -143,6 +157,15 @@ impl LinkSection {
             drawn => writeln!(out, "# timeout_ms: the slow error's delay, {drawn}")?,
         }
         writeln!(out, "overhead_ms = {}", milliseconds(self.overhead_us))
+    }
+}
+
+impl ReachabilitySection {
+    fn write(&self, out: &mut String) -> fmt::Result {
+        writeln!(out, "\n[reachability]")?;
+        writeln!(out, "clients = {}", self.clients)?;
+        writeln!(out, "clients_known = {}", self.clients_known)?;
+        writeln!(out, "clients_in_tables = {:?}", self.clients_in_tables)
     }
 }
 
@@ -215,7 +238,11 @@ impl OutputSection {
         writeln!(out, "dir = {}", quoted(&self.dir))?;
         writeln!(out, "tables = [{}]", tables.join(", "))?;
         writeln!(out, "results = {}", self.results)?;
-        writeln!(out, "in_degree = {}", self.in_degree)
+        writeln!(out, "in_degree = {}", self.in_degree)?;
+        match self.freshness_us {
+            Some(us) => writeln!(out, "freshness_ms = {}", milliseconds(us)),
+            None => Ok(()),
+        }
     }
 }
 
@@ -237,25 +264,4 @@ fn optional(out: &mut String, key: &str, value: Option<impl Display>, none: &str
         Some(value) => writeln!(out, "{key} = {value}"),
         None => writeln!(out, "# {key}: {none}"),
     }
-}
-
-/// Returns a path as a TOML string, with replacement characters where the path is not Unicode.
-fn quoted_path(path: &Path) -> String {
-    quoted(&path.to_string_lossy())
-}
-
-/// Returns a TOML basic string.
-pub(super) fn quoted(text: &str) -> String {
-    let mut quoted = String::from('"');
-    for letter in text.chars() {
-        match letter {
-            '"' | '\\' => quoted.extend(['\\', letter]),
-            letter if letter.is_control() => {
-                quoted.push_str(&format!("\\U{:08X}", u32::from(letter)))
-            }
-            letter => quoted.push(letter),
-        }
-    }
-    quoted.push('"');
-    quoted
 }

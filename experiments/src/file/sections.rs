@@ -3,14 +3,14 @@
 
 use std::path::Path;
 
-use super::defaults::DEFAULT_DELAY;
-use super::delay::{Delay, ErrorRate};
+use super::churn::{churn, maintenance};
 use super::diagnostic::{Sources, Span};
 use super::document::Table;
 use super::experiment::*;
 use super::field::Field;
+use super::keys::of_section;
 use super::keys::table as keys;
-use super::keys::{Key, of_section};
+use super::link::{link, reachability};
 use super::phase::Tables;
 use super::phases;
 use super::reader::Section;
@@ -48,11 +48,14 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
     let seed = top.required(&keys::SEED).and_then(|field| field.integer());
     let networks = top.integer_or(&keys::NETWORKS);
     let (network, nodes_known) = network(top, folder);
-    let lookup = lookup(top);
+    let lookup = lookup(top, network.bucket_size);
     let before = top.report.len();
-    let link = link(top, lookup.procedure);
+    let link = link(top, lookup.procedure, folder);
     // Invalid links say nothing about the time of contacts, so no error is derived from them.
-    let takes_time = top.report.len() > before || link.lookahead_us() > 0;
+    let takes_time = top.report.len() > before || link.takes_time();
+    let reachability = reachability(top, &link);
+    let churn = churn(top, folder, &link);
+    let maintenance = maintenance(top);
     let tick_us = top.section(&keys::CLOCK).micros_or(&keys::TICK);
     let layout = top.section(&keys::ENGINE).word_or(&keys::LAYOUT);
     let nodes = match network.size {
@@ -76,6 +79,9 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
         network,
         lookup,
         link,
+        reachability,
+        churn,
+        maintenance,
         tick_us,
         layout,
         phases,
@@ -166,7 +172,7 @@ fn offline(section: &Section<'_>) -> (f64, Span) {
     (share.unwrap_or(keys::OFFLINE.default), field.value.span)
 }
 
-fn lookup(top: &Section<'_>) -> LookupSection {
+fn lookup(top: &Section<'_>, bucket_size: u8) -> LookupSection {
     let section = top.section(&keys::LOOKUP);
     let stop = section.word_or(&keys::STOP);
     let procedure = section.word_or(&keys::PROCEDURE);
@@ -192,6 +198,7 @@ fn lookup(top: &Section<'_>) -> LookupSection {
         alpha: section.integer_or(&keys::ALPHA),
         beta: section.integer_or(&keys::BETA),
         steps_to_stop: section.integer_or(&keys::STEPS_TO_STOP),
+        answer: section.integer(&keys::ANSWER).unwrap_or(bucket_size),
         stop,
         procedure,
         spans: LookupSpans {
@@ -200,94 +207,6 @@ fn lookup(top: &Section<'_>) -> LookupSection {
             steps_to_stop: section.place(&keys::STEPS_TO_STOP).unwrap_or_default(),
         },
     }
-}
-
-fn link(top: &Section<'_>, procedure: Procedure) -> LinkSection {
-    let before = top.report.len();
-    let section = top.section(&keys::LINK);
-    let mut link = LinkSection {
-        delay: section
-            .get(&keys::DELAY)
-            .and_then(|field| field.delay())
-            .unwrap_or_else(|| keys::DELAY.default.clone()),
-        fast_error: error_rate(
-            &section,
-            &keys::FAST_ERROR,
-            (&keys::FAST_ERROR_RATE, &keys::FAST_ERROR_DELAY),
-        ),
-        slow_error: error_rate(
-            &section,
-            &keys::SLOW_ERROR,
-            (&keys::SLOW_ERROR_RATE, &keys::SLOW_ERROR_DELAY),
-        ),
-        timeout: DEFAULT_DELAY,
-        overhead_us: section.micros_or(&keys::OVERHEAD),
-    };
-    link.timeout = section
-        .micros(&keys::TIMEOUT)
-        .map_or_else(|| link.default_timeout(), Delay::Constant);
-    let sound = top.report.len() == before;
-    if sound && link.overhead_us > 0 && link.lookahead_us() == 0 && procedure != Procedure::PyDht {
-        no_lookahead(&section, &link);
-    }
-    link
-}
-
-fn error_rate(
-    section: &Section<'_>,
-    key: &'static Key,
-    (rate, delay): (&'static Key, &'static Key),
-) -> Option<ErrorRate> {
-    let inner = section.section(key);
-    if !inner.is_there() {
-        return None;
-    }
-    let rate = inner.required(rate).and_then(|field| field.share());
-    let delay = inner.required(delay).and_then(|field| field.delay());
-    Some(ErrorRate {
-        rate: rate?,
-        delay: delay?,
-    })
-}
-
-/// Reports overhead if a contact may take no time, because contacts of the same moment would have no order in which to
-/// charge it.
-fn no_lookahead(section: &Section<'_>, link: &LinkSection) {
-    let Some(overhead) = section.get(&keys::OVERHEAD) else {
-        return;
-    };
-    let zero = |error: &Option<ErrorRate>| {
-        error
-            .as_ref()
-            .is_some_and(|e| e.rate > 0.0 && e.delay.shortest_us() == 0)
-    };
-    let mut culprits = Vec::new();
-    if link.delay.shortest_us() == 0 {
-        culprits.push(
-            section
-                .get(&keys::DELAY)
-                .ok_or("`link.delay_ms` is 0 by default"),
-        );
-    }
-    for (key, error) in [
-        (&keys::FAST_ERROR, &link.fast_error),
-        (&keys::SLOW_ERROR, &link.slow_error),
-    ] {
-        if zero(error) {
-            culprits.extend(section.get(key).map(Ok));
-        }
-    }
-    let sources = section.report.sources;
-    let title = "`link.overhead_ms` above 0 needs contacts that take time";
-    let label = "allowed: 0, or shortest delays above 0, or lookup.procedure = \"py-dht\"";
-    let mut error = sources.diagnostic(&overhead.value.span, title, label);
-    for culprit in culprits {
-        error = match culprit {
-            Ok(field) => error.also(sources.mark(&field.value.span, "this can be 0".to_owned())),
-            Err(help) => error.help(help),
-        };
-    }
-    section.report.push(error);
 }
 
 fn output(top: &Section<'_>) -> OutputSection {
@@ -300,6 +219,7 @@ fn output(top: &Section<'_>) -> OutputSection {
             .map_or(keys::TABLES.default, |field| tables(&field)),
         results: section.boolean_or(&keys::RESULTS),
         in_degree: section.boolean_or(&keys::IN_DEGREE),
+        freshness_us: section.micros(&keys::FRESHNESS),
         tables_span: section.place(&keys::TABLES).unwrap_or_default(),
     }
 }

@@ -115,10 +115,10 @@ fn the_documented_example_is_read() {
     assert_eq!(experiment.network.size, Population::Generated(10_000));
     assert_eq!(
         experiment.link.delay,
-        Delay::Uniform {
+        OneWay::Drawn(Delay::Uniform {
             low: 50_000,
             high: 75_000
-        }
+        })
     );
     let fast = ErrorRate {
         rate: 0.1,
@@ -157,7 +157,7 @@ fn what_is_not_there_has_its_default() {
     let experiment = fine(SMALL, &[]);
     assert_eq!(experiment.networks, DEFAULT_NETWORKS);
     assert_eq!(experiment.lookup.alpha, DEFAULT_ALPHA);
-    assert_eq!(experiment.link.delay, DEFAULT_DELAY);
+    assert_eq!(experiment.link.delay, OneWay::Drawn(DEFAULT_DELAY));
     assert_eq!(experiment.link.timeout, DEFAULT_DELAY);
     assert_eq!(experiment.tick_us, DEFAULT_TICK_US);
     assert_eq!(experiment.output.tables, DEFAULT_TABLES);

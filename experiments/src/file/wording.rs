@@ -1,5 +1,7 @@
 //! Parts of messages: excerpts of input, lists of names, suggestions.
 
+use std::borrow::Borrow;
+
 /// Longest excerpt of input in a message, in characters.
 const SHOWN_CHARS_MAX: usize = 60;
 /// Names listed in a message.
@@ -24,7 +26,7 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// Lists names, at most [`NAMES_LISTED_MAX`].
-pub(super) fn some(names: &[&str]) -> String {
+pub(crate) fn some<S: Borrow<str>>(names: &[S]) -> String {
     let shown = &names[..names.len().min(NAMES_LISTED_MAX)];
     match names.len() - shown.len() {
         0 => shown.join(", "),

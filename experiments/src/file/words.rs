@@ -67,7 +67,24 @@ macro_rules! words_of {
     };
 }
 
-words_of!(Kind, Layout, Policy, Procedure, Stop);
+/// The state of nodes at the start: `churn.start`.
+pub use kadsim_engine::presence::Start;
+/// What a node that comes knows: `churn.join`. What becomes of what a node that leaves has: `churn.table`, `churn.records`.
+pub use kadsim_engine::routing::{Join, OnLeaving};
+
+words_of!(
+    Kind, Layout, Policy, Procedure, Stop, Start, Join, OnLeaving
+);
+
+words! {
+    /// How routing tables follow who is online: `maintenance.rules`.
+    RuleSet {
+        /// They do not.
+        None = "none",
+        /// Full knowledge makes them anew at a period.
+        Ideal = "ideal",
+    }
+}
 
 words! {
     /// What is looked up: `keys`.

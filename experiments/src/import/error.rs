@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
+use kadsim_engine::distribution::QuantilesError;
 use thiserror::Error;
 
 use super::{
@@ -39,7 +40,7 @@ impl Place {
     }
 }
 
-/// Reason that a node list or a trace cannot be read, with its file.
+/// Reason that a node list, a trace or quantiles cannot be read, with its file.
 #[derive(Debug, Error)]
 #[error("{}: {reason}", path.display())]
 pub struct ImportError {
@@ -199,6 +200,9 @@ pub enum Reason {
         /// The later row.
         second: Place,
     },
+    /// The rows are no quantiles.
+    #[error(transparent)]
+    Quantiles(#[from] QuantilesError),
     /// A file of node ids without a row.
     #[error("no rows; a network needs at least one node")]
     NoRows,

@@ -14,7 +14,7 @@ pub(super) enum Kind {
     Integer,
     /// An integer, or text that [`KeyTexts`] reads.
     Key,
-    /// A number of milliseconds.
+    /// A number.
     Number,
     Text,
     Flag,
@@ -119,6 +119,11 @@ impl<'a, const N: usize> Row<'a, N> {
         !matches!(self.cells[c], Cell::NoColumn)
     }
 
+    /// Returns whether the value of column `c` is missing.
+    pub(super) fn is_missing(&self, c: usize) -> bool {
+        matches!(self.cells[c], Cell::NoColumn | Cell::Null | Cell::Text(""))
+    }
+
     /// Returns the value of column `c`; an error if it is missing.
     fn cell(&self, c: usize) -> Result<Cell<'a>, Reason> {
         match self.cells[c] {
@@ -190,6 +195,18 @@ impl<'a, const N: usize> Row<'a, N> {
             Cell::Text(text) if text == "0" || is(text, "false") => Ok(false),
             _ => Err(self.wrong(c, "true, false, 1 or 0")),
         }
+    }
+
+    /// Returns a number from 0 to `most`.
+    pub(super) fn number(&self, c: usize, most: f64) -> Result<f64, Reason> {
+        let number = match self.cell(c)? {
+            Cell::Integer(number) => Some(number as f64),
+            Cell::Float(number) => Some(number),
+            Cell::Text(text) => text.parse().ok(),
+            _ => None,
+        };
+        let in_range = number.filter(|number| (0.0..=most).contains(number));
+        in_range.ok_or_else(|| self.wrong(c, format!("a number from 0 to {most}")))
     }
 
     /// Returns a time in milliseconds as whole microseconds, with halves rounded away from zero.

@@ -16,8 +16,8 @@ const ANY: &str = "*";
 type Keys = Arc<BTreeSet<String>>;
 
 /// Everything but the name that the keys of a phase depend on: whether there are several networks, the output section,
-/// the deadlines, and whether the phase can be cut off.
-type Shape = (bool, OutputSection, Vec<u64>, bool);
+/// the deadlines, whether the phase can be cut off, and whether there are columns of living runs.
+type Shape = (bool, OutputSection, Vec<u64>, bool, bool);
 
 /// Cache of keys.
 #[derive(Default)]
@@ -37,7 +37,9 @@ impl<'a> Names<'a> {
             name: String::new(),
             network: experiment.network.clone(),
             lookup: experiment.lookup.clone(),
+            reachability: experiment.reachability.clone(),
             link: experiment.link.clone(),
+            churn: experiment.churn.clone(),
             output: experiment.output.clone(),
             phases: Vec::new(),
             expects: Vec::new(),
@@ -82,6 +84,7 @@ impl<'a> Names<'a> {
             self.frame.output.clone(),
             phase.deadlines_us.clone(),
             phase.max_us.is_some(),
+            self.frame.has_living_columns(),
         );
         let make = || {
             self.frame.phases = vec![Phase {

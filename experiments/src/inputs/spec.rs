@@ -1,17 +1,17 @@
 //! Makes the engine's description of an experiment's network.
 
-use kadsim_engine::link::{Fault, UniformLink};
+use kadsim_engine::makeup::{Clients, Makeup, Shares};
 use kadsim_engine::presence::Offline;
 use kadsim_engine::random::Probability;
 use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::rules::Rules;
 
-use super::Inputs;
-use crate::file::{Delay, ErrorRate, Experiment};
+use super::{Inputs, LinkInputs, churn, link};
+use crate::file::{ClientShares, Experiment};
 
 /// Returns the description of the network with this seed.
 pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
-    let link = &experiment.link;
+    let makeup = makeup(experiment, &inputs.link, seed);
     let nodes = match &inputs.ids {
         Some(ids) => NodeSet::Imported(ids.to_vec()),
         None => NodeSet::Generated(inputs.nodes),
@@ -34,33 +34,43 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
             stop: experiment.lookup.stop,
             procedure: experiment.lookup.procedure,
         },
-        link: Box::new(UniformLink {
-            delay: delay(&link.delay),
-            fast_error: link.fast_error.as_ref().map(fault),
-            slow_error: link.slow_error.as_ref().map(fault),
-            timeout: delay(&link.timeout),
-            ..UniformLink::default()
-        }),
-        overhead_us: link.overhead_us,
+        link: link(experiment, &inputs.link, &makeup),
+        makeup,
+        clients_in_tables: Probability::new(experiment.reachability.clients_in_tables),
+        answer: Some(experiment.lookup.answer),
+        overhead_us: experiment.link.overhead_us,
         tick_us: experiment.tick_us,
-        ..Spec::default()
+        churn: churn::churn(experiment, inputs, seed),
+        aging: churn::aging(experiment),
+        records: experiment
+            .churn
+            .as_ref()
+            .map_or_else(Default::default, |churn| churn.records),
+        horizon_us: churn::horizon_us(experiment),
     }
 }
 
-fn delay(delay: &Delay) -> kadsim_engine::link::Delay {
-    match delay {
-        Delay::Constant(delay) => kadsim_engine::link::Delay::Constant(*delay),
-        Delay::Uniform { low, high } => kadsim_engine::link::Delay::Uniform {
-            low: *low,
-            high: *high,
-        },
-        Delay::Choice(delays) => kadsim_engine::link::Delay::Choice(delays.to_vec()),
+/// Returns what the nodes of the network with this seed are.
+pub fn makeup(experiment: &Experiment, inputs: &LinkInputs, seed: u64) -> Makeup {
+    let world = inputs.world.as_ref();
+    let clients = match (&experiment.reachability.clients, world) {
+        (ClientShares::OfAll(0.0), _) => Clients::None,
+        (ClientShares::OfAll(share), _) => Clients::Share(Probability::new(*share)),
+        (ClientShares::ByRegion(_), world) => {
+            let shares = world.and_then(|world| world.clients.as_ref());
+            shares.map_or(Clients::None, |shares| {
+                Clients::OfRegion(shares.iter().copied().map(Probability::new).collect())
+            })
+        }
+    };
+    let mut makeup = Makeup {
+        network_seed: seed,
+        regions: world.map_or_else(Shares::default, |world| Shares::new(&world.weights)),
+        clients,
+        ..Makeup::default()
+    };
+    if let Some(section) = &experiment.churn {
+        churn::add_classes(&mut makeup, section);
     }
-}
-
-fn fault(error: &ErrorRate) -> Fault {
-    Fault {
-        probability: Probability::new(error.rate),
-        delay: delay(&error.delay),
-    }
+    makeup
 }

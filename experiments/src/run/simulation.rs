@@ -9,7 +9,7 @@ use kadsim_engine::node::Row;
 use kadsim_engine::operation::Source;
 use kadsim_engine::random::network_seed;
 use kadsim_engine::record::{NodeRow, TimingRow};
-use kadsim_engine::routing::Sizes;
+use kadsim_engine::routing::{Size, Sizes};
 use kadsim_engine::time::LAST_US;
 use kadsim_systems::Network;
 use kadsim_systems::network::phase_end::{NodeState, PhaseEnd};
@@ -113,6 +113,7 @@ impl<'a> Simulation<'a> {
         network.recording().results = experiment.output.results;
         network.recording().connections = experiment.output.tables.connections;
         network.recording().recall = experiment.wants_recall();
+        network.recording().living = experiment.has_living_columns();
         self.timing(number, "bootstrap", "spawn", 1)?;
         self.watch.go_on()?;
         network.bootstrap();
@@ -173,7 +174,7 @@ impl<'a> Simulation<'a> {
     }
 
     /// Begins the phase of this index.
-    fn begin(&self, place: usize, network: &mut Network, pool: &mut Pool) -> Begun {
+    fn begin(&mut self, place: usize, network: &mut Network, pool: &mut Pool) -> Begun {
         let (experiment, inputs) = (self.experiment, self.inputs);
         let phase = &experiment.phases[place];
         let workload = |network: &mut Network, pool: &Pool| {
@@ -184,7 +185,9 @@ impl<'a> Simulation<'a> {
             .then(|| workload(network, pool).source);
         let workload = workload(network, pool);
         let total = workload.total;
-        pool.add(workload.begin(place, phase, network));
+        let start_us = phase.start_us.unwrap_or(network.now_us());
+        self.summary.begin_phase(place, start_us);
+        pool.add(workload.begin(place, phase, experiment.freshness_us(phase), network));
         Begun { total, all }
     }
 
@@ -200,6 +203,7 @@ impl<'a> Simulation<'a> {
             .operations
             .iter()
             .for_each(|row| self.summary.operation(row));
+        recorded.ticks.iter().for_each(|row| self.summary.tick(row));
         bar.inc(recorded.operations.len() as u64);
         recorded.clear();
         self.recording += begun.spent();
@@ -265,8 +269,16 @@ impl<'a> Simulation<'a> {
                 segments,
                 uses,
                 started,
+                life,
             } = node(owner);
-            let size = sizes.of(owner, columns.tables[place]);
+            let size = match life {
+                // Of tables that are made anew, the entries were counted.
+                Some(life) => life.freshness.map_or_else(Size::default, |freshness| Size {
+                    entries: freshness.entries as u32,
+                    buckets: freshness.buckets as u8,
+                }),
+                None => sizes.of(owner, columns.tables[place]),
+            };
             NodeRow {
                 network: number,
                 phase,
@@ -274,7 +286,7 @@ impl<'a> Simulation<'a> {
                 key: columns.keys[place].0,
                 // Rows of imported nodes are in the order of keys, as labels are.
                 label: is_labelled.then_some(place as u32),
-                online: columns.presence[place].is_online(),
+                online: life.map_or(columns.presence[place].is_online(), |life| life.is_online),
                 table_entries: size.entries,
                 buckets: size.buckets,
                 contacts: u64::from(contacts),
@@ -282,6 +294,14 @@ impl<'a> Simulation<'a> {
                 overhead_us: overhead_us.saturating_mul(u64::from(uses)),
                 started: u64::from(started),
                 in_degree: in_degrees.map(|degrees| degrees.of(owner)),
+                region: life
+                    .and_then(|life| life.region)
+                    .map(|region| region.0.into()),
+                server: life.is_none_or(|life| life.is_server),
+                sessions: life.map_or(0, |life| life.sessions),
+                online_us: life.map_or(0, |life| life.online_us),
+                stale: life.and_then(|life| life.freshness?.stale()),
+                missing: life.and_then(|life| life.freshness?.missing()),
             }
         };
         let nodes = columns.keys.len();
@@ -435,7 +455,7 @@ impl Observer for Recorder<'_, '_> {
         }
         self.simulation
             .summary
-            .end_phase(place, begun.total, is_cut);
+            .end_phase(place, begun.total, is_cut, end.end_us - end.start_us);
         if is_cut {
             self.simulation.cut_off[place].push(self.number);
         }

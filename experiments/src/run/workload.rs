@@ -113,6 +113,7 @@ impl Workload {
         self,
         place: usize,
         phase: &file::Phase,
+        freshness_us: Option<u64>,
         network: &mut Network,
     ) -> Option<SegmentKeys> {
         let kind = phase.kind;
@@ -124,6 +125,7 @@ impl Workload {
             parallel: phase.parallel,
             start_us: phase.start_us.unwrap_or(network.now_us()),
             max_us: phase.max_us,
+            freshness_us,
         });
         (kind == Kind::Provide).then_some(self.keys)
     }

@@ -193,6 +193,7 @@ fn create(path: &Path, study: &Study, schema: Schema) -> Result<TableWriter> {
         experiment: study.name.clone(),
         seed: study.cells[0].loaded.experiment.seed,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        living: false,
     };
     Ok(TableWriter::create(path, Arc::new(schema), &info)?)
 }

@@ -6,6 +6,7 @@ use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Contact, Operation, Stage};
 use kadsim_engine::population::Owner;
 use kadsim_engine::record::{Kind, Outcome, Request};
+use kadsim_engine::routing::Moment;
 use kadsim_engine::routing::layout::PREFETCH_STAGES;
 use kadsim_engine::shortlist::Known;
 
@@ -266,11 +267,15 @@ fn answered<M: Machine>(
         && view.is_among_closest(row, operation.key(), asked_us, &mut context.out.scratch);
     // `retrieve::look_in_own_stores` has looked in the origin's store, except under py-dht's procedure.
     let has_value = question.contact.is_some() && view.has_value(operation, row, asked_us);
+    let moment = match question.contact {
+        Some(_) => Moment::of_arrivals(asked_us),
+        None => Moment::end_of(asked_us),
+    };
     read_answer(
         context,
         question.owner,
         operation.key(),
-        asked_us,
+        moment,
         machine.asks(has_value, is_closest),
     );
     context.out.reads.answers += 1;
@@ -296,21 +301,21 @@ fn answered<M: Machine>(
 
 /// Replaces the outbox's answer by that of a node.
 #[inline]
-fn read_answer(context: &mut Context, owner: Owner, key: Key, asked_us: u64, asks: Asks) {
+fn read_answer(context: &mut Context, owner: Owner, key: Key, moment: Moment, asks: Asks) {
     let (view, out) = (context.view, &mut *context.out);
     match asks {
-        Asks::Closest => view.answer(owner, key, asked_us, &mut out.answer),
-        Asks::Bucket => read_bucket(view, owner, key, asked_us, out),
+        Asks::Closest => view.answer(owner, key, moment, &mut out.answer),
+        Asks::Bucket => read_bucket(view, owner, key, moment, out),
         Asks::Nothing => out.answer.clear(),
     }
 }
 
 /// Replaces the outbox's answer by [`Asks::Bucket`].
-fn read_bucket(view: &View, owner: Owner, key: Key, asked_us: u64, out: &mut Outbox) {
+fn read_bucket(view: &View, owner: Owner, key: Key, moment: Moment, out: &mut Outbox) {
     let (rows, answer) = (&mut out.scratch.rows, &mut out.answer);
     answer.clear();
     let mut read = |bucket: BucketIndex, all: &mut Vec<Row>| {
-        view.in_time().bucket(owner, bucket, asked_us, rows);
+        view.in_time().bucket(owner, bucket, moment, rows);
         all.append(rows);
     };
     // A table has no bucket of its owner's own key.

@@ -9,7 +9,7 @@ pub mod run_loop;
 pub mod single;
 mod spec;
 
-pub use nodes::BytesUsed;
+pub use nodes::{BytesUsed, key_seed};
 pub use spec::{NetworkError, NodeSet, Spec};
 
 use bevy_ecs::prelude::*;
@@ -28,6 +28,7 @@ use kadsim_engine::presence::{Churn, Draw, Offline, Timelines};
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_engine::routing::{OnLeaving, Rule, Tables};
 use kadsim_engine::segments::Segments;
+use kadsim_engine::time::LAST_US;
 
 use crate::barrier::charge::Sends;
 use crate::living::Living;
@@ -156,6 +157,28 @@ impl Network {
         })?;
         self.world.insert_resource(timelines);
         Ok(())
+    }
+
+    /// Works out who is online when up to `until_us`, and some time longer.
+    ///
+    /// # Panics
+    ///
+    /// If nodes come and leave more often than can be kept.
+    pub(super) fn extend_presence(&mut self, until_us: u64) {
+        let timelines = self.world.resource::<Timelines>();
+        if !timelines.are_living() || until_us <= timelines.horizon_us() {
+            return;
+        }
+        let horizon_us = until_us.saturating_add(until_us / 4).min(LAST_US);
+        let mut timelines = std::mem::take(self.world.resource_mut::<Timelines>().into_inner());
+        let extended = self.read(|nodes| {
+            let (keys, presence) = (nodes.columns.keys, nodes.columns.presence);
+            timelines.extend(keys, presence, horizon_us)
+        });
+        if let Err(error) = extended {
+            panic!("{error}");
+        }
+        self.world.insert_resource(timelines);
     }
 
     /// Takes off the network the nodes that are offline from the start. Cost: O(nodes), on all threads if they are drawn.

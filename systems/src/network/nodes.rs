@@ -19,7 +19,7 @@ pub(super) fn make_nodes(nodes: NodeSet, seed: u64) -> Result<(Ids, Vec<Key>), N
             if nodes as usize > NODES_MAX {
                 return Err(NetworkError::TooLarge);
             }
-            let key_seed = Stream::new(seed, Purpose::NodeKeys, 0, 0).bits();
+            let key_seed = key_seed(seed);
             let mut keys: Vec<Key> = (0..nodes)
                 .into_par_iter()
                 .map(|id| Key::of_node(u64::from(id), key_seed))
@@ -114,4 +114,9 @@ pub(super) fn component_bytes(world: &World) -> usize {
         .map_or(0, |table| table.entity_capacity());
     rows * (columns + size_of::<Entity>())
         + archetype.len() as usize * (size_of::<ArchetypeEntity>() + ELSEWHERE)
+}
+
+/// Returns the seed of the keys of generated nodes.
+pub fn key_seed(network_seed: u64) -> u64 {
+    Stream::new(network_seed, Purpose::NodeKeys, 0, 0).bits()
 }

@@ -6,6 +6,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use kadsim_engine::counts::Counts;
 use kadsim_engine::node::Row;
 
+use kadsim_engine::makeup::Region;
+use kadsim_engine::presence::Since;
+use kadsim_engine::routing::{Freshness, OnLeaving};
+
 use super::Network;
 use super::read::{Counters, NodesView};
 use crate::phases::CutOff;
@@ -15,6 +19,8 @@ use crate::phases::CutOff;
 pub struct PhaseEnd {
     /// Number of the phase.
     pub phase: u32,
+    /// When the phase started, µs.
+    pub start_us: u64,
     /// When the phase ended, µs: with its last operation, or when it was cut off.
     pub end_us: u64,
     /// Whether it was cut off.
@@ -25,6 +31,8 @@ pub struct PhaseEnd {
     pub(super) later_uses: HashMap<Row, u32>,
     /// Operations by origin.
     pub(super) started: Counts,
+    /// Whether rows have the columns of living runs.
+    pub(super) is_living: bool,
 }
 
 /// A node at the end of a phase.
@@ -38,6 +46,25 @@ pub struct NodeState {
     pub uses: u32,
     /// Operations of the phase that it has started.
     pub started: u32,
+    /// What is known of it where nodes come and leave, cannot be asked, or lie in regions.
+    pub life: Option<Life>,
+}
+
+/// A node's life up to the end of a phase.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Life {
+    /// Whether it is online at that moment.
+    pub is_online: bool,
+    /// Whether it answers requests while it is online.
+    pub is_server: bool,
+    /// Its region, if there are regions.
+    pub region: Option<Region>,
+    /// Sessions that it has begun, one under way at the start included.
+    pub sessions: u32,
+    /// How long it was online in the phase, µs.
+    pub online_us: u64,
+    /// Its routing table, if it is online.
+    pub freshness: Option<Freshness>,
 }
 
 impl PhaseEnd {
@@ -45,15 +72,51 @@ impl PhaseEnd {
     fn node(&self, nodes: &NodesView, counters: &Counters, row: Row) -> NodeState {
         let apart = self.received.get(row.index());
         let later = self.later_uses.get(&row).copied().unwrap_or(0);
-        let store = nodes.columns.stores[row.index()];
         NodeState {
             contacts: apart.map_or_else(
                 || counters.contacts[row.index()].get(),
                 |contacts| contacts.load(Ordering::Relaxed),
             ),
-            segments: nodes.segments.held(store, self.end_us),
+            segments: self.segments(nodes, row),
             uses: counters.overhead[row.index()].uses() - later,
             started: self.started.of(row),
+            life: self.is_living.then(|| self.life(nodes, row)),
+        }
+    }
+
+    /// Returns how many segments a node holds.
+    fn segments(&self, nodes: &NodesView, row: Row) -> u32 {
+        let store = nodes.columns.stores[row.index()];
+        if nodes.living.records == OnLeaving::Kept || !nodes.timelines.are_living() {
+            return nodes.segments.held(store, self.end_us);
+        }
+        let key = nodes.population.key(row);
+        let since_us = match nodes.timelines.since(row, key, self.end_us) {
+            None => return 0,
+            Some(Since::Start) => 0,
+            Some(Since::Came(came_us)) => came_us,
+        };
+        nodes.segments.stored(store, row, since_us, self.end_us)
+    }
+
+    /// Returns a node's life.
+    fn life(&self, nodes: &NodesView, row: Row) -> Life {
+        let (tables, owner) = (nodes.in_time(), nodes.population.owner(row));
+        let is_online = tables.is_online(owner, self.end_us);
+        let is_there = nodes.columns.presence[row.index()].is_online();
+        let (sessions, online_us) = match (is_there, nodes.timelines.are_living()) {
+            (false, _) => (0, 0),
+            (true, false) => (1, self.end_us - self.start_us),
+            (true, true) => nodes.timelines.sessions(row, self.start_us, self.end_us),
+        };
+        let freshness = || tables.freshness(owner, self.end_us, &mut Vec::new());
+        Life {
+            is_online,
+            is_server: nodes.makeup.is_server(owner.key),
+            region: (!nodes.makeup.regions.is_empty()).then(|| nodes.makeup.region(owner.key)),
+            sessions,
+            online_us,
+            freshness: is_online.then(freshness),
         }
     }
 }

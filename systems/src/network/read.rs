@@ -10,12 +10,15 @@ use kadsim_engine::answer::Answer;
 use kadsim_engine::ids::Ids;
 use kadsim_engine::key::{Distance, Key};
 use kadsim_engine::link::Links;
+use kadsim_engine::makeup::Makeup;
 use kadsim_engine::node::{Column, Columns, Contacts, Nodes, Overhead, Presence, Row, Store};
 use kadsim_engine::population::{Population, RadixIndex};
-use kadsim_engine::routing::Tables;
+use kadsim_engine::presence::Timelines;
+use kadsim_engine::routing::{Tables, TablesInTime};
 use kadsim_engine::segments::Segments;
 
 use super::Network;
+use crate::living::Living;
 
 /// Access to components and resources. It is kept from call to call, because making it takes microseconds.
 pub(super) struct States {
@@ -49,6 +52,9 @@ type Readable<'w, 's> = (
     Res<'w, Ids>,
     Res<'w, Tables>,
     Res<'w, Segments>,
+    Res<'w, Timelines>,
+    Res<'w, Makeup>,
+    Res<'w, Living>,
 );
 
 /// Components that [`Counters`] shows.
@@ -77,6 +83,26 @@ pub struct NodesView<'a> {
     pub tables: &'a Tables,
     /// Segment stores.
     pub segments: &'a Segments,
+    /// Who is online when.
+    pub timelines: &'a Timelines,
+    /// What nodes are for the whole run.
+    pub makeup: &'a Makeup,
+    /// How tables and records follow who is online.
+    pub living: &'a Living,
+}
+
+impl<'a> NodesView<'a> {
+    /// Returns the routing tables at any moment.
+    pub fn in_time(&self) -> TablesInTime<'a> {
+        TablesInTime {
+            population: self.population,
+            columns: self.columns,
+            tables: self.tables,
+            timelines: self.timelines,
+            makeup: self.makeup,
+            aging: self.living.aging,
+        }
+    }
 }
 
 /// The nodes' counters, by row.
@@ -97,12 +123,13 @@ impl Network {
     /// Reads the nodes and their counters.
     pub(super) fn read_all<T>(&mut self, read: impl FnOnce(NodesView, Counters) -> T) -> T {
         let states = &mut self.states;
-        let Ok((nodes, index, ids, tables, segments)) = states.read.get(&self.world) else {
+        let Ok(shown) = states.read.get(&self.world) else {
             unreachable!("a network has its resources from the start");
         };
         let Ok((contacts, overhead)) = states.counters.get(&self.world) else {
             unreachable!("queries have no conditions");
         };
+        let (nodes, index, ids, tables, segments, timelines, makeup, living) = shown;
         let columns = nodes.columns();
         let nodes = NodesView {
             population: Population::new(columns.keys, &index),
@@ -110,6 +137,9 @@ impl Network {
             ids: &ids,
             tables: &tables,
             segments: &segments,
+            timelines: &timelines,
+            makeup: &makeup,
+            living: &living,
         };
         let counters = Counters {
             contacts: column(&contacts),

@@ -22,7 +22,7 @@ use crate::barrier::charge::Sends;
 use crate::lookahead::{Lookahead, Shared};
 use crate::out_of_time::OutOfTime;
 use crate::phases::{Accounting, Over, Phase, Phases};
-use crate::record::{self, Recorded};
+use crate::record::{self, Begun, Recorded};
 use crate::recording::Recording;
 use crate::rules::Rules;
 use crate::window::{Execution, Window};
@@ -129,11 +129,17 @@ impl Network {
         let mut window = self.world.resource_mut::<Window>();
         window.execution = execution;
         window.final_us = 0;
-        let number = phase.number;
+        let (number, start_us, freshness_us) = (phase.number, phase.start_us, phase.freshness_us);
         let slot = self.world.resource_mut::<Phases>().begin(phase, accounting);
+        let begun = Begun {
+            number,
+            start_us,
+            freshness_us,
+            started,
+        };
         self.world
             .resource_mut::<Recorded>()
-            .begin_phase(slot, number, started);
+            .begin_phase(slot, begun);
         slot
     }
 
@@ -148,6 +154,7 @@ impl Network {
         if from_us > LAST_US {
             return self.out_of_time();
         }
+        self.extend_presence(from_us);
         let execution = self.world.resource::<Window>().execution;
         let shared = Shared {
             absences: self.absences,
@@ -194,6 +201,7 @@ impl Network {
         let Over {
             slot,
             phase,
+            start_us,
             end_us,
         } = self.world.resource::<Phases>().over(final_us)?;
         if self.world.resource::<Phases>().accounting(slot) == Accounting::None {
@@ -201,13 +209,16 @@ impl Network {
             self.now_us = self.now_us.max(end_us);
             return Some(PhaseEnd {
                 phase,
+                start_us,
                 end_us,
                 cut_off,
+                is_living: false,
                 received: Vec::new(),
                 later_uses: HashMap::new(),
                 started: Counts::default(),
             });
         }
+        self.extend_presence(end_us);
         self.world
             .run_system_cached_with(record::end_phase, (slot, end_us))
             .expect(super::REGISTERED);
@@ -223,8 +234,10 @@ impl Network {
         self.now_us = self.now_us.max(end_us);
         Some(PhaseEnd {
             phase,
+            start_us,
             end_us,
             cut_off,
+            is_living: self.world.resource::<Recording>().living,
             received,
             later_uses,
             started,
@@ -278,6 +291,7 @@ impl Network {
             parallel: None,
             start_us: self.now_us,
             max_us: None,
+            freshness_us: None,
         };
         self.open_phase(phase, Accounting::None, Counts::default());
         if let Err(out_of_time) = self.run(&mut Unobserved) {

@@ -14,9 +14,13 @@ use rayon::prelude::*;
 
 use kadsim_engine::counts::Counts;
 use kadsim_engine::ids::Ids;
+use kadsim_engine::makeup::Makeup;
 use kadsim_engine::node::{Nodes, Row};
 use kadsim_engine::operation::Operations;
+use kadsim_engine::population::{Population, RadixIndex};
+use kadsim_engine::presence::Timelines;
 use kadsim_engine::record::{ConnectionRow, OperationRow, Request, TickRow};
+use kadsim_engine::routing::{Tables, TablesInTime};
 use kadsim_engine::slot::{OperationSlot, PhaseSlot};
 use kadsim_engine::time::LAST_US;
 
@@ -30,6 +34,8 @@ use crate::window::Window;
 
 use phase_order::PhaseOrder;
 pub use rows::Ended;
+pub use ticks::Begun;
+use ticks::{Living, Until};
 use ticks::{NetworkColumns, OpenTicks};
 
 /// Number of operations from which on several threads make their rows.
@@ -66,6 +72,8 @@ pub struct Recorded {
     open: Vec<OpenTicks>,
     /// Rows of ticks that wait for earlier phases.
     closed: PhaseOrder<TickRow>,
+    /// Slot of the phase that has begun last.
+    last_begun: Option<PhaseSlot>,
 }
 
 impl Recorded {
@@ -82,29 +90,54 @@ impl Recorded {
         self.connections.clear();
     }
 
-    /// Makes the rows of all ticks that end by `until_us`.
-    fn close_ticks(&mut self, until_us: u64, tick_us: u64, of: NetworkColumns) {
+    /// Makes the rows of all ticks that end before `until_us`.
+    fn close_ticks(
+        &mut self,
+        until_us: u64,
+        tick_us: u64,
+        of: NetworkColumns,
+        living: Option<Living>,
+    ) {
         for slot in 0..self.open.len() {
-            self.close_ticks_of(PhaseSlot(slot as u32), until_us, tick_us, of);
+            let until = Until::Before(until_us);
+            self.close_ticks_of(PhaseSlot(slot as u32), until, tick_us, of, living);
         }
         self.closed.take(|_, row| self.ticks.push(row));
     }
 
-    /// Makes the rows of the ticks of a phase that end by `until_us`.
-    fn close_ticks_of(&mut self, slot: PhaseSlot, until_us: u64, tick_us: u64, of: NetworkColumns) {
+    /// Makes the rows of the ticks of a phase that are over.
+    fn close_ticks_of(
+        &mut self,
+        slot: PhaseSlot,
+        until: Until,
+        tick_us: u64,
+        of: NetworkColumns,
+        living: Option<Living>,
+    ) {
         let Self { open, closed, .. } = self;
         let open = &mut open[slot.index()];
         let phase = open.phase;
-        open.close(until_us, tick_us, of, |row| closed.push(phase, row));
+        // A slot is free after its phase.
+        if open.is_open {
+            open.close(until, tick_us, of, living, |row| closed.push(phase, row));
+        }
     }
 
-    /// Begins a phase without operations in flight. `started` counts its operations by origin.
-    pub fn begin_phase(&mut self, slot: PhaseSlot, phase: u32, started: Counts) {
+    /// Begins a phase without operations in flight.
+    pub fn begin_phase(&mut self, slot: PhaseSlot, phase: Begun) {
+        let from_us = match self.last_begun {
+            Some(last) => {
+                self.open[last.index()].hand_over(phase.start_us);
+                phase.start_us + 1
+            }
+            None => phase.start_us,
+        };
+        self.last_begun = Some(slot);
         if self.open.len() <= slot.index() {
             self.open.resize_with(slot.index() + 1, OpenTicks::default);
         }
-        self.open[slot.index()].begin(phase, started);
-        self.closed.begin(phase);
+        self.closed.begin(phase.number);
+        self.open[slot.index()].begin(phase, from_us);
     }
 
     /// Removes and returns the operations by origin of a phase that has ended.
@@ -206,9 +239,39 @@ pub struct Naming<'w, 's> {
     ids: Res<'w, Ids>,
     recording: Res<'w, Recording>,
     online: Res<'w, Online>,
+    index: Res<'w, RadixIndex>,
+    tables: Res<'w, Tables>,
+    timelines: Res<'w, Timelines>,
+    makeup: Res<'w, Makeup>,
+    living: Res<'w, crate::living::Living>,
 }
 
 impl Naming<'_, '_> {
+    /// Returns what rows of living runs are made from; `None` in other runs.
+    fn living<'a>(&'a self, sample: &'a [Row]) -> Option<Living<'a>> {
+        let columns = self.nodes.columns();
+        let tables = TablesInTime {
+            population: Population::new(columns.keys, &self.index),
+            columns,
+            tables: &self.tables,
+            timelines: &self.timelines,
+            makeup: &self.makeup,
+            aging: self.living.aging,
+        };
+        self.recording.living.then_some(Living { tables, sample })
+    }
+
+    /// Returns the nodes whose tables are counted.
+    fn sample(&self) -> Vec<Row> {
+        match self.recording.living {
+            true => ticks::sample(
+                self.tables.rule().network_seed,
+                self.nodes.columns().keys.len(),
+            ),
+            false => Vec::new(),
+        }
+    }
+
     /// Returns the columns that the rows of all ticks share.
     fn columns(&self) -> NetworkColumns {
         NetworkColumns {
@@ -273,7 +336,11 @@ pub fn record_ticks(
     let cut_us = phases.first_cut_us().unwrap_or(u64::MAX);
     let final_us = window.final_us.min(cut_us);
     recorded.close_most_operations(final_us, naming.recording.results);
-    recorded.close_ticks(final_us, window.tick_us, naming.columns());
+    let sample = naming.sample();
+    let living = naming.living(&sample);
+    // Changes beyond the horizon are not known yet.
+    let final_us = living.map_or(final_us, |living| living.known_until(final_us));
+    recorded.close_ticks(final_us, window.tick_us, naming.columns(), living);
 }
 
 /// Makes the rows of the step's connections, if they are recorded.
@@ -315,7 +382,11 @@ pub fn end_phase(
     }
     operations.free(cut);
     recorded.close_operations(end_us + 1, naming.recording.results);
-    recorded.close_ticks_of(slot, u64::MAX, window.tick_us, naming.columns());
+    let sample = naming.sample();
+    let living = naming.living(&sample);
+    let until = Until::End(end_us);
+    recorded.close_ticks_of(slot, until, window.tick_us, naming.columns(), living);
+    recorded.open[slot.index()].is_open = false;
     recorded.closed.end(recorded.open[slot.index()].phase);
     recorded.closed.take(|_, row| recorded.ticks.push(row));
 }

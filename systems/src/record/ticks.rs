@@ -5,12 +5,18 @@ use std::collections::BTreeMap;
 use hdrhistogram::Histogram;
 
 use kadsim_engine::counts::Counts;
+use kadsim_engine::node::Row;
+use kadsim_engine::random::{Permutation, Purpose, Stream};
 use kadsim_engine::record::TickRow;
+use kadsim_engine::routing::{Freshness, TablesInTime};
+use rayon::prelude::*;
 
 use crate::ticks::{TickCounts, Ticks};
 
 /// Maximum number of durations of a tick whose percentiles are exact.
 const EXACT: usize = 1 << 16;
+/// Most nodes whose tables are counted.
+const SAMPLE: usize = 1000;
 /// Percentiles in a row.
 const PERCENTILES: [u32; 3] = [50, 90, 99];
 
@@ -19,8 +25,73 @@ const PERCENTILES: [u32; 3] = [50, 90, 99];
 pub struct NetworkColumns {
     /// Number of the network.
     pub network: u32,
-    /// Number of its nodes that are online.
+    /// Number of its nodes that are online, where none comes or leaves.
     pub online: u64,
+}
+
+/// What rows of living runs are made from.
+#[derive(Clone, Copy)]
+pub struct Living<'a> {
+    /// The routing tables, and who is online when.
+    pub tables: TablesInTime<'a>,
+    /// Nodes whose tables are counted.
+    pub sample: &'a [Row],
+}
+
+/// Returns the nodes whose tables are counted: a uniform sample of at most 1000.
+pub fn sample(network_seed: u64, nodes: usize) -> Vec<Row> {
+    let stream = Stream::new(network_seed, Purpose::Freshness, 0, 0);
+    let order = Permutation::new(nodes as u64, stream);
+    let size = nodes.min(SAMPLE) as u64;
+    (0..size)
+        .map(|place| Row(order.apply(place) as u32))
+        .collect()
+}
+
+impl Living<'_> {
+    /// Returns `until_us`, at most the time until which changes of presence are known.
+    pub fn known_until(&self, until_us: u64) -> u64 {
+        match self.tables.timelines.are_living() {
+            true => until_us.min(self.tables.timelines.horizon_us().saturating_add(1)),
+            false => until_us,
+        }
+    }
+
+    /// Counts the tables of the sample's nodes that are online at `at_us`, on all threads: means and shares for a row.
+    fn freshness(&self, at_us: u64) -> (u64, Freshness) {
+        let owners = self
+            .sample
+            .par_iter()
+            .map(|&row| self.tables.population.owner(row));
+        let online = owners.filter(|&owner| self.tables.is_online(owner, at_us));
+        let each = online.map_init(Vec::new, |rows, owner| {
+            (1, self.tables.freshness(owner, at_us, rows))
+        });
+        each.reduce(Default::default, |one: (u64, Freshness), other| {
+            (one.0 + other.0, one.1 + other.1)
+        })
+    }
+}
+
+/// A phase that begins.
+pub struct Begun {
+    /// Its number.
+    pub number: u32,
+    /// When it starts, µs.
+    pub start_us: u64,
+    /// Period at which routing tables are counted, µs.
+    pub freshness_us: Option<u64>,
+    /// Counts of its operations by origin.
+    pub started: Counts,
+}
+
+/// Which ticks of a phase are over.
+#[derive(Clone, Copy, Debug)]
+pub enum Until {
+    /// Those that end before this time, µs.
+    Before(u64),
+    /// All: the phase has ended at this time, µs.
+    End(u64),
 }
 
 /// Ticks of a phase that have not ended, and the operations that the phase has started.
@@ -28,18 +99,34 @@ pub struct NetworkColumns {
 pub struct OpenTicks {
     /// Number of the phase.
     pub phase: u32,
+    /// Whether the phase has not ended.
+    pub is_open: bool,
     ticks: BTreeMap<u64, TickCounts>,
     /// Operations in flight at the end of the last tick that has a row.
     active: u64,
     /// Operations that have ended or were cut off, by origin.
     pub started: Counts,
+    /// The first moment whose changes of presence have no tick yet, µs.
+    unseen_us: u64,
+    /// The first moment of which arrivals and departures are not counted yet, µs.
+    uncounted_us: u64,
+    /// The last moment of which the phase counts them, µs: then one starts that counts from then on.
+    counts_until_us: u64,
+    /// Period at which tables are counted, µs; `None` if they are not. The next instant, µs.
+    freshness_us: Option<(u64, u64)>,
 }
 
 impl OpenTicks {
-    /// Begins a phase without operations in flight. `started` counts its operations.
-    pub fn begin(&mut self, phase: u32, started: Counts) {
-        self.phase = phase;
-        self.started = started;
+    /// Begins a phase without operations in flight, which counts changes of presence from `from_us` on.
+    pub fn begin(&mut self, phase: Begun, from_us: u64) {
+        self.unseen_us = from_us;
+        self.uncounted_us = from_us;
+        self.counts_until_us = u64::MAX;
+        self.is_open = true;
+        let instants = |period_us: u64| (period_us, phase.start_us.saturating_add(period_us));
+        self.freshness_us = phase.freshness_us.map(instants);
+        self.phase = phase.number;
+        self.started = phase.started;
         // A tick that is still open goes on: single operations of a caller may follow one another within it.
         if self.ticks.is_empty() {
             self.active = 0;
@@ -61,14 +148,46 @@ impl OpenTicks {
         self.ticks.entry(tick).or_default().broken_off += 1;
     }
 
-    /// Makes the rows of the ticks that end by `until_us`.
+    /// Lets another phase count arrivals and departures after `until_us`.
+    pub fn hand_over(&mut self, until_us: u64) {
+        self.counts_until_us = self.counts_until_us.min(until_us);
+    }
+
+    /// Adds ticks for changes of presence and instants of counting up to `last_us`, in which nothing else may happen.
+    fn add_living(&mut self, last_us: u64, tick_us: u64, living: Living) {
+        let changes_until_us = last_us.min(self.counts_until_us);
+        while let Some(change_us) = living.tables.timelines.next_change_us(self.unseen_us)
+            && change_us <= changes_until_us
+        {
+            let tick = change_us / tick_us;
+            self.ticks.entry(tick).or_default();
+            self.unseen_us = (tick + 1) * tick_us;
+        }
+        if let Some((period_us, next_us)) = &mut self.freshness_us {
+            while *next_us <= last_us {
+                self.ticks.entry(*next_us / tick_us).or_default().is_counted = true;
+                *next_us = next_us.saturating_add(*period_us);
+            }
+        }
+    }
+
+    /// Makes the rows of ticks.
     pub fn close(
         &mut self,
-        until_us: u64,
+        until: Until,
         tick_us: u64,
         of: NetworkColumns,
+        living: Option<Living>,
         mut row: impl FnMut(TickRow),
     ) {
+        let (until_us, end_us) = match until {
+            Until::Before(until_us) => (until_us, None),
+            Until::End(end_us) => (u64::MAX, Some(end_us)),
+        };
+        if let Some(living) = living {
+            let whole_us = (until_us / tick_us * tick_us).saturating_sub(1);
+            self.add_living(end_us.unwrap_or(whole_us), tick_us, living);
+        }
         while let Some(tick) = self.ticks.first_entry() {
             if tick.key().saturating_add(1).saturating_mul(tick_us) > until_us {
                 return;
@@ -76,8 +195,8 @@ impl OpenTicks {
             let (tick, mut counts) = tick.remove_entry();
             let finished = counts.durations_us.len() as u64;
             self.active = self.active + counts.started - finished - counts.broken_off;
-            let [ok, fast_error, slow_error, not_found, _late] = counts.outcomes;
-            row(TickRow {
+            let [ok, fast_error, slow_error, not_found, late] = counts.outcomes;
+            let mut made = TickRow {
                 network: of.network,
                 phase: self.phase,
                 tick,
@@ -91,11 +210,38 @@ impl OpenTicks {
                 fast_error,
                 slow_error,
                 not_found,
+                late,
                 stored: counts.stored,
                 found: counts.found,
                 missed: counts.missed,
                 duration_us: percentiles(&mut counts.durations_us),
-            });
+                ..TickRow::default()
+            };
+            if let Some(living) = living {
+                let last_us = (tick + 1) * tick_us - 1;
+                let last_us = end_us.map_or(last_us, |end_us| end_us.min(last_us));
+                self.fill(&mut made, last_us, counts.is_counted, living);
+            }
+            row(made);
+        }
+    }
+
+    /// Fills the columns of living runs of a tick that ends at `last_us`.
+    fn fill(&mut self, row: &mut TickRow, last_us: u64, is_counted: bool, living: Living) {
+        let timelines = living.tables.timelines;
+        if timelines.are_living() {
+            row.online = timelines.online(last_us);
+        }
+        let counted_us = last_us.min(self.counts_until_us);
+        if self.uncounted_us <= counted_us {
+            (row.arrivals, row.departures) = timelines.turnover(self.uncounted_us, counted_us);
+            self.uncounted_us = counted_us + 1;
+        }
+        if is_counted {
+            let (tables, freshness) = living.freshness(last_us);
+            row.entries = (tables > 0).then(|| freshness.entries as f64 / tables as f64);
+            row.stale = freshness.stale();
+            row.missing = freshness.missing();
         }
     }
 }

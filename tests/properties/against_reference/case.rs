@@ -65,7 +65,7 @@ pub fn any_delay(stream: &mut Stream, shortest: u64) -> Delay {
             low,
             high: low + stream.below(40_000),
         },
-        _ => Delay::Choice(vec![low, low + 1, low + 25_000]),
+        _ => Delay::Choice([low, low + 1, low + 25_000].into()),
     }
 }
 
@@ -152,8 +152,8 @@ impl Case {
             stream,
             &[
                 Delay::Constant(1_000),
-                Delay::Choice(vec![1_000, 2_000]),
-                Delay::Choice(vec![1_000, 7_000, 60_000]),
+                Delay::Choice([1_000, 2_000].into()),
+                Delay::Choice([1_000, 7_000, 60_000].into()),
                 Delay::Constant(30_000),
                 Delay::Uniform {
                     low: 10_000,
@@ -198,9 +198,7 @@ impl Case {
                 low: 1,
                 high: high + 1,
             },
-            Delay::Choice(delays) => {
-                Delay::Choice(delays.into_iter().map(|us| us.max(1)).collect())
-            }
+            Delay::Choice(delays) => Delay::Choice(delays.iter().map(|&us| us.max(1)).collect()),
             delay => delay,
         };
         let fault = |fault: Fault| Fault {

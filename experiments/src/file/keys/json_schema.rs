@@ -4,7 +4,10 @@
 use serde_json::{Map, Number, Value, json};
 
 use super::key::{Absent, Key, Least, ORIGIN_WORDS, Takes};
-use super::table::{ALL, CASES, DELAY_FORMS, LABEL, ORIGIN_FORMS, PHASE, SWEEP};
+use super::table::{
+    ALL, CASES, DELAY_FORMS, LABEL, LEAVE_FORMS, LENGTH_FORMS, ORIGIN_FORMS, PHASE, REGIONS_KEYS,
+    SWEEP,
+};
 use super::{can_be_swept, of_section};
 use crate::file::defaults::TIME_MAX_US;
 
@@ -22,6 +25,11 @@ pub fn json_schema() -> Value {
 /// Returns the schema of a section: its keys and no others.
 fn section(path: &str) -> Value {
     let keys: Vec<&Key> = of_section(path).collect();
+    form(&keys)
+}
+
+/// Returns the schema of a table with these keys and no others, some of which may be required.
+fn form(keys: &[&Key]) -> Value {
     let mut schema = table(keys.iter().map(|key| (key.name(), described(key))));
     let is_asked_for = |key: &&Key| matches!(key.absent, Absent::Required | Absent::OneOf(_));
     let is_required = |key: &&&Key| match key.absent {
@@ -84,6 +92,14 @@ fn takes(key: &Key) -> Value {
         }
         Takes::Share(false) => json!({ "type": "number", "minimum": 0, "maximum": 1 }),
         Takes::Share(true) => json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 }),
+        Takes::Number(low, high) => {
+            json!({ "type": "number", "minimum": low, "maximum": high })
+        }
+        Takes::Shares => shares(),
+        Takes::Clients => {
+            let share = json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 });
+            json!({ "anyOf": [share, shares()] })
+        }
         Takes::Boolean => json!({ "type": "boolean" }),
         Takes::Milliseconds(least) => milliseconds(*least),
         Takes::Deadlines(most) => {
@@ -92,6 +108,19 @@ fn takes(key: &Key) -> Value {
             json!({ "anyOf": [milliseconds(Least::Zero), several] })
         }
         Takes::Delay => one_form_of(milliseconds(Least::Zero), DELAY_FORMS),
+        Takes::OneWay => {
+            let mut schema = one_form_of(milliseconds(Least::Zero), DELAY_FORMS);
+            if let Some(all) = schema["anyOf"].as_array_mut() {
+                all.push(form(REGIONS_KEYS));
+            }
+            schema
+        }
+        Takes::Length => one_form_of(json!({ "enum": ["never"] }), LENGTH_FORMS),
+        Takes::Leave => {
+            let share = json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1 });
+            one_form_of(share, LEAVE_FORMS)
+        }
+        Takes::Form(keys, _) => form(keys),
         Takes::Uniform => pair(milliseconds(Least::Zero)),
         Takes::Choice => list(milliseconds(Least::Zero), 1),
         Takes::Name => json!({ "type": "string", "pattern": format!("^{NAME}$") }),
@@ -103,6 +132,12 @@ fn takes(key: &Key) -> Value {
         Takes::Origin => one_form_of(json!({ "enum": ORIGIN_WORDS }), ORIGIN_FORMS),
         Takes::Bounds => pair(json!({ "type": "number" })),
     }
+}
+
+/// Returns the schema of shares by name.
+fn shares() -> Value {
+    let share = json!({ "type": "number", "minimum": 0, "maximum": 1 });
+    json!({ "type": "object", "additionalProperties": share })
 }
 
 fn number(number: i128) -> Number {
@@ -168,13 +203,22 @@ fn swept(given: &dyn Fn(Value) -> Value) -> Value {
         let mut schema = given(takes(key));
         schema["description"] = json!(key.meaning());
         add(key.path, schema);
-        let forms = match key.takes {
-            Takes::Delay => DELAY_FORMS,
-            Takes::Origin => ORIGIN_FORMS,
+        let forms: &[&[&Key]] = match key.takes {
+            Takes::Delay => &[DELAY_FORMS],
+            Takes::OneWay => &[DELAY_FORMS, REGIONS_KEYS],
+            Takes::Length => &[LENGTH_FORMS],
+            Takes::Leave => &[LEAVE_FORMS],
+            Takes::Origin => &[ORIGIN_FORMS],
             _ => &[],
         };
-        for form in forms {
-            add(&format!("{}.{}", key.path, form.name()), given(takes(form)));
+        for form in forms.iter().copied().flatten() {
+            let path = format!("{}.{}", key.path, form.name());
+            if let Takes::Form(keys, _) = form.takes {
+                for key in keys {
+                    add(&format!("{path}.{}", key.name()), given(takes(key)));
+                }
+            }
+            add(&path, given(takes(form)));
         }
     }
     // A whole phase can be swept too.

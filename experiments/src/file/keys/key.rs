@@ -80,6 +80,12 @@ pub enum Takes {
     Integer(i128, i128, &'static str),
     /// A number from 0 to 1. With `true`, 1 is excluded.
     Share(bool),
+    /// A number of a range.
+    Number(u32, u32),
+    /// Shares by region that sum to 1.
+    Shares,
+    /// A share, or shares by region.
+    Clients,
     /// True or false.
     Boolean,
     /// A time, in milliseconds, with its lower bound.
@@ -88,6 +94,14 @@ pub enum Takes {
     Deadlines(usize),
     /// A delay to draw.
     Delay,
+    /// A delay to draw, or one by the regions of both nodes.
+    OneWay,
+    /// A length of time to draw.
+    Length,
+    /// A share of the nodes, or a region.
+    Leave,
+    /// A table of these keys, described by this text.
+    Form(&'static [&'static Key], &'static str),
     /// A name of a phase, a case or an experiment.
     Name,
     /// A string, described by this text.
@@ -118,6 +132,14 @@ pub(super) fn words<T: Word>() -> Vec<&'static str> {
 
 /// Words of `origin`, which also takes a table with `sample` or `node`.
 pub(in crate::file) const ORIGIN_WORDS: [&str; 3] = ["random", "one", "each"];
+/// The forms of a delay as messages write them.
+const A_DELAY: &str = "a number of milliseconds, { uniform = [lo, hi] }, { choice = [..] }, \
+                       { lognormal = { median_ms = .., sigma = .. } }";
+/// The forms of a length as messages write them.
+const A_LENGTH: &str = "\"never\", { exponential = { mean_ms = .. } }, { weibull = { shape = .., scale_ms = .. } }, \
+                        { lognormal = { median_ms = .., sigma = .. } }, { quantiles = FILE } or { fixed_ms = .. }";
+const QUANTILES: &str = "{ quantiles = FILE }";
+const REGIONS: &str = "{ regions = NAME or FILE, weights = { .. }, floor_ms = .. }";
 /// Largest `_ms` value as messages write it.
 const MILLISECONDS: &str = "a number from 0 to 9e12 with at most three decimals";
 
@@ -125,15 +147,16 @@ impl Takes {
     /// Returns the type in a word or two.
     pub fn kind(&self) -> &'static str {
         match self {
-            Self::Table(_) | Self::Paths(_) => "table",
+            Self::Table(_) | Self::Paths(_) | Self::Form(..) | Self::Shares => "table",
             Self::Tables(_) => "list of tables",
             Self::List(_) | Self::Uniform | Self::Choice => "list",
             Self::Integer(..) => "integer",
-            Self::Share(_) => "number",
+            Self::Share(_) | Self::Number(..) => "number",
             Self::Boolean => "boolean",
             Self::Milliseconds(_) => "number",
             Self::Deadlines(_) => "number or list",
-            Self::Delay => "number or table",
+            Self::Delay | Self::OneWay | Self::Clients | Self::Leave => "number or table",
+            Self::Length => "string or table",
             Self::Name | Self::Text(_) | Self::Word(_) => "string",
             Self::Words(_) => "list of strings",
             Self::Origin => "string or table",
@@ -149,17 +172,25 @@ impl Takes {
             Self::Integer(low, high, remark) => format!("{low} to {high}{remark}"),
             Self::Share(false) => "from 0 to 1".to_owned(),
             Self::Share(true) => "from 0 up to but below 1".to_owned(),
+            Self::Number(low, high) => format!("from {low} to {high}"),
+            Self::Shares => "{ REGION = SHARE, .. } with shares that sum to 1".to_owned(),
+            Self::Clients => {
+                "from 0 up to but below 1, or { REGION = SHARE, .. } with shares from 0 to 1"
+                    .to_owned()
+            }
             Self::Boolean => "true or false".to_owned(),
             Self::Milliseconds(Least::Zero) => MILLISECONDS.to_owned(),
             Self::Milliseconds(Least::AboveZero) => "a number of milliseconds above 0".to_owned(),
             Self::Deadlines(_) => {
                 "a number of milliseconds, or a list of them in ascending order".to_owned()
             }
-            Self::Delay => {
-                "a number of milliseconds, { uniform = [lo, hi] } or { choice = [..] }".to_owned()
-            }
+            Self::Delay => format!("{A_DELAY} or {QUANTILES}"),
+            Self::Length => A_LENGTH.to_owned(),
+            Self::Leave => "a share above 0, up to 1, or { region = NAME }".to_owned(),
+            Self::OneWay => format!("{A_DELAY}, {QUANTILES} or {REGIONS}"),
             Self::Name => "letters a to z, digits, _ and -, at least one".to_owned(),
             Self::Table(allowed)
+            | Self::Form(_, allowed)
             | Self::Paths(allowed)
             | Self::List(allowed)
             | Self::Text(allowed) => (*allowed).to_owned(),
@@ -180,7 +211,7 @@ impl Takes {
         let allowed = self.allowed();
         match self {
             Self::Integer(..) => format!("an integer, {allowed}"),
-            Self::Share(_) => format!("a number, {allowed}"),
+            Self::Share(_) | Self::Number(..) => format!("a number, {allowed}"),
             Self::Name | Self::Text(_) | Self::Word(_) => format!("a string, {allowed}"),
             Self::Words(_) => format!("a list of {allowed}"),
             _ => allowed,
@@ -221,7 +252,7 @@ impl Key {
     /// Returns the unit of its numbers; empty without one.
     pub fn unit(&self) -> &'static str {
         match self.takes {
-            Takes::Milliseconds(_) | Takes::Deadlines(_) | Takes::Delay => "ms",
+            Takes::Milliseconds(_) | Takes::Deadlines(_) | Takes::Delay | Takes::OneWay => "ms",
             _ => "",
         }
     }

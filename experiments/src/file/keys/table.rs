@@ -7,7 +7,10 @@ use crate::file::defaults::*;
 use crate::file::delay::Delay;
 use crate::file::milliseconds::milliseconds;
 use crate::file::phase::{Origin, Tables};
-use crate::file::words::{DeadlineFrom, Draw, Hash, Keys, Kind, Layout, Policy, Procedure, Stop};
+use crate::file::words::{
+    DeadlineFrom, Draw, Hash, Join, Keys, Kind, Layout, OnLeaving, Policy, Procedure, RuleSet,
+    Start, Stop,
+};
 
 /// A default in microseconds that the file spells in milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +62,8 @@ macro_rules! keys {
 const A_FILE: Takes =
     Takes::Text("the path of a .parquet, .csv or .tsv file, the latter two also .gz or .zst");
 
+const A_MATRIX: &str = "a symmetric matrix: for each region a list of times in milliseconds above 0, one to each region";
+
 keys! {
     ALL:
 
@@ -77,6 +82,12 @@ keys! {
     LOOKUP = "lookup", Takes::Table("a table"), [section];
     /// What contacts cost and how they fail.
     LINK = "link", Takes::Table("a table"), [section];
+    /// Which nodes answer requests.
+    REACHABILITY = "reachability", Takes::Table("a table"), [section];
+    /// How nodes come and go. A file with this section describes a living network.
+    CHURN = "churn", Takes::Table("a table"), [none, "nobody comes or leaves"];
+    /// How routing tables follow who is online.
+    MAINTENANCE = "maintenance", Takes::Table("a table"), [none, "none"];
     /// How time is reported.
     CLOCK = "clock", Takes::Table("a table"), [section];
     /// How the simulator works. Changes no result.
@@ -111,6 +122,8 @@ keys! {
     /// Answers in a row without progress that end a lookup. An answer is progress if it names a node not heard of before
     /// that is closer to the key than the farthest node heard of so far. Failures do not count.
     STEPS_TO_STOP = "lookup.steps_to_stop", Takes::Integer(1, STEPS_TO_STOP_MAX as i128, ""), [u32 = DEFAULT_STEPS_TO_STOP];
+    /// Entries of its routing table that an answer names, and with which a lookup starts.
+    ANSWER = "lookup.answer", Takes::Integer(1, u8::MAX as i128, ""), [none, "`network.bucket_size`"];
     /// Stop rule: `no-progress` counts `steps_to_stop`; `closest-answered` waits until the beta closest have answered.
     STOP = "lookup.stop", Takes::Word(words::<Stop>), [Stop = DEFAULT_STOP];
     /// Schedule of contacts: `iterative` by the clock; `py-dht` as py-dht schedules, which makes lookups look faster than
@@ -118,8 +131,14 @@ keys! {
     /// beta closest (alpha: nodes of the first round, beta: of the others).
     PROCEDURE = "lookup.procedure", Takes::Word(words::<Procedure>), [Procedure = DEFAULT_PROCEDURE];
 
-    /// Delay of one way. A successful request costs two.
-    DELAY = "link.delay_ms", Takes::Delay, [Delay = DEFAULT_DELAY];
+    /// Delay of one way. A successful request costs two for each round trip. With `regions`, a built-in name or a region
+    /// file, the delay of a pair of nodes follows from their regions and is the same at every use; `weights` are shares of
+    /// the nodes by region, and `floor_ms` is the shortest delay.
+    DELAY = "link.delay_ms", Takes::OneWay, [Delay = DEFAULT_DELAY];
+    /// Mean of an exponential time added to each message; 0 for none.
+    JITTER = "link.jitter_ms", Takes::Milliseconds(Least::Zero), [Micros = Micros(DEFAULT_JITTER_US)];
+    /// Round trips of a contact. Those before the last one set up the connection.
+    ROUND_TRIPS = "link.round_trips", Takes::Integer(1, ROUND_TRIPS_MAX as i128, ""), [u32 = DEFAULT_ROUND_TRIPS];
     /// Contacts that fail fast.
     FAST_ERROR = "link.fast_error", Takes::Table("a table { rate = .., delay_ms = .. }"), [none, "none"];
     /// Share of the contacts that fail fast.
@@ -136,6 +155,58 @@ keys! {
     TIMEOUT = "link.timeout_ms", Takes::Milliseconds(Least::Zero), [none, "the slow error's delay, else 0"];
     /// gamma: the n-th contact of a node costs n times this.
     OVERHEAD = "link.overhead_ms", Takes::Milliseconds(Least::Zero), [Micros = Micros(DEFAULT_OVERHEAD_US)];
+
+    /// Share of the nodes that are clients: they start operations, and no request reaches them. With
+    /// `link.delay_ms = { regions = .. }` also a table of shares by region; other regions have none.
+    CLIENTS = "reachability.clients", Takes::Clients, [f64 = DEFAULT_CLIENTS];
+    /// Whether nodes tell clients from servers and keep clients out of what they learn.
+    CLIENTS_KNOWN = "reachability.clients_known", Takes::Boolean, [bool = DEFAULT_CLIENTS_KNOWN];
+    /// Share of the entries of bootstrapped routing tables that are replaced by clients of the same range.
+    CLIENTS_IN_TABLES = "reachability.clients_in_tables", Takes::Share(false), [f64 = DEFAULT_CLIENTS_IN_TABLES];
+
+    /// Lengths of the sessions of a node, from coming to leaving.
+    SESSION = "churn.session", Takes::Length, [required or "`churn.trace`"];
+    /// Lengths of its absences, from leaving to coming back.
+    ABSENCE = "churn.absence", Takes::Length, [none, "never: nobody comes back"];
+    /// The nodes at the start: `steady`, as in the long run, in the midst of sessions and absences (`online` where nobody comes
+    /// back); all `online`, in the midst of their sessions; all online with `fresh` sessions.
+    START_OF_CHURN = "churn.start", Takes::Word(words::<Start>), [Start = DEFAULT_START];
+    /// Whether a node that comes back has `kept` its routing table or has `lost` it. Makes a difference with `join = "none"`.
+    CHURN_TABLE = "churn.table", Takes::Word(words::<OnLeaving>), [OnLeaving = DEFAULT_ON_LEAVING];
+    /// Whether a node that comes back has `kept` the segments that it held or has `lost` them.
+    CHURN_RECORDS = "churn.records", Takes::Word(words::<OnLeaving>), [OnLeaving = DEFAULT_ON_LEAVING];
+    /// What a node that comes knows at first: the `ideal` table that full knowledge gives at that moment, or `none` beside
+    /// what it knew when it left.
+    JOIN = "churn.join", Takes::Word(words::<Join>), [Join = DEFAULT_JOIN];
+    /// Instead of sessions to draw, a file with the columns `node`, `online_ms` and `offline_ms`: when each node is online.
+    /// Without `offline_ms` it stays. Nodes without a row are never online.
+    CHURN_TRACE = "churn.trace", A_FILE, [none, "none"];
+    /// Shares of the nodes with sessions of their own.
+    CHURN_CLASS = "churn.class", Takes::Tables("churn.class"), [none, "none"];
+    /// Nodes that leave together.
+    CHURN_EVENT = "churn.event", Takes::Tables("churn.event"), [none, "none"];
+
+    /// Share of the nodes that are of this class.
+    CLASS_SHARE = "churn.class.share", Takes::Share(false), [required];
+    /// Lengths of the sessions of its nodes.
+    CLASS_SESSION = "churn.class.session", Takes::Length, [none, "churn.session"];
+    /// Lengths of their absences.
+    CLASS_ABSENCE = "churn.class.absence", Takes::Length, [none, "churn.absence"];
+    /// Share of its nodes that are clients. Not with `reachability.clients`.
+    CLASS_CLIENTS = "churn.class.clients", Takes::Share(false), [none, "none"];
+
+    /// When the nodes leave.
+    AT = "churn.event.at_ms", Takes::Milliseconds(Least::Zero), [required];
+    /// Which nodes leave: each with a probability, or those of a region.
+    LEAVE = "churn.event.leave", Takes::Leave, [required];
+    /// How long they stay away at least.
+    FOR = "churn.event.for_ms", Takes::Milliseconds(Least::AboveZero), [none, "for ever"];
+
+    /// Rules of maintenance: `none`, or `ideal`, by which each table is made anew from full knowledge every `refresh_ms`,
+    /// without traffic: the yardstick of every protocol.
+    RULES = "maintenance.rules", Takes::Word(words::<RuleSet>), [RuleSet = DEFAULT_RULES];
+    /// Period of `ideal` renewals: from a random phase at the start, and from each coming.
+    REFRESH = "maintenance.refresh_ms", Takes::Milliseconds(Least::AboveZero), [none, "none"];
 
     /// Time that a row of the table `ticks` covers. Changes nothing else.
     TICK = "clock.tick_ms", Takes::Milliseconds(Least::AboveZero), [Micros = Micros(DEFAULT_TICK_US)];
@@ -189,6 +260,8 @@ keys! {
     TABLES = "output.tables", Takes::Words(&Tables::NAMES), [Tables = DEFAULT_TABLES];
     /// Whether the table `operations` carries the result lists.
     RESULTS = "output.results", Takes::Boolean, [bool = DEFAULT_RESULTS];
+    /// Period at which the freshness of routing tables is counted in living runs, from the start of a phase.
+    FRESHNESS = "output.freshness_ms", Takes::Milliseconds(Least::AboveZero), [none, "at 100 instants of a phase"];
     /// Whether the table `nodes` carries how many routing tables name each node.
     IN_DEGREE = "output.in_degree", Takes::Boolean, [bool = DEFAULT_IN_DEGREE];
 
@@ -212,6 +285,68 @@ keys! {
     UNIFORM = "uniform", Takes::Uniform, [none, "none"];
     /// Any of the list.
     CHOICE = "choice", Takes::Choice, [none, "none"];
+    /// Lognormal, rounded up to whole microseconds.
+    LOGNORMAL = "lognormal", Takes::Form(LOGNORMAL_KEYS, "a table { median_ms = .., sigma = .. }"), [none, "none"];
+    /// A file of quantiles, with the columns `p` and `ms`: linear in between, nothing beyond the first and the last,
+    /// rounded up to whole microseconds.
+    QUANTILES = "quantiles", A_FILE, [none, "none"];
+
+    LENGTH_FORMS:
+
+    /// Exponential.
+    EXPONENTIAL = "exponential", Takes::Form(EXPONENTIAL_KEYS, "a table { mean_ms = .. }"), [none, "none"];
+    /// Weibull.
+    WEIBULL = "weibull", Takes::Form(WEIBULL_KEYS, "a table { shape = .., scale_ms = .. }"), [none, "none"];
+    /// Lognormal.
+    LENGTH_LOGNORMAL = "lognormal", Takes::Form(LOGNORMAL_KEYS, "a table { median_ms = .., sigma = .. }"), [none, "none"];
+    /// A file of quantiles, with the columns `p` and `ms`.
+    LENGTH_QUANTILES = "quantiles", A_FILE, [none, "none"];
+    /// Always the same.
+    FIXED = "fixed_ms", Takes::Milliseconds(Least::AboveZero), [none, "none"];
+
+    EXPONENTIAL_KEYS:
+
+    /// Mean.
+    MEAN = "mean_ms", Takes::Milliseconds(Least::AboveZero), [required];
+
+    WEIBULL_KEYS:
+
+    /// Shape.
+    SHAPE = "shape", Takes::Number(0, 100), [required];
+    /// Scale.
+    SCALE = "scale_ms", Takes::Milliseconds(Least::AboveZero), [required];
+
+    LEAVE_FORMS:
+
+    /// The nodes of a region.
+    REGION = "region", Takes::Text("the name of a region"), [none, "none"];
+
+    LOGNORMAL_KEYS:
+
+    /// Median.
+    MEDIAN = "median_ms", Takes::Milliseconds(Least::AboveZero), [required];
+    /// Standard deviation of the logarithm.
+    SIGMA = "sigma", Takes::Number(0, 10), [required];
+
+    REGIONS_KEYS:
+
+    /// A built-in matrix of round trips, or a region file.
+    REGIONS = "regions", Takes::Text("world-2018 or the path of a .toml file"), [required];
+    /// Shares of the nodes by region. Default: those of the region file.
+    WEIGHTS = "weights", Takes::Shares, [none, "those of the region file"];
+    /// Shortest delay of one way.
+    FLOOR = "floor_ms", Takes::Milliseconds(Least::AboveZero), [Micros = Micros(DEFAULT_FLOOR_US)];
+
+    REGION_FILE:
+
+    /// Names of the regions.
+    NAMES = "regions", Takes::List("a list of 1 to 255 different names of letters, digits, _ and -"), [required];
+    /// Shares of the nodes by region.
+    FILE_WEIGHTS = "weights", Takes::Shares, [none, "equal ones"];
+    /// Medians of the round trips between regions.
+    MEDIANS = "median_ms", Takes::List(A_MATRIX), [required];
+    /// 90th percentiles of the round trips between regions.
+    P90S = "p90_ms", Takes::List(A_MATRIX), [required];
 
     ORIGIN_FORMS:
 

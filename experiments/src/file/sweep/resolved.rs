@@ -17,7 +17,7 @@ use std::fmt::Write;
 use super::super::cell::Setting;
 use super::super::document::{Entry, Node, Part, Value, name, parse};
 use super::super::experiment::Experiment;
-use super::super::resolved::quoted;
+use super::super::quoted::{bare_or_quoted, quoted};
 use super::axes::{Axis, CASE, Step};
 use super::{Grid, expects};
 
@@ -447,13 +447,5 @@ fn setting(value: &Setting) -> String {
     match value {
         Setting::Text(text) => quoted(text),
         other => other.to_string(),
-    }
-}
-
-fn bare_or_quoted(key: &str) -> String {
-    let is_bare = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '_' | '-');
-    match !key.is_empty() && key.chars().all(is_bare) {
-        true => key.to_owned(),
-        false => quoted(key),
     }
 }
