@@ -1,29 +1,38 @@
 //! Reference simulator: one event at a time from a heap, maps for all state, overhead charged when a contact is sent.
 //!
-//! It is written from the description of the network's behaviour, not from the engine, and takes only the draws of
-//! links and the routing tables from it.
+//! It is written from the description of the network's behaviour, not from the engine, and takes only draws from it, and
+//! the routing tables of networks that no node leaves.
 //!
 //! An answer contains a store of the same microsecond, whichever comes first in the heap. Phases that provide and retrieve
 //! at the same time therefore run again, with answers from the stores of the previous run, until the stores repeat.
 
 mod contact;
+pub mod link;
 mod lookup;
+pub mod makeup;
 mod operation;
+pub mod presence;
 mod py_dht;
 mod rfm19;
 mod rows;
 mod stores;
+pub mod tables;
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
 
-use kadsim_engine::link::UniformLink;
 use kadsim_engine::operation::Planned;
 use kadsim_engine::record::{ConnectionRow, Kind, OperationRow};
+use kadsim_engine::routing::{OnLeaving, Policy};
 use kadsim_systems::network::phase_end::NodeState;
 use kadsim_systems::rules::Rules;
 
+use link::Links;
+use makeup::Makeup;
 use operation::{Known, Running, Status};
+use presence::Stay;
+use tables::Tables;
 
 /// A node is the number of its row.
 type Node = usize;
@@ -53,16 +62,12 @@ pub struct PhaseEnd {
 /// What happens in an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum What {
+    /// The origin leaves.
+    Leave,
     /// The operation is due, or admitted.
     Start,
     /// A contact of the lookup completes.
-    Contact {
-        sequence: u32,
-        distance: u64,
-        is_ok: bool,
-        /// When the request reaches the remote, if it does.
-        arrives_us: u64,
-    },
+    Contact { sequence: u32 },
     /// The operation has ended and frees its permit.
     End,
 }
@@ -82,7 +87,12 @@ pub struct Seen {
     pub early: usize,
     /// Requests that reached a node in the same microsecond as a store.
     pub ties: usize,
+    /// Requests that reached a node that had lost what it had stored.
+    pub lost: usize,
 }
+
+/// Times of stores, µs, by node and key.
+pub type Stored = BTreeMap<(Node, u64), BTreeSet<u64>>;
 
 /// A network, and the rows of its last run.
 #[derive(Clone)]
@@ -90,17 +100,26 @@ pub struct Reference {
     pub seed: u64,
     pub k: usize,
     pub rules: Rules,
-    pub link: UniformLink,
+    pub links: Links,
     pub overhead_us: u64,
+    pub policy: Policy,
+    /// Entries that an answer names.
+    pub answer: usize,
+    pub makeup: Makeup,
+    pub records: OnLeaving,
     pub ids: Vec<i64>,
     pub keys: Vec<u64>,
-    pub online: Vec<bool>,
-    pub tables: Vec<Vec<Node>>,
+    pub is_server: Vec<bool>,
+    /// When each node is online.
+    pub stays: Arc<Vec<Vec<Stay>>>,
+    /// Up to when they are known, µs.
+    pub known_us: u64,
+    pub tables: Tables,
     pub uses: HashMap<Node, u64>,
-    /// From when each node holds each key, µs.
-    pub visible_us: HashMap<(Node, u64), u64>,
-    /// `visible_us` at the end of the previous run of the same phases: answers are given from it.
-    known_stores: Option<HashMap<(Node, u64), u64>>,
+    /// When each node has stored each key, µs.
+    pub stored_us: Stored,
+    /// `stored_us` at the end of the previous run of the same phases: answers are given from it.
+    known_stores: Option<Stored>,
     pub seen: Seen,
     /// Phase and time of each store of an origin at itself.
     pub own_stores: Vec<(u32, u64)>,
@@ -123,19 +142,25 @@ pub struct Reference {
 }
 
 impl Reference {
-    pub fn new(seed: u64, k: usize, rules: Rules, link: UniformLink, overhead_us: u64) -> Self {
+    pub fn new(seed: u64, k: usize, rules: Rules, links: Links, overhead_us: u64) -> Self {
         Self {
             seed,
             k,
             rules,
-            link,
+            links,
             overhead_us,
+            policy: Policy::Closest,
+            answer: k,
+            makeup: Makeup::default(),
+            records: OnLeaving::Kept,
             ids: Vec::new(),
             keys: Vec::new(),
-            online: Vec::new(),
-            tables: Vec::new(),
+            is_server: Vec::new(),
+            stays: Arc::default(),
+            known_us: u64::MAX,
+            tables: Tables::Given(Vec::new()),
             uses: HashMap::new(),
-            visible_us: HashMap::new(),
+            stored_us: Stored::new(),
             known_stores: None,
             seen: Seen::default(),
             own_stores: Vec::new(),
@@ -164,9 +189,9 @@ impl Reference {
         }
         for _ in 0..1000 {
             let mut again = before.clone();
-            again.known_stores = Some(self.visible_us.clone());
+            again.known_stores = Some(self.stored_us.clone());
             again.run_once(phases);
-            let is_repeated = again.visible_us == self.visible_us;
+            let is_repeated = again.stored_us == self.stored_us;
             *self = again;
             self.known_stores = None;
             if is_repeated {
@@ -201,6 +226,8 @@ impl Reference {
                 continue;
             }
             match event.what {
+                What::Leave if running[event.operation].is_over() => {}
+                What::Leave => self.leave(&mut running[event.operation], event),
                 What::Start if self.must_wait(&mut running[event.operation], event) => {}
                 What::Start => self.start(&mut running[event.operation], event),
                 What::Contact { .. } if running[event.operation].is_over() => {}
@@ -250,8 +277,8 @@ impl Reference {
         };
         let node = |node: Node| {
             let contacts = self.contacts.get(&(phase.number, node));
-            let segments = self.visible_us.iter();
-            let held = segments.filter(|((at, _), us)| *at == node && **us <= end_us);
+            let stored = self.stored_us.iter().filter(|((at, _), _)| *at == node);
+            let held = stored.filter(|(_, times_us)| self.has_kept(node, times_us, end_us, end_us));
             let charges = self.charges.iter();
             let charged = charges.filter(|(us, at)| *at == node && *us <= end_us);
             let before = uses_before.get(&node).copied().unwrap_or(0);
@@ -260,6 +287,7 @@ impl Reference {
                 segments: held.count() as u32,
                 uses: before as u32 + charged.count() as u32,
                 started: started.get(&self.ids[node]).copied().unwrap_or(0),
+                life: None,
             }
         };
         PhaseEnd {

@@ -9,6 +9,9 @@ use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::network::{Network, NodeSet, Spec};
 use kadsim_systems::rules::{Procedure, Rules, Stop};
 
+use super::life::Life;
+use crate::properties::reference::link::Links;
+
 /// A random experiment.
 #[derive(Clone, Debug)]
 pub struct Case {
@@ -18,7 +21,7 @@ pub struct Case {
     pub policy: Policy,
     pub layout: LayoutKind,
     pub rules: Rules,
-    pub link: UniformLink,
+    pub links: Links,
     pub overhead_us: u64,
     pub tick_us: u64,
     /// Share of the nodes, without one, that are offline from the start, in sixths.
@@ -41,6 +44,8 @@ pub struct Case {
     pub grain_us: u64,
     /// Whether stored segments are removed before phases begin.
     pub forgets: bool,
+    /// What the nodes are, and how they come and go.
+    pub life: Option<Life>,
 }
 
 /// Draws one of several choices.
@@ -49,7 +54,7 @@ pub fn pick<T: Clone>(stream: &mut Stream, choices: &[T]) -> T {
 }
 
 /// Draws a distribution of delays of at least `shortest` µs, 0 or 1.
-fn any_delay(stream: &mut Stream, shortest: u64) -> Delay {
+pub fn any_delay(stream: &mut Stream, shortest: u64) -> Delay {
     let low = match stream.below(4) {
         0 => shortest,
         _ => 1 + stream.below(60) * pick(stream, &[1, 1000]),
@@ -65,7 +70,7 @@ fn any_delay(stream: &mut Stream, shortest: u64) -> Delay {
 }
 
 /// Draws a kind of error, or none.
-fn any_fault(stream: &mut Stream, shortest: u64) -> Option<Fault> {
+pub fn any_fault(stream: &mut Stream, shortest: u64) -> Option<Fault> {
     let share = pick(stream, &[0.0, 0.1, 0.4, 1.0]);
     let delay = any_delay(stream, shortest);
     (stream.below(3) > 0).then_some(Fault {
@@ -114,13 +119,13 @@ impl Case {
             policy: pick(stream, &[Policy::Closest, Policy::Random]),
             layout: pick(stream, &LayoutKind::ALL),
             rules,
-            link: UniformLink {
+            links: Links::from(UniformLink {
                 delay: any_delay(stream, shortest),
                 fast_error: any_fault(stream, shortest),
                 slow_error: any_fault(stream, shortest),
                 timeout: any_delay(stream, shortest),
                 ..UniformLink::default()
-            },
+            }),
             overhead_us,
             tick_us: pick(stream, &[1_000, 50_000, 10_000_000]),
             offline_sixths: (seed % 4) as u32,
@@ -134,6 +139,7 @@ impl Case {
             beside: 1,
             grain_us: 1,
             forgets: false,
+            life: None,
         }
     }
 
@@ -168,12 +174,12 @@ impl Case {
                 beta: pick(stream, &[1, 4, 20]),
                 ..case.rules
             },
-            link: UniformLink {
+            links: Links::from(UniformLink {
                 delay,
-                fast_error: fault(case.link.fast_error),
-                slow_error: fault(case.link.slow_error),
-                ..case.link
-            },
+                fast_error: fault(case.links.uniform.fast_error),
+                slow_error: fault(case.links.uniform.slow_error),
+                ..case.links.uniform
+            }),
             overhead_us: pick(stream, &[0, 0, 1, 500]),
             origins: pick(stream, &[1, 2, 4]),
             segments: (0..3).map(|_| Key(stream.bits())).collect(),
@@ -199,15 +205,15 @@ impl Case {
             delay: longer(fault.delay),
             ..fault
         };
-        let link = self.link;
+        let link = self.links.uniform;
         Self {
-            link: UniformLink {
+            links: Links::from(UniformLink {
                 delay: longer(link.delay),
                 fast_error: link.fast_error.map(fault),
                 slow_error: link.slow_error.map(fault),
                 timeout: longer(link.timeout),
                 ..link
-            },
+            }),
             beside,
             ..self
         }
@@ -239,6 +245,7 @@ impl Case {
 
     /// Makes and bootstraps the network.
     pub fn network(&self) -> Network {
+        let life = self.life.clone().unwrap_or_default();
         let mut network = Network::new(Spec {
             nodes: NodeSet::Generated(self.nodes),
             offline: Offline::Drawn(self.offline_from_start()),
@@ -247,10 +254,10 @@ impl Case {
             policy: self.policy,
             layout: self.layout,
             rules: self.rules,
-            link: Box::new(self.link.clone()),
+            link: life.link(&self.links),
             overhead_us: self.overhead_us,
             tick_us: self.tick_us,
-            ..Spec::default()
+            ..life.spec()
         })
         .unwrap();
         network.bootstrap();

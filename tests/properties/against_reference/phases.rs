@@ -13,12 +13,12 @@ use crate::properties::reference::{Phase, Reference};
 fn plan(
     case: &Case,
     stream: &mut Stream,
-    online: &[bool],
+    reference: &Reference,
     start_us: u64,
     first: u64,
 ) -> Vec<Planned> {
-    let mut origins: Vec<u32> = (0..online.len() as u32)
-        .filter(|&row| online[row as usize])
+    let mut origins: Vec<u32> = (0..reference.keys.len() as u32)
+        .filter(|&row| case.life.is_some() || reference.is_online(row as usize, start_us))
         .collect();
     while origins.len() > case.origins {
         origins.swap_remove(stream.below(origins.len() as u64) as usize);
@@ -35,12 +35,38 @@ fn plan(
     dues_us.sort_unstable();
     let planned = (first..).zip(dues_us).map(|(number, due_us)| Planned {
         number,
-        origin: Row(pick(stream, &origins)),
+        origin: any_origin(case, stream, reference, &origins, due_us),
         key: pick(stream, &case.segments),
         due_us,
         lacks_origin: false,
     });
+    let planned = planned.map(|planned| Planned {
+        lacks_origin: case.life.is_some()
+            && planned.number % 4 == 0
+            && !reference.is_online(planned.origin.index(), planned.due_us),
+        ..planned
+    });
     planned.collect()
+}
+
+/// Draws one of the origins, mostly one that is online when the operation is due, if nodes come and go.
+fn any_origin(
+    case: &Case,
+    stream: &mut Stream,
+    reference: &Reference,
+    origins: &[u32],
+    due_us: u64,
+) -> Row {
+    let origin = pick(stream, origins);
+    if case.life.is_none() || stream.below(8) == 0 {
+        return Row(origin);
+    }
+    let mut online = origins.to_vec();
+    online.retain(|&origin| reference.is_online(origin as usize, due_us));
+    Row(match online.is_empty() {
+        true => origin,
+        false => pick(stream, &online),
+    })
 }
 
 /// Draws when a phase is cut off, if it is: at an event of its operations, or within a microsecond of one.
@@ -78,7 +104,7 @@ pub fn any_phases(
             _ => pick(stream, &[0, 1, 60_000, 300_000, 2_000_000]),
         };
         let start_us = network.now_us() + later_us;
-        let planned = plan(case, stream, &reference.online, start_us, first);
+        let planned = plan(case, stream, reference, start_us, first);
         first += planned.len() as u64;
         phases.push(Phase {
             number,

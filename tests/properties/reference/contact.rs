@@ -1,57 +1,53 @@
 //! Contacts in the reference simulator: each is sent, charged and recorded at once.
 
-use kadsim_engine::key::Key;
-use kadsim_engine::link::{Attempt, Fate, Link};
-use kadsim_engine::node::Row;
-use kadsim_engine::population::Owner;
-use kadsim_engine::record::{ConnectionRow, Outcome, Request};
+use kadsim_engine::record::{ConnectionRow, Outcome, Request as Asked};
 
-use super::{Node, Reference, Running, Status, What};
+use super::link::Request;
+use super::{Event, Node, Reference, Running, Status, What};
 
 /// A contact to be sent.
 pub struct Outgoing {
     pub time_us: u64,
+    /// The time that the contact carries in the tables, µs.
+    pub carried_us: u64,
     pub sequence: u32,
     pub remote: Node,
-    pub request: Request,
+    pub request: Asked,
     /// Overhead of the origin, µs.
     pub origin_us: u64,
+}
+
+/// A contact that has been sent.
+pub struct Sent {
+    pub outcome: Outcome,
+    /// Time from sending to completion, overhead included, µs.
+    pub total_us: u64,
+    /// Time from sending until the remote acts, if it does, µs.
+    pub acts_us: Option<u64>,
 }
 
 /// A contact of a lookup that has been sent.
 pub struct Contacted {
     pub sequence: u32,
     pub distance: u64,
-    pub is_ok: bool,
-    /// One-way delay, µs.
-    pub delay_us: u64,
+    pub outcome: Outcome,
+    /// Time from sending until the remote acts, if it does, µs.
+    pub acts_us: Option<u64>,
     /// Time from sending to completion, overhead included, µs.
     pub total_us: u64,
 }
 
 /// A contact of a lookup that has completed.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Completed {
     pub distance: u64,
-    pub is_ok: bool,
-    /// When the request reached the remote, if it did, µs.
-    pub arrives_us: u64,
+    pub outcome: Outcome,
+    /// When the remote acted, µs.
+    pub acts_us: u64,
+    /// The answer contains what the remote has stored by then, µs.
+    pub stored_us: u64,
     /// When the answer was back, µs.
     pub back_us: u64,
-}
-
-impl Contacted {
-    /// Returns the time at which a contact sent at `now_us` completes, and what happens then.
-    pub fn completes(&self, now_us: u64) -> (u64, What) {
-        let time_us = now_us + self.total_us;
-        let what = What::Contact {
-            sequence: self.sequence,
-            distance: self.distance,
-            is_ok: self.is_ok,
-            arrives_us: time_us - self.delay_us,
-        };
-        (time_us, what)
-    }
 }
 
 impl Reference {
@@ -80,54 +76,70 @@ impl Reference {
         operation.in_flight += 1;
         let outgoing = Outgoing {
             time_us,
+            carried_us: time_us,
             sequence,
             remote,
-            request: Request::Lookup,
+            request: Asked::Lookup,
             origin_us: operation.origin_overhead_us,
         };
-        let (fate, total_us) = self.send(operation, outgoing);
+        let sent = self.send(operation, outgoing);
         Some(Contacted {
             sequence,
             distance,
-            is_ok: fate.outcome == Outcome::Ok,
-            delay_us: fate.base_delay_us,
-            total_us,
+            outcome: sent.outcome,
+            acts_us: sent.acts_us,
+            total_us: sent.total_us,
         })
     }
 
-    /// Contacts a node. Returns the fate of the contact and its time from sending to completion, µs.
-    pub(super) fn send(&mut self, operation: &Running, outgoing: Outgoing) -> (Fate, u64) {
+    /// Lets a contact of a lookup by the clock, which has just been sent, complete.
+    pub(super) fn await_completion(
+        &mut self,
+        operation: &mut Running,
+        event: Event,
+        sent: Contacted,
+    ) {
+        let back_us = event.time_us + sent.total_us;
+        let acts_us = event.time_us + sent.acts_us.unwrap_or(0);
+        let completed = Completed {
+            distance: sent.distance,
+            outcome: sent.outcome,
+            acts_us,
+            stored_us: acts_us,
+            back_us,
+        };
+        let sequence = sent.sequence;
+        operation.sent.insert(sequence, completed);
+        self.push(back_us, event.operation, What::Contact { sequence });
+    }
+
+    /// Contacts a node.
+    pub(super) fn send(&mut self, operation: &Running, outgoing: Outgoing) -> Sent {
         let Outgoing {
             time_us,
+            carried_us,
             sequence,
             remote,
             request,
             origin_us,
         } = outgoing;
         let number = operation.planned.number;
-        let owner = |node: Node| Owner {
-            row: Row(node as u32),
-            key: Key(self.keys[node]),
-        };
-        let attempt = Attempt {
-            network_seed: self.seed,
+        let fate = self.fate(Request {
             operation: number,
             sequence,
-            from: owner(operation.origin),
-            to: Some(owner(remote)),
-            time_us,
-        };
-        let fate = self.link.draw(attempt, &|_| self.online[remote]);
-        let remote_us = self.charge(remote, time_us);
+            from: operation.origin,
+            to: remote,
+            sent_us: time_us,
+        });
+        let remote_us = self.charge(remote, carried_us);
         *self.contacts.entry((operation.number, remote)).or_default() += 1;
-        let delays = if fate.outcome == Outcome::Ok { 2 } else { 1 };
-        let total_delay_us = delays * fate.base_delay_us + origin_us + remote_us;
+        let overhead_us = origin_us + remote_us;
         self.connections.push(ConnectionRow {
             network: 0,
             phase: operation.number,
             operation: number,
             sequence,
-            time_us,
+            time_us: carried_us,
             from: self.ids[operation.origin],
             to: self.ids[remote],
             request,
@@ -135,8 +147,13 @@ impl Reference {
             base_delay_us: fate.base_delay_us,
             origin_overhead_us: origin_us,
             remote_overhead_us: remote_us,
-            total_delay_us,
+            total_delay_us: fate.total_us + overhead_us,
         });
-        (fate, total_delay_us)
+        Sent {
+            outcome: fate.outcome,
+            total_us: fate.total_us + overhead_us,
+            // Overhead passes before the remote acts.
+            acts_us: fate.request_us.map(|us| us + overhead_us),
+        }
     }
 }

@@ -1,18 +1,18 @@
 //! The lookup by the clock in the reference simulator, and how an operation starts and ends.
 
-use kadsim_engine::record::Kind;
+use kadsim_engine::operation::Ending;
+use kadsim_engine::record::{Kind, Outcome};
 use kadsim_systems::rules::{Procedure, Stop};
 
 use super::contact::Completed;
 use super::{Event, Known, Node, Reference, Running, Status, What};
 
 impl Reference {
-    /// Returns the nodes that a node's table names for a key.
-    fn closest(&self, node: Node, key: u64) -> Vec<Node> {
-        let mut entries = self.tables[node].clone();
-        entries.sort_unstable_by_key(|&entry| self.keys[entry] ^ key);
-        entries.truncate(self.k);
-        entries
+    /// Returns the nodes that a table names for a key.
+    fn closest(&self, mut table: Vec<Node>, key: u64) -> Vec<Node> {
+        table.sort_unstable_by_key(|&entry| self.keys[entry] ^ key);
+        table.truncate(self.answer);
+        table
     }
 
     /// Starts an operation.
@@ -22,16 +22,36 @@ impl Reference {
         let (origin, key) = (operation.origin, operation.planned.key.0);
         let by_clock = self.rules.procedure != Procedure::PyDht;
         let now_us = event.time_us;
-        if by_clock && operation.kind == Kind::Retrieve && self.holds(origin, key, now_us, now_us) {
+        let Some(stay) = self.stay(origin, now_us) else {
+            let ending = match operation.planned.lacks_origin {
+                true => Ending::NoOrigin,
+                false => Ending::OriginOffline,
+            };
+            return self.end_early(operation, (now_us, ending), &[], event);
+        };
+        assert!(!operation.planned.lacks_origin, "{:?}", operation.planned);
+        operation.leaves_us = stay.until_us;
+        let own = Completed {
+            distance: 0,
+            outcome: Outcome::Ok,
+            acts_us: now_us,
+            stored_us: now_us,
+            back_us: now_us,
+        };
+        if by_clock && operation.kind == Kind::Retrieve && self.holds(origin, key, &own) {
             operation.holder = Some((origin, 0));
             self.end(operation, event);
             return;
+        }
+        if by_clock && stay.until_us < u64::MAX {
+            self.push(stay.until_us, event.operation, What::Leave);
         }
         if self.rules.procedure == Procedure::Rfm19 {
             return self.walk(operation, event);
         }
         operation.origin_overhead_us = self.charge(origin, event.time_us);
-        for node in self.closest(origin, key) {
+        let table = self.table(origin, now_us, now_us + 1);
+        for node in self.closest(table, key) {
             let known = Known {
                 node,
                 depth: 1,
@@ -41,8 +61,7 @@ impl Reference {
         }
         if !by_clock {
             let time_us = event.time_us + self.evaluate(operation);
-            self.end(operation, Event { time_us, ..event });
-            return;
+            return self.end(operation, Event { time_us, ..event });
         }
         self.fill(operation, event);
         if operation.in_flight == 0 {
@@ -56,54 +75,35 @@ impl Reference {
             let Some(contacted) = self.contact_nearest(operation, event.time_us) else {
                 return;
             };
-            let (time_us, what) = contacted.completes(event.time_us);
-            self.push(time_us, event.operation, what);
+            self.await_completion(operation, event, contacted);
         }
     }
 
     /// Counts a contact that has completed, and adds its answer to what is known.
     pub(super) fn take(&mut self, operation: &mut Running, completed: Completed) {
-        let Completed {
-            distance,
-            is_ok,
-            arrives_us,
-            back_us,
-        } = completed;
+        let distance = completed.distance;
         operation.in_flight -= 1;
         let contacted = operation.known[&distance];
-        if is_ok {
+        if completed.outcome == Outcome::Ok {
             operation.succeeded += 1;
             operation.set_status(distance, Status::Answered);
-            self.join(operation, contacted);
+            self.join(operation, contacted, completed.acts_us);
             let key = operation.planned.key.0;
-            if operation.kind == Kind::Retrieve
-                && self.holds(contacted.node, key, arrives_us, back_us)
-            {
+            if operation.kind == Kind::Retrieve && self.holds(contacted.node, key, &completed) {
                 operation.holder = Some((contacted.node, contacted.depth));
             }
         } else {
-            operation.failed += 1;
+            operation.count_failure(completed.outcome);
             operation.set_status(distance, Status::Failed);
         }
     }
 
     /// Handles a contact that completes, and sends the contacts that follow from it or ends the lookup.
     pub(super) fn handle(&mut self, operation: &mut Running, event: Event) {
-        let What::Contact {
-            distance,
-            is_ok,
-            arrives_us,
-            ..
-        } = event.what
-        else {
+        let What::Contact { sequence } = event.what else {
             unreachable!("contacts are handled");
         };
-        let completed = Completed {
-            distance,
-            is_ok,
-            arrives_us,
-            back_us: event.time_us,
-        };
+        let completed = operation.sent[&sequence];
         if self.rules.procedure == Procedure::Rfm19 {
             return self.handle_in_round(operation, event, completed);
         }
@@ -129,11 +129,12 @@ impl Reference {
     }
 
     /// Adds the answer of a contacted node to what is known.
-    fn join(&self, operation: &mut Running, contacted: Known) {
+    fn join(&self, operation: &mut Running, contacted: Known, acts_us: u64) {
         let key = operation.planned.key.0;
         let farthest = *operation.known.keys().next_back().unwrap();
         let mut progress = false;
-        for node in self.closest(contacted.node, key) {
+        let table = self.table(contacted.node, acts_us, acts_us);
+        for node in self.closest(table, key) {
             let distance = self.keys[node] ^ key;
             if operation.known.contains_key(&distance) {
                 continue;
@@ -174,13 +175,44 @@ impl Reference {
             _ => closest.take(self.rules.beta as usize).copied().collect(),
         };
         let end_us = match operation.kind {
-            Kind::Provide => self.store_all(operation, &result, lookup_end_us),
-            Kind::Lookup | Kind::Retrieve => lookup_end_us,
+            // A lookup that is evaluated whole may end after its origin has left.
+            Kind::Provide if lookup_end_us < operation.leaves_us => {
+                self.store_all(operation, &result, lookup_end_us)
+            }
+            _ => lookup_end_us,
         };
+        let time_us = operation.leaves_us;
+        let cut_us = self.phases[operation.phase].cut_us;
+        let is_cut_before = cut_us.is_some_and(|cut_us| cut_us < time_us);
+        if time_us <= end_us && !is_cut_before {
+            return self.end_early(operation, (time_us, Ending::OriginLeft), &result, event);
+        }
         self.push(end_us, event.operation, What::End);
-        self.operations
-            .push(self.row(operation, Some(end_us), &result));
+        let row = self.row(operation, (Some(end_us), Ending::Done), &result);
+        self.operations.push(row);
         let result = result.iter().map(|known| self.ids[known.node]);
         self.results.push(Some(result.collect()));
+    }
+
+    /// Ends an operation whose origin leaves.
+    pub(super) fn leave(&mut self, operation: &mut Running, event: Event) {
+        let left = (event.time_us, Ending::OriginLeft);
+        self.end_early(operation, left, &[], event);
+    }
+
+    /// Ends an operation that has not come to its end. Of what its lookup has found only the depth remains.
+    fn end_early(
+        &mut self,
+        operation: &mut Running,
+        (end_us, ending): (u64, Ending),
+        found: &[Known],
+        event: Event,
+    ) {
+        operation.has_left = true;
+        operation.lookup_end_us = None;
+        self.push(end_us, event.operation, What::End);
+        let row = self.row(operation, (Some(end_us), ending), found);
+        self.operations.push(row);
+        self.results.push(None);
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kadsim_engine::operation::Planned;
-use kadsim_engine::record::Kind;
+use kadsim_engine::record::{Kind, Outcome};
 
+use super::contact::Completed;
 use super::{Node, Phase};
 
 /// What an operation knows of a node.
@@ -36,6 +37,10 @@ pub struct Running {
     pub start_us: u64,
     pub is_admitted: bool,
     pub is_started: bool,
+    /// When its origin leaves, µs.
+    pub leaves_us: u64,
+    /// Whether it has ended before its lookup has.
+    pub has_left: bool,
     /// By distance from the key.
     pub known: BTreeMap<u64, Known>,
     /// In a walk in rounds: the nodes asked in this round.
@@ -46,17 +51,25 @@ pub struct Running {
     pub rounds: u32,
     /// In a walk: the node that ended it.
     pub met: Option<Known>,
+    /// Contacts of the lookup by their sequence, as they complete.
+    pub sent: BTreeMap<u32, Completed>,
     pub in_flight: u32,
     pub idle_steps: u32,
     pub origin_overhead_us: u64,
     pub attempts: u32,
     pub succeeded: u32,
     pub failed: u32,
+    /// Contacts handled whose answer came too late.
+    pub late: u32,
+    /// Contacts handled that failed because the remote did not answer.
+    pub stale: u32,
     /// The node that had the value of a retrieve, and its depth.
     pub holder: Option<(Node, u32)>,
     pub lookup_end_us: Option<u64>,
     pub stored: u32,
     pub store_failed: u32,
+    /// Stores whose answer came too late.
+    pub store_late: u32,
 }
 
 impl Running {
@@ -70,27 +83,40 @@ impl Running {
             start_us: 0,
             is_admitted: false,
             is_started: false,
+            leaves_us: u64::MAX,
+            has_left: false,
             known: BTreeMap::new(),
             round: BTreeMap::new(),
             heard: BTreeSet::new(),
             rounds: 0,
             met: None,
+            sent: BTreeMap::new(),
             in_flight: 0,
             idle_steps: 0,
             origin_overhead_us: 0,
             attempts: 0,
             succeeded: 0,
             failed: 0,
+            late: 0,
+            stale: 0,
             holder: None,
             lookup_end_us: None,
             stored: 0,
             store_failed: 0,
+            store_late: 0,
         }
     }
 
-    /// Returns whether its lookup has ended, so that contacts still in flight are abandoned.
+    /// Returns whether its lookup has ended or been given up, so that contacts still in flight are abandoned.
     pub fn is_over(&self) -> bool {
-        self.lookup_end_us.is_some()
+        self.lookup_end_us.is_some() || self.has_left
+    }
+
+    /// Counts a contact handled that failed.
+    pub fn count_failure(&mut self, outcome: Outcome) {
+        self.failed += 1;
+        self.late += u32::from(outcome == Outcome::Late);
+        self.stale += u32::from(outcome == Outcome::NotFound);
     }
 
     pub fn set_status(&mut self, distance: u64, status: Status) {

@@ -34,8 +34,9 @@ impl Reference {
             // The remote answers with what it holds at the operation's start.
             let completed = Completed {
                 distance: handled.distance,
-                is_ok: handled.is_ok,
-                arrives_us: start_us,
+                outcome: handled.outcome,
+                acts_us: start_us + handled.acts_us.unwrap_or(0),
+                stored_us: start_us,
                 back_us: start_us,
             };
             self.take(operation, completed);

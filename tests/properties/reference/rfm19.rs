@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kadsim_engine::record::Kind;
+use kadsim_engine::record::{Kind, Outcome};
 
 use super::contact::Completed;
 use super::{Event, Known, Node, Reference, Running, Status};
@@ -11,7 +11,7 @@ impl Reference {
     /// Starts a walk, and ends it if the origin is among the closest.
     pub(super) fn walk(&mut self, operation: &mut Running, event: Event) {
         let (origin, key) = (operation.origin, operation.planned.key.0);
-        if self.true_closest(key).contains(&origin) {
+        if self.true_closest(key, event.time_us).contains(&origin) {
             operation.met = Some(Known {
                 node: origin,
                 depth: 0,
@@ -20,7 +20,8 @@ impl Reference {
             return self.end(operation, event);
         }
         operation.origin_overhead_us = self.charge(origin, event.time_us);
-        self.name(operation, origin, 1);
+        let table = self.table(origin, event.time_us, event.time_us + 1);
+        self.name(operation, origin, &table, 1);
         self.ask(operation, event, self.rules.alpha);
     }
 
@@ -29,8 +30,7 @@ impl Reference {
         while operation.in_flight < most
             && let Some(contacted) = self.contact_nearest(operation, event.time_us)
         {
-            let (time_us, what) = contacted.completes(event.time_us);
-            self.push(time_us, event.operation, what);
+            self.await_completion(operation, event, contacted);
         }
         if operation.in_flight == 0 {
             return self.end(operation, event);
@@ -51,20 +51,22 @@ impl Reference {
             operation.planned.key.0,
         );
         operation.rounds = asked.depth;
-        if completed.is_ok {
+        if completed.outcome == Outcome::Ok {
             operation.succeeded += 1;
-            let is_found = operation.kind == Kind::Retrieve
-                && self.holds(asked.node, key, completed.arrives_us, completed.back_us);
+            let acts_us = completed.acts_us;
+            let is_found =
+                operation.kind == Kind::Retrieve && self.holds(asked.node, key, &completed);
             if is_found {
                 operation.holder = Some((asked.node, asked.depth));
             }
-            if is_found || self.true_closest(key).contains(&asked.node) {
+            if is_found || self.true_closest(key, acts_us).contains(&asked.node) {
                 operation.met = Some(asked);
                 return self.end(operation, event);
             }
-            self.name(operation, asked.node, asked.depth + 1);
+            let table = self.table(asked.node, acts_us, acts_us);
+            self.name(operation, asked.node, &table, asked.depth + 1);
         } else {
-            operation.failed += 1;
+            operation.count_failure(completed.outcome);
         }
         if operation.in_flight > 0 {
             return;
@@ -77,11 +79,11 @@ impl Reference {
 
     /// Adds the nodes that a node names: those of its bucket for the key; if that is empty, of all deeper buckets; if they
     /// are empty too, of the nearest shallower bucket.
-    fn name(&self, operation: &mut Running, node: Node, depth: u32) {
+    fn name(&self, operation: &mut Running, node: Node, table: &[Node], depth: u32) {
         let key = operation.planned.key.0;
         let shared = |a: u64, b: u64| (a ^ b).leading_zeros();
         let mut buckets: BTreeMap<u32, Vec<Node>> = BTreeMap::new();
-        for &entry in &self.tables[node] {
+        for &entry in table {
             let bucket = shared(self.keys[entry], self.keys[node]);
             buckets.entry(bucket).or_default().push(entry);
         }

@@ -1,5 +1,6 @@
 //! Rows of operations in the reference simulator, of those that ended and those that were cut off.
 
+use kadsim_engine::operation::Ending;
 use kadsim_engine::record::{Kind, OperationRow};
 
 use kadsim_systems::rules::Procedure;
@@ -19,6 +20,9 @@ impl Reference {
             if row.end_us > Some(cut_us) {
                 (row.end_us, row.store_us, row.found) = (None, None, None);
                 (row.holder, row.stored, row.store_failed) = (None, None, None);
+                row.ending = Ending::CutOff;
+                let ended = running.iter().find(|o| o.planned.number == row.operation);
+                row.late -= ended.unwrap().store_late;
             }
             if row.lookup_us > Some(cut_us - row.start_us) {
                 (row.lookup_us, row.recall, *result) = (None, None, None);
@@ -28,7 +32,8 @@ impl Reference {
             .iter()
             .filter(|o| o.phase == phase && o.is_started && !o.is_over())
         {
-            self.operations.push(self.row(operation, None, &[]));
+            let row = self.row(operation, (None, Ending::CutOff), &[]);
+            self.operations.push(row);
             self.results.push(None);
         }
     }
@@ -38,11 +43,12 @@ impl Reference {
     pub(super) fn row(
         &self,
         operation: &Running,
-        end_us: Option<u64>,
+        (end_us, ending): (Option<u64>, Ending),
         result: &[Known],
     ) -> OperationRow {
-        let provided = operation.kind == Kind::Provide && end_us.is_some();
-        let retrieved = operation.kind == Kind::Retrieve && end_us.is_some();
+        let is_done = ending == Ending::Done;
+        let provided = operation.kind == Kind::Provide && is_done;
+        let retrieved = operation.kind == Kind::Retrieve && is_done;
         let lookup_end_us = operation.lookup_end_us;
         // The depth of a walk without a result is its number of rounds.
         let rounds = lookup_end_us.map_or(0, |_| operation.rounds);
@@ -68,9 +74,12 @@ impl Reference {
                 Procedure::Rfm19 => operation.heard.len() as u32,
                 Procedure::Iterative | Procedure::PyDht => operation.known.len() as u32,
             },
-            recall: lookup_end_us.and_then(|_| self.recall(operation, result)),
+            recall: self.recall(operation, result),
             found: retrieved.then_some(operation.holder.is_some()),
-            holder: operation.holder.map(|(node, _)| self.ids[node]),
+            holder: operation
+                .holder
+                .filter(|_| is_done)
+                .map(|(node, _)| self.ids[node]),
             stored: provided.then_some(operation.stored),
             store_failed: provided.then_some(operation.store_failed),
             lookup_us: lookup_end_us.map(|end_us| end_us - operation.start_us),
@@ -78,23 +87,29 @@ impl Reference {
                 .zip(lookup_end_us)
                 .filter(|_| provided)
                 .map(|(end_us, lookup_end_us)| end_us - lookup_end_us),
+            ending,
+            // As `stored` and `store_failed`, stores count once all have completed.
+            late: operation.late + if provided { operation.store_late } else { 0 },
+            stale_contacts: operation.stale,
         }
     }
 
-    /// Returns the network's beta closest online nodes, by a full sort.
-    pub(super) fn true_closest(&self, key: u64) -> Vec<Node> {
+    /// Returns the network's beta closest nodes that answer at `at_us`, by a full sort.
+    pub(super) fn true_closest(&self, key: u64, at_us: u64) -> Vec<Node> {
         let mut truth: Vec<Node> = (0..self.keys.len())
-            .filter(|&node| self.online[node])
+            .filter(|&node| self.answers(node, at_us))
             .collect();
         truth.sort_unstable_by_key(|&node| self.keys[node] ^ key);
         truth.truncate(self.rules.beta as usize);
         truth
     }
 
-    /// Returns the share of the network's beta closest online nodes that are in the result, if it is defined.
+    /// Returns the share of the network's beta closest nodes that answer at the lookup's end which are in the result, if it
+    /// is defined.
     fn recall(&self, operation: &Running, result: &[Known]) -> Option<f32> {
-        let truth = self.true_closest(operation.planned.key.0);
-        let mut online = (0..self.keys.len()).filter(|&node| self.online[node]);
+        let at_us = operation.lookup_end_us?;
+        let truth = self.true_closest(operation.planned.key.0, at_us);
+        let mut online = (0..self.keys.len()).filter(|&node| self.answers(node, at_us));
         let is_alone = online.all(|node| node == operation.origin);
         // A walk ends with the first of the closest nodes that it reaches.
         let stops_early = operation.holder.is_some() || operation.met.is_some();

@@ -1,27 +1,56 @@
 //! Stores in the reference simulator: which node holds which segment from when.
 
+use std::collections::BTreeSet;
+
 use kadsim_engine::record::{Outcome, Request};
+use kadsim_engine::routing::OnLeaving;
 use kadsim_systems::rules::Procedure;
 
-use super::contact::Outgoing;
+use super::contact::{Completed, Outgoing};
 use super::{Known, Node, Reference, Running};
 
 impl Reference {
-    /// Returns whether a node holds the key at `arrives_us`, when a request reaches it whose answer is back at `back_us`.
-    pub(super) fn holds(&mut self, node: Node, key: u64, arrives_us: u64, back_us: u64) -> bool {
-        let stores = self.known_stores.as_ref().unwrap_or(&self.visible_us);
-        let Some(&visible_us) = stores.get(&(node, key)) else {
+    /// Returns whether an answer contains the key, and counts how often the rules about stores matter.
+    pub(super) fn holds(&mut self, node: Node, key: u64, answer: &Completed) -> bool {
+        let Completed {
+            acts_us,
+            stored_us,
+            back_us,
+            ..
+        } = *answer;
+        let stores = self.known_stores.as_ref().unwrap_or(&self.stored_us);
+        let Some(times_us) = stores.get(&(node, key)) else {
             return false;
         };
-        self.seen.ties += usize::from(visible_us == arrives_us);
-        self.seen.early += usize::from(arrives_us < visible_us && visible_us <= back_us);
-        visible_us <= arrives_us
+        let first_us = times_us.first().copied().unwrap();
+        let holds = self.has_kept(node, times_us, stored_us, acts_us);
+        self.seen.ties += usize::from(times_us.contains(&stored_us));
+        self.seen.early += usize::from(stored_us < first_us && first_us <= back_us);
+        self.seen.lost += usize::from(!holds && first_us <= stored_us);
+        holds
     }
 
-    /// Stores the key at a node, from `arrives_us` on.
-    pub(super) fn store(&mut self, node: Node, key: u64, arrives_us: u64) {
-        let visible_us = self.visible_us.entry((node, key)).or_insert(arrives_us);
-        *visible_us = arrives_us.min(*visible_us);
+    /// Returns whether a node still has, at `at_us`, what it stored at one of these times, up to `until_us`.
+    pub(super) fn has_kept(
+        &self,
+        node: Node,
+        times_us: &BTreeSet<u64>,
+        until_us: u64,
+        at_us: u64,
+    ) -> bool {
+        let mut stored = times_us.range(..=until_us);
+        match self.records {
+            OnLeaving::Kept => stored.next().is_some(),
+            OnLeaving::Lost => {
+                let stay = self.stay(node, at_us);
+                stored.any(|&stored_us| stay.is_some_and(|stay| stay.holds(stored_us)))
+            }
+        }
+    }
+
+    /// Stores the key at a node at `at_us`.
+    pub(super) fn store(&mut self, node: Node, key: u64, at_us: u64) {
+        self.stored_us.entry((node, key)).or_default().insert(at_us);
     }
 
     /// Stores the segment of a provide, whose lookup ended at `lookup_end_us`, at the nodes of its result. Returns when
@@ -34,7 +63,7 @@ impl Reference {
     ) -> u64 {
         let by_clock = self.rules.procedure != Procedure::PyDht;
         // Contacts of an operation evaluated whole carry its start as their time.
-        let sent_us = if by_clock {
+        let carried_us = if by_clock {
             lookup_end_us
         } else {
             operation.start_us
@@ -50,21 +79,26 @@ impl Reference {
                 continue;
             }
             let outgoing = Outgoing {
-                time_us: sent_us,
+                time_us: lookup_end_us,
+                carried_us,
                 sequence,
                 remote,
                 request: Request::Store,
-                origin_us: self.charge(operation.origin, sent_us),
+                origin_us: self.charge(operation.origin, carried_us),
             };
-            let (fate, total_us) = self.send(operation, outgoing);
+            let sent = self.send(operation, outgoing);
             sequence += 1;
-            let completes_us = lookup_end_us + total_us;
-            end_us = end_us.max(completes_us);
-            if fate.outcome == Outcome::Ok {
-                operation.stored += 1;
-                self.store(remote, key, completes_us - fate.base_delay_us);
-            } else {
-                operation.store_failed += 1;
+            end_us = end_us.max(lookup_end_us + sent.total_us);
+            match sent.outcome {
+                Outcome::Ok => operation.stored += 1,
+                outcome => {
+                    operation.store_failed += 1;
+                    operation.store_late += u32::from(outcome == Outcome::Late);
+                }
+            }
+            // A remote whose answer comes too late has stored all the same.
+            if let Some(acts_us) = sent.acts_us {
+                self.store(remote, key, lookup_end_us + acts_us);
             }
         }
         end_us
