@@ -341,7 +341,7 @@ impl Trial<'_> {
             }),
             ..workload
         };
-        workload.begin(place, phase, network)
+        workload.begin(place, phase, None, network)
     }
 
     /// Runs the network until no operation is in flight.

@@ -1,7 +1,5 @@
 //! Files that `[link]` names, clients, and links of living networks.
 
-use kadsim_engine::distribution::Distribution;
-
 use super::*;
 use crate::file::Loaded;
 use crate::inputs::{self, Inputs, makeup};
@@ -134,7 +132,7 @@ fn a_network_has_a_server_online() {
     let few = ["network.nodes=2", "networks=50", "reachability.clients=0.9"];
     refused(
         &few,
-        &["cannot be 0.9: all nodes of network", "are clients"],
+        &["`reachability.clients` makes clients of all nodes of network"],
     );
     read(&["reachability.clients=0.9"]);
 }
