@@ -263,29 +263,6 @@ impl Reader<'_> {
         }
     }
 
-    /// Reports clients if no node that is online answers requests.
-    fn servers(&mut self, nodes: &Nodes, link: &LinkInputs) {
-        let experiment = self.experiment;
-        let reachability = &experiment.reachability;
-        if !reachability.clients.are_any() {
-            return;
-        }
-        let of_network = |seed| makeup(experiment, link, seed);
-        let Some(network) = nodes.first_without_servers(experiment, of_network) else {
-            return;
-        };
-        let place = match experiment.networks {
-            1 => String::new(),
-            _ => format!(" of network {network}"),
-        };
-        let title = format!(
-            "`reachability.clients` cannot be {}: all nodes{place} that are online are clients",
-            reachability.clients
-        );
-        let label = "allowed: shares that leave a server online";
-        self.error(&reachability.clients_span, title, label);
-    }
-
     fn ids(&mut self, path: &Path, hash: Option<Hash>) -> Result<Arc<Imported>, ImportError> {
         let file = (path.to_owned(), hash);
         if let Some(imported) = self.files.ids.get(&file) {

@@ -9,7 +9,9 @@ use kadsim_engine::key::Key;
 use kadsim_engine::makeup::Makeup;
 use kadsim_engine::presence;
 use kadsim_engine::random::network_seed;
+use kadsim_systems::network::key_seed;
 
+use super::{LinkInputs, Reader, makeup};
 use crate::file::Experiment;
 
 /// Nodes from a file.
@@ -117,9 +119,10 @@ impl Nodes {
                     .iter()
                     .any(|&(id, key)| !imported.are_offline.contains(&id) && makeup.is_server(key)),
                 (None, Some(generated)) => {
+                    let keys = key_seed(seed);
                     let absences = presence::Draw::new(seed, generated.nodes, generated.offline);
                     (0..u64::from(generated.nodes)).any(|id| {
-                        !absences.is_offline(id) && makeup.is_server(Key::of_node(id, seed))
+                        !absences.is_offline(id) && makeup.is_server(Key::of_node(id, keys))
                     })
                 }
                 (None, None) => true,
@@ -139,5 +142,31 @@ impl Nodes {
             }) => "a node that is online in every network",
             _ => "a node that is online",
         })
+    }
+}
+
+impl Reader<'_> {
+    /// Reports clients if no node that is online answers requests.
+    pub(super) fn servers(&mut self, nodes: &Nodes, link: &LinkInputs) {
+        let experiment = self.experiment;
+        let of_network = |seed| makeup(experiment, link, seed);
+        if !of_network(0).has_clients() {
+            return;
+        }
+        let Some(network) = nodes.first_without_servers(experiment, of_network) else {
+            return;
+        };
+        let place = match experiment.networks {
+            1 => String::new(),
+            _ => format!(" of network {network}"),
+        };
+        let reachability = &experiment.reachability;
+        let classes = experiment.churn.iter().flat_map(|churn| &churn.classes);
+        let (key, span) = match classes.into_iter().find(|class| class.clients.is_some()) {
+            Some(class) => ("churn.class.clients", class.sessions.span),
+            None => ("reachability.clients", reachability.clients_span),
+        };
+        let title = format!("`{key}` makes clients of all nodes{place} that are online");
+        self.error(&span, title, "allowed: shares that leave a server online");
     }
 }
