@@ -119,6 +119,7 @@ impl Case {
                 fast_error: any_fault(stream, shortest),
                 slow_error: any_fault(stream, shortest),
                 timeout: any_delay(stream, shortest),
+                ..UniformLink::default()
             },
             overhead_us,
             tick_us: pick(stream, &[1_000, 50_000, 10_000_000]),
@@ -207,6 +208,7 @@ impl Case {
                 fast_error: link.fast_error.map(fault),
                 slow_error: link.slow_error.map(fault),
                 timeout: longer(link.timeout),
+                ..link
             },
             beside,
             ..self
@@ -250,6 +252,7 @@ impl Case {
             link: Box::new(self.link.clone()),
             overhead_us: self.overhead_us,
             tick_us: self.tick_us,
+            ..Spec::default()
         })
         .unwrap();
         network.bootstrap();

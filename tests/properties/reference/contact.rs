@@ -1,7 +1,9 @@
 //! Contacts in the reference simulator: each is sent, charged and recorded at once.
 
+use kadsim_engine::key::Key;
 use kadsim_engine::link::{Attempt, Fate, Link};
 use kadsim_engine::node::Row;
+use kadsim_engine::population::Owner;
 use kadsim_engine::record::{ConnectionRow, Outcome, Request};
 
 use super::{Node, Reference, Running, Status, What};
@@ -103,15 +105,19 @@ impl Reference {
             origin_us,
         } = outgoing;
         let number = operation.planned.number;
+        let owner = |node: Node| Owner {
+            row: Row(node as u32),
+            key: Key(self.keys[node]),
+        };
         let attempt = Attempt {
             network_seed: self.seed,
             operation: number,
             sequence,
-            from: Row(operation.origin as u32),
-            to: Some(Row(remote as u32)),
+            from: owner(operation.origin),
+            to: Some(owner(remote)),
             time_us,
         };
-        let fate = self.link.draw(attempt, self.online[remote]);
+        let fate = self.link.draw(attempt, &|_| self.online[remote]);
         let remote_us = self.charge(remote, time_us);
         *self.contacts.entry((operation.number, remote)).or_default() += 1;
         let delays = if fate.outcome == Outcome::Ok { 2 } else { 1 };
