@@ -3,6 +3,10 @@
 use super::*;
 use std::collections::{BTreeSet, HashMap};
 
+use kadsim_engine::distribution::{Distribution, Exponential};
+use kadsim_engine::presence::{Churn, Sessions};
+use kadsim_systems::network::{NodeSet, Spec};
+
 fn segments() -> SegmentKeys {
     SegmentKeys::Drawn(DrawnSegments {
         network_seed: 5,
@@ -333,4 +337,103 @@ fn a_rate_may_give_no_operation() {
     for per_s in [f64::MIN_POSITIVE, 1e-9] {
         assert_eq!(Drawn::new(by_rate(per_s, 1_000_000)).total(), 0);
     }
+}
+
+/// Returns who is online when in a network of 50 nodes in which nodes are online for this share of the time.
+fn presences(share_online: f64) -> Presences {
+    let mean = |mean_us: f64| -> Arc<dyn Distribution> { Arc::new(Exponential { mean_us }) };
+    let sessions = Sessions {
+        session: Some(mean(1e6 * share_online)),
+        absence: Some(mean(1e6 * (1.0 - share_online))),
+    };
+    let churn = Churn {
+        sessions: vec![sessions],
+        ..Churn::default()
+    };
+    let mut network = Network::new(Spec {
+        nodes: NodeSet::Generated(50),
+        churn: Some(churn),
+        ..Spec::default()
+    })
+    .unwrap();
+    network.presences(1_000_000).unwrap()
+}
+
+#[test]
+fn origins_of_a_living_network_are_the_first_drawn_that_are_online() {
+    let presences = presences(0.5);
+    for targets in [
+        Targets::Random,
+        Targets::Segments(segments(), Draw::Distinct),
+    ] {
+        let frozen = Plan {
+            origins: Origins::Random,
+            pace: counted(400, 5_000_000),
+            targets,
+            ..plan()
+        };
+        let living = Plan {
+            presences: Some(presences.clone()),
+            ..frozen.clone()
+        };
+        let mut kept = 0;
+        for (first, one) in all(frozen).into_iter().zip(all(living)) {
+            assert!(!one.lacks_origin && presences.is_online(one.origin, one.due_us));
+            assert_eq!((one.key, one.due_us), (first.key, first.due_us));
+            if presences.is_online(first.origin, first.due_us) {
+                assert_eq!(one, first);
+                kept += 1;
+            }
+        }
+        assert!((140..260).contains(&kept), "{kept}");
+    }
+}
+
+#[test]
+fn an_operation_lacks_an_origin_where_no_node_drawn_is_online() {
+    let frozen = Plan {
+        origins: Origins::Random,
+        targets: Targets::Random,
+        ..plan()
+    };
+    let living = Plan {
+        presences: Some(presences(1e-7)),
+        ..frozen.clone()
+    };
+    for (first, one) in all(frozen).into_iter().zip(all(living)) {
+        assert!(one.lacks_origin);
+        assert_eq!(one.origin, first.origin);
+    }
+}
+
+#[test]
+fn origins_that_are_not_drawn_stay() {
+    let living = Plan {
+        presences: Some(presences(0.5)),
+        ..plan()
+    };
+    assert_eq!(all(living), all(plan()));
+}
+
+#[test]
+fn keys_of_online_nodes_are_those_of_nodes_that_answer() {
+    let presences = presences(0.5);
+    let keys: HashMap<Key, Row> = (0..50)
+        .map(|row| (presences.key(Row(row)), Row(row)))
+        .collect();
+    let lookups = Plan {
+        targets: Targets::OnlineNodes(presences.clone()),
+        ..plan()
+    };
+    let asked: Vec<_> = all(lookups)
+        .iter()
+        .map(|one| (keys[&one.key], one.due_us))
+        .collect();
+    assert!(
+        asked
+            .iter()
+            .all(|&(row, due_us)| presences.answers(row, due_us))
+    );
+    let rows: BTreeSet<Row> = asked.iter().map(|&(row, _)| row).collect();
+    assert!(rows.len() > 15, "{}", rows.len());
 }

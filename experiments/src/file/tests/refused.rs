@@ -442,7 +442,7 @@ fn rates_and_idle_phases_are_refused_where_they_contradict() {
     );
     of(
         "rate_per_s = 1",
-        7,
+        6,
         &["missing key `phase.putting.duration_ms`"],
     );
     of(
@@ -462,4 +462,14 @@ fn rates_and_idle_phases_are_refused_where_they_contradict() {
         11,
         &["`phase.putting.spread_ms` does not go with `rate_per_s`"],
     );
+    let idle = |other: &str| {
+        let phase = format!("[[phase]]\nname = \"rest\"\nkind = \"idle\"\n{other}");
+        format!("schema = 1\nname = \"x\"\nseed = 7\nnetwork.nodes = 9\n{phase}\n")
+    };
+    refused(&idle(""), &[], &["missing key `phase.rest.duration_ms`"]);
+    refused(&idle("duration_ms = 0"), &[], &["above 0"]);
+    let key = "`phase.rest.max_ms` does not go with kind = \"idle\"";
+    refused(&idle("duration_ms = 1\nmax_ms = 1"), &[], &[key]);
+    let key = "`phase.rest.count` does not go with kind = \"idle\"";
+    refused(&idle("duration_ms = 1\ncount = 1"), &[], &[key]);
 }
