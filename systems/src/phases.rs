@@ -421,6 +421,7 @@ mod tests {
             Some(Over {
                 slot,
                 phase,
+                start_us: 0,
                 end_us,
             })
         };
@@ -496,6 +497,7 @@ mod tests {
         let over = Over {
             slot,
             phase: 0,
+            start_us: 0,
             end_us: 10,
         };
         assert_eq!(phases.over(11), Some(over));

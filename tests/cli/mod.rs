@@ -18,6 +18,7 @@ mod layouts;
 mod memory;
 mod presence;
 mod progress;
+mod rates;
 mod readme;
 mod regions;
 mod results;

@@ -2,7 +2,9 @@
 
 use arrow::array::Array;
 
-use crate::file::{Experiment, Layout, Policy};
+use kadsim_engine::key::Key;
+
+use crate::file::{Experiment, Keys, Layout, Phase, Policy, Work};
 use crate::inputs::Inputs;
 
 /// Bytes a node takes as an entity with six components: 29 of data, 48 of change ticks, 48 of the ECS's own book; and
@@ -40,6 +42,17 @@ pub(super) fn node_bytes(experiment: &Experiment, inputs: &Inputs) -> f64 {
     }
     if experiment.output.in_degree {
         each += COUNT_BYTES;
+    }
+    // A phase keeps the keys of all nodes to draw some that are online.
+    let draws_online = |phase: &Phase| {
+        let keys = match phase.work {
+            Work::Drawn { keys, .. } => keys,
+            Work::Idle { .. } | Work::Trace { .. } => return false,
+        };
+        keys == Keys::Online
+    };
+    if experiment.phases.iter().any(draws_online) {
+        each += size_of::<Key>() as f64;
     }
     f64::from(inputs.nodes) * each
 }

@@ -23,7 +23,7 @@ use rayon::prelude::*;
 use super::clock::{Clock, Lap};
 use super::routing;
 use super::workload::{Pool, Workload};
-use crate::file::Experiment;
+use crate::file::{Experiment, Phase, PhaseKind, milliseconds};
 use crate::inputs::{self, Inputs};
 use crate::output::{RECORDING, Writers};
 use crate::spent::{Moment, Spent};
@@ -141,7 +141,11 @@ impl<'a> Simulation<'a> {
         let total = begun.iter().map(|begun| begun.total).sum();
         let names: Vec<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
         let name = names.join("+");
-        let bar = self.bar(number, &name, total);
+        let are_idle = phases.iter().all(|phase| phase.kind() == PhaseKind::Idle);
+        let bar = match are_idle {
+            true => self.idle_line(&name, phases),
+            false => self.bar(number, &name, total),
+        };
         let mut nodes = PhaseOrder::default();
         places.clone().for_each(|place| nodes.begin(place as u32));
         self.clock.start();
@@ -396,6 +400,13 @@ impl<'a> Simulation<'a> {
             calls,
         })?;
         Ok(())
+    }
+
+    /// Shows how much time passes in phases without operations.
+    fn idle_line(&self, name: &str, phases: &[Phase]) -> ProgressBar {
+        let longest_us = phases.iter().map(Phase::duration_us).max();
+        let ms = milliseconds(longest_us.unwrap_or(0));
+        self.watch.busy(format!("{name}: {ms} ms pass"))
     }
 
     fn bar(&self, network: u32, phase: &str, total: u64) -> ProgressBar {

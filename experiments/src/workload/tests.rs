@@ -3,6 +3,10 @@
 use super::*;
 use std::collections::{BTreeSet, HashMap};
 
+use kadsim_engine::distribution::{Distribution, Exponential};
+use kadsim_engine::presence::{Churn, Sessions};
+use kadsim_systems::network::{NodeSet, Spec};
+
 fn segments() -> SegmentKeys {
     SegmentKeys::Drawn(DrawnSegments {
         network_seed: 5,
@@ -221,4 +225,215 @@ fn each_of_the_nodes_that_are_online_has_its_operations() {
     };
     assert_eq!(Drawn::new(planned.clone()).total(), 50 * 7);
     assert_eq!(all(planned).len(), 50 * 7);
+}
+
+fn by_rate(per_s: f64, duration_us: u64) -> Plan {
+    Plan {
+        pace: Pace::Rate { per_s, duration_us },
+        targets: Targets::Random,
+        ..plan()
+    }
+}
+
+#[test]
+fn gaps_of_a_rate_are_exponential() {
+    let planned = all(by_rate(1000.0, 50_000_000));
+    assert_eq!(planned[0].number, 100);
+    let count = planned.len() as f64;
+    assert!((count - 50_000.0).abs() < 5.0 * 50_000f64.sqrt(), "{count}");
+    assert!(planned.last().unwrap().due_us < 1000 + 50_000_000);
+    let gaps = planned
+        .windows(2)
+        .map(|pair| pair[1].due_us - pair[0].due_us);
+    let gaps: Vec<f64> = gaps.map(|gap_us| gap_us as f64).collect();
+    let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+    assert!((mean - 1000.0).abs() < 25.0, "{mean}");
+    // A gap is longer than the mean with probability 1/e.
+    let long = gaps.iter().filter(|&&gap_us| gap_us > 1000.0).count() as f64;
+    assert!((long / count - (-1f64).exp()).abs() < 0.012, "{long}");
+}
+
+#[test]
+fn due_times_of_a_rate_do_not_depend_on_the_nodes() {
+    let due_us = |nodes: u32, origins: Origins| -> Vec<u64> {
+        let planned = all(Plan {
+            nodes,
+            online: Online::All(nodes),
+            origins,
+            ..by_rate(100.0, 10_000_000)
+        });
+        planned.iter().map(|operation| operation.due_us).collect()
+    };
+    let of_few = due_us(50, Origins::Random);
+    assert_eq!(of_few, due_us(70_000, Origins::Random));
+    assert_eq!(of_few, due_us(70_000, Origins::Each));
+}
+
+/// The variance of a Poisson number is its mean.
+#[test]
+fn the_number_of_operations_of_a_rate_is_poisson_over_networks() {
+    let counts = (0..2000).map(|network_seed| {
+        let plan = Plan {
+            network_seed,
+            ..by_rate(20.0, 2_000_000)
+        };
+        let total = Drawn::new(plan.clone()).total();
+        assert_eq!(all(plan).len() as u64, total);
+        total as f64
+    });
+    let counts: Vec<f64> = counts.collect();
+    let mean = counts.iter().sum::<f64>() / 2000.0;
+    let variance = counts
+        .iter()
+        .map(|count| (count - mean).powi(2))
+        .sum::<f64>()
+        / 1999.0;
+    // Standard errors: 0.14 and 1.27.
+    assert!((mean - 40.0).abs() < 0.7, "{mean}");
+    assert!((variance - 40.0).abs() < 6.4, "{variance}");
+}
+
+#[test]
+fn by_rate_each_operation_draws_one_of_the_origins() {
+    let of = |origins: Origins| {
+        let mut counts: HashMap<Row, f64> = HashMap::new();
+        for operation in all(Plan {
+            origins,
+            ..by_rate(1000.0, 10_000_000)
+        }) {
+            *counts.entry(operation.origin).or_default() += 1.0;
+        }
+        counts
+    };
+    for (origins, nodes) in [
+        (Origins::Random, 50),
+        (Origins::Each, 50),
+        (Origins::sample(3, 8, &Online::All(50)), 8),
+        (Origins::one(3, &Online::All(50)), 1),
+    ] {
+        let (counts, expected) = (of(origins), 10_000.0 / f64::from(nodes));
+        assert_eq!(counts.len(), nodes as usize);
+        let far = |count: &&f64| (**count - expected).abs() > 6.0 * expected.sqrt();
+        assert_eq!(counts.values().find(far), None, "{expected}");
+    }
+}
+
+#[test]
+fn by_rate_origins_take_distinct_segments_until_all_pairs_are_taken() {
+    let planned = all(Plan {
+        origins: Origins::sample(3, 8, &Online::All(50)),
+        targets: Targets::Segments(segments(), Draw::Distinct),
+        ..by_rate(100.0, 1_000_000)
+    });
+    let pair = |operation: &Planned| (operation.origin, operation.key);
+    assert!(planned.len() > 72, "{}", planned.len());
+    let pairs: BTreeSet<_> = planned[..72].iter().map(pair).collect();
+    assert_eq!(pairs.len(), 72, "8 origins, 9 segments");
+    assert_eq!(pair(&planned[72]), pair(&planned[0]));
+}
+
+#[test]
+fn a_rate_may_give_no_operation() {
+    for per_s in [f64::MIN_POSITIVE, 1e-9] {
+        assert_eq!(Drawn::new(by_rate(per_s, 1_000_000)).total(), 0);
+    }
+}
+
+/// Returns who is online when in a network of 50 nodes in which nodes are online for this share of the time.
+fn presences(share_online: f64) -> Presences {
+    let mean = |mean_us: f64| -> Arc<dyn Distribution> { Arc::new(Exponential { mean_us }) };
+    let sessions = Sessions {
+        session: Some(mean(1e6 * share_online)),
+        absence: Some(mean(1e6 * (1.0 - share_online))),
+    };
+    let churn = Churn {
+        sessions: vec![sessions],
+        ..Churn::default()
+    };
+    let mut network = Network::new(Spec {
+        nodes: NodeSet::Generated(50),
+        churn: Some(churn),
+        ..Spec::default()
+    })
+    .unwrap();
+    network.presences(1_000_000).unwrap()
+}
+
+#[test]
+fn origins_of_a_living_network_are_the_first_drawn_that_are_online() {
+    let presences = presences(0.5);
+    for targets in [
+        Targets::Random,
+        Targets::Segments(segments(), Draw::Distinct),
+    ] {
+        let frozen = Plan {
+            origins: Origins::Random,
+            pace: counted(400, 5_000_000),
+            targets,
+            ..plan()
+        };
+        let living = Plan {
+            presences: Some(presences.clone()),
+            ..frozen.clone()
+        };
+        let mut kept = 0;
+        for (first, one) in all(frozen).into_iter().zip(all(living)) {
+            assert!(!one.lacks_origin && presences.is_online(one.origin, one.due_us));
+            assert_eq!((one.key, one.due_us), (first.key, first.due_us));
+            if presences.is_online(first.origin, first.due_us) {
+                assert_eq!(one, first);
+                kept += 1;
+            }
+        }
+        assert!((140..260).contains(&kept), "{kept}");
+    }
+}
+
+#[test]
+fn an_operation_lacks_an_origin_where_no_node_drawn_is_online() {
+    let frozen = Plan {
+        origins: Origins::Random,
+        targets: Targets::Random,
+        ..plan()
+    };
+    let living = Plan {
+        presences: Some(presences(1e-7)),
+        ..frozen.clone()
+    };
+    for (first, one) in all(frozen).into_iter().zip(all(living)) {
+        assert!(one.lacks_origin);
+        assert_eq!(one.origin, first.origin);
+    }
+}
+
+#[test]
+fn origins_that_are_not_drawn_stay() {
+    let living = Plan {
+        presences: Some(presences(0.5)),
+        ..plan()
+    };
+    assert_eq!(all(living), all(plan()));
+}
+
+#[test]
+fn keys_of_online_nodes_are_those_of_nodes_that_answer() {
+    let presences = presences(0.5);
+    let keys: HashMap<Key, Row> = (0..50)
+        .map(|row| (presences.key(Row(row)), Row(row)))
+        .collect();
+    let lookups = Plan {
+        targets: Targets::OnlineNodes(presences.clone()),
+        ..plan()
+    };
+    let asked: Vec<_> = all(lookups)
+        .iter()
+        .map(|one| (keys[&one.key], one.due_us))
+        .collect();
+    assert!(
+        asked
+            .iter()
+            .all(|&(row, due_us)| presences.answers(row, due_us))
+    );
+    let rows: BTreeSet<Row> = asked.iter().map(|&(row, _)| row).collect();
+    assert!(rows.len() > 15, "{}", rows.len());
 }

@@ -103,7 +103,9 @@ fn values(key: &str) -> (&'static [&'static str], &'static [&'static str]) {
             &["{ sample = 60 }", "{ node = 59 }"],
         ),
         "count" | "count_each" => (&["0", "1", "5", "20"], &["18446744073709551615", "100_000"]),
-        "keys" => (&["\"random\"", "\"nodes\""], &[]),
+        "rate_per_s" => (&["50", "0.5", "1e-300"], &["0", "1e300", "-1", "inf"]),
+        "duration_ms" => (&["100", "1000.5"], &["9e12", "0"]),
+        "keys" => (&["\"random\"", "\"nodes\"", "\"online\""], &[]),
         "draw" => (&["\"distinct\"", "\"independent\"", "\"same\""], &[]),
         "withheld" => (&["0", "1"], &["18446744073709551615"]),
         "parts" => (&["1", "4"], &["16_777_216"]),
@@ -232,7 +234,14 @@ impl Grammar {
                 "retrieve" => "1",
                 _ => self.value("count", is_small, stream),
             };
-            writeln!(text, "{count} = {number}").unwrap();
+            let is_by_rate = stream.below(4) == 0;
+            if is_by_rate {
+                let rate = self.value("rate_per_s", is_small, stream);
+                let duration = self.value("duration_ms", is_small, stream);
+                writeln!(text, "rate_per_s = {rate}\nduration_ms = {duration}").unwrap();
+            } else {
+                writeln!(text, "{count} = {number}").unwrap();
+            }
             if kind == "retrieve" {
                 writeln!(
                     text,
@@ -243,11 +252,11 @@ impl Grammar {
             }
             for key in self.phase.iter().map(String::as_str) {
                 let goes = match key {
-                    "name" | "kind" | "origin" | "count" | "count_each" | "segments" | "draw" => {
-                        false
-                    }
+                    "name" | "kind" | "origin" | "count" | "count_each" | "segments" | "draw"
+                    | "rate_per_s" | "duration_ms" => false,
+                    "spread_ms" if is_by_rate => false,
                     "keys" => kind == "lookup",
-                    "withheld" | "parts" => kind == "provide" && !is_small,
+                    "withheld" | "parts" => kind == "provide" && !is_small && !is_by_rate,
                     // Goes with a deadline.
                     "trace" | "start_ms" | "deadline_from" => !is_small && stream.below(5) == 0,
                     _ => true,

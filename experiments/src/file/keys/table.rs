@@ -227,7 +227,7 @@ keys! {
     COUNT_EACH = "phase.count_each", Takes::Integer(0, u64::MAX as i128, ""), [required or "`count`, `rate_per_s`, `trace`"], Goes::Drawn;
     /// Mean number of operations in a second, over all origins, instead of a count: gaps between due times are
     /// exponential, and each operation draws one of the nodes of `origin`. Needs `duration_ms`.
-    RATE = "phase.rate_per_s", Takes::Positive, [none, "none"], Goes::Drawn;
+    RATE = "phase.rate_per_s", Takes::Positive, [required or "`count`, `count_each`, `trace`"], Goes::Drawn;
     /// Time that the phase lasts, for `rate_per_s` and `kind = "idle"`. Operations are due in this time; the phase ends
     /// when it is over and they have ended.
     DURATION = "phase.duration_ms", Takes::Milliseconds(Least::AboveZero), [required or "`count`, `count_each`, `trace`"];

@@ -421,3 +421,55 @@ fn keys_that_are_refused_are_not_offered() {
     assert!(error.contains("unknown key"), "{error}");
     assert!(!error.contains("where"), "{error}");
 }
+
+#[test]
+fn rates_and_idle_phases_are_refused_where_they_contradict() {
+    let of = |new: &str, line: usize, says: &[&str]| refused_file("count = 10", new, line, says);
+    let by_rate = |rate: &str| format!("rate_per_s = {rate}\nduration_ms = 5");
+    for rate in ["0", "-2.5"] {
+        let says = format!("`phase.putting.rate_per_s` cannot be {rate}");
+        of(&by_rate(rate), 9, &[&says, "above 0"]);
+    }
+    of(
+        &by_rate("inf"),
+        9,
+        &["`phase.putting.rate_per_s`", "a finite number, above 0"],
+    );
+    of(
+        &by_rate("1e300"),
+        9,
+        &["cannot be 1e300", "operations over all phases"],
+    );
+    of(
+        "rate_per_s = 1",
+        6,
+        &["missing key `phase.putting.duration_ms`"],
+    );
+    of(
+        "count = 10\nduration_ms = 5",
+        10,
+        &["`phase.putting.duration_ms` needs `rate_per_s`"],
+    );
+    let both = by_rate("1") + "\ncount = 10";
+    of(
+        &both,
+        11,
+        &["`phase.putting.count` does not go with `rate_per_s`"],
+    );
+    let spread = by_rate("1") + "\nspread_ms = 10";
+    of(
+        &spread,
+        11,
+        &["`phase.putting.spread_ms` does not go with `rate_per_s`"],
+    );
+    let idle = |other: &str| {
+        let phase = format!("[[phase]]\nname = \"rest\"\nkind = \"idle\"\n{other}");
+        format!("schema = 1\nname = \"x\"\nseed = 7\nnetwork.nodes = 9\n{phase}\n")
+    };
+    refused(&idle(""), &[], &["missing key `phase.rest.duration_ms`"]);
+    refused(&idle("duration_ms = 0"), &[], &["above 0"]);
+    let key = "`phase.rest.max_ms` does not go with kind = \"idle\"";
+    refused(&idle("duration_ms = 1\nmax_ms = 1"), &[], &[key]);
+    let key = "`phase.rest.count` does not go with kind = \"idle\"";
+    refused(&idle("duration_ms = 1\ncount = 1"), &[], &[key]);
+}
