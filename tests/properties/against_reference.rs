@@ -81,12 +81,11 @@ fn assert_bootstrapped(case: &Case, reference: &Reference, tables: &Tables) {
     };
     for (node, found) in tables.iter().enumerate() {
         let is_there = reference.stays[node].first();
-        let expected = match is_there.is_some_and(|stay| stay.from_us.is_none()) {
+        let mut expected = match is_there.is_some_and(|stay| stay.from_us.is_none()) {
             true => reference.full_knowledge(node, Instant::Start),
             false => Vec::new(),
         };
         let mut found = found.clone();
-        let mut expected = expected;
         found.sort_unstable();
         expected.sort_unstable();
         assert_eq!(found, expected, "table of {node}, {case:?}");
@@ -113,6 +112,7 @@ fn run_phases(
             parallel: phase.parallel,
             start_us: phase.start_us,
             max_us: phase.cut_us.map(|cut_us| cut_us - phase.start_us),
+            freshness_us: None,
         });
     }
     reference.run(&phases);
@@ -134,11 +134,9 @@ fn run_phases(
                 let rows = (0..nodes.columns.keys.len() as u32).map(Row);
                 rows.map(node).collect()
             });
-            if std::env::var("TOLERATE").is_ok() {
-                for (node, expected) in nodes.iter_mut().zip(&expected.nodes) {
-                    node.segments = expected.segments;
-                }
-            }
+            // Tables are compared by the answers that come from them.
+            let lives = nodes.iter_mut().filter_map(|node| node.life.as_mut());
+            lives.for_each(|life| life.freshness = None);
             assert_rows(
                 &nodes,
                 &expected.nodes,

@@ -107,6 +107,8 @@ pub struct Reference {
     pub answer: usize,
     pub makeup: Makeup,
     pub records: OnLeaving,
+    /// Whether the states of nodes at the end of a phase say when they were online.
+    pub records_life: bool,
     pub ids: Vec<i64>,
     pub keys: Vec<u64>,
     pub is_server: Vec<bool>,
@@ -153,6 +155,7 @@ impl Reference {
             answer: k,
             makeup: Makeup::default(),
             records: OnLeaving::Kept,
+            records_life: false,
             ids: Vec::new(),
             keys: Vec::new(),
             is_server: Vec::new(),
@@ -287,6 +290,9 @@ impl Reference {
                 segments: held.count() as u32,
                 uses: before as u32 + charged.count() as u32,
                 started: started.get(&self.ids[node]).copied().unwrap_or(0),
+                life: self
+                    .records_life
+                    .then(|| self.life(node, (phase.start_us, end_us))),
             }
         };
         PhaseEnd {

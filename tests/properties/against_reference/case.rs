@@ -263,6 +263,7 @@ impl Case {
         network.bootstrap();
         network.recording().connections = self.connections;
         network.recording().results = true;
+        network.recording().living = life.is_recorded;
         network
     }
 }

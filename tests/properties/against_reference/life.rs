@@ -32,6 +32,8 @@ pub struct Life {
     pub answer: Option<u8>,
     /// Presence is worked out up to this time at first, µs.
     pub horizon_us: u64,
+    /// Whether rows have the columns of living runs.
+    pub is_recorded: bool,
 }
 
 impl Life {
@@ -81,6 +83,7 @@ impl Life {
         let seed = self.seed;
         reference.makeup = self.makeup.clone();
         reference.records = self.records;
+        reference.records_life = self.is_recorded;
         if let Some(answer) = self.answer {
             reference.answer = usize::from(answer);
         }
@@ -266,6 +269,7 @@ impl Case {
             },
             records: pick(stream, &OnLeaving::ALL),
             horizon_us: pick(stream, &[0, 500_000, 10_000_000, 300_000_000]),
+            is_recorded: stream.below(2) == 0,
             ..life
         };
         case.life = Some(life);
