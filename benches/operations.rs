@@ -108,6 +108,7 @@ fn step_with_one_event(criterion: &mut Criterion) {
                     operations,
                     parallel: None,
                     start_us: network.now_us(),
+                    duration_us: 0,
                     max_us: None,
                     freshness_us: None,
                 });

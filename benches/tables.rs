@@ -91,6 +91,7 @@ fn connections() -> Vec<ConnectionRow> {
         operations: ROWS as u64 / 8,
         parallel: None,
         start_us: network.now_us(),
+        duration_us: 0,
         max_us: None,
         freshness_us: None,
     });

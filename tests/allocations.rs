@@ -69,6 +69,7 @@ fn look_up(network: &mut Network, lookups: u64) -> (u64, usize) {
         operations: lookups,
         parallel: None,
         start_us,
+        duration_us: 0,
         max_us: None,
         freshness_us: None,
     });

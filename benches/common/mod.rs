@@ -210,6 +210,7 @@ pub fn run_phase(
         operations,
         parallel: None,
         start_us: network.now_us(),
+        duration_us: 0,
         max_us: None,
         freshness_us: None,
     });

@@ -138,11 +138,13 @@ fn read_known(
     let nodes = reader.nodes(known);
     let churn = reader.churn(&link, &nodes);
     reader.timeout(&nodes);
+    reader.servers(&nodes, &link);
     let traces: Vec<_> = experiment
         .phases
         .iter()
         .map(|phase| match &phase.work {
-            Work::Trace { path, span } => reader.trace(path, span, &nodes),
+            Work::Idle { .. } => None,
+            Work::Trace { path, span, .. } => reader.trace(path, span, &nodes),
             Work::Drawn { origin, .. } => {
                 reader.origin(phase, *origin, &nodes);
                 None
@@ -261,6 +263,29 @@ impl Reader<'_> {
         }
     }
 
+    /// Reports clients if no node that is online answers requests.
+    fn servers(&mut self, nodes: &Nodes, link: &LinkInputs) {
+        let experiment = self.experiment;
+        let reachability = &experiment.reachability;
+        if !reachability.clients.are_any() {
+            return;
+        }
+        let of_network = |seed| makeup(experiment, link, seed);
+        let Some(network) = nodes.first_without_servers(experiment, of_network) else {
+            return;
+        };
+        let place = match experiment.networks {
+            1 => String::new(),
+            _ => format!(" of network {network}"),
+        };
+        let title = format!(
+            "`reachability.clients` cannot be {}: all nodes{place} that are online are clients",
+            reachability.clients
+        );
+        let label = "allowed: shares that leave a server online";
+        self.error(&reachability.clients_span, title, label);
+    }
+
     fn ids(&mut self, path: &Path, hash: Option<Hash>) -> Result<Arc<Imported>, ImportError> {
         let file = (path.to_owned(), hash);
         if let Some(imported) = self.files.ids.get(&file) {
@@ -354,18 +379,19 @@ impl Reader<'_> {
         let mut left = OPERATIONS_MAX;
         for (phase, trace) in self.experiment.phases.iter().zip(traces) {
             let count = match (&phase.work, trace) {
+                (Work::Idle { .. }, _) => 0,
                 (Work::Trace { .. }, trace) => trace.as_ref().map_or(0, |rows| rows.len() as u64),
                 (
                     Work::Drawn {
                         origin,
-                        count,
+                        pace,
                         withheld,
                         ..
                     },
                     _,
                 ) => {
                     let origins = origin.nodes(online.unwrap_or(0)).unwrap_or(1);
-                    let all = count.saturating_mul(origins);
+                    let all = pace.operations(origins);
                     if *withheld > all {
                         self.withheld(phase, *withheld, all);
                     }
@@ -404,7 +430,7 @@ impl Reader<'_> {
     ) {
         let Work::Drawn {
             origin,
-            count,
+            pace,
             segments: Some(provide),
             draw,
             ..
@@ -427,9 +453,10 @@ impl Reader<'_> {
                 } => operations[*provide]
                     .saturating_add(withheld)
                     .saturating_mul(parts.into()),
-                Work::Trace { .. } => 0,
+                Work::Idle { .. } | Work::Trace { .. } => 0,
             },
         };
+        let is_known = self.experiment.phases[*provide].work.is_counted();
         let pairs = (*draw == Draw::Distinct && *origin == Origin::Random)
             .then(|| online.saturating_mul(provided));
         let most = match pairs {
@@ -438,7 +465,7 @@ impl Reader<'_> {
             None if *draw == Draw::Distinct => provided,
             None => u64::MAX,
         };
-        if *count > most {
+        if let Some(count) = pace.count().filter(|count| is_known && *count > most) {
             let name = &self.experiment.phases[*provide].name;
             let title =
                 format!("{count} segments asked for, but phase \"{name}\" provides {provided}");

@@ -60,7 +60,7 @@ pub enum LayoutsError {
         /// Memory of the machine, as text.
         has: String,
     },
-    /// The nodes are impossible.
+    /// The nodes are impossible, or come and go more often than can be kept.
     #[error(transparent)]
     Network(#[from] NetworkError),
     /// An operation goes on beyond the end of the clock.
@@ -294,7 +294,7 @@ impl Trial<'_> {
         let mut pool = Pool::new(network);
         for places in self.experiment.overlapping() {
             for place in places {
-                let keys = self.begin(network, place, &pool, u64::MAX);
+                let keys = self.begin(network, place, &pool, u64::MAX)?;
                 pool.add(keys);
             }
             self.advance(network, count, bar)?;
@@ -315,7 +315,7 @@ impl Trial<'_> {
         let silent = ProgressBar::hidden();
         for place in 0..self.experiment.phases.len() {
             let most = share(&self.inputs.operations, place);
-            self.begin(network, place, pool, most);
+            self.begin(network, place, pool, most)?;
             self.advance(network, count, &silent)?;
         }
         Ok(network.recorded().reads)
@@ -328,12 +328,12 @@ impl Trial<'_> {
         place: usize,
         pool: &Pool,
         most: u64,
-    ) -> Option<SegmentKeys> {
+    ) -> Result<Option<SegmentKeys>, LayoutsError> {
         let phase = &self.experiment.phases[place];
         if phase.reset_overhead {
             network.reset_overhead();
         }
-        let workload = Workload::new(self.experiment, self.inputs, place, network, pool);
+        let workload = Workload::new(self.experiment, self.inputs, place, network, pool)?;
         let workload = Workload {
             source: Box::new(AtMost {
                 source: workload.source,
@@ -341,7 +341,7 @@ impl Trial<'_> {
             }),
             ..workload
         };
-        workload.begin(place, phase, network)
+        Ok(workload.begin(place, phase, None, network))
     }
 
     /// Runs the network until no operation is in flight.

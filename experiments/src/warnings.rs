@@ -174,13 +174,14 @@ impl Finding<'_> {
     /// Warns of retrieves that start before their segments can be stored.
     fn retrieves(&self, place: usize) -> Option<Warning> {
         let phase = &self.experiment.phases[place];
-        if phase.kind != Kind::Retrieve || self.inputs.operations[place] == 0 {
+        if !phase.does(Kind::Retrieve) || self.inputs.operations[place] == 0 {
             return None;
         }
         let name = &phase.name;
         let provide = match &phase.work {
             Work::Drawn { segments, .. } => (*segments)?,
             Work::Trace { span, .. } => return self.provides_nothing(name, span),
+            Work::Idle { .. } => return None,
         };
         let provides = &self.experiment.phases[provide].name;
         match self.stored(provide) {
@@ -217,7 +218,7 @@ impl Finding<'_> {
     /// Warns of a trace of retrieves where no phase provides.
     fn provides_nothing(&self, name: &str, span: &Span) -> Option<Warning> {
         let phases = self.experiment.phases.iter().zip(&self.inputs.operations);
-        let mut provides = phases.filter(|(phase, _)| phase.kind == Kind::Provide);
+        let mut provides = phases.filter(|(phase, _)| phase.does(Kind::Provide));
         let is_nothing = provides.all(|(_, operations)| *operations == 0);
         is_nothing.then(|| Warning {
             key: format!("phase.{name}.trace"),
@@ -282,9 +283,10 @@ impl Finding<'_> {
         }
         let phases = self.experiment.phases.iter().zip(&self.inputs.operations);
         let rows = phases
-            .map(|(phase, operations)| {
-                let each = contacts(self.experiment, phase.kind, self.inputs.nodes);
-                (*operations as f64 * each) as u64
+            .filter_map(|(phase, operations)| {
+                let kind = phase.kind().operations()?;
+                let each = contacts(self.experiment, kind, self.inputs.nodes);
+                Some((*operations as f64 * each) as u64)
             })
             .fold(0, u64::saturating_add)
             .saturating_mul(self.experiment.networks.into());
@@ -315,7 +317,7 @@ fn nothing(phase: &Phase) -> Stored<'static> {
             "better: a file with at least one",
             *span,
         ),
-        Work::Drawn { withheld: 0, .. } => {
+        Work::Idle { .. } | Work::Drawn { withheld: 0, .. } => {
             let key = match phase.work {
                 Work::Drawn {
                     origin: Origin::Random,
@@ -393,7 +395,7 @@ mod tests {
             .rows
             .iter()
             .find(|(table, _)| *table == "connections");
-        let kind = loaded.experiment.phases[0].kind;
+        let kind = loaded.experiment.phases[0].kind().operations().unwrap();
         let each = contacts(&loaded.experiment, kind, inputs.nodes);
         (each * inputs.operations[0] as f64, rows.unwrap().1)
     }

@@ -1,10 +1,13 @@
 //! Draws the operations of a phase one by one as they become due, so that memory does not grow with their number.
 //!
-//! 1. Due times are drawn in ascending order: each is the minimum of the remaining uniform times.
+//! 1. Due times are drawn in ascending order: each is the minimum of the remaining uniform times or, by rate, an
+//!    exponential gap after the one before.
 //! 2. A pseudo-random permutation assigns operations to due times, so the due times of an origin's operations are
-//!    independent of each other.
+//!    independent of each other. By rate, each operation draws its origin.
 //! 3. Operations are numbered in the order of due times. A provide's key is a function of its number, so a retrieve
 //!    needs no list of segments. Withheld segments have the numbers after the last provide.
+
+mod due;
 
 use std::sync::Arc;
 
@@ -13,8 +16,10 @@ use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Planned, Source};
 use kadsim_engine::random::{Permutation, Purpose, Stream};
 use kadsim_systems::Network;
+use kadsim_systems::network::presences::Presences;
 
-use crate::file::Draw;
+use self::due::DueTimes;
+use crate::file::{Draw, Pace};
 
 /// The segments of a provide phase, whose parts retrieves ask for by number.
 #[derive(Clone, Debug)]
@@ -119,7 +124,8 @@ impl Online {
 /// The nodes that operations start at.
 #[derive(Clone, Debug)]
 pub enum Origins {
-    /// A uniform online node, drawn anew for each operation.
+    /// A uniform online node, drawn anew for each operation. In a living network it is one that is online when the
+    /// operation is due, if it is among the first [`DRAWS_MAX`] nodes drawn.
     Random,
     /// Every online node, in the order of keys.
     Each,
@@ -146,6 +152,9 @@ impl Origins {
     }
 }
 
+/// Most nodes that are drawn until one is online.
+pub const DRAWS_MAX: usize = 64;
+
 /// Keys that operations ask for.
 #[derive(Clone, Debug)]
 pub enum Targets {
@@ -155,6 +164,8 @@ pub enum Targets {
     GeneratedNodes(u64),
     /// Keys of these nodes.
     ListedNodes(Arc<[Key]>),
+    /// Keys of nodes that are online and answer when the operation is due.
+    OnlineNodes(Presences),
     /// Keys of provided segments, and how origins draw them.
     Segments(SegmentKeys, Draw),
 }
@@ -174,31 +185,47 @@ pub struct Plan {
     pub online: Online,
     /// Where operations start.
     pub origins: Origins,
-    /// Number of operations: in all for [`Origins::Random`], else per origin.
-    pub count: u64,
+    /// How many operations there are, and when they are due.
+    pub pace: Pace,
     /// Number of operations, the last ones, that are drawn but not run.
     pub withheld: u64,
     /// Keys that they ask for.
     pub targets: Targets,
     /// Start of the phase, µs.
     pub start_us: u64,
-    /// Time over which due times are uniform, µs.
-    pub spread_us: u64,
+    /// Who is online when, in a living network, for random origins.
+    pub presences: Option<Presences>,
 }
 
 impl Plan {
-    /// Returns the number of operations that run.
-    pub fn total(&self) -> u64 {
-        self.all() - self.withheld
+    /// Returns the number of nodes that are origins or may be drawn.
+    fn sites(&self) -> u64 {
+        match &self.origins {
+            Origins::Random | Origins::Each => self.online.len(),
+            Origins::Listed(rows) => rows.len() as u64,
+        }
     }
 
-    /// Returns the number of operations, withheld ones included.
-    fn all(&self) -> u64 {
+    /// Returns the row of the node of index `site`.
+    fn site(&self, site: u64) -> Row {
         match &self.origins {
-            Origins::Random => self.count,
-            Origins::Each => self.count * self.online.len(),
-            Origins::Listed(rows) => self.count * rows.len() as u64,
+            Origins::Random | Origins::Each => self.online.row(site),
+            Origins::Listed(rows) => rows[site as usize],
         }
+    }
+
+    /// Returns the number of operations of each origin; `None` if each operation draws its own.
+    fn count_each(&self) -> Option<u64> {
+        match self.origins {
+            Origins::Random => None,
+            Origins::Each | Origins::Listed(_) => self.pace.count(),
+        }
+    }
+
+    /// Returns the number of operations, withheld ones included; 0 by rate.
+    fn all(&self) -> u64 {
+        let each = self.count_each().map(|each| each * self.sites());
+        each.or(self.pace.count()).unwrap_or(0)
     }
 }
 
@@ -207,30 +234,28 @@ pub struct Drawn {
     plan: Plan,
     total: u64,
     order: Permutation,
-    /// Permutation of (origin, segment) pairs, for random origins with distinct segments.
-    pairs: Option<Permutation>,
+    /// Permutation of (origin, segment) pairs and their number, for drawn origins with distinct segments.
+    pairs: Option<(Permutation, u64)>,
     due: DueTimes,
     place: u64,
     next: Option<Planned>,
 }
 
 impl Drawn {
-    /// Draws the operations of this plan. There must be at most 2⁶² pairs of a node and a segment.
+    /// Draws the operations of this plan. There must be at most 2⁶³ pairs of a node and a segment.
     pub fn new(plan: Plan) -> Self {
         let phase = u64::from(plan.phase);
-        let total = plan.total();
         let stream = |entity| Stream::new(plan.network_seed, Purpose::Origin, entity, phase);
-        let pairs = match (&plan.origins, &plan.targets) {
-            (Origins::Random, Targets::Segments(segments, Draw::Distinct)) => Some(
-                Permutation::new(plan.online.len() * segments.len(), stream(u64::MAX)),
-            ),
+        let pairs = match (plan.count_each(), &plan.targets) {
+            (None, Targets::Segments(segments, Draw::Distinct)) => {
+                let pairs = plan.sites() * segments.len();
+                Some((Permutation::new(pairs, stream(u64::MAX)), pairs))
+            }
             _ => None,
         };
-        let due = DueTimes::new(
-            Stream::new(plan.network_seed, Purpose::Due, phase, 0),
-            total,
-            plan.spread_us,
-        );
+        let most = plan.all().saturating_sub(plan.withheld);
+        let due = DueTimes::new(plan.network_seed, plan.phase, plan.pace, most);
+        let total = due.len();
         let order = Permutation::new(plan.all(), stream(u64::MAX - 1));
         let mut drawn = Self {
             plan,
@@ -245,53 +270,70 @@ impl Drawn {
         drawn
     }
 
+    /// Returns the number of operations.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
     fn draw(&mut self) -> Option<Planned> {
-        if self.place == self.total {
-            return None;
-        }
-        let plan = &self.plan;
-        let number = plan.first + self.place;
-        let due_us = plan.start_us.saturating_add(self.due.next());
-        let (origin, key) = self.origin_and_key(number);
-        Some(Planned {
+        let due_us = self.due.next()?;
+        let number = self.plan.first + self.place;
+        let mut planned = Planned {
             number,
-            origin,
-            key,
-            due_us,
+            origin: Row(0),
+            key: Key(0),
+            due_us: self.plan.start_us.saturating_add(due_us),
             lacks_origin: false,
-        })
-    }
-
-    fn origin_and_key(&self, number: u64) -> (Row, Key) {
-        let plan = &self.plan;
-        if let (Some(pairs), Targets::Segments(segments, _)) = (&self.pairs, &plan.targets) {
-            let pair = pairs.apply(self.place);
-            return (
-                plan.online.row(pair / segments.len()),
-                segments.key(pair % segments.len()),
-            );
+        };
+        match self.plan.count_each() {
+            Some(count_each) => self.take_turn(&mut planned, count_each),
+            None => self.draw_origin(&mut planned),
         }
-        let ordered = if plan.spread_us == 0 {
-            self.place
-        } else {
-            self.order.apply(self.place)
-        };
-        let (origin, turn) = match &plan.origins {
-            Origins::Random => {
-                let mut stream = Stream::new(plan.network_seed, Purpose::Origin, number, 0);
-                let place = stream.below(plan.online.len());
-                (plan.online.row(place), self.place)
-            }
-            Origins::Each => (plan.online.row(ordered / plan.count), ordered % plan.count),
-            Origins::Listed(rows) => (rows[(ordered / plan.count) as usize], ordered % plan.count),
-        };
-        (origin, self.key(number, origin, turn))
+        Some(planned)
     }
 
-    /// Returns the key of operation `number`, the `turn`-th of its origin.
-    fn key(&self, number: u64, origin: Row, turn: u64) -> Key {
+    /// Gives the operation the origin whose turn it is, and a key.
+    fn take_turn(&self, planned: &mut Planned, count_each: u64) {
+        let ordered = match self.plan.pace.spread_us() {
+            0 => self.place,
+            _ => self.order.apply(self.place),
+        };
+        planned.origin = self.plan.site(ordered / count_each);
+        planned.key = self.key(planned, ordered % count_each);
+    }
+
+    /// Draws an origin and a key for the operation.
+    fn draw_origin(&self, planned: &mut Planned) {
         let plan = &self.plan;
-        let seed = plan.network_seed;
+        let mut stream = Stream::new(plan.network_seed, Purpose::Origin, planned.number, 0);
+        let mut draw = || plan.site(stream.below(plan.sites()));
+        match (&self.pairs, &plan.targets) {
+            (Some((permutation, pairs)), Targets::Segments(segments, _)) => {
+                // By rate there may be more operations than pairs.
+                let pair = permutation.apply(self.place % pairs);
+                planned.origin = plan.site(pair / segments.len());
+                planned.key = segments.key(pair % segments.len());
+            }
+            _ => {
+                planned.origin = draw();
+                planned.key = self.key(planned, self.place);
+            }
+        }
+        let (Some(presences), Origins::Random) = (&plan.presences, &plan.origins) else {
+            return;
+        };
+        let others = std::iter::repeat_with(draw).take(DRAWS_MAX - 1);
+        let mut drawn = std::iter::once(planned.origin).chain(others);
+        match drawn.find(|&row| presences.is_online(row, planned.due_us)) {
+            Some(online) => planned.origin = online,
+            None => planned.lacks_origin = true,
+        }
+    }
+
+    /// Returns the key of an operation, the `turn`-th of its origin.
+    fn key(&self, planned: &Planned, turn: u64) -> Key {
+        let plan = &self.plan;
+        let (seed, number) = (plan.network_seed, planned.number);
         let node = |n: u64| Stream::new(seed, Purpose::OperationKey, number, 1).below(n);
         match &plan.targets {
             Targets::Random => random_key(seed, number),
@@ -299,6 +341,18 @@ impl Drawn {
                 Key::of_node(node(u64::from(plan.nodes)), *key_seed)
             }
             Targets::ListedNodes(keys) => keys[node(keys.len() as u64) as usize],
+            Targets::OnlineNodes(presences) => {
+                let mut stream = Stream::new(seed, Purpose::OperationKey, number, 1);
+                let mut draw = || plan.online.row(stream.below(plan.online.len()));
+                let mut row = draw();
+                for _ in 1..DRAWS_MAX {
+                    if presences.answers(row, planned.due_us) {
+                        break;
+                    }
+                    row = draw();
+                }
+                presences.key(row)
+            }
             Targets::Segments(segments, draw) => {
                 let count = segments.len();
                 let permuted = |entity: u64| {
@@ -306,7 +360,7 @@ impl Drawn {
                     Permutation::new(count, stream).apply(turn % count)
                 };
                 segments.key(match draw {
-                    Draw::Distinct => permuted(u64::from(origin.0)),
+                    Draw::Distinct => permuted(u64::from(planned.origin.0)),
                     Draw::Same => permuted(u64::MAX),
                     Draw::Independent => {
                         Stream::new(seed, Purpose::Segment, number, u64::from(plan.phase))
@@ -326,35 +380,6 @@ impl Source for Drawn {
     fn advance(&mut self) {
         self.place += 1;
         self.next = self.draw();
-    }
-}
-
-/// Draws uniform times one by one in ascending order. The minimum of m remaining times leaves a share of U^(1/m) of the
-/// remaining time.
-struct DueTimes {
-    stream: Stream,
-    left: u64,
-    rest: f64,
-    spread_us: u64,
-}
-
-impl DueTimes {
-    fn new(stream: Stream, count: u64, spread_us: u64) -> Self {
-        Self {
-            stream,
-            left: count,
-            rest: 1.0,
-            spread_us,
-        }
-    }
-
-    fn next(&mut self) -> u64 {
-        if self.spread_us == 0 || self.left == 0 {
-            return 0;
-        }
-        self.rest *= libm::exp(libm::log(self.stream.unit()) / self.left as f64);
-        self.left -= 1;
-        (((1.0 - self.rest) * self.spread_us as f64) as u64).min(self.spread_us - 1)
     }
 }
 

@@ -157,6 +157,7 @@ mod tests {
             operations: count,
             parallel,
             start_us: 0,
+            duration_us: 0,
             max_us: None,
             freshness_us: None,
         };

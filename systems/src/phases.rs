@@ -8,7 +8,7 @@
 use bevy_ecs::prelude::*;
 
 use kadsim_engine::node::Row;
-use kadsim_engine::operation::{Source, Task};
+use kadsim_engine::operation::{Planned, Source, Task};
 use kadsim_engine::record::Kind;
 use kadsim_engine::slot::PhaseSlot;
 use kadsim_engine::time::LAST_US;
@@ -20,9 +20,9 @@ use crate::window::Execution;
 pub struct Phase {
     /// Its number, for the tables.
     pub number: u32,
-    /// Kind of its operations.
+    /// Kind of its operations; any kind if it has none.
     pub kind: Kind,
-    /// The operations. None is due before `start_us`, and their numbers are the network's next ones.
+    /// The operations, or [`NoOperations`]. None is due before `start_us`, and their numbers are the network's next ones.
     pub source: Box<dyn Source>,
     /// Number of the operations, and of the numbers that they take.
     pub operations: u64,
@@ -30,10 +30,23 @@ pub struct Phase {
     pub parallel: Option<u32>,
     /// When it starts, µs; not before the network's clock.
     pub start_us: u64,
+    /// Time from its start that it lasts at least, unless it is cut off before, µs.
+    pub duration_us: u64,
     /// Time after its start at which its operations are cut off, µs.
     pub max_us: Option<u64>,
     /// Period at which routing tables are counted, µs, from the phase's start; `None` if they are not. In living runs.
     pub freshness_us: Option<u64>,
+}
+
+/// The source of a phase without operations.
+pub struct NoOperations;
+
+impl Source for NoOperations {
+    fn peek(&self) -> Option<Planned> {
+        None
+    }
+
+    fn advance(&mut self) {}
 }
 
 /// What is accounted for when a phase ends.
@@ -74,6 +87,7 @@ struct Running {
     accounting: Accounting,
     queue: Queue,
     in_flight: u64,
+    /// End of its last operation so far, or of its duration if that is later, µs.
     last_end_us: u64,
 }
 
@@ -100,12 +114,11 @@ impl Running {
         self.in_flight == 0 && self.queue.is_empty()
     }
 
-    /// Returns when the phase ends, as far as that is known: with its last operation, or when it is cut off.
+    /// Returns when the phase ends, as far as that is known: with its last operation and its duration, or when it is cut
+    /// off.
     fn end_us(&self) -> Option<u64> {
-        match self.is_done() {
-            true => Some(self.last_end_us),
-            false => self.cut_us(),
-        }
+        let done_us = self.is_done().then_some(self.last_end_us);
+        done_us.into_iter().chain(self.cut_us()).min()
     }
 
     /// Returns the last moment before the phase is cut off, µs.
@@ -139,7 +152,9 @@ impl Phases {
             self.slots.push(None);
         }
         let slot = PhaseSlot(index as u32);
-        // The clock ends before a later cut.
+        // The clock ends before a later cut, and before a longer duration.
+        let duration_us = phase.duration_us;
+        let over_us = phase.start_us.saturating_add(duration_us).min(LAST_US);
         let cut_us = phase
             .max_us
             .map(|max_us| phase.start_us.saturating_add(max_us))
@@ -155,7 +170,7 @@ impl Phases {
             queue: Queue::new(phase.source, phase.parallel),
             start_us: phase.start_us,
             in_flight: 0,
-            last_end_us: phase.start_us,
+            last_end_us: phase.start_us.max(over_us),
         });
         slot
     }
@@ -200,6 +215,11 @@ impl Phases {
     /// Returns when the first phase is cut off, if one is to be, µs.
     pub fn first_cut_us(&self) -> Option<u64> {
         self.all().filter_map(Running::cut_us).min()
+    }
+
+    /// Returns when the first phase ends among those whose end is known, µs.
+    pub fn first_end_us(&self) -> Option<u64> {
+        self.all().filter_map(Running::end_us).min()
     }
 
     /// Returns the first phase that ended before `final_us`, the time before which nothing more happens.
@@ -328,10 +348,8 @@ impl Phases {
 
 #[cfg(test)]
 mod tests {
-    use kadsim_engine::key::Key;
-    use kadsim_engine::operation::Planned;
-
     use super::*;
+    use kadsim_engine::key::Key;
 
     /// Operations with numbers from `first` on, due 10 µs apart.
     struct Due {
@@ -371,6 +389,7 @@ mod tests {
             operations: 3,
             parallel: None,
             start_us,
+            duration_us: 0,
             max_us,
             freshness_us: None,
         }
@@ -412,6 +431,58 @@ mod tests {
         let third = phases.begin(phase(2, Kind::Lookup, 6, 40, None), Accounting::Full);
         assert_eq!(third, first);
         assert_eq!(phases.slots(), 2);
+    }
+
+    /// Returns when the first phase is over, with its number.
+    fn over(phases: &Phases) -> Option<(u32, u64)> {
+        let over = phases.over(u64::MAX)?;
+        Some((over.phase, over.end_us))
+    }
+
+    #[test]
+    fn a_phase_lasts_for_its_duration_and_until_its_operations_have_ended() {
+        let mut phases = Phases::default();
+        let timed = |max_us| Phase {
+            duration_us: 50,
+            ..phase(0, Kind::Lookup, 0, 5, max_us)
+        };
+        let slot = phases.begin(timed(None), Accounting::Full);
+        assert_eq!(starts(&mut phases, 1000).len(), 3);
+        [7, 20].into_iter().for_each(|us| phases.end(slot, us));
+        assert_eq!(over(&phases), None);
+        phases.end(slot, 30);
+        assert_eq!(over(&phases), Some((0, 55)));
+        assert_eq!(phases.over(55), None);
+        phases.remove(slot);
+        // Its last operation ends after its duration.
+        phases.begin(timed(None), Accounting::Full);
+        starts(&mut phases, 1000);
+        [7, 20, 70].into_iter().for_each(|us| phases.end(slot, us));
+        assert_eq!(over(&phases), Some((0, 70)));
+        phases.remove(slot);
+        // It is cut off after its last operation, so nothing is lost.
+        phases.begin(timed(Some(40)), Accounting::Full);
+        starts(&mut phases, 1000);
+        [7, 20, 30].into_iter().for_each(|us| phases.end(slot, us));
+        assert_eq!(over(&phases), Some((0, 45)));
+        assert!(!phases.remove(slot).is_cut);
+    }
+
+    #[test]
+    fn a_phase_without_operations_lasts_for_its_duration() {
+        let mut phases = Phases::default();
+        let idle = |start_us, duration_us| Phase {
+            source: Box::new(NoOperations),
+            operations: 0,
+            duration_us,
+            ..phase(0, Kind::Lookup, 0, start_us, None)
+        };
+        let slot = phases.begin(idle(10, 20), Accounting::Full);
+        assert_eq!(phases.next_start_us(), None);
+        assert_eq!(over(&phases), Some((0, 30)));
+        assert!(!phases.remove(slot).is_cut);
+        phases.begin(idle(10, u64::MAX), Accounting::Full);
+        assert_eq!(over(&phases), Some((0, LAST_US)));
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod memory;
 mod presence;
 mod progress;
 mod readme;
+mod regions;
 mod results;
 mod round_trip;
 mod settings;

@@ -111,6 +111,7 @@ fn run_phases(
             operations: phase.planned.len() as u64,
             parallel: phase.parallel,
             start_us: phase.start_us,
+            duration_us: 0,
             max_us: phase.cut_us.map(|cut_us| cut_us - phase.start_us),
             freshness_us: None,
         });

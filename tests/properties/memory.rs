@@ -71,6 +71,7 @@ fn run_phase(network: &mut Network, phase: u32, dense: u64, parallel: Option<u32
         operations: operations as u64,
         parallel,
         start_us: network.now_us(),
+        duration_us: 0,
         max_us: None,
         freshness_us: None,
     });

@@ -6,6 +6,9 @@
 //!    arrivals and departures between two are counted.
 //! 3. What is asked beyond the horizon is drawn anew from the start of the run, which costs O(changes of the node). The
 //!    horizon changes no answer.
+//! 4. Clones share the changes, so a clone costs no copy of them.
+
+use std::sync::Arc;
 
 use bevy_ecs::resource::Resource;
 use rayon::prelude::*;
@@ -55,6 +58,16 @@ pub enum Since {
 pub struct Timelines {
     churn: Churn,
     makeup: Makeup,
+    changes: Arc<Changes>,
+    /// Nodes online at the start, before any change.
+    online_at_start: u64,
+    /// Changes up to this time are kept, µs.
+    horizon_us: u64,
+}
+
+/// The changes that are kept.
+#[derive(Debug, Default)]
+struct Changes {
     /// Of each row, the begin of its changes, shifted left by one, and whether it is online at the start; one more for
     /// the end. Empty if no node ever leaves.
     spans: Vec<u32>,
@@ -64,10 +77,6 @@ pub struct Timelines {
     by_time: Vec<u64>,
     /// Nodes online before every change whose index is a multiple of [`COUNTED`].
     online: Vec<u32>,
-    /// Nodes online at the start, before any change.
-    online_at_start: u64,
-    /// Changes up to this time are kept, µs.
-    horizon_us: u64,
 }
 
 impl Timelines {
@@ -95,7 +104,7 @@ impl Timelines {
     /// Returns whether nodes may come or leave.
     #[inline]
     pub fn are_living(&self) -> bool {
-        !self.spans.is_empty()
+        !self.changes.spans.is_empty()
     }
 
     /// Returns the time up to which changes are kept, µs.
@@ -162,24 +171,30 @@ impl Timelines {
             }
         }
         by_time.par_sort_unstable();
-        let mut online = self.online_at_start as u32;
-        self.online = vec![online];
+        let mut count = self.online_at_start as u32;
+        let mut online = vec![count];
         for part in by_time.chunks(COUNTED) {
             let arrivals = part.iter().filter(|&change| change & 1 == 1).count() as u32;
-            online = online + arrivals - (part.len() as u32 - arrivals);
-            self.online.push(online);
+            count = count + arrivals - (part.len() as u32 - arrivals);
+            online.push(count);
         }
-        self.spans = spans;
-        self.changes_us = changes_us;
-        self.by_time = by_time;
+        self.changes = Arc::new(Changes {
+            spans,
+            changes_us,
+            by_time,
+            online,
+        });
         Ok(())
     }
 
     /// Returns a node's state at the start and its changes.
     #[inline]
     fn of(&self, row: Row) -> (bool, &[u64]) {
-        let (begin, end) = (self.spans[row.index()], self.spans[row.index() + 1]);
-        let changes_us = &self.changes_us[(begin >> 1) as usize..(end >> 1) as usize];
+        let Changes {
+            spans, changes_us, ..
+        } = &*self.changes;
+        let (begin, end) = (spans[row.index()], spans[row.index() + 1]);
+        let changes_us = &changes_us[(begin >> 1) as usize..(end >> 1) as usize];
         (begin & 1 == 1, changes_us)
     }
 
@@ -302,11 +317,14 @@ impl Timelines {
 
     /// Returns how many nodes are online at `at_us`, changes of that moment included. `at_us` is at most the horizon.
     pub fn online(&self, at_us: u64) -> u64 {
-        let passed = self.by_time.partition_point(|change| change >> 1 <= at_us);
-        let Some(&before) = self.online.get(passed / COUNTED) else {
+        let Changes {
+            by_time, online, ..
+        } = &*self.changes;
+        let passed = by_time.partition_point(|change| change >> 1 <= at_us);
+        let Some(&before) = online.get(passed / COUNTED) else {
             return self.online_at_start;
         };
-        let rest = &self.by_time[passed / COUNTED * COUNTED..passed];
+        let rest = &by_time[passed / COUNTED * COUNTED..passed];
         let arrivals = rest.iter().filter(|&change| change & 1 == 1).count() as u64;
         u64::from(before) + arrivals - (rest.len() as u64 - arrivals)
     }
@@ -314,8 +332,11 @@ impl Timelines {
     /// Returns how many nodes come and how many leave from `from_us` to `until_us`, both included. `until_us` is at most the
     /// horizon.
     pub fn turnover(&self, from_us: u64, until_us: u64) -> (u64, u64) {
-        let begin = self.by_time.partition_point(|change| change >> 1 < from_us);
-        let passed = &self.by_time[begin..];
+        let begin = self
+            .changes
+            .by_time
+            .partition_point(|change| change >> 1 < from_us);
+        let passed = &self.changes.by_time[begin..];
         let passed = &passed[..passed.partition_point(|change| change >> 1 <= until_us)];
         let arrivals = passed.iter().filter(|&change| change & 1 == 1).count() as u64;
         (arrivals, passed.len() as u64 - arrivals)
@@ -323,25 +344,34 @@ impl Timelines {
 
     /// Returns the time of the first change from `from_us` on, if there is one up to the horizon, µs.
     pub fn next_change_us(&self, from_us: u64) -> Option<u64> {
-        let next = self.by_time.partition_point(|change| change >> 1 < from_us);
-        self.by_time.get(next).map(|change| change >> 1)
+        let next = self
+            .changes
+            .by_time
+            .partition_point(|change| change >> 1 < from_us);
+        self.changes.by_time.get(next).map(|change| change >> 1)
     }
 
     /// Returns the number of changes that are kept.
     pub fn changes(&self) -> usize {
-        self.changes_us.len()
+        self.changes.changes_us.len()
     }
 
     /// Prefetches where a node's changes lie.
     #[inline]
     pub fn prefetch(&self, row: Row, prefetcher: &mut Prefetcher) {
-        prefetcher.item(&self.spans, row.index());
+        prefetcher.item(&self.changes.spans, row.index());
     }
 
     /// Returns the bytes on the heap.
     pub fn bytes_used(&self) -> usize {
-        (self.spans.capacity() + self.online.capacity()) * size_of::<u32>()
-            + (self.changes_us.capacity() + self.by_time.capacity()) * size_of::<u64>()
+        let Changes {
+            spans,
+            changes_us,
+            by_time,
+            online,
+        } = &*self.changes;
+        (spans.capacity() + online.capacity()) * size_of::<u32>()
+            + (changes_us.capacity() + by_time.capacity()) * size_of::<u64>()
     }
 }
 

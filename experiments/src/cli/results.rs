@@ -169,7 +169,7 @@ pub(super) fn closing_table(loaded: &Loaded, report: &Report, width: Option<usiz
     );
     let row = |name: &str, cells: Vec<String>| iter::once(name.to_owned()).chain(cells);
     let kinds = columns.clone().map(|(phase, behind)| match behind {
-        "" => phase.kind.to_string(),
+        "" => phase.kind().to_string(),
         _ => String::new(),
     });
     table.push(row("kind", kinds.collect()));

@@ -263,7 +263,7 @@ impl Operations {
         let phase = &experiment.phases[place];
         let origins = match phase.work {
             Work::Drawn { origin, .. } => origin.nodes(inputs.online),
-            Work::Trace { .. } => None,
+            Work::Idle { .. } | Work::Trace { .. } => None,
         };
         let origins = origins.unwrap_or(u64::from(inputs.online)) as f64;
         let spread_us = spread_us(experiment, inputs, place);
@@ -286,7 +286,7 @@ impl Operations {
             .parallel
             .map_or(f64::MAX, |limit| f64::from(limit) * origins);
         Self {
-            is_provide: phase.kind == Kind::Provide,
+            is_provide: phase.does(Kind::Provide),
             total,
             in_flight: (total * share).min(limit),
             together: if due_us > 0.0 { 0.0 } else { total },
@@ -308,7 +308,8 @@ impl Operations {
 /// Returns the time over which the operations of a phase become due, µs.
 pub(super) fn spread_us(experiment: &Experiment, inputs: &Inputs, place: usize) -> f64 {
     match &experiment.phases[place].work {
-        Work::Drawn { spread_us, .. } => *spread_us as f64,
+        Work::Idle { .. } => 0.0,
+        Work::Drawn { pace, .. } => pace.spread_us() as f64,
         Work::Trace { .. } => {
             let rows = inputs.traces[place].as_deref().unwrap_or_default();
             rows.last().map_or(0.0, |row| row.start_us as f64)

@@ -114,9 +114,10 @@ fn summary_bytes(experiment: &Experiment, inputs: &Inputs, lookup: &Lookup) -> f
     let duration = distribution::buckets_of((LONGEST * lookup.duration_us(0.0)) as u64) as f64;
     let phases = experiment.phases.iter().zip(&inputs.operations);
     let of = phases.map(|(phase, &operations)| {
-        let durations = match phase.kind {
-            Kind::Lookup | Kind::Retrieve => 2.0,
-            Kind::Provide => 3.0,
+        let durations = match phase.kind().operations() {
+            None => 0.0,
+            Some(Kind::Lookup | Kind::Retrieve) => 2.0,
+            Some(Kind::Provide) => 3.0,
         };
         // An operation contacts a node at most once, but for a store.
         let contacts = distribution::buckets_of(operations) as f64;

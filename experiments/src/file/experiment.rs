@@ -181,6 +181,8 @@ pub struct ReachabilitySection {
     pub clients_known: bool,
     /// Share of the entries of bootstrapped tables that are clients, 0 to 1.
     pub clients_in_tables: f64,
+    /// Place of `clients` in the text, if it is there.
+    pub clients_span: Span,
 }
 
 /// `[output]`.

@@ -294,6 +294,16 @@ impl<'a> Field<'a> {
         Some(number.abs())
     }
 
+    /// Reads a finite number above 0.
+    pub(super) fn positive(&self) -> Option<f64> {
+        let number = self.number(&self.takes.allowed())?;
+        if number <= 0.0 {
+            self.cannot_be(&self.written(), self.takes.described());
+            return None;
+        }
+        Some(number)
+    }
+
     /// Reads milliseconds. Returns microseconds.
     pub(super) fn micros(&self) -> Option<u64> {
         let micros = self.micros_or_mistyped()?;

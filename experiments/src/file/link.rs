@@ -131,6 +131,7 @@ pub(super) fn reachability(top: &Section<'_>, link: &LinkSection) -> Reachabilit
         clients: clients.unwrap_or(ClientShares::OfAll(keys::CLIENTS.default)),
         clients_known: section.boolean_or(&keys::CLIENTS_KNOWN),
         clients_in_tables: in_tables.unwrap_or(keys::CLIENTS_IN_TABLES.default),
+        clients_span: section.place(&keys::CLIENTS).unwrap_or_default(),
     }
 }
 

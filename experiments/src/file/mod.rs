@@ -61,7 +61,7 @@ pub use self::diagnostic::{Invalid, Notices, Sources, Span};
 pub use self::experiment::*;
 pub(crate) use self::milliseconds::micros_rounded;
 pub use self::milliseconds::milliseconds;
-pub use self::phase::{Origin, Phase, PhaseSpans, Tables, Work};
+pub use self::phase::{Origin, Pace, Phase, PhaseSpans, Tables, Work};
 pub(crate) use self::region_file::RegionFile;
 pub use self::regions::{
     ClientShares, OneWay, RegionShare, RegionShares, RegionSource, RegionsSection,
@@ -69,7 +69,9 @@ pub use self::regions::{
 pub use self::sweep::CELLS_MAX;
 pub(crate) use self::sweep::Grid;
 pub(crate) use self::wording::shown;
-pub use self::words::{DeadlineFrom, Draw, Hash, Keys, Kind, Layout, Policy, Procedure, Stop};
+pub use self::words::{
+    DeadlineFrom, Draw, Hash, Keys, Kind, Layout, PhaseKind, Policy, Procedure, Stop,
+};
 
 /// Longest experiment file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 4 << 20;

@@ -4,16 +4,14 @@ use std::fmt::{self, Display};
 use std::path::PathBuf;
 
 use super::diagnostic::Span;
-use super::words::{DeadlineFrom, Draw, Keys, Kind};
+use super::words::{DeadlineFrom, Draw, Keys, Kind, PhaseKind};
 
 /// One `[[phase]]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Phase {
     /// Unique name; `[a-z0-9_-]+`.
     pub name: String,
-    /// What its operations do.
-    pub kind: Kind,
-    /// Which operations there are.
+    /// Which operations there are, if any.
     pub work: Work,
     /// Start from the run's start, in microseconds. `None`: it starts when every phase before it has finished. Phases
     /// with a start come before those without, except that the first may have none.
@@ -32,6 +30,43 @@ pub struct Phase {
     pub spans: PhaseSpans,
 }
 
+impl Phase {
+    /// Returns what the phase does.
+    pub fn kind(&self) -> PhaseKind {
+        match self.work {
+            Work::Idle { .. } => PhaseKind::Idle,
+            Work::Trace { kind, .. } | Work::Drawn { kind, .. } => PhaseKind::Operations(kind),
+        }
+    }
+
+    /// Returns whether its operations are of this kind.
+    pub fn does(&self, kind: Kind) -> bool {
+        self.kind() == PhaseKind::Operations(kind)
+    }
+
+    /// Returns how long operations of the phase become due, or how long it lasts without any, in microseconds; `None` if a
+    /// trace says so.
+    pub fn length_us(&self) -> Option<u64> {
+        match &self.work {
+            Work::Idle { duration_us } => Some(*duration_us),
+            Work::Drawn { pace, .. } => Some(pace.spread_us()),
+            Work::Trace { .. } => None,
+        }
+    }
+
+    /// Returns the time that it lasts at least, in microseconds.
+    pub fn duration_us(&self) -> u64 {
+        match self.work {
+            Work::Idle { duration_us }
+            | Work::Drawn {
+                pace: Pace::Rate { duration_us, .. },
+                ..
+            } => duration_us,
+            Work::Trace { .. } | Work::Drawn { .. } => 0,
+        }
+    }
+}
+
 /// Places of the keys of a phase in the text. A key that is absent has the default span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PhaseSpans {
@@ -39,7 +74,7 @@ pub struct PhaseSpans {
     pub name: Span,
     /// Its `origin`: the word, the size or the id.
     pub origin: Span,
-    /// Its `count` or `count_each`.
+    /// Its `count`, `count_each` or `rate_per_s`.
     pub count: Span,
     /// Its `start_ms`.
     pub start: Span,
@@ -54,8 +89,15 @@ pub struct PhaseSpans {
 /// Where the operations of a phase come from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Work {
+    /// There are none.
+    Idle {
+        /// Time that the phase lasts, in microseconds.
+        duration_us: u64,
+    },
     /// From a table.
     Trace {
+        /// What they do.
+        kind: Kind,
         /// Absolute path.
         path: PathBuf,
         /// Place of the path in the text.
@@ -63,14 +105,14 @@ pub enum Work {
     },
     /// Drawn from the experiment's seed.
     Drawn {
+        /// What they do.
+        kind: Kind,
         /// The nodes that operations start at.
         origin: Origin,
-        /// Operations in all for [`Origin::Random`], per origin for the others.
-        count: u64,
+        /// How many there are, and when they are due.
+        pace: Pace,
         /// What is looked up.
         keys: Keys,
-        /// Due times are uniform from 0 up to but below this, in microseconds. 0: all at once.
-        spread_us: u64,
         /// Index of the provide phase whose segments are retrieved, in
         /// [`Experiment::phases`](super::experiment::Experiment::phases). Only retrieve phases have it.
         segments: Option<usize>,
@@ -81,6 +123,68 @@ pub enum Work {
         /// Parts of each segment of a provide phase; retrieves draw parts. 1 for other phases.
         parts: u32,
     },
+}
+
+impl Work {
+    /// Returns whether the number of operations is known before the phase begins. By rate it is drawn in each network.
+    pub fn is_counted(&self) -> bool {
+        match self {
+            Self::Drawn { pace, .. } => pace.count().is_some(),
+            Self::Idle { .. } | Self::Trace { .. } => true,
+        }
+    }
+}
+
+/// How many operations a phase has, and when they are due.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pace {
+    /// A number of operations.
+    Count {
+        /// Operations in all for [`Origin::Random`], per origin for the others.
+        count: u64,
+        /// Due times are uniform from 0 up to but below this, in microseconds. 0: all at once.
+        spread_us: u64,
+    },
+    /// Operations with exponential gaps between their due times.
+    Rate {
+        /// Mean number of operations in a second, over all origins; finite, above 0.
+        per_s: f64,
+        /// Time from the phase's start in which they are due, in microseconds.
+        duration_us: u64,
+    },
+}
+
+impl Pace {
+    /// No operations.
+    pub(super) const NONE: Self = Self::Count {
+        count: 0,
+        spread_us: 0,
+    };
+
+    /// Returns the number of operations of `origins` origins; by rate the mean number, rounded up. Saturates.
+    pub fn operations(self, origins: u64) -> u64 {
+        match self {
+            Self::Count { count, .. } => count.saturating_mul(origins),
+            Self::Rate { per_s, duration_us } => (per_s * duration_us as f64 / 1e6).ceil() as u64,
+        }
+    }
+
+    /// Returns the time over which operations become due, in microseconds.
+    pub fn spread_us(self) -> u64 {
+        match self {
+            Self::Count { spread_us, .. } => spread_us,
+            Self::Rate { duration_us, .. } => duration_us,
+        }
+    }
+
+    /// Returns the number of operations of each origin, or in all for [`Origin::Random`]; `None` by rate, where it is not
+    /// known before the phase begins.
+    pub fn count(self) -> Option<u64> {
+        match self {
+            Self::Count { count, .. } => Some(count),
+            Self::Rate { .. } => None,
+        }
+    }
 }
 
 /// The nodes that the operations of a phase start at, all of them online: `origin`.
@@ -96,16 +200,6 @@ pub enum Origin {
     Sample(u32),
     /// The node of this id.
     Node(i64),
-}
-
-impl Phase {
-    /// Returns how long operations of the phase become due, µs; `None` if a trace says so.
-    pub fn length_us(&self) -> Option<u64> {
-        match &self.work {
-            Work::Drawn { spread_us, .. } => Some(*spread_us),
-            Work::Trace { .. } => None,
-        }
-    }
 }
 
 impl Origin {

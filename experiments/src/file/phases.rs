@@ -12,11 +12,11 @@ use super::diagnostic::Span;
 use super::document::Node;
 use super::field::Field;
 use super::keys::table as keys;
-use super::keys::{Goes, Least, Takes, of_section};
-use super::phase::{Phase, PhaseSpans, Work};
+use super::keys::{Goes, Key, Least, Takes, of_section};
+use super::phase::{Pace, Phase, PhaseSpans, Work};
 use super::reader::Section;
 use super::wording::shown;
-use super::words::{DeadlineFrom, Kind};
+use super::words::{DeadlineFrom, Kind, PhaseKind};
 
 /// Type and range of an element of a list of deadlines.
 static ELEMENT: Takes = Takes::Milliseconds(Least::Zero);
@@ -91,8 +91,8 @@ fn refuse_at_once(top: &Section<'_>, phases: &[Phase]) {
         .enumerate()
         .take_while(|(place, phase)| *place == 0 || phase.start_us.is_some())
         .map(|(_, phase)| phase);
-    let provides = first.clone().find(|phase| phase.kind == Kind::Provide);
-    let retrieves = first.clone().find(|phase| phase.kind == Kind::Retrieve);
+    let provides = first.clone().find(|phase| phase.does(Kind::Provide));
+    let retrieves = first.clone().find(|phase| phase.does(Kind::Retrieve));
     let (Some(provides), Some(retrieves)) = (provides, retrieves) else {
         return;
     };
@@ -133,10 +133,10 @@ impl<'a> Earlier<'a> {
         };
         let mut spans = PhaseSpans::default();
         let mut work = Work::Drawn {
+            kind: Kind::Lookup,
             origin: keys::ORIGIN.default,
-            count: 0,
+            pace: Pace::NONE,
             keys: keys::KEYS.default,
-            spread_us: 0,
             segments: None,
             draw: keys::DRAW.default,
             withheld: keys::WITHHELD.default,
@@ -145,9 +145,11 @@ impl<'a> Earlier<'a> {
         if table.is_some() {
             seen.name = self.name(&section);
             seen.kind = section.required(&keys::KIND).and_then(|field| field.word());
-            (work, seen.segments) = match section.get(&keys::TRACE) {
-                Some(trace) => (self.trace(&section, &trace), None),
-                None => self.drawn(&section, seen.kind, &mut spans),
+            let kind = seen.kind.map(PhaseKind::operations);
+            (work, seen.segments) = match (kind, section.get(&keys::TRACE)) {
+                (Some(None), _) => (idle(&section), None),
+                (_, Some(trace)) => (self.trace(&section, kind.flatten(), &trace), None),
+                (_, None) => self.drawn(&section, kind.flatten(), &mut spans),
             };
         }
         let (name, span) = seen.name.unwrap_or_default();
@@ -157,7 +159,6 @@ impl<'a> Earlier<'a> {
         let start_us = self.start(&section, &mut spans);
         let phase = Phase {
             name: name.to_owned(),
-            kind: seen.kind.unwrap_or(Kind::Lookup),
             work,
             start_us,
             parallel: section.integer(&keys::PARALLEL),
@@ -209,14 +210,29 @@ impl<'a> Earlier<'a> {
         field.micros()
     }
 
-    fn trace(&self, section: &Section<'a>, trace: &Field<'a>) -> Work {
-        let drawn = of_section(keys::PHASE.path).filter(|key| key.goes != Goes::Anywhere);
-        for key in drawn {
+    fn trace(&self, section: &Section<'a>, kind: Option<Kind>, trace: &Field<'a>) -> Work {
+        let is_drawn = |key: &&Key| matches!(key.goes, Goes::Drawn | Goes::With(_));
+        let drawn = of_section(keys::PHASE.path).filter(is_drawn);
+        for key in drawn.chain([&*keys::DURATION]) {
             let allowed = format!("`trace` or `{}`", key.name());
             section.refuse(key, "cannot be given with `trace`, which says it", &allowed);
         }
         let (path, span) = trace.file(self.folder).unwrap_or_default();
-        Work::Trace { path, span }
+        let kind = kind.unwrap_or(Kind::Lookup);
+        Work::Trace { kind, path, span }
+    }
+}
+
+/// Reads an idle phase.
+fn idle(section: &Section<'_>) -> Work {
+    let others = of_section(keys::PHASE.path).filter(|key| key.goes != Goes::Anywhere);
+    for key in others {
+        let allowed = format!("no `{}`, or another kind", key.name());
+        section.refuse(key, "does not go with kind = \"idle\"", &allowed);
+    }
+    let duration = section.required(&keys::DURATION);
+    Work::Idle {
+        duration_us: duration.and_then(|field| field.micros()).unwrap_or(0),
     }
 }
 

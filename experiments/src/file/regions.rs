@@ -154,7 +154,7 @@ impl Display for RegionShares {
 impl Display for ClientShares {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OfAll(share) => write!(formatter, "{share:?}"),
+            Self::OfAll(share) => share.fmt(formatter),
             Self::ByRegion(shares) => shares.fmt(formatter),
         }
     }

@@ -6,9 +6,9 @@ use super::defaults::SCHEMA;
 use super::delay::Delay;
 use super::experiment::*;
 use super::milliseconds::milliseconds;
-use super::phase::{Origin, Phase, Work};
+use super::phase::{Origin, Pace, Phase, Work};
 use super::quoted::{quoted, quoted_path};
-use super::words::{Kind, Stop};
+use super::words::{Kind, PhaseKind, Stop};
 
 impl Experiment {
     /// Returns an experiment file with every key, which reads as an equal experiment from any folder: paths of `ids` and
@@ -165,7 +165,7 @@ impl ReachabilitySection {
         writeln!(out, "\n[reachability]")?;
         writeln!(out, "clients = {}", self.clients)?;
         writeln!(out, "clients_known = {}", self.clients_known)?;
-        writeln!(out, "clients_in_tables = {:?}", self.clients_in_tables)
+        writeln!(out, "clients_in_tables = {}", self.clients_in_tables)
     }
 }
 
@@ -173,34 +173,38 @@ impl Phase {
     fn write(&self, out: &mut String, phases: &[Phase]) -> fmt::Result {
         writeln!(out, "\n[[phase]]")?;
         writeln!(out, "name = {}", quoted(&self.name))?;
-        writeln!(out, "kind = \"{}\"", self.kind)?;
+        writeln!(out, "kind = \"{}\"", self.kind())?;
         match &self.work {
+            Work::Idle { duration_us } => {
+                writeln!(out, "duration_ms = {}", milliseconds(*duration_us))?
+            }
             Work::Trace { path, .. } => writeln!(out, "trace = {}", quoted_path(path))?,
             Work::Drawn {
+                kind,
                 origin,
-                count,
+                pace,
                 keys,
-                spread_us,
                 segments,
                 draw,
                 withheld,
                 parts,
             } => {
                 match origin {
-                    Origin::Random => writeln!(out, "origin = \"random\"\ncount = {count}")?,
-                    Origin::One | Origin::Each => {
-                        writeln!(out, "origin = \"{origin}\"\ncount_each = {count}")?
+                    Origin::Random | Origin::One | Origin::Each => {
+                        writeln!(out, "origin = \"{origin}\"")?
                     }
-                    Origin::Sample(_) | Origin::Node(_) => {
-                        writeln!(out, "origin = {origin}\ncount_each = {count}")?
-                    }
+                    Origin::Sample(_) | Origin::Node(_) => writeln!(out, "origin = {origin}")?,
                 }
-                if self.kind == Kind::Lookup {
+                let (amount, time) = pace.written(*origin);
+                writeln!(out, "{amount}")?;
+                if *kind == Kind::Lookup {
                     writeln!(out, "keys = \"{keys}\"")?;
                 }
-                writeln!(out, "spread_ms = {}", milliseconds(*spread_us))?;
-                if self.kind == Kind::Provide {
-                    writeln!(out, "withheld = {withheld}")?;
+                writeln!(out, "{time}")?;
+                if *kind == Kind::Provide {
+                    if pace.count().is_some() {
+                        writeln!(out, "withheld = {withheld}")?;
+                    }
                     writeln!(out, "parts = {parts}")?;
                 }
                 if let Some(provide) = segments.and_then(|index| phases.get(index)) {
@@ -211,6 +215,9 @@ impl Phase {
         }
         let start = self.start_us.map(milliseconds);
         optional(out, "start_ms", start, "when those before have finished")?;
+        if self.kind() == PhaseKind::Idle {
+            return writeln!(out, "reset_overhead = {}", self.reset_overhead);
+        }
         optional(out, "parallel", self.parallel, "no limit")?;
         writeln!(out, "reset_overhead = {}", self.reset_overhead)?;
         optional(out, "max_ms", self.max_us.map(milliseconds), "none")?;
@@ -228,6 +235,29 @@ impl Phase {
         let from = deadline.as_ref().map(|_| self.deadline_from);
         optional(out, "deadline_ms", deadline, "none")?;
         from.map_or(Ok(()), |from| writeln!(out, "deadline_from = \"{from}\""))
+    }
+}
+
+impl Pace {
+    /// Returns the keys of the number of operations and of the time over which they are due.
+    fn written(self, origin: Origin) -> (String, String) {
+        match self {
+            Self::Count { count, spread_us } => {
+                let key = match origin {
+                    Origin::Random => "count",
+                    _ => "count_each",
+                };
+                let spread = milliseconds(spread_us);
+                (format!("{key} = {count}"), format!("spread_ms = {spread}"))
+            }
+            Self::Rate { per_s, duration_us } => {
+                let duration = milliseconds(duration_us);
+                (
+                    format!("rate_per_s = {per_s:?}"),
+                    format!("duration_ms = {duration}"),
+                )
+            }
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Reading experiment files: the documented example, defaults, overrides, paths.
 
+mod link;
 mod refused;
 mod resolved;
 mod strange;
@@ -132,14 +133,17 @@ fn the_documented_example_is_read() {
     assert_eq!(experiment.phases[0].max_us, Some(600_000_000));
     let sampling = &experiment.phases[1];
     assert_eq!(
-        (sampling.kind, sampling.deadlines_us.as_slice()),
-        (Kind::Retrieve, &[4_000_000][..])
+        (sampling.kind(), sampling.deadlines_us.as_slice()),
+        (PhaseKind::Operations(Kind::Retrieve), &[4_000_000][..])
     );
     let work = Work::Drawn {
+        kind: Kind::Retrieve,
         origin: Origin::Each,
-        count: 73,
+        pace: Pace::Count {
+            count: 73,
+            spread_us: 0,
+        },
         keys: Keys::Random,
-        spread_us: 0,
         segments: Some(0),
         draw: Draw::Distinct,
         withheld: DEFAULT_WITHHELD,
@@ -211,7 +215,10 @@ fn overrides_reach_every_depth() {
     assert_eq!(experiment.phases[0].max_us, Some(5000));
     assert!(matches!(
         experiment.phases[0].work,
-        Work::Drawn { count: 12, .. }
+        Work::Drawn {
+            pace: Pace::Count { count: 12, .. },
+            ..
+        }
     ));
     assert_eq!(experiment.layout, Layout::Dense);
     assert_eq!(experiment.output.dir, "a=b");

@@ -72,9 +72,7 @@ pub use kadsim_engine::presence::Start;
 /// What a node that comes knows: `churn.join`. What becomes of what a node that leaves has: `churn.table`, `churn.records`.
 pub use kadsim_engine::routing::{Join, OnLeaving};
 
-words_of!(
-    Kind, Layout, Policy, Procedure, Stop, Start, Join, OnLeaving
-);
+words_of!(Layout, Policy, Procedure, Stop, Start, Join, OnLeaving);
 
 words! {
     /// How routing tables follow who is online: `maintenance.rules`.
@@ -86,6 +84,48 @@ words! {
     }
 }
 
+/// What a phase does: `kind`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PhaseKind {
+    /// It has operations of this kind.
+    Operations(Kind),
+    /// Time passes, without operations.
+    Idle,
+}
+
+impl PhaseKind {
+    /// Returns the kind of its operations, if it has any.
+    pub fn operations(self) -> Option<Kind> {
+        match self {
+            Self::Operations(kind) => Some(kind),
+            Self::Idle => None,
+        }
+    }
+}
+
+impl Word for PhaseKind {
+    const ALL: &'static [Self] = &[
+        Self::Operations(Kind::Provide),
+        Self::Operations(Kind::Lookup),
+        Self::Operations(Kind::Retrieve),
+        Self::Idle,
+    ];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Operations(kind) => kind.as_str(),
+            Self::Idle => "idle",
+        }
+    }
+}
+
+/// As the file spells it.
+impl fmt::Display for PhaseKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.word())
+    }
+}
+
 words! {
     /// What is looked up: `keys`.
     Keys {
@@ -93,6 +133,8 @@ words! {
         Random = "random",
         /// Keys of existing nodes, offline ones too.
         Nodes = "nodes",
+        /// Keys of nodes that are online and answer when the operation is due.
+        Online = "online",
     }
 }
 

@@ -18,7 +18,7 @@ use kadsim_systems::network::key_seed;
 use super::nodes::Nodes;
 use super::{Inputs, LinkInputs, Reader, living_link};
 use crate::file::{
-    self, ChurnSection, ChurnSource, ClientShares, Delay, Experiment, Leave, Length, Work,
+    self, ChurnSection, ChurnSource, ClientShares, Delay, Experiment, Leave, Length,
 };
 use crate::import;
 
@@ -152,10 +152,7 @@ pub(super) fn horizon_us(experiment: &Experiment) -> u64 {
     let mut end_us: u64 = 0;
     for phase in &experiment.phases {
         let start_us = phase.start_us.unwrap_or(end_us);
-        let length_us = match &phase.work {
-            Work::Drawn { spread_us, .. } => *spread_us,
-            Work::Trace { .. } => 0,
-        };
+        let length_us = phase.length_us().unwrap_or(0);
         end_us = end_us.max(start_us.saturating_add(length_us));
     }
     let timeout_us = match experiment.link.timeout {

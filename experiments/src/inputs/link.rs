@@ -16,6 +16,9 @@ use crate::file::{
 };
 use crate::import::{self, ImportError};
 
+#[cfg(test)]
+mod tests;
+
 /// What the files that `[link]` names hold.
 #[derive(Clone, Debug, Default)]
 pub struct LinkInputs {

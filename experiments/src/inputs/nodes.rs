@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::StringArray;
 use kadsim_engine::key::Key;
+use kadsim_engine::makeup::Makeup;
 use kadsim_engine::presence;
 use kadsim_engine::random::network_seed;
 
@@ -98,6 +99,33 @@ impl Nodes {
             (None, Some(generated)) => generated.first_without(id as u64),
             (None, None) => None,
         }
+    }
+
+    /// Returns the first network without a server that is online, if there is one. `makeup` returns that of a network by its
+    /// seed. The cost is one over the share of such servers, for each network.
+    pub(super) fn first_without_servers(
+        &self,
+        experiment: &Experiment,
+        makeup: impl Fn(u64) -> Makeup,
+    ) -> Option<u32> {
+        (0..experiment.networks).find(|&network| {
+            let seed = network_seed(experiment.seed, network);
+            let makeup = makeup(seed);
+            let has_server = match (&self.imported, &self.generated) {
+                (Some(imported), _) => imported
+                    .rows
+                    .iter()
+                    .any(|&(id, key)| !imported.are_offline.contains(&id) && makeup.is_server(key)),
+                (None, Some(generated)) => {
+                    let absences = presence::Draw::new(seed, generated.nodes, generated.offline);
+                    (0..u64::from(generated.nodes)).any(|id| {
+                        !absences.is_offline(id) && makeup.is_server(Key::of_node(id, seed))
+                    })
+                }
+                (None, None) => true,
+            };
+            !has_server
+        })
     }
 
     /// Returns what a trace must name instead of the node with this id, if it cannot name that node.

@@ -136,7 +136,7 @@ impl<'a> Simulation<'a> {
         }
         let mut begun: Vec<Begun> = Vec::new();
         for place in places.clone() {
-            begun.push(self.begin(place, network, pool));
+            begun.push(self.begin(place, network, pool)?);
         }
         let total = begun.iter().map(|begun| begun.total).sum();
         let names: Vec<&str> = phases.iter().map(|phase| phase.name.as_str()).collect();
@@ -174,21 +174,40 @@ impl<'a> Simulation<'a> {
     }
 
     /// Begins the phase of this index.
-    fn begin(&mut self, place: usize, network: &mut Network, pool: &mut Pool) -> Begun {
+    ///
+    /// # Errors
+    ///
+    /// The phase lasts beyond the end of the clock; nodes come and go more often than can be kept.
+    fn begin(
+        &mut self,
+        place: usize,
+        network: &mut Network,
+        pool: &mut Pool,
+    ) -> anyhow::Result<Begun> {
         let (experiment, inputs) = (self.experiment, self.inputs);
         let phase = &experiment.phases[place];
+        let start_us = phase.start_us.unwrap_or(network.now_us());
+        if start_us.saturating_add(phase.duration_us()) > LAST_US {
+            bail!(
+                "phase \"{}\" goes beyond {} ms, where times end: make its `duration_ms` smaller",
+                phase.name,
+                LAST_US / 1000
+            );
+        }
         let workload = |network: &mut Network, pool: &Pool| {
             Workload::new(experiment, inputs, place, network, pool)
         };
         // Drawn before the phase begins: a phase that is cut off records nothing of the operations that never started.
-        let all = (!phase.deadlines_us.is_empty() && phase.max_us.is_some())
-            .then(|| workload(network, pool).source);
-        let workload = workload(network, pool);
+        let is_counted = !phase.deadlines_us.is_empty() && phase.max_us.is_some();
+        let all = match is_counted {
+            true => Some(workload(network, pool)?.source),
+            false => None,
+        };
+        let workload = workload(network, pool)?;
         let total = workload.total;
-        let start_us = phase.start_us.unwrap_or(network.now_us());
         self.summary.begin_phase(place, start_us);
         pool.add(workload.begin(place, phase, experiment.freshness_us(phase), network));
-        Begun { total, all }
+        Ok(Begun { total, all })
     }
 
     /// Writes the rows of a step to the tables, and counts its operations in the summary.

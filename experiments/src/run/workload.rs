@@ -7,8 +7,9 @@ use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Planned, Source};
 use kadsim_systems::Network;
+use kadsim_systems::network::NetworkError;
 use kadsim_systems::network::read::NodesView;
-use kadsim_systems::phases::Phase;
+use kadsim_systems::phases::{NoOperations, Phase};
 
 use crate::file::{self, Experiment, Kind, Origin, Work};
 use crate::import::TraceRow;
@@ -49,30 +50,41 @@ impl Pool {
 
 impl Workload {
     /// Makes the workload of the phase of index `place`. It starts at its `start_ms`, or else now.
+    ///
+    /// # Errors
+    ///
+    /// Nodes come and go more often than can be kept.
     pub(crate) fn new(
         experiment: &Experiment,
         inputs: &Inputs,
         place: usize,
         network: &mut Network,
         pool: &Pool,
-    ) -> Self {
+    ) -> Result<Self, NetworkError> {
         let phase = &experiment.phases[place];
         let start_us = phase.start_us.unwrap_or(network.now_us());
-        let (origin, count, spread_us, withheld, parts) = match phase.work {
+        let (origin, pace, withheld, parts) = match phase.work {
+            Work::Idle { .. } => return Ok(Self::idle()),
             Work::Trace { .. } => {
                 let rows = inputs.traces[place].as_deref().unwrap_or_default();
-                return Self::traced(rows, network, start_us);
+                return Ok(Self::traced(rows, network, start_us));
             }
             Work::Drawn {
                 origin,
-                count,
-                spread_us,
+                pace,
                 withheld,
                 parts,
                 ..
-            } => (origin, count, spread_us, withheld, parts),
+            } => (origin, pace, withheld, parts),
         };
         let network_seed = network.seed();
+        let due_us = pace.spread_us().min(phase.max_us.unwrap_or(u64::MAX));
+        let due_until_us = start_us.saturating_add(due_us);
+        let is_living = network.is_living() && origin == Origin::Random;
+        let presences = match is_living {
+            true => Some(network.presences(due_until_us)?),
+            false => None,
+        };
         let plan = Plan {
             network_seed,
             phase: place as u32,
@@ -86,26 +98,28 @@ impl Workload {
                 Origin::Sample(size) => Origins::sample(network_seed, size, &pool.online),
                 Origin::Node(id) => Origins::Listed(network.row(id).into_iter().collect()),
             },
-            count,
+            pace,
             withheld,
-            targets: targets(&phase.work, network, &pool.provided),
+            targets: targets(&phase.work, network, &pool.provided, due_until_us)?,
             start_us,
-            spread_us,
+            presences,
         };
-        let total = plan.total();
+        let (phase, first) = (plan.phase, plan.first);
+        let source = Drawn::new(plan);
+        let total = source.total();
         let keys = SegmentKeys::Drawn(DrawnSegments {
             network_seed,
-            phase: plan.phase,
-            first: plan.first,
+            phase,
+            first,
             provided: total,
             withheld,
             parts,
         });
-        Self {
-            source: Box::new(Drawn::new(plan)),
+        Ok(Self {
+            source: Box::new(source),
             total,
             keys,
-        }
+        })
     }
 
     /// Begins the phase of index `place` with this workload. Returns the segments that it provides.
@@ -116,18 +130,26 @@ impl Workload {
         freshness_us: Option<u64>,
         network: &mut Network,
     ) -> Option<SegmentKeys> {
-        let kind = phase.kind;
         network.begin_phase(Phase {
             number: place as u32,
-            kind,
+            kind: phase.kind().operations().unwrap_or_default(),
             source: self.source,
             operations: self.total,
             parallel: phase.parallel,
             start_us: phase.start_us.unwrap_or(network.now_us()),
+            duration_us: phase.duration_us(),
             max_us: phase.max_us,
             freshness_us,
         });
-        (kind == Kind::Provide).then_some(self.keys)
+        phase.does(Kind::Provide).then_some(self.keys)
+    }
+
+    fn idle() -> Self {
+        Self {
+            source: Box::new(NoOperations),
+            total: 0,
+            keys: SegmentKeys::Listed(Arc::default()),
+        }
     }
 
     fn traced(rows: &[TraceRow], network: &mut Network, start_us: u64) -> Self {
@@ -154,7 +176,13 @@ impl Workload {
     }
 }
 
-fn targets(work: &Work, network: &mut Network, provided: &[Option<SegmentKeys>]) -> Targets {
+/// Returns the keys that the operations of a phase ask for, the last of which is due before `due_until_us`.
+fn targets(
+    work: &Work,
+    network: &mut Network,
+    provided: &[Option<SegmentKeys>],
+    due_until_us: u64,
+) -> Result<Targets, NetworkError> {
     let Work::Drawn {
         keys,
         segments,
@@ -162,12 +190,15 @@ fn targets(work: &Work, network: &mut Network, provided: &[Option<SegmentKeys>])
         ..
     } = work
     else {
-        return Targets::Random;
+        return Ok(Targets::Random);
     };
     let segments = segments.and_then(|provide| provided.get(provide).cloned().flatten());
-    match (segments, keys) {
+    Ok(match (segments, keys) {
+        // Provides by rate may be none. Then nobody holds what retrieves ask for.
+        (Some(segments), _) if segments.is_empty() => Targets::Random,
         (Some(segments), _) => Targets::Segments(segments, *draw),
         (None, file::Keys::Random) => Targets::Random,
+        (None, file::Keys::Online) => Targets::OnlineNodes(network.presences(due_until_us)?),
         (None, file::Keys::Nodes) => network.read(
             |NodesView {
                  population, ids, ..
@@ -176,5 +207,5 @@ fn targets(work: &Work, network: &mut Network, provided: &[Option<SegmentKeys>])
                 None => Targets::ListedNodes(population.keys().into()),
             },
         ),
-    }
+    })
 }

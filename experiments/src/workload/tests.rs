@@ -22,12 +22,16 @@ fn plan() -> Plan {
         nodes: 50,
         online: Online::All(50),
         origins: Origins::Each,
-        count: 7,
+        pace: counted(7, 10_000),
         withheld: 0,
         targets: Targets::Segments(segments(), Draw::Distinct),
         start_us: 1000,
-        spread_us: 10_000,
+        presences: None,
     }
+}
+
+fn counted(count: u64, spread_us: u64) -> Pace {
+    Pace::Count { count, spread_us }
 }
 
 fn all(plan: Plan) -> Vec<Planned> {
@@ -44,7 +48,7 @@ fn all(plan: Plan) -> Vec<Planned> {
 fn each_origin_takes_its_share_of_distinct_segments() {
     for spread_us in [0, 10_000] {
         let planned = all(Plan {
-            spread_us,
+            pace: counted(7, spread_us),
             ..plan()
         });
         let mut taken: HashMap<Row, BTreeSet<Key>> = HashMap::new();
@@ -67,7 +71,7 @@ fn each_origin_takes_its_share_of_distinct_segments() {
 fn random_origins_take_no_segment_twice() {
     let planned = all(Plan {
         origins: Origins::Random,
-        count: 450,
+        pace: counted(450, 10_000),
         ..plan()
     });
     let pairs: BTreeSet<_> = planned
@@ -97,14 +101,14 @@ fn what_is_withheld_is_drawn_and_not_provided() {
         let provides = Plan {
             targets: Targets::Random,
             withheld: 13,
-            spread_us,
+            pace: counted(7, spread_us),
             ..plan()
         };
         let drawn = DrawnSegments {
             network_seed: 5,
             phase: 1,
             first: provides.first,
-            provided: provides.total(),
+            provided: Drawn::new(provides.clone()).total(),
             withheld: 13,
             parts: 1,
         };
@@ -113,8 +117,7 @@ fn what_is_withheld_is_drawn_and_not_provided() {
         let segments = SegmentKeys::Drawn(drawn);
         let retrieves = Plan {
             phase: 2,
-            count: segments.len(),
-            spread_us: 0,
+            pace: counted(segments.len(), 0),
             targets: Targets::Segments(segments, Draw::Distinct),
             ..plan()
         };
@@ -143,9 +146,8 @@ fn due_times_ascend_and_are_uniform() {
     let count = 40_000;
     let planned = all(Plan {
         origins: Origins::Random,
-        count,
+        pace: counted(count, 1_000_000),
         targets: Targets::Random,
-        spread_us: 1_000_000,
         ..plan()
     });
     assert!(
@@ -189,7 +191,7 @@ fn operations_start_at_all_nodes_that_are_online_and_at_no_other() {
             online: half(),
             nodes: 100,
             origins,
-            count,
+            pace: counted(count, 10_000),
             targets,
             ..plan()
         });
@@ -217,6 +219,6 @@ fn each_of_the_nodes_that_are_online_has_its_operations() {
         nodes: 100,
         ..plan()
     };
-    assert_eq!(planned.total(), 50 * 7);
+    assert_eq!(Drawn::new(planned.clone()).total(), 50 * 7);
     assert_eq!(all(planned).len(), 50 * 7);
 }

@@ -4,6 +4,7 @@
 
 mod nodes;
 pub mod phase_end;
+pub mod presences;
 pub mod read;
 pub mod run_loop;
 pub mod single;

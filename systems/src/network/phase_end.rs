@@ -21,7 +21,7 @@ pub struct PhaseEnd {
     pub phase: u32,
     /// When the phase started, µs.
     pub start_us: u64,
-    /// When the phase ended, µs: with its last operation, or when it was cut off.
+    /// When the phase ended, µs: with its last operation and its duration, or when it was cut off.
     pub end_us: u64,
     /// Whether it was cut off.
     pub cut_off: CutOff,

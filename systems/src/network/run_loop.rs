@@ -194,8 +194,8 @@ impl Network {
         Progress::OutOfTime(OutOfTime { phase, operation })
     }
 
-    /// Ends the first phase that is over, if there is one: each of its operations has ended or is cut off, and no
-    /// operation of another phase has an event before its end. The clock advances to that end.
+    /// Ends the first phase that is over, if there is one: each of its operations has ended or is cut off, its duration has
+    /// passed, and no operation of another phase has an event before its end. The clock advances to that end.
     pub fn end_phase(&mut self) -> Option<PhaseEnd> {
         let final_us = self.world.resource::<Window>().final_us;
         let Over {
@@ -252,10 +252,10 @@ impl Network {
             Execution::Whole => phases.share_segments() && !phases.are_retrieves_held(),
             Execution::Windowed | Execution::Sequential => phases.share_segments(),
         };
-        // A phase that is cut off before the window has not ended: its end reads what nodes held at the cut.
+        // A phase whose end lies before the window has not ended: its end reads what nodes held then.
         let now_us = phases
-            .first_cut_us()
-            .map_or(from_us, |cut_us| cut_us.min(from_us));
+            .first_end_us()
+            .map_or(from_us, |end_us| end_us.min(from_us));
         if is_read && self.world.resource::<Segments>().wants_merge() {
             self.merge_segments(self.first_arrival_us(now_us));
         }
@@ -290,6 +290,7 @@ impl Network {
             operations: 1,
             parallel: None,
             start_us: self.now_us,
+            duration_us: 0,
             max_us: None,
             freshness_us: None,
         };

@@ -100,6 +100,7 @@ fn takes(key: &Key) -> Value {
             let share = json!({ "type": "number", "minimum": 0, "exclusiveMaximum": 1 });
             json!({ "anyOf": [share, shares()] })
         }
+        Takes::Positive => json!({ "type": "number", "exclusiveMinimum": 0 }),
         Takes::Boolean => json!({ "type": "boolean" }),
         Takes::Milliseconds(least) => milliseconds(*least),
         Takes::Deadlines(most) => {

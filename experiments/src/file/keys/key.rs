@@ -55,6 +55,8 @@ pub enum Absent {
 pub enum Goes {
     /// All phases.
     Anywhere,
+    /// Phases with operations.
+    Operations,
     /// Phases without a trace. A trace itself determines the value.
     Drawn,
     /// Phases of this kind without a trace.
@@ -86,6 +88,8 @@ pub enum Takes {
     Shares,
     /// A share, or shares by region.
     Clients,
+    /// A number above 0.
+    Positive,
     /// True or false.
     Boolean,
     /// A time, in milliseconds, with its lower bound.
@@ -151,7 +155,7 @@ impl Takes {
             Self::Tables(_) => "list of tables",
             Self::List(_) | Self::Uniform | Self::Choice => "list",
             Self::Integer(..) => "integer",
-            Self::Share(_) | Self::Number(..) => "number",
+            Self::Share(_) | Self::Number(..) | Self::Positive => "number",
             Self::Boolean => "boolean",
             Self::Milliseconds(_) => "number",
             Self::Deadlines(_) => "number or list",
@@ -178,6 +182,7 @@ impl Takes {
                 "from 0 up to but below 1, or { REGION = SHARE, .. } with shares from 0 to 1"
                     .to_owned()
             }
+            Self::Positive => "above 0".to_owned(),
             Self::Boolean => "true or false".to_owned(),
             Self::Milliseconds(Least::Zero) => MILLISECONDS.to_owned(),
             Self::Milliseconds(Least::AboveZero) => "a number of milliseconds above 0".to_owned(),
@@ -211,7 +216,7 @@ impl Takes {
         let allowed = self.allowed();
         match self {
             Self::Integer(..) => format!("an integer, {allowed}"),
-            Self::Share(_) | Self::Number(..) => format!("a number, {allowed}"),
+            Self::Share(_) | Self::Number(..) | Self::Positive => format!("a number, {allowed}"),
             Self::Name | Self::Text(_) | Self::Word(_) => format!("a string, {allowed}"),
             Self::Words(_) => format!("a list of {allowed}"),
             _ => allowed,
@@ -244,6 +249,7 @@ impl Key {
         let text = self.text.trim_start();
         match self.goes {
             Goes::Anywhere => text.to_owned(),
+            Goes::Operations => format!("{text} Not with `kind = \"idle\"`."),
             Goes::Drawn => format!("{text} Not with `trace`."),
             Goes::With(kind) => format!("{text} For phases of kind `{kind}` without `trace`."),
         }

@@ -8,8 +8,8 @@ use crate::file::delay::Delay;
 use crate::file::milliseconds::milliseconds;
 use crate::file::phase::{Origin, Tables};
 use crate::file::words::{
-    DeadlineFrom, Draw, Hash, Join, Keys, Kind, Layout, OnLeaving, Policy, Procedure, RuleSet,
-    Start, Stop,
+    DeadlineFrom, Draw, Hash, Join, Keys, Kind, Layout, OnLeaving, PhaseKind, Policy, Procedure,
+    RuleSet, Start, Stop,
 };
 
 /// A default in microseconds that the file spells in milliseconds.
@@ -216,16 +216,23 @@ keys! {
 
     /// Name of the phase, by which paths call it. `bootstrap`, `end`, `nodes` and `warnings` are taken.
     PHASE_NAME = "phase.name", Takes::Name, [required];
-    /// What the operations do.
-    KIND = "phase.kind", Takes::Word(words::<Kind>), [required];
+    /// What the operations do. An `idle` phase has none: time passes, for `duration_ms`.
+    KIND = "phase.kind", Takes::Word(words::<PhaseKind>), [required];
     /// Nodes that operations start at, all online: `random` anew for each operation, `one`, `each`, a sample of a size,
     /// or the node of an id. `one` and a sample of a size are the same nodes in every phase.
     ORIGIN = "phase.origin", Takes::Origin, [Origin = DEFAULT_ORIGIN], Goes::Drawn;
     /// Operations in all, for `origin = "random"`.
-    COUNT = "phase.count", Takes::Integer(0, u64::MAX as i128, ""), [required or "`count_each`, `trace`"], Goes::Drawn;
+    COUNT = "phase.count", Takes::Integer(0, u64::MAX as i128, ""), [required or "`count_each`, `rate_per_s`, `trace`"], Goes::Drawn;
     /// Operations of each origin, for every other `origin`.
-    COUNT_EACH = "phase.count_each", Takes::Integer(0, u64::MAX as i128, ""), [required or "`count`, `trace`"], Goes::Drawn;
-    /// Keys that lookups ask for: `random` ones, or those of existing `nodes`, offline ones too.
+    COUNT_EACH = "phase.count_each", Takes::Integer(0, u64::MAX as i128, ""), [required or "`count`, `rate_per_s`, `trace`"], Goes::Drawn;
+    /// Mean number of operations in a second, over all origins, instead of a count: gaps between due times are
+    /// exponential, and each operation draws one of the nodes of `origin`. Needs `duration_ms`.
+    RATE = "phase.rate_per_s", Takes::Positive, [none, "none"], Goes::Drawn;
+    /// Time that the phase lasts, for `rate_per_s` and `kind = "idle"`. Operations are due in this time; the phase ends
+    /// when it is over and they have ended.
+    DURATION = "phase.duration_ms", Takes::Milliseconds(Least::AboveZero), [required or "`count`, `count_each`, `trace`"];
+    /// Keys that lookups ask for: `random` ones, those of existing `nodes`, offline ones too, or those of nodes that are
+    /// `online` and answer when the operation is due.
     KEYS = "phase.keys", Takes::Word(words::<Keys>), [Keys = DEFAULT_KEYS], Goes::With(Kind::Lookup);
     /// Time over which due times are uniform.
     SPREAD = "phase.spread_ms", Takes::Milliseconds(Least::Zero), [Micros = Micros(DEFAULT_SPREAD_US)], Goes::Drawn;
@@ -237,22 +244,22 @@ keys! {
     /// Parts of each segment of a provide phase. Retrieves draw parts.
     PARTS = "phase.parts", Takes::Integer(1, PARTS_MAX as i128, ""), [u32 = DEFAULT_PARTS], Goes::With(Kind::Provide);
     /// Most operations in flight of an origin. The others wait.
-    PARALLEL = "phase.parallel", Takes::Integer(1, u32::MAX as i128, ""), [none, "no limit"];
+    PARALLEL = "phase.parallel", Takes::Integer(1, u32::MAX as i128, ""), [none, "no limit"], Goes::Operations;
     /// Whether overhead counters start from zero. Always false with `start_ms`.
     RESET_OVERHEAD = "phase.reset_overhead", Takes::Boolean, [bool = DEFAULT_RESET_OVERHEAD];
     /// Time after which the phase is cut off, from its start.
-    MAX = "phase.max_ms", Takes::Milliseconds(Least::Zero), [none, "none"];
+    MAX = "phase.max_ms", Takes::Milliseconds(Least::Zero), [none, "none"], Goes::Operations;
     /// The provide phase whose segments are retrieved. A retrieve phase needs it, or `trace`.
     SEGMENTS = "phase.segments", Takes::Text("the name of an earlier phase of kind provide"), [none, "none"], Goes::With(Kind::Retrieve);
     /// Segments that an origin takes: `distinct` ones, each `independent` of the others, or the `same` for all origins.
     DRAW = "phase.draw", Takes::Word(words::<Draw>), [Draw = DEFAULT_DRAW], Goes::With(Kind::Retrieve);
     /// Time in which an operation should be done; waiting for its turn counts. With several deadlines, `in_time` refers
     /// to the first.
-    DEADLINE = "phase.deadline_ms", Takes::Deadlines(DEADLINES_MAX), [none, "none"];
+    DEADLINE = "phase.deadline_ms", Takes::Deadlines(DEADLINES_MAX), [none, "none"], Goes::Operations;
     /// Start of that time: `due`, when the operation was due, or `run`, the run's start. Needs `deadline_ms`.
-    DEADLINE_FROM = "phase.deadline_from", Takes::Word(words::<DeadlineFrom>), [DeadlineFrom = DEFAULT_DEADLINE_FROM];
+    DEADLINE_FROM = "phase.deadline_from", Takes::Word(words::<DeadlineFrom>), [DeadlineFrom = DEFAULT_DEADLINE_FROM], Goes::Operations;
     /// A trace with the columns `origin`, `key` and `start_ms`, instead of drawn operations.
-    TRACE = "phase.trace", A_FILE, [required or "`count`, `count_each`"];
+    TRACE = "phase.trace", A_FILE, [required or "`count`, `count_each`, `rate_per_s`"], Goes::Operations;
 
     /// Folder for the run's folder, from the working directory.
     DIR = "output.dir", Takes::Text("the path of a folder, not empty"), [&'static str = DEFAULT_DIR];

@@ -6,13 +6,13 @@ use std::path::Path;
 use crate::file::defaults::OPERATIONS_MAX;
 use crate::file::diagnostic::Span;
 use crate::file::field::Field;
-use crate::file::phase::Origin;
-use crate::file::words::Kind;
+use crate::file::phase::{Origin, Pace};
+use crate::file::words::{Kind, PhaseKind};
 
 /// Facts about a phase for later ones.
 pub(super) struct Seen<'a> {
     pub(super) name: Option<(&'a str, Span)>,
-    pub(super) kind: Option<Kind>,
+    pub(super) kind: Option<PhaseKind>,
     /// Number of parts that retrieves may draw, if known.
     pub(super) segments: Option<u64>,
     /// Whether the phase waits for those before it.
@@ -40,7 +40,7 @@ impl<'a> Earlier<'a> {
         let place = self.seen.len();
         if let Some((name, _)) = seen.name {
             self.places.entry(name).or_insert(place);
-            if seen.kind == Some(Kind::Provide) {
+            if seen.kind == Some(PhaseKind::Operations(Kind::Provide)) {
                 self.provides.push(name);
             }
         }
@@ -64,16 +64,20 @@ impl<'a> Earlier<'a> {
         }
     }
 
-    /// Adds the operations of a phase to the total. Returns their number.
-    pub(super) fn add(&mut self, count: u64, field: &Field<'_>, origins: u64) -> Option<u64> {
-        let operations = count.checked_mul(origins);
+    /// Adds the operations of a phase to the total. Returns their number, if known.
+    pub(super) fn add(&mut self, pace: Pace, field: &Field<'_>, origins: u64) -> Option<u64> {
+        let operations = match pace {
+            Pace::Count { count, .. } => count.checked_mul(origins),
+            Pace::Rate { .. } => Some(pace.operations(origins)),
+        };
+        let count = pace.count();
         match operations.and_then(|operations| self.total.checked_add(operations)) {
             Some(total) if total <= OPERATIONS_MAX => self.total = total,
             _ => field.cannot_be(
-                &count.to_string(),
+                &count.map_or_else(|| field.written(), |count| count.to_string()),
                 format_args!("up to {OPERATIONS_MAX} operations over all phases"),
             ),
         }
-        operations
+        operations.filter(|_| count.is_some())
     }
 }

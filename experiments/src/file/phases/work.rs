@@ -8,15 +8,15 @@ use crate::file::field::Field;
 use crate::file::keys::key::ORIGIN_WORDS;
 use crate::file::keys::table as keys;
 use crate::file::keys::{Goes, of_section};
-use crate::file::phase::{Origin, PhaseSpans, Work};
+use crate::file::phase::{Origin, Pace, PhaseSpans, Work};
 use crate::file::reader::Section;
 use crate::file::wording::{shown, some};
-use crate::file::words::{Draw, Kind};
+use crate::file::words::{Draw, Kind, PhaseKind};
 
-/// `count` or `count_each`, depending on the origin.
-struct Count<'a> {
+/// A pace, and the key that says how many operations there are: `count`, `count_each` or `rate_per_s`.
+struct Amount<'a> {
     field: Field<'a>,
-    number: u64,
+    pace: Pace,
 }
 
 impl<'a> Earlier<'a> {
@@ -34,12 +34,15 @@ impl<'a> Earlier<'a> {
             }),
             None => Some(keys::ORIGIN.default),
         };
-        let count = count(section, origin);
-        if let Some(count) = &count {
-            spans.count = count.field.value.span;
+        let amount = match section.get(&keys::RATE) {
+            Some(rate) => by_rate(section, rate),
+            None => counted(section, origin),
+        };
+        if let Some(amount) = &amount {
+            spans.count = amount.field.value.span;
         }
-        let operations = match (&count, origin.and_then(|origin| self.origins(origin))) {
-            (Some(count), Some(origins)) => self.add(count.number, &count.field, origins),
+        let operations = match (&amount, origin.and_then(|origin| self.origins(origin))) {
+            (Some(amount), Some(origins)) => self.add(amount.pace, &amount.field, origins),
             _ => None,
         };
         refuse_others(section, kind);
@@ -48,23 +51,28 @@ impl<'a> Earlier<'a> {
         let draw = section.word_or(&keys::DRAW);
         if kind == Some(Kind::Retrieve) {
             segments = self.segments(section);
-            if let (Draw::Same, Some(Origin::Random), Some(field)) =
-                (draw, origin, section.get(&keys::DRAW))
+            let drawn_anew = match origin {
+                _ if section.has(&keys::RATE) => Some("`rate_per_s`"),
+                Some(Origin::Random) => Some("origin = \"random\""),
+                _ => None,
+            };
+            if let (Draw::Same, Some(with), Some(field)) =
+                (draw, drawn_anew, section.get(&keys::DRAW))
             {
                 field.cannot_be(
-                    "\"same\" with origin = \"random\"",
+                    &format!("\"same\" with {with}"),
                     "distinct, independent, or an origin with count_each",
                 );
             }
-            if let (Some(origin), Some(count)) = (origin, &count) {
-                self.enough(section, segments, origin, draw, count);
+            if let (Some(origin), Some(amount)) = (origin, &amount) {
+                self.enough(section, segments, (origin, draw), amount);
             }
         }
         let work = Work::Drawn {
+            kind: kind.unwrap_or(Kind::Lookup),
             origin: origin.unwrap_or(keys::ORIGIN.default),
-            count: count.map_or(0, |count| count.number),
+            pace: amount.map_or(Pace::NONE, |amount| amount.pace),
             keys: section.word_or(&keys::KEYS),
-            spread_us: section.micros_or(&keys::SPREAD),
             segments,
             draw,
             withheld,
@@ -158,7 +166,7 @@ impl<'a> Earlier<'a> {
         };
         let text = field.text_of(&allowed)?;
         match self.named(text).map(|(index, seen)| (index, seen.kind)) {
-            Some((index, Some(Kind::Provide))) => return Some(index),
+            Some((index, Some(PhaseKind::Operations(Kind::Provide)))) => return Some(index),
             // The kind of that phase is invalid, which is reported there.
             Some((_, None)) => return None,
             _ => {}
@@ -184,10 +192,13 @@ impl<'a> Earlier<'a> {
         &self,
         section: &Section<'a>,
         provided: Option<usize>,
-        origin: Origin,
-        draw: Draw,
-        count: &Count<'_>,
+        (origin, draw): (Origin, Draw),
+        amount: &Amount<'_>,
     ) {
+        // By rate the number is not known.
+        let Some(count) = amount.pace.count() else {
+            return;
+        };
         let Some(provider) = provided.and_then(|index| self.seen.get(index)) else {
             return;
         };
@@ -208,18 +219,18 @@ impl<'a> Earlier<'a> {
             (Draw::Distinct, _) => (Some(segments), "the segments there are".to_owned()),
             _ => (None, String::new()),
         };
-        let Some(most) = most.filter(|most| count.number > *most) else {
+        let Some(most) = most.filter(|most| count > *most) else {
             return;
         };
         let distinct = if segments > 0 { " distinct" } else { "" };
         let title = format!(
             "`{}` cannot be {}: more{distinct} segments than there are",
-            count.field.path, count.number
+            amount.field.path, count
         );
         let label = format!("allowed: 0 to {most}, {what}");
         let (name, span) = provider.name.unwrap_or_default();
         let about = format!("\"{name}\" provides {segments}");
-        let mut error = count.field.related(title, label, &span, &about);
+        let mut error = amount.field.related(title, label, &span, &about);
         if segments > 0 {
             error = error.help("with draw = \"independent\" segments may repeat");
         }
@@ -252,12 +263,35 @@ fn refuse_others(section: &Section<'_>, kind: Option<Kind>) {
     }
 }
 
-/// Reads `count` for random origins, `count_each` for all others. With an invalid origin, the present key is checked
-/// alone.
-fn count<'a>(section: &Section<'a>, origin: Option<Origin>) -> Option<Count<'a>> {
+/// Reads `rate_per_s` with `duration_ms`.
+fn by_rate<'a>(section: &Section<'a>, rate: Field<'a>) -> Option<Amount<'a>> {
+    let why = "does not go with `rate_per_s`";
+    for key in [&keys::COUNT, &keys::COUNT_EACH] {
+        let allowed = format!("`rate_per_s` or `{}`", key.name());
+        section.refuse(key, why, &allowed);
+    }
+    let allowed = "no `spread_ms`, as operations are due over `duration_ms`";
+    section.refuse(&keys::SPREAD, why, allowed);
+    section.refuse(&keys::WITHHELD, why, "`count`, or no `withheld`");
+    let duration = section.required(&keys::DURATION);
+    let (duration, per_s) = (duration.and_then(|field| field.micros()), rate.positive());
+    let pace = Pace::Rate {
+        per_s: per_s?,
+        duration_us: duration?,
+    };
+    Some(Amount { field: rate, pace })
+}
+
+/// Reads `count` for random origins, `count_each` for all others, with `spread_ms`. With an invalid origin, the present key
+/// is checked alone.
+fn counted<'a>(section: &Section<'a>, origin: Option<Origin>) -> Option<Amount<'a>> {
+    let allowed = "a `rate_per_s`, kind = \"idle\", or no `duration_ms`";
+    section.refuse(&keys::DURATION, "needs `rate_per_s`", allowed);
+    let spread_us = section.micros_or(&keys::SPREAD);
     let read = |field: Field<'a>| {
-        let number = field.integer()?;
-        Some(Count { field, number })
+        let count = field.integer()?;
+        let pace = Pace::Count { count, spread_us };
+        Some(Amount { field, pace })
     };
     let Some(origin) = origin else {
         for key in [&keys::COUNT, &keys::COUNT_EACH] {

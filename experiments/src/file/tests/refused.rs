@@ -127,9 +127,9 @@ fn bad_overrides_are_refused_where_they_stand() {
         ("link.delay_ms={choice=[]}", &["empty list", "at least one"]),
         (
             "link.delay_ms={choice=[1], uniform=[1,2]}",
-            &["{ uniform = [lo, hi] } or"],
+            &["{ uniform = [lo, hi] }, {"],
         ),
-        ("link.delay_ms={}", &["{ uniform = [lo, hi] } or"]),
+        ("link.delay_ms={}", &["{ uniform = [lo, hi] }, {"]),
         (
             "link.fast_error={rate=1.5, delay_ms=1}",
             &["`link.fast_error.rate` cannot be 1.5", "from 0 to 1"],

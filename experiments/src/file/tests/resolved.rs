@@ -46,6 +46,24 @@ fn resolved_text_reads_as_the_same_experiment() {
             "phase=[{name=\"a\", kind=\"lookup\", count=1, deadline_ms=1, deadline_from=\"run\"}]",
         ],
         &[
+            "link.delay_ms={lognormal={median_ms=50.5, sigma=0.5}}",
+            "link.fast_error={rate=0.1, delay_ms={quantiles=\"q \\\"1\\\".csv\"}}",
+            "link.jitter_ms=2.5",
+            "link.round_trips=2",
+            "lookup.answer=8",
+            "reachability.clients=0.25",
+            "reachability.clients_known=false",
+            "reachability.clients_in_tables=1e-7",
+        ],
+        &[
+            "link.delay_ms={regions=\"world-2018\", floor_ms=0.5}",
+            "reachability.clients={EU=0.3, NAE=1}",
+        ],
+        &[
+            "link.delay_ms={regions=\"mine.toml\", weights={EU=0.25, \"x y\"=0.75}}",
+            "reachability.clients={}",
+        ],
+        &[
             r#"expect=[{metric="a.b", within=[-1e300, 0.1]}, {metric="c", within=[1, 1], source="x 'y'"}]"#,
         ],
     ];
@@ -271,10 +289,12 @@ const FIXED: [&str; 6] = [
     "lookup.alpha = 7\n",
 ];
 /// Axes, of which no two set the same.
-const AXES: [&str; 6] = [
+const AXES: [&str; 8] = [
+    "\"link.round_trips\" = [1, 2]",
+    "\"reachability.clients\" = [0, 0.5]",
     "seed = [3, 4]",
     "\"lookup.beta\" = [5, 20]",
-    "\"link.delay_ms\" = [10, { uniform = [1, 2.5] }]",
+    "\"link.delay_ms\" = [10, { uniform = [1, 2.5] }, { regions = \"world-2018\" }, { lognormal = { median_ms = 3, sigma = 1 } }]",
     "\"phase.a.count\" = [1, 2, 3]",
     "\"output.results\" = [true, false]",
     "\"phase.a.keys\" = [\"nodes\", \"random\"]",
