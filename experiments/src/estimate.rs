@@ -199,6 +199,7 @@ segments = "provides"
             offline: std::sync::Arc::default(),
             labels: None,
             link: Default::default(),
+            churn: Default::default(),
             traces: vec![None, None],
             nodes,
             online: nodes,

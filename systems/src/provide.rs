@@ -91,7 +91,8 @@ fn send_store(context: &mut Context, operation: &mut Operation, sequence: u32, r
         true => ended_us,
         false => operation.start_us,
     };
-    let fate = view.draw(operation, sequence, view.population.owner(row), time_us);
+    // Whether the remote is there is judged from when the store leaves.
+    let fate = view.draw(operation, sequence, view.population.owner(row), ended_us);
     let mut charge = Charge::default();
     if !view.is_charged_at_barrier() {
         charge = Charge {

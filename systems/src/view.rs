@@ -226,10 +226,14 @@ impl View<'_> {
         closest
     }
 
-    /// Returns whether a node is as close to a key as the network's beta closest nodes that answer at `at_us`.
+    /// Returns whether a node is no client and as close to a key as the network's beta closest nodes that answer at `at_us`.
     pub fn is_among_closest(&self, row: Row, key: Key, at_us: u64, scratch: &mut Scratch) -> bool {
-        let distance = self.population.key(row).distance(key);
+        let node = self.population.owner(row);
+        let distance = node.key.distance(key);
         let beta = self.rules.beta as usize;
+        if !self.makeup.is_server(node.key) {
+            return false;
+        }
         let farthest = self.closest_online(key, beta, at_us, scratch).last();
         farthest.is_some_and(|&(farthest, _)| distance <= farthest)
     }

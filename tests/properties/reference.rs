@@ -45,6 +45,8 @@ pub struct Phase {
     pub planned: Vec<Planned>,
     pub parallel: Option<u32>,
     pub start_us: u64,
+    /// How long it lasts at least, unless it is cut off before, µs.
+    pub lasts_us: u64,
     /// The last moment before the phase is cut off.
     pub cut_us: Option<u64>,
 }
@@ -116,6 +118,8 @@ pub struct Reference {
     pub stays: Arc<Vec<Vec<Stay>>>,
     /// Up to when they are known, µs.
     pub known_us: u64,
+    /// Whether nodes may come and go.
+    pub is_living: bool,
     pub tables: Tables,
     pub uses: HashMap<Node, u64>,
     /// When each node has stored each key, µs.
@@ -161,6 +165,7 @@ impl Reference {
             is_server: Vec::new(),
             stays: Arc::default(),
             known_us: u64::MAX,
+            is_living: false,
             tables: Tables::Given(Vec::new()),
             uses: HashMap::new(),
             stored_us: Stored::new(),
@@ -274,9 +279,11 @@ impl Reference {
             .for_each(|row| *started.entry(row.origin).or_default() += 1);
         let ends_us: Vec<u64> = rows.filter_map(|row| row.end_us).collect();
         let is_cut = ends_us.len() < phase.planned.len();
+        let over_us = phase.start_us + phase.lasts_us;
+        let done_us = ends_us.into_iter().max().unwrap_or(0).max(over_us);
         let end_us = match phase.cut_us {
             Some(cut_us) if is_cut => cut_us,
-            _ => ends_us.into_iter().max().unwrap_or(phase.start_us),
+            cut_us => done_us.min(cut_us.unwrap_or(u64::MAX)),
         };
         let node = |node: Node| {
             let contacts = self.contacts.get(&(phase.number, node));

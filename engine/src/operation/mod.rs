@@ -217,7 +217,7 @@ impl Operation {
 
     /// Ends before it has come to its end, at `at_us`. It has no result.
     pub fn end_early(&mut self, ending: Ending, at_us: u64) {
-        if matches!(self.stage, Stage::Planned | Stage::Lookup) {
+        if self.stage == Stage::Lookup {
             self.known = self.lookup.shortlist.len() as u32;
             self.abandoned = self.in_flight.len() as u32;
         }

@@ -100,7 +100,8 @@ impl Iterator for Walk<'_> {
                     },
                 );
             let at_us = away_us.min(self.own.1);
-            if at_us == u64::MAX {
+            // A node that is kept away for ever does not change any more.
+            if at_us == u64::MAX || (self.is_away && away_us == u64::MAX) {
                 return None;
             }
             if self.own.1 == at_us {

@@ -114,7 +114,8 @@ fn tick(tick: u64) -> TickRow {
         found: 20,
         missed: 21,
         duration_us: (tick % 2 == 1).then_some([1_001, 2_002, 3_003]),
-    }..TickRow::default()
+        ..TickRow::default()
+    }
 }
 
 #[test]

@@ -261,6 +261,10 @@ fn answered<M: Machine>(
     let depth = question.contact.map_or(0, |contact| contact.depth);
     let asked_us = match question.contact {
         Some(contact) if M::BY_CLOCK => Contact::arrival_us(contact.fate, contact.completes_us),
+        // Where nodes come and leave, what the remote is when the request arrives decides by every procedure.
+        Some(contact) if view.timelines.are_living() => {
+            Contact::later_us(operation.start_us, contact.fate.request_us)
+        }
         _ => operation.start_us,
     };
     let is_closest = M::KNOWS_TRUTH

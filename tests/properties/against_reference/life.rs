@@ -50,6 +50,11 @@ impl Life {
         }
     }
 
+    /// Returns whether nodes may come and go.
+    pub fn is_living(&self) -> bool {
+        self.churn.as_ref().is_some_and(|churn| !churn.is_never())
+    }
+
     fn engine_makeup(&self) -> Makeup {
         let shares = |shares: &[f64]| shares.iter().copied().map(Probability::new).collect();
         Makeup {
@@ -107,6 +112,7 @@ impl Life {
             .collect();
         reference.stays = stays.into();
         reference.known_us = HORIZON_US;
+        reference.is_living = self.is_living();
     }
 }
 

@@ -1,7 +1,5 @@
 //! Files that `[link]` names, clients, and links of living networks.
 
-use kadsim_engine::distribution::Distribution;
-
 use super::*;
 use crate::file::Loaded;
 use crate::inputs::{self, Inputs, makeup};
