@@ -10,8 +10,9 @@ mod ticks;
 
 use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
+use kadsim_engine::operation::Ending;
 use kadsim_engine::random::Stream;
-use kadsim_engine::record::Kind;
+use kadsim_engine::record::{ConnectionRow, Kind, OperationRow, TickRow};
 use kadsim_systems::Network;
 use kadsim_systems::network::phase_end::NodeState;
 use kadsim_systems::network::read::NodesView;
@@ -81,12 +82,11 @@ fn assert_bootstrapped(case: &Case, reference: &Reference, tables: &Tables) {
     };
     for (node, found) in tables.iter().enumerate() {
         let is_there = reference.stays[node].first();
-        let expected = match is_there.is_some_and(|stay| stay.from_us.is_none()) {
+        let mut expected = match is_there.is_some_and(|stay| stay.from_us.is_none()) {
             true => reference.full_knowledge(node, Instant::Start),
             false => Vec::new(),
         };
         let mut found = found.clone();
-        let mut expected = expected;
         found.sort_unstable();
         expected.sort_unstable();
         assert_eq!(found, expected, "table of {node}, {case:?}");
@@ -112,7 +112,6 @@ fn run_phases(
             operations: phase.planned.len() as u64,
             parallel: phase.parallel,
             start_us: phase.start_us,
-            duration_us: 0,
             max_us: phase.cut_us.map(|cut_us| cut_us - phase.start_us),
             freshness_us: None,
         });
@@ -136,11 +135,9 @@ fn run_phases(
                 let rows = (0..nodes.columns.keys.len() as u32).map(Row);
                 rows.map(node).collect()
             });
-            if std::env::var("TOLERATE").is_ok() {
-                for (node, expected) in nodes.iter_mut().zip(&expected.nodes) {
-                    node.segments = expected.segments;
-                }
-            }
+            // Tables are compared by the answers that come from them.
+            let lives = nodes.iter_mut().filter_map(|node| node.life.as_mut());
+            lives.for_each(|life| life.freshness = None);
             assert_rows(
                 &nodes,
                 &expected.nodes,
@@ -150,14 +147,6 @@ fn run_phases(
     }
     assert_eq!(ends.next(), None, "{at}");
     let recorded = network.recorded();
-    if std::env::var("TOLERATE").is_ok() {
-        for row in &mut recorded.operations {
-            use kadsim_engine::operation::Ending;
-            if matches!(row.ending, Ending::OriginOffline | Ending::NoOrigin) {
-                row.known = 0;
-            }
-        }
-    }
     if case.connections {
         assert_rows(&recorded.connections, &reference.connections, &at);
     } else {
@@ -191,6 +180,21 @@ struct Seen {
     store_failed: usize,
     own_stores: usize,
     stores: reference::Seen,
+    /// Operations whose origin left, was offline, or was not found.
+    broken_off: usize,
+    late: u64,
+    stale: u64,
+    /// Everything recorded, if it is kept.
+    kept: Option<Vec<Kept>>,
+}
+
+/// What a phase recorded.
+#[derive(Debug, PartialEq)]
+struct Kept {
+    operations: Vec<OperationRow>,
+    results: Vec<Option<Vec<i64>>>,
+    connections: Vec<ConnectionRow>,
+    ticks: Vec<TickRow>,
 }
 
 /// Changes nodes between the phases of a case: some go offline, some are added, overhead is reset.
@@ -269,9 +273,27 @@ fn run_case(case: &Case, seen: &mut Seen) {
         let failed = rows.iter().filter_map(|row| row.store_failed);
         seen.store_failed += failed.sum::<u32>() as usize;
         seen.own_stores += reference.own_stores.len();
+        let endings = rows.iter().map(|row| row.ending);
+        let broken_off = endings.filter(|ending| !matches!(ending, Ending::Done | Ending::CutOff));
+        seen.broken_off += broken_off.count();
+        seen.late += rows.iter().map(|row| u64::from(row.late)).sum::<u64>();
+        seen.stale += rows
+            .iter()
+            .map(|row| u64::from(row.stale_contacts))
+            .sum::<u64>();
+        if let Some(kept) = &mut seen.kept {
+            let recorded = network.recorded();
+            kept.push(Kept {
+                operations: recorded.operations.clone(),
+                results: recorded.result_ids.clone(),
+                connections: recorded.connections.clone(),
+                ticks: recorded.ticks.clone(),
+            });
+        }
     }
     seen.stores.ties += reference.seen.ties;
     seen.stores.early += reference.seen.early;
+    seen.stores.lost += reference.seen.lost;
 }
 
 #[test]
@@ -373,54 +395,44 @@ fn every_row_of_a_living_network_equals_the_reference() {
     for seed in 0..cases() {
         run_case(&Case::living(30_000 + seed), &mut seen);
     }
-    assert!(seen.operations > 50_000 && seen.found > 5_000, "{seen:?}");
+    assert!(seen.operations > 30_000 && seen.found > 1_000, "{seen:?}");
+    assert!(
+        seen.broken_off > 5_000 && seen.late > 1_000 && seen.stale > 5_000,
+        "{seen:?}"
+    );
+    assert!(seen.cut > 500 && seen.stores.lost > 100, "{seen:?}");
 }
 
+/// Nodes come and go while more operations are in flight than one thread works on.
 #[test]
-#[ignore]
-fn explore() {
-    let set =
-        |name: &str, default: u64| std::env::var(name).map_or(default, |v| v.parse().unwrap());
-    let make = match std::env::var("KIND").as_deref() {
-        Ok("varied") => Case::varied,
-        _ => Case::living,
-    };
-    let procedure = std::env::var("PROC").unwrap_or_default();
-    let mut fails = 0;
-    std::panic::set_hook(Box::new(|_| {}));
+fn every_row_of_a_living_crowd_equals_the_reference() {
     let mut seen = Seen::default();
-    let (from, count, most) = (set("FROM", 30_000), set("COUNT", 300), set("MOST", 10));
-    for seed in from..from + count {
-        let case = make(seed);
-        if std::env::var("SHOW").is_ok() {
-            println!("seed {seed}");
-        }
-        if !procedure.is_empty() && format!("{:?}", case.rules.procedure) != procedure {
-            continue;
-        }
-        let result =
-            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| run_case(&case, &mut seen)));
-        if let Err(error) = result {
-            fails += 1;
-            if fails <= most {
-                let text = error.downcast_ref::<String>().cloned().unwrap_or_default();
-                let i = text.find(" Case {").unwrap_or(text.len().min(300));
-                let j = text.rfind("\n  left").unwrap_or(text.len());
-                println!(
-                    "---- seed {seed} {:?} {:?} {:?} conn {} beside {} : {}{}",
-                    case.rules.procedure,
-                    case.layout,
-                    case.policy,
-                    case.connections,
-                    case.beside,
-                    &text[..i],
-                    &text[j..]
-                );
-                if std::env::var("FULL").is_ok() {
-                    println!("{text}");
-                }
-            }
+    for (threads, first) in [(1, 40_000), (3, 41_000)] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads);
+        let pool = pool.build().unwrap();
+        for seed in first..first + 12 {
+            pool.install(|| run_case(&Case::living(seed).busy(2_000), &mut seen));
         }
     }
-    println!("{fails} fail of {count}; {seen:?}");
+    assert!(
+        seen.operations > 90_000 && seen.broken_off > 5_000,
+        "{seen:?}"
+    );
+}
+
+/// Rules of churn by which no node leaves change no row.
+#[test]
+fn a_network_that_no_node_leaves_has_the_rows_of_a_frozen_network() {
+    for seed in 0..cases() / 4 {
+        let [frozen, never] = [false, true].map(|is_never| {
+            let mut seen = Seen {
+                kept: Some(Vec::new()),
+                ..Seen::default()
+            };
+            let case = Case::new(50_000 + seed).overlapping(1 + (seed % 2) as usize);
+            run_case(&Case { is_never, ..case }, &mut seen);
+            seen.kept.unwrap()
+        });
+        assert_eq!(frozen, never, "seed {seed}");
+    }
 }

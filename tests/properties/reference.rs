@@ -45,6 +45,8 @@ pub struct Phase {
     pub planned: Vec<Planned>,
     pub parallel: Option<u32>,
     pub start_us: u64,
+    /// How long it lasts at least, unless it is cut off before, µs.
+    pub lasts_us: u64,
     /// The last moment before the phase is cut off.
     pub cut_us: Option<u64>,
 }
@@ -107,6 +109,8 @@ pub struct Reference {
     pub answer: usize,
     pub makeup: Makeup,
     pub records: OnLeaving,
+    /// Whether the states of nodes at the end of a phase say when they were online.
+    pub records_life: bool,
     pub ids: Vec<i64>,
     pub keys: Vec<u64>,
     pub is_server: Vec<bool>,
@@ -114,6 +118,8 @@ pub struct Reference {
     pub stays: Arc<Vec<Vec<Stay>>>,
     /// Up to when they are known, µs.
     pub known_us: u64,
+    /// Whether nodes may come and go.
+    pub is_living: bool,
     pub tables: Tables,
     pub uses: HashMap<Node, u64>,
     /// When each node has stored each key, µs.
@@ -153,11 +159,13 @@ impl Reference {
             answer: k,
             makeup: Makeup::default(),
             records: OnLeaving::Kept,
+            records_life: false,
             ids: Vec::new(),
             keys: Vec::new(),
             is_server: Vec::new(),
             stays: Arc::default(),
             known_us: u64::MAX,
+            is_living: false,
             tables: Tables::Given(Vec::new()),
             uses: HashMap::new(),
             stored_us: Stored::new(),
@@ -271,9 +279,11 @@ impl Reference {
             .for_each(|row| *started.entry(row.origin).or_default() += 1);
         let ends_us: Vec<u64> = rows.filter_map(|row| row.end_us).collect();
         let is_cut = ends_us.len() < phase.planned.len();
+        let over_us = phase.start_us + phase.lasts_us;
+        let done_us = ends_us.into_iter().max().unwrap_or(0).max(over_us);
         let end_us = match phase.cut_us {
             Some(cut_us) if is_cut => cut_us,
-            _ => ends_us.into_iter().max().unwrap_or(phase.start_us),
+            cut_us => done_us.min(cut_us.unwrap_or(u64::MAX)),
         };
         let node = |node: Node| {
             let contacts = self.contacts.get(&(phase.number, node));
@@ -287,7 +297,9 @@ impl Reference {
                 segments: held.count() as u32,
                 uses: before as u32 + charged.count() as u32,
                 started: started.get(&self.ids[node]).copied().unwrap_or(0),
-                life: None,
+                life: self
+                    .records_life
+                    .then(|| self.life(node, (phase.start_us, end_us))),
             }
         };
         PhaseEnd {

@@ -2,7 +2,7 @@
 
 use kadsim_engine::key::Key;
 use kadsim_engine::link::{Delay, Fault, UniformLink};
-use kadsim_engine::presence::Offline;
+use kadsim_engine::presence::{Churn, Offline, Sessions};
 use kadsim_engine::random::{Probability, Stream};
 use kadsim_engine::routing::Policy;
 use kadsim_engine::routing::layout::LayoutKind;
@@ -46,6 +46,8 @@ pub struct Case {
     pub forgets: bool,
     /// What the nodes are, and how they come and go.
     pub life: Option<Life>,
+    /// Whether the network has rules of churn by which no node leaves.
+    pub is_never: bool,
 }
 
 /// Draws one of several choices.
@@ -140,6 +142,7 @@ impl Case {
             grain_us: 1,
             forgets: false,
             life: None,
+            is_never: false,
         }
     }
 
@@ -221,7 +224,12 @@ impl Case {
 
     /// Draws an experiment with many operations in flight, each short so that the reference is fast.
     pub fn crowded(seed: u64, operations: u64) -> Self {
-        let case = Self::new(seed);
+        Self::new(seed).busy(operations)
+    }
+
+    /// Lets many operations be in flight, each short so that the reference is fast.
+    pub fn busy(self, operations: u64) -> Self {
+        let case = self;
         let (alpha, beta) = (case.rules.alpha.min(3), case.rules.beta.min(4));
         Self {
             nodes: case.nodes.clamp(10, 60),
@@ -245,7 +253,13 @@ impl Case {
 
     /// Makes and bootstraps the network.
     pub fn network(&self) -> Network {
-        let life = self.life.clone().unwrap_or_default();
+        let mut life = self.life.clone().unwrap_or_default();
+        if self.is_never {
+            life.churn = Some(Churn {
+                sessions: vec![Sessions::default()],
+                ..Churn::default()
+            });
+        }
         let mut network = Network::new(Spec {
             nodes: NodeSet::Generated(self.nodes),
             offline: Offline::Drawn(self.offline_from_start()),
@@ -263,6 +277,7 @@ impl Case {
         network.bootstrap();
         network.recording().connections = self.connections;
         network.recording().results = true;
+        network.recording().living = life.is_recorded;
         network
     }
 }

@@ -32,6 +32,8 @@ pub struct Life {
     pub answer: Option<u8>,
     /// Presence is worked out up to this time at first, µs.
     pub horizon_us: u64,
+    /// Whether rows have the columns of living runs.
+    pub is_recorded: bool,
 }
 
 impl Life {
@@ -46,6 +48,11 @@ impl Life {
             horizon_us: self.horizon_us,
             ..Spec::default()
         }
+    }
+
+    /// Returns whether nodes may come and go.
+    pub fn is_living(&self) -> bool {
+        self.churn.as_ref().is_some_and(|churn| !churn.is_never())
     }
 
     fn engine_makeup(&self) -> Makeup {
@@ -81,6 +88,7 @@ impl Life {
         let seed = self.seed;
         reference.makeup = self.makeup.clone();
         reference.records = self.records;
+        reference.records_life = self.is_recorded;
         if let Some(answer) = self.answer {
             reference.answer = usize::from(answer);
         }
@@ -104,6 +112,7 @@ impl Life {
             .collect();
         reference.stays = stays.into();
         reference.known_us = HORIZON_US;
+        reference.is_living = self.is_living();
     }
 }
 
@@ -266,6 +275,7 @@ impl Case {
             },
             records: pick(stream, &OnLeaving::ALL),
             horizon_us: pick(stream, &[0, 500_000, 10_000_000, 300_000_000]),
+            is_recorded: stream.below(2) == 0,
             ..life
         };
         case.life = Some(life);

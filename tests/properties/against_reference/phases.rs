@@ -26,6 +26,7 @@ fn plan(
     let spread_us = pick(stream, &[1, 3_000, 400_000]);
     // At most as many as the case allows if that is few, else at least as many.
     let operations = match case.operations {
+        few @ ..=25 if case.life.is_some() && stream.below(8) == 0 => stream.below(few / 25),
         few @ ..=25 => 1 + stream.below(few),
         many => many + stream.below(25),
     };
@@ -47,6 +48,14 @@ fn plan(
         ..planned
     });
     planned.collect()
+}
+
+/// Draws how long a phase lasts at least, in networks of varied nodes.
+fn any_duration(case: &Case, stream: &mut Stream) -> u64 {
+    match case.life {
+        Some(_) => pick(stream, &[0, 0, 0, 1, 700_000, 10_000_000]),
+        None => 0,
+    }
 }
 
 /// Draws one of the origins, mostly one that is online when the operation is due, if nodes come and go.
@@ -78,8 +87,12 @@ fn any_cut(stream: &mut Stream, uncut: &Reference, phase: &Phase) -> Option<u64>
         .operations
         .iter()
         .filter(|row| row.phase == phase.number);
-    let row = pick(stream, &of_phase.collect::<Vec<_>>());
-    let mut times_us = vec![row.due_us, row.start_us, row.end_us.unwrap()];
+    let rows: Vec<_> = of_phase.collect();
+    let mut times_us = vec![phase.start_us + phase.lasts_us];
+    if !rows.is_empty() {
+        let row = pick(stream, &rows);
+        times_us = vec![row.due_us, row.start_us, row.end_us.unwrap()];
+    }
     if !uncut.connections.is_empty() {
         let sent = pick(stream, &uncut.connections);
         times_us.extend([sent.time_us, sent.time_us + sent.total_delay_us]);
@@ -115,6 +128,7 @@ pub fn any_phases(
                 _ => pick(stream, &[None, case.parallel, Some(2)]),
             },
             start_us,
+            lasts_us: any_duration(case, stream),
             cut_us: None,
         });
     }

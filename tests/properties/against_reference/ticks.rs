@@ -82,6 +82,7 @@ fn count(
 
 /// Asserts that the ticks of a phase are in order and count exactly its operations and connections.
 pub fn assert_ticks(case: &Case, network: &mut Network, reference: &Reference, phase: &Phase) {
+    let network_online = network.online();
     let recorded = network.recorded();
     let operations = recorded.operations.iter();
     let operations: Vec<&OperationRow> =
@@ -95,8 +96,9 @@ pub fn assert_ticks(case: &Case, network: &mut Network, reference: &Reference, p
             "{case:?}: {row:?}"
         );
     }
-    let online = (0..reference.keys.len()).filter(|&node| reference.is_online(node, 0));
-    let online = online.count() as u64;
+    let is_recorded = reference.records_life;
+    let end = reference.ends.iter().find(|end| end.number == phase.number);
+    let end_us = end.unwrap().end_us;
     let mut expected = count(case, &operations, reference, phase);
     let (mut last, mut active) = (None, 0);
     let ticks = recorded.ticks.iter();
@@ -107,9 +109,17 @@ pub fn assert_ticks(case: &Case, network: &mut Network, reference: &Reference, p
         let counts = expected.remove(&tick.tick).unwrap_or_default();
         active = active + counts.started - counts.finished - counts.broken_off;
         assert_eq!(tick.time_us, tick.tick * case.tick_us, "{at:?}");
-        if case.life.is_none() {
-            assert_eq!(tick.online, online, "{at:?}");
-        }
+        let last_us = ((tick.tick + 1) * case.tick_us - 1).min(end_us);
+        let online = match is_recorded {
+            true => {
+                let online =
+                    (0..reference.keys.len()).filter(|&node| reference.is_online(node, last_us));
+                online.count() as u64
+            }
+            false => network_online,
+        };
+        assert_eq!(tick.online, online, "{at:?}");
+        assert_eq!(tick.late, counts.outcomes[Outcome::Late as usize], "{at:?}");
         assert_eq!(
             [tick.started, tick.finished, tick.active],
             [counts.started, counts.finished, active],

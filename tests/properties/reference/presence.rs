@@ -3,8 +3,10 @@
 
 use kadsim_engine::distribution::{Distribution, whole_us};
 use kadsim_engine::key::Key;
+use kadsim_engine::makeup::Region;
 use kadsim_engine::presence::{Churn, Leavers, Start};
 use kadsim_engine::random::{Purpose, Stream};
+use kadsim_systems::network::phase_end::Life;
 
 use super::makeup::Makeup;
 use super::{Node, Reference};
@@ -179,6 +181,26 @@ impl Reference {
         let begun = stays.partition_point(|stay| stay.begins_us() <= at_us);
         let stay = stays[..begun].last().copied();
         stay.filter(|stay| stay.holds(at_us))
+    }
+
+    /// Returns a node's life at the end of a phase, but for the state of its table.
+    pub(super) fn life(&self, node: Node, (start_us, end_us): (u64, u64)) -> Life {
+        let begun = self.stays[node]
+            .iter()
+            .filter(|stay| stay.begins_us() <= end_us);
+        let online_us = begun.clone().map(|stay| {
+            let from_us = stay.begins_us().max(start_us);
+            stay.until_us.min(end_us).saturating_sub(from_us)
+        });
+        let region = self.makeup.region(self.seed, self.keys[node]);
+        Life {
+            is_online: self.is_online(node, end_us),
+            is_server: self.is_server[node],
+            region: (!self.makeup.regions.is_empty()).then_some(Region(region as u8)),
+            sessions: begun.clone().count() as u32,
+            online_us: online_us.sum(),
+            freshness: None,
+        }
     }
 
     pub fn is_online(&self, node: Node, at_us: u64) -> bool {

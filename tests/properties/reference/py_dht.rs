@@ -31,12 +31,14 @@ impl Reference {
             let cheapest = (0..alpha).min_by_key(|&index| buffer[index].total_us);
             let handled = buffer.remove(cheapest.unwrap());
             *lanes_us.iter_mut().min().unwrap() += handled.total_us;
-            // The remote answers with what it holds at the operation's start.
+            let acts_us = start_us + handled.acts_us.unwrap_or(0);
             let completed = Completed {
                 distance: handled.distance,
                 outcome: handled.outcome,
-                acts_us: start_us + handled.acts_us.unwrap_or(0),
-                stored_us: start_us,
+                acts_us,
+                // The remote answers with what it holds at the operation's start. Where nodes come and go, what it is when the
+                // request arrives decides.
+                stored_us: if self.is_living { acts_us } else { start_us },
                 back_us: start_us,
             };
             self.take(operation, completed);
