@@ -191,6 +191,12 @@ impl Phases {
         running.map_or(Accounting::None, |running| running.accounting)
     }
 
+    /// Returns when the phase in `slot` ends, as far as that is known, µs; `None` too if the slot is free.
+    pub fn end_us(&self, slot: PhaseSlot) -> Option<u64> {
+        let running = self.slots.get(slot.index())?.as_ref();
+        running.and_then(Running::end_us)
+    }
+
     /// Returns the number of slots, free ones included.
     pub fn slots(&self) -> usize {
         self.slots.len()

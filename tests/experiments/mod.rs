@@ -8,7 +8,12 @@ use crate::support::Dir;
 /// Returns every experiment file of `experiments`, `experiments/published` and `experiments/crawl`.
 fn files() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
-    let folders = [folder.join("published"), folder.join("crawl"), folder];
+    let folders = [
+        folder.join("published"),
+        folder.join("published/living"),
+        folder.join("crawl"),
+        folder,
+    ];
     let entries = folders
         .iter()
         .flat_map(|folder| fs::read_dir(folder).unwrap());

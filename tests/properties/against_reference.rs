@@ -114,7 +114,7 @@ fn run_phases(
             start_us: phase.start_us,
             max_us: phase.cut_us.map(|cut_us| cut_us - phase.start_us),
             freshness_us: None,
-            duration_us: 0,
+            duration_us: phase.lasts_us,
         });
     }
     reference.run(&phases);

@@ -8,6 +8,7 @@ mod rows;
 mod ticks;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bevy_ecs::prelude::*;
 use rayon::prelude::*;
@@ -72,6 +73,8 @@ pub struct Recorded {
     open: Vec<OpenTicks>,
     /// Rows of ticks that wait for earlier phases.
     closed: PhaseOrder<TickRow>,
+    /// Nodes whose routing tables are counted, in living runs.
+    sample: Arc<[Row]>,
     /// Slot of the phase that has begun last.
     last_begun: Option<PhaseSlot>,
 }
@@ -90,17 +93,19 @@ impl Recorded {
         self.connections.clear();
     }
 
-    /// Makes the rows of all ticks that end before `until_us`.
+    /// Makes the rows of all ticks that end before `until_us`, but not of a tick in which its phase ends.
     fn close_ticks(
         &mut self,
+        phases: &Phases,
         until_us: u64,
         tick_us: u64,
         of: NetworkColumns,
         living: Option<Living>,
     ) {
-        for slot in 0..self.open.len() {
-            let until = Until::Before(until_us);
-            self.close_ticks_of(PhaseSlot(slot as u32), until, tick_us, of, living);
+        for slot in (0..self.open.len()).map(|slot| PhaseSlot(slot as u32)) {
+            let end_us = phases.end_us(slot).unwrap_or(u64::MAX);
+            let until = Until::Before(until_us.min(end_us));
+            self.close_ticks_of(slot, until, tick_us, of, living);
         }
         self.closed.take(|_, row| self.ticks.push(row));
     }
@@ -261,15 +266,13 @@ impl Naming<'_, '_> {
         self.recording.living.then_some(Living { tables, sample })
     }
 
-    /// Returns the nodes whose tables are counted.
-    fn sample(&self) -> Vec<Row> {
-        match self.recording.living {
-            true => ticks::sample(
-                self.tables.rule().network_seed,
-                self.nodes.columns().keys.len(),
-            ),
-            false => Vec::new(),
+    /// Returns the nodes whose tables are counted, which are drawn once and kept.
+    fn sample(&self, kept: &mut Arc<[Row]>) -> Arc<[Row]> {
+        if self.recording.living && kept.is_empty() {
+            let seed = self.tables.rule().network_seed;
+            *kept = ticks::sample(seed, self.nodes.columns().keys.len()).into();
         }
+        Arc::clone(kept)
     }
 
     /// Returns the columns that the rows of all ticks share.
@@ -336,11 +339,11 @@ pub fn record_ticks(
     let cut_us = phases.first_cut_us().unwrap_or(u64::MAX);
     let final_us = window.final_us.min(cut_us);
     recorded.close_most_operations(final_us, naming.recording.results);
-    let sample = naming.sample();
+    let sample = naming.sample(&mut recorded.sample);
     let living = naming.living(&sample);
     // Changes beyond the horizon are not known yet.
     let final_us = living.map_or(final_us, |living| living.known_until(final_us));
-    recorded.close_ticks(final_us, window.tick_us, naming.columns(), living);
+    recorded.close_ticks(&phases, final_us, window.tick_us, naming.columns(), living);
 }
 
 /// Makes the rows of the step's connections, if they are recorded.
@@ -382,7 +385,7 @@ pub fn end_phase(
     }
     operations.free(cut);
     recorded.close_operations(end_us + 1, naming.recording.results);
-    let sample = naming.sample();
+    let sample = naming.sample(&mut recorded.sample);
     let living = naming.living(&sample);
     let until = Until::End(end_us);
     recorded.close_ticks_of(slot, until, window.tick_us, naming.columns(), living);

@@ -40,7 +40,9 @@ impl Layout for Implicit {
             out.clear();
         }
         let mut deep = first.min(deep);
-        while population.subtree(owner.key, deep).len() > rule.k() + 1 {
+        // An owner that is none of the population is not among the rows of its subtree.
+        let own = usize::from(owner.row.index() < population.sorted());
+        while population.subtree(owner.key, deep).len() > rule.k() + own {
             deep += 1;
         }
         let append = |group, out: &mut Answer| {
