@@ -61,6 +61,10 @@ pub fn send_stores(context: &mut Context, operation: &mut Operation) {
         return;
     }
     operation.stage = Stage::Closing;
+    if operation.lookup_end_us >= operation.leaves_us {
+        // By py-dht's procedure, a lookup may be evaluated beyond the moment when its origin leaves.
+        return;
+    }
     let view = context.view;
     let by_clock = view.rules.procedure.is_by_clock();
     let mut sequence = operation.attempts;
