@@ -113,6 +113,7 @@ fn run_phases(
             parallel: phase.parallel,
             start_us: phase.start_us,
             max_us: phase.cut_us.map(|cut_us| cut_us - phase.start_us),
+            duration_us: phase.lasts_us,
             freshness_us: None,
             duration_us: phase.lasts_us,
         });
