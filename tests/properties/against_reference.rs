@@ -115,7 +115,6 @@ fn run_phases(
             max_us: phase.cut_us.map(|cut_us| cut_us - phase.start_us),
             duration_us: phase.lasts_us,
             freshness_us: None,
-            duration_us: phase.lasts_us,
         });
     }
     reference.run(&phases);

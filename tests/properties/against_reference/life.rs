@@ -94,7 +94,12 @@ impl Life {
         }
         let keys = reference.keys.iter();
         reference.is_server = keys.map(|&key| self.makeup.is_server(seed, key)).collect();
-        reference.tables = Tables::Aging(self.aging);
+        // Where no node ever leaves, tables are those of the bootstrap for ever.
+        let renewal_us = self.aging.renewal_us.filter(|_| self.is_living());
+        reference.tables = Tables::Aging(Aging {
+            renewal_us,
+            ..self.aging
+        });
         let Some(churn) = self.churn.clone() else {
             return;
         };
