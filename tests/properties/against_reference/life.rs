@@ -95,7 +95,8 @@ impl Life {
         let keys = reference.keys.iter();
         reference.is_server = keys.map(|&key| self.makeup.is_server(seed, key)).collect();
         reference.tables = Tables::Aging(self.aging);
-        let Some(churn) = self.churn.clone() else {
+        // Where no node leaves, tables stay as they were bootstrapped.
+        let Some(churn) = self.churn.clone().filter(|_| self.is_living()) else {
             return;
         };
         let churning = Churning {
