@@ -94,8 +94,11 @@ impl Life {
         }
         let keys = reference.keys.iter();
         reference.is_server = keys.map(|&key| self.makeup.is_server(seed, key)).collect();
-        reference.tables = Tables::Aging(self.aging);
         // Where no node leaves, tables stay as they were bootstrapped.
+        reference.tables = Tables::Aging(match self.is_living() {
+            true => self.aging,
+            false => Aging::default(),
+        });
         let Some(churn) = self.churn.clone().filter(|_| self.is_living()) else {
             return;
         };
