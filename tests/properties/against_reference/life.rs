@@ -94,13 +94,12 @@ impl Life {
         }
         let keys = reference.keys.iter();
         reference.is_server = keys.map(|&key| self.makeup.is_server(seed, key)).collect();
-        // Where no node ever leaves, tables are those of the bootstrap for ever.
-        let renewal_us = self.aging.renewal_us.filter(|_| self.is_living());
-        reference.tables = Tables::Aging(Aging {
-            renewal_us,
-            ..self.aging
+        // Where no node leaves, tables stay as they were bootstrapped.
+        reference.tables = Tables::Aging(match self.is_living() {
+            true => self.aging,
+            false => Aging::default(),
         });
-        let Some(churn) = self.churn.clone() else {
+        let Some(churn) = self.churn.clone().filter(|_| self.is_living()) else {
             return;
         };
         let churning = Churning {
