@@ -113,7 +113,7 @@ fn values(key: &str) -> (&'static [&'static str], &'static [&'static str]) {
         "deadline_from" => (&["\"due\"", "\"run\""], &[]),
         "offline" => (&["0", "0.25"], &["0.999", "1"]),
         "hash" => (&["\"sha256\"", "\"keccak256\""], &[]),
-        "reset_overhead" | "results" | "in_degree" => (&["true", "false"], &[]),
+        "reset_overhead" | "results" | "in_degree" | "clients_known" => (&["true", "false"], &[]),
         "max_ms" => (&["100", "0", "5000.5"], &["9e12"]),
         "deadline_ms" => (&["100", "[50, 4000]", "0"], &["9e12", "[1, 1]"]),
         "dir" => (&["\"out\""], &["\"/\""]),
@@ -125,6 +125,28 @@ fn values(key: &str) -> (&'static [&'static str], &'static [&'static str]) {
             ],
             &["[\"ticks\", \"ticks\"]"],
         ),
+        "jitter_ms" => (&["0", "0.5"], &["9e12"]),
+        "round_trips" => (&["1", "2"], &["10", "11"]),
+        "answer" => (&["1", "20"], &["255", "256"]),
+        "clients" => (&["0", "0.25"], &["0.999", "{ EU = 0.5 }"]),
+        "clients_in_tables" => (&["0", "0.5"], &["1"]),
+        "freshness_ms" => (&["10", "1000"], &["0", "9e12"]),
+        "session" | "absence" => (
+            &[
+                "\"never\"",
+                "{ fixed_ms = 50 }",
+                "{ exponential = { mean_ms = 200 } }",
+                "{ weibull = { shape = 0.5, scale_ms = 100 } }",
+                "{ lognormal = { median_ms = 80, sigma = 1.5 } }",
+            ],
+            &[
+                "{ weibull = { shape = 0.001, scale_ms = 1 } }",
+                "{ fixed_ms = 0 }",
+            ],
+        ),
+        "start" => (&["\"steady\"", "\"online\"", "\"fresh\""], &[]),
+        "table" | "records" => (&["\"kept\"", "\"lost\""], &[]),
+        "join" => (&["\"ideal\"", "\"none\""], &["\"protocol\""]),
         "within" => (&["[0, 1e9]", "[0, 1]"], &["[-1.7e308, 1.7e308]"]),
         _ => (&["1", "0.25", "true", "\"run\""], &["0"]),
     }
@@ -191,6 +213,13 @@ impl Grammar {
                 if !contradicts && stream.below(3) == 0 {
                     writeln!(text, "{key} = {}", value(key, stream)).unwrap();
                 }
+            }
+        }
+        if stream.below(6) == 0 {
+            let keys = ["session", "absence", "start", "table", "records", "join"];
+            writeln!(text, "[churn]").unwrap();
+            for key in keys {
+                writeln!(text, "{key} = {}", value(key, stream)).unwrap();
             }
         }
         let names = self.phases(&mut text, is_small, stream);
