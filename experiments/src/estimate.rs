@@ -34,7 +34,7 @@ pub struct Estimate {
     pub process: u64,
     /// Imported nodes and traces.
     pub imports: u64,
-    /// Node entities: components and the ECS's own data for each.
+    /// Node entities: components and the ECS's own data for each; and when each node is online.
     pub nodes: u64,
     /// Routing tables and the index over the keys.
     pub tables: u64,

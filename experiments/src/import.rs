@@ -1,5 +1,5 @@
-//! Reads node lists, traces of operations and quantiles from Parquet files or texts with separators. The ending of the file's name
-//! says which.
+//! Reads node lists, traces of operations and of presence, and quantiles from Parquet files or texts with separators. The
+//! ending of the file's name says which.
 //!
 //! 1. Columns are found by name, in any order; others are ignored. Integers may be of any width that holds the values
 //!    (pandas writes keys below 2^63 as int64).
@@ -14,13 +14,13 @@
 mod columns;
 mod error;
 mod identifier;
+mod presence;
 mod row;
 mod source;
 #[cfg(test)]
 mod tests;
 mod text;
 
-use std::collections::HashMap;
 use std::fmt::Display;
 use std::path::Path;
 use std::sync::Arc;
@@ -29,6 +29,7 @@ use arrow::array::StringArray;
 use kadsim_engine::distribution::Quantiles;
 
 pub use self::error::{ImportError, Place, Reason};
+pub use self::presence::{Interval, read_presence};
 pub(crate) use self::source::open;
 
 use self::identifier::{KeyTexts, PeerIds};
@@ -324,61 +325,6 @@ pub fn read_trace(
     })?;
     trace.sort_by_key(|row| row.start_us);
     Ok(trace)
-}
-
-const PRESENCES: [Column; 3] = [
-    column("node", Kind::Integer),
-    column("online_ms", Kind::Number),
-    column("offline_ms", Kind::Number),
-];
-
-/// Reads a trace of presence: columns `node` (int64), `online_ms` and `offline_ms` (float64, 0 to [`MAX_START_MS`]), rounded
-/// to whole microseconds. Where `offline_ms` is missing, the node stays. Returns the intervals of each node, ascending, the
-/// end of each left out of it. For an id that no node has, `wanted_instead` returns what the id must be instead.
-///
-/// # Errors
-/// An invalid file or header, the first invalid row, intervals of a node that overlap, or no row at all.
-pub fn read_presences(
-    path: &Path,
-    mut wanted_instead: impl FnMut(i64) -> Option<&'static str>,
-    watch: Watch<'_>,
-) -> Result<HashMap<i64, Vec<(u64, u64)>>, ImportError> {
-    let mut all: HashMap<i64, Vec<(u64, u64)>> = HashMap::new();
-    let check = |header: &Header| {
-        PRESENCES[..2]
-            .iter()
-            .try_for_each(|column| header.need(column.name, ""))
-    };
-    read(path, &PRESENCES, &check, watch, &mut |row| {
-        let node = row.integer(0)?;
-        if let Some(wanted) = wanted_instead(node) {
-            return Err(row.wrong(0, wanted));
-        }
-        let online_us = row.micros(1)?;
-        let offline_us = match row.is_missing(2) {
-            true => u64::MAX,
-            false => row.micros(2)?,
-        };
-        if offline_us <= online_us {
-            return Err(row.wrong(2, "above online_ms"));
-        }
-        let times = all.entry(node).or_default();
-        let overlaps =
-            |&(from_us, until_us): &(u64, u64)| online_us < until_us && from_us < offline_us;
-        if times.iter().any(overlaps) {
-            return Err(row.wrong(1, "outside of the other times of the node"));
-        }
-        times.push((online_us, offline_us));
-        Ok(())
-    })?;
-    if all.is_empty() {
-        return Err(ImportError {
-            path: path.into(),
-            reason: Reason::Empty,
-        });
-    }
-    all.values_mut().for_each(|times| times.sort_unstable());
-    Ok(all)
 }
 
 const QUANTILES: [Column; 2] = [column("p", Kind::Number), column("ms", Kind::Number)];

@@ -16,7 +16,7 @@ use kadsim_engine::distribution::Quantiles;
 use kadsim_engine::key::Key;
 use kadsim_engine::link::Link;
 
-use self::churn::ChurnInputs;
+pub use self::churn::{ChurnInputs, Listed, horizon_us};
 pub use self::link::{LinkInputs, World, link, living_link};
 use self::metrics::{Metrics, Names};
 use self::nodes::{Generated, Imported, Named, Nodes};
@@ -181,6 +181,8 @@ pub(crate) struct Files {
     ids: HashMap<(PathBuf, Option<Hash>), Arc<Imported>>,
     /// By their path and the nodes that they may name.
     traces: HashMap<(PathBuf, Named), Arc<[TraceRow]>>,
+    /// As `traces`.
+    presence: HashMap<(PathBuf, Named), Listed>,
     quantiles: HashMap<PathBuf, Arc<Quantiles>>,
     regions: HashMap<RegionSource, Arc<RegionFile>>,
     metrics: Metrics,
@@ -251,6 +253,16 @@ impl Reader<'_> {
         self.error(network.absence(), format!("{what}: {all}"), label);
     }
 
+    /// Returns which nodes files may name.
+    fn named(&self) -> Named {
+        match &self.experiment.network.size {
+            Population::Generated(count) => {
+                Named::Generated(Generated::of(self.experiment, *count))
+            }
+            Population::Imported { path, .. } => Named::Imported(path.clone()),
+        }
+    }
+
     /// Reports overhead if a contact to an offline node may take no time. Overhead would be charged in no order then.
     fn timeout(&mut self, nodes: &Nodes) {
         let (link, procedure) = (&self.experiment.link, self.experiment.lookup.procedure);
@@ -288,13 +300,7 @@ impl Reader<'_> {
         if path.as_os_str().is_empty() {
             return None;
         }
-        let named = match &self.experiment.network.size {
-            Population::Generated(count) => {
-                Named::Generated(Generated::of(self.experiment, *count))
-            }
-            Population::Imported { path, .. } => Named::Imported(path.clone()),
-        };
-        let file = (path.to_owned(), named);
+        let file = (path.to_owned(), self.named());
         if let Some(rows) = self.files.traces.get(&file) {
             return Some(Arc::clone(rows));
         }

@@ -6,10 +6,10 @@
 use std::collections::HashSet;
 
 use crate::file::{
-    DeadlineFrom, Experiment, Kind, Loaded, Notices, Origin, Phase, Policy, Population, Procedure,
-    Sources, Span, Stop, Work, milliseconds,
+    DeadlineFrom, Experiment, Kind, Lengths, Loaded, Notices, Origin, Phase, Policy, Population,
+    Procedure, Sources, Span, Stop, Work, milliseconds,
 };
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, makeup};
 
 /// Most rows of a `connections` table without a warning.
 const CONNECTIONS_MAX: u64 = 100_000_000;
@@ -40,6 +40,8 @@ pub fn warnings(experiment: &Experiment, inputs: &Inputs) -> Vec<Warning> {
     let mut found: Vec<Warning> = finding.alpha().into_iter().collect();
     found.extend(finding.beta());
     found.extend(finding.timeout());
+    found.extend(finding.clients());
+    found.extend(finding.presence());
     for place in 0..experiment.phases.len() {
         found.extend(finding.deadline(place));
         found.extend(finding.retrieves(place));
@@ -137,6 +139,49 @@ impl Finding<'_> {
             ),
             advice: "better: link.timeout_ms above 0".to_owned(),
             span: *network.absence(),
+        })
+    }
+
+    /// Warns of entries of routing tables that are to be clients where no node is one.
+    fn clients(&self) -> Option<Warning> {
+        let reachability = &self.experiment.reachability;
+        let share = reachability.clients_in_tables;
+        let has_clients = makeup(self.experiment, &self.inputs.link, 0).has_clients();
+        (share > 0.0 && !has_clients).then(|| Warning {
+            key: "reachability.clients_in_tables".to_owned(),
+            title: format!(
+                "`reachability.clients_in_tables` is {share}, and no node is a client: routing tables name none"
+            ),
+            advice: "better: clients, or clients_in_tables of 0".to_owned(),
+            span: reachability.clients_in_tables_span,
+        })
+    }
+
+    /// Warns of sessions and absences by which less than one node is online in the mean.
+    fn presence(&self) -> Option<Warning> {
+        let churn = self.experiment.churn.as_ref()?;
+        let lengths = churn.lengths();
+        let share_online = |lengths: &Lengths| {
+            let mean_us = |length| self.inputs.churn.mean_us(length);
+            let (session_us, absence_us) = (mean_us(&lengths.session), mean_us(&lengths.absence));
+            // Where one has no end, the start decides.
+            match session_us.is_finite() && absence_us.is_finite() {
+                true => session_us / (session_us + absence_us),
+                false => 1.0,
+            }
+        };
+        let shares = lengths
+            .iter()
+            .map(|(share, lengths)| share * share_online(lengths));
+        let online = shares.sum::<f64>() * f64::from(self.inputs.online);
+        (!lengths.is_empty() && online < 1.0).then(|| Warning {
+            key: "churn.session".to_owned(),
+            title: format!(
+                "`churn.session` and `churn.absence` leave {online:.3} nodes online in the mean, of {}",
+                self.inputs.online
+            ),
+            advice: "better: longer sessions, shorter absences, or more nodes".to_owned(),
+            span: churn.span,
         })
     }
 
@@ -274,7 +319,8 @@ impl Finding<'_> {
             return 0;
         }
         let link = self.inputs.link_of(self.experiment);
-        link.shortest_us(self.inputs.offline_count() > 0)
+        let are_absent = self.inputs.offline_count() > 0 || self.experiment.churn.is_some();
+        link.shortest_us(are_absent)
     }
 
     fn connections(&self) -> Option<Warning> {
@@ -371,6 +417,42 @@ mod tests {
     use crate::run::{self, Options};
     use crate::watch::Watch;
     use crate::{file, inputs};
+
+    #[test]
+    fn sessions_that_leave_no_node_online_are_warned_of() {
+        let warned = |absence_ms: u32, nodes: u32| {
+            let settings = [
+                format!("network.nodes={nodes}"),
+                "link.timeout_ms=20".to_owned(),
+                "churn.session.fixed_ms=1".to_owned(),
+                format!("churn.absence.fixed_ms={absence_ms}"),
+            ];
+            let loaded = file::parse("small.toml", SMALL, &settings).unwrap();
+            let inputs = inputs::read(&loaded, Watch::NOBODY).unwrap();
+            let found = warnings(&loaded.experiment, &inputs);
+            found.iter().any(|warning| warning.key == "churn.session")
+        };
+        assert!(warned(100, 100));
+        assert!(!warned(99, 100));
+        assert!(!warned(100, 101));
+    }
+
+    #[test]
+    fn entries_that_are_clients_need_clients() {
+        let warned = |clients: &str| {
+            let settings = [
+                "reachability.clients_in_tables=0.1".to_owned(),
+                format!("reachability.clients={clients}"),
+            ];
+            let loaded = file::parse("small.toml", SMALL, &settings).unwrap();
+            let inputs = inputs::read(&loaded, Watch::NOBODY).unwrap();
+            let found = warnings(&loaded.experiment, &inputs);
+            let key = "reachability.clients_in_tables";
+            found.iter().any(|warning| warning.key == key)
+        };
+        assert!(warned("0"));
+        assert!(!warned("0.1"));
+    }
 
     const SMALL: &str = "schema = 1\nname = \"small\"\nseed = 7\nnetwork.nodes = 2000\nlink.delay_ms = 10\n\
                          output.tables = [\"connections\"]\n\

@@ -183,6 +183,8 @@ pub struct ReachabilitySection {
     pub clients_in_tables: f64,
     /// Place of `clients` in the text, if it is there.
     pub clients_span: Span,
+    /// Place of `clients_in_tables` in the text, if it is there.
+    pub clients_in_tables_span: Span,
 }
 
 /// `[output]`.

@@ -132,6 +132,7 @@ pub(super) fn reachability(top: &Section<'_>, link: &LinkSection) -> Reachabilit
         clients_known: section.boolean_or(&keys::CLIENTS_KNOWN),
         clients_in_tables: in_tables.unwrap_or(keys::CLIENTS_IN_TABLES.default),
         clients_span: section.place(&keys::CLIENTS).unwrap_or_default(),
+        clients_in_tables_span: section.place(&keys::CLIENTS_IN_TABLES).unwrap_or_default(),
     }
 }
 

@@ -52,7 +52,7 @@ use crate::content;
 
 pub use self::cell::{Cell, Setting};
 pub use self::churn::{
-    ChurnClass, ChurnEvent, ChurnSection, ChurnSource, Leave, Length, MaintenanceSection, Sessions,
+    ChurnSection, Class, Event, Leavers, Length, Lengths, MaintenanceSection, Presence,
 };
 pub use self::defaults::*;
 pub use self::delay::{Choice, Delay, ErrorRate};
@@ -63,6 +63,7 @@ pub(crate) use self::milliseconds::micros_rounded;
 pub use self::milliseconds::milliseconds;
 pub use self::phase::{Origin, Pace, Phase, PhaseSpans, Tables, Work};
 pub(crate) use self::region_file::RegionFile;
+pub(crate) use self::regions::unknown_region;
 pub use self::regions::{
     ClientShares, OneWay, RegionShare, RegionShares, RegionSource, RegionsSection,
 };
@@ -70,7 +71,8 @@ pub use self::sweep::CELLS_MAX;
 pub(crate) use self::sweep::Grid;
 pub(crate) use self::wording::shown;
 pub use self::words::{
-    DeadlineFrom, Draw, Hash, Keys, Kind, Layout, PhaseKind, Policy, Procedure, Stop,
+    DeadlineFrom, Draw, Hash, Join, Keys, Kind, Layout, OnLeaving, PhaseKind, Policy, Procedure,
+    RuleSet, Start, Stop,
 };
 
 /// Longest experiment file that is read, in bytes.

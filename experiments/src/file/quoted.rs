@@ -1,6 +1,20 @@
-//! Text as a TOML string.
+//! Text of a TOML file: strings, and keys that may be absent.
 
+use std::fmt::{self, Display, Write};
 use std::path::Path;
+
+/// Writes a key that may be absent.
+pub(super) fn optional(
+    out: &mut String,
+    key: &str,
+    value: Option<impl Display>,
+    none: &str,
+) -> fmt::Result {
+    match value {
+        Some(value) => writeln!(out, "{key} = {value}"),
+        None => writeln!(out, "# {key}: {none}"),
+    }
+}
 
 /// Returns a path as a TOML string, with replacement characters where the path is not Unicode.
 pub(super) fn quoted_path(path: &Path) -> String {

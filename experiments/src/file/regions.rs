@@ -72,12 +72,14 @@ pub struct RegionShare {
 impl RegionShare {
     /// Returns the error that none of the regions `names` has this name: title and label. `path` is the key.
     pub(crate) fn message(&self, path: &str, names: &[String]) -> (String, String) {
-        let title = format!(
-            "`{path}` names the unknown region `{}`",
-            shown(&self.region)
-        );
-        (title, format!("allowed: {}", some(names)))
+        unknown_region(path, &self.region, names)
     }
+}
+
+/// Returns the error that none of the regions `names` has the name `region`: title and label. `path` is the key.
+pub(crate) fn unknown_region(path: &str, region: &str, names: &[String]) -> (String, String) {
+    let title = format!("`{path}` names the unknown region `{}`", shown(region));
+    (title, format!("allowed: {}", some(names)))
 }
 
 impl RegionShares {

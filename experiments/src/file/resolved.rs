@@ -1,13 +1,13 @@
 //! Writes an experiment as a file with every key: `resolved.toml`.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Write};
 
 use super::defaults::SCHEMA;
 use super::delay::Delay;
 use super::experiment::*;
 use super::milliseconds::milliseconds;
 use super::phase::{Origin, Pace, Phase, Work};
-use super::quoted::{quoted, quoted_path};
+use super::quoted::{optional, quoted, quoted_path};
 use super::words::{Kind, PhaseKind, Stop};
 
 impl Experiment {
@@ -49,12 +49,19 @@ impl Experiment {
                 is_same(&|like| like.reachability == self.reachability),
                 &|out| self.reachability.write(out),
             ),
-            section(is_same(&|like| like.churn == self.churn), &|out| {
-                self.churn.as_ref().map_or(Ok(()), |churn| churn.write(out))
-            }),
+            section(
+                is_same(&|like| like.churn == self.churn),
+                &|out| match &self.churn {
+                    Some(churn) => churn.write(out),
+                    None => writeln!(out, "\n# churn: no node comes or leaves"),
+                },
+            ),
             section(
                 is_same(&|like| like.maintenance == self.maintenance),
-                &|out| self.maintenance.map_or(Ok(()), |rules| rules.write(out)),
+                &|out| match &self.maintenance {
+                    Some(maintenance) => maintenance.write(out),
+                    None => writeln!(out, "\n# maintenance: routing tables stay as they are"),
+                },
             ),
             section(false, &|out| {
                 writeln!(out, "\n[clock]\ntick_ms = {}", milliseconds(self.tick_us))
@@ -74,7 +81,9 @@ impl Experiment {
             let same = like_phases.is_some_and(|like| like[place] == *phase);
             section(same, &|out| phase.write(out, &self.phases))
         }));
-        sections.push(section(false, &|out| self.output.write(out)));
+        sections.push(section(false, &|out| {
+            self.output.write(out, self.has_living_columns())
+        }));
         sections
     }
 
@@ -262,17 +271,18 @@ impl Pace {
 }
 
 impl OutputSection {
-    fn write(&self, out: &mut String) -> fmt::Result {
+    fn write(&self, out: &mut String, is_fresh: bool) -> fmt::Result {
         let tables: Vec<_> = self.tables.names().into_iter().map(quoted).collect();
         writeln!(out, "\n[output]")?;
         writeln!(out, "dir = {}", quoted(&self.dir))?;
         writeln!(out, "tables = [{}]", tables.join(", "))?;
         writeln!(out, "results = {}", self.results)?;
         writeln!(out, "in_degree = {}", self.in_degree)?;
-        match self.freshness_us {
-            Some(us) => writeln!(out, "freshness_ms = {}", milliseconds(us)),
-            None => Ok(()),
+        if is_fresh {
+            let period = self.freshness_us.map(milliseconds);
+            optional(out, "freshness_ms", period, "at 100 instants of a phase")?;
         }
+        Ok(())
     }
 }
 
@@ -285,13 +295,5 @@ impl Expect {
             Some(source) => writeln!(out, "source = {}", quoted(source)),
             None => Ok(()),
         }
-    }
-}
-
-/// Writes a key that may be absent.
-fn optional(out: &mut String, key: &str, value: Option<impl Display>, none: &str) -> fmt::Result {
-    match value {
-        Some(value) => writeln!(out, "{key} = {value}"),
-        None => writeln!(out, "# {key}: {none}"),
     }
 }

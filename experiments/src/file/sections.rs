@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use super::churn::{churn, maintenance};
+use super::churn::{ChurnSection, MaintenanceSection};
 use super::diagnostic::{Sources, Span};
 use super::document::Table;
 use super::experiment::*;
@@ -54,8 +54,8 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
     // Invalid links say nothing about the time of contacts, so no error is derived from them.
     let takes_time = top.report.len() > before || link.takes_time();
     let reachability = reachability(top, &link);
-    let churn = churn(top, folder, &link);
-    let maintenance = maintenance(top);
+    let churn = ChurnSection::read(top, folder, &link);
+    let maintenance = MaintenanceSection::read(top);
     let tick_us = top.section(&keys::CLOCK).micros_or(&keys::TICK);
     let layout = top.section(&keys::ENGINE).word_or(&keys::LAYOUT);
     let nodes = match network.size {
@@ -88,6 +88,14 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
         output: output(top),
         expects: expects(top),
     };
+    // Sections with errors may stand for no section here.
+    if top.report.len() == 0 && !experiment.has_living_columns() {
+        top.section(&keys::OUTPUT).refuse(
+            &keys::FRESHNESS,
+            "needs `[churn]`, `[maintenance]`, clients or regions",
+            "no `freshness_ms`, as routing tables stay as they are",
+        );
+    }
     (experiment, known)
 }
 

@@ -1,5 +1,6 @@
 //! Reading experiment files: the documented example, defaults, overrides, paths.
 
+mod churn;
 mod link;
 mod refused;
 mod resolved;

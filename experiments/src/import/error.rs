@@ -200,6 +200,16 @@ pub enum Reason {
         /// The later row.
         second: Place,
     },
+    /// Two rows say that a node is online at the same time.
+    #[error("{}s {} and {} overlap: node {node} is online in both", first.parts().0, first.parts().1, second.parts().1)]
+    Overlap {
+        /// Id of the node.
+        node: i64,
+        /// The row that begins first.
+        first: Place,
+        /// The other row.
+        second: Place,
+    },
     /// The rows are no quantiles.
     #[error(transparent)]
     Quantiles(#[from] QuantilesError),

@@ -126,13 +126,13 @@ impl<'a, const N: usize> Row<'a, N> {
 
     /// Returns the value of column `c`; an error if it is missing.
     fn cell(&self, c: usize) -> Result<Cell<'a>, Reason> {
-        match self.cells[c] {
-            Cell::NoColumn | Cell::Null | Cell::Text("") => Err(Reason::Null {
+        if self.is_missing(c) {
+            return Err(Reason::Null {
                 place: self.place,
                 column: self.columns[c].name,
-            }),
-            cell => Ok(cell),
+            });
         }
+        Ok(self.cells[c])
     }
 
     /// Returns the error that the value of column `c` is not `expected`.

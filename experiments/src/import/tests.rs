@@ -3,6 +3,7 @@
 mod formats;
 mod limits;
 mod peers;
+mod presence;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

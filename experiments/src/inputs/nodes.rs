@@ -163,7 +163,7 @@ impl Reader<'_> {
         let reachability = &experiment.reachability;
         let classes = experiment.churn.iter().flat_map(|churn| &churn.classes);
         let (key, span) = match classes.into_iter().find(|class| class.clients.is_some()) {
-            Some(class) => ("churn.class.clients", class.sessions.span),
+            Some(class) => ("churn.class.clients", class.span),
             None => ("reachability.clients", reachability.clients_span),
         };
         let title = format!("`{key}` makes clients of all nodes{place} that are online");

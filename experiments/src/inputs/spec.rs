@@ -46,7 +46,7 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
             .churn
             .as_ref()
             .map_or_else(Default::default, |churn| churn.records),
-        horizon_us: churn::horizon_us(experiment),
+        horizon_us: churn::horizon_us(experiment, inputs),
     }
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Number, Value, json};
 
-use super::key::{Absent, Key, Least, ORIGIN_WORDS, Takes};
+use super::key::{Absent, Key, Least, NEVER, ORIGIN_WORDS, Takes};
 use super::table::{
     ALL, CASES, DELAY_FORMS, LABEL, LEAVE_FORMS, LENGTH_FORMS, ORIGIN_FORMS, PHASE, REGIONS_KEYS,
     SWEEP,
@@ -116,7 +116,7 @@ fn takes(key: &Key) -> Value {
             }
             schema
         }
-        Takes::Length => one_form_of(json!({ "enum": ["never"] }), LENGTH_FORMS),
+        Takes::Length => one_form_of(json!({ "enum": [NEVER] }), LENGTH_FORMS),
         Takes::Leave => {
             let share = json!({ "type": "number", "exclusiveMinimum": 0, "maximum": 1 });
             one_form_of(share, LEAVE_FORMS)
@@ -208,7 +208,6 @@ fn swept(given: &dyn Fn(Value) -> Value) -> Value {
             Takes::Delay => &[DELAY_FORMS],
             Takes::OneWay => &[DELAY_FORMS, REGIONS_KEYS],
             Takes::Length => &[LENGTH_FORMS],
-            Takes::Leave => &[LEAVE_FORMS],
             Takes::Origin => &[ORIGIN_FORMS],
             _ => &[],
         };

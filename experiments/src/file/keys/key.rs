@@ -136,11 +136,13 @@ pub(super) fn words<T: Word>() -> Vec<&'static str> {
 
 /// Words of `origin`, which also takes a table with `sample` or `node`.
 pub(in crate::file) const ORIGIN_WORDS: [&str; 3] = ["random", "one", "each"];
+/// The word of a session or an absence without an end.
+pub(in crate::file) const NEVER: &str = "never";
 /// The forms of a delay as messages write them.
 const A_DELAY: &str = "a number of milliseconds, { uniform = [lo, hi] }, { choice = [..] }, \
                        { lognormal = { median_ms = .., sigma = .. } }";
-/// The forms of a length as messages write them.
-const A_LENGTH: &str = "\"never\", { exponential = { mean_ms = .. } }, { weibull = { shape = .., scale_ms = .. } }, \
+/// The forms of a length as messages write them, beside [`NEVER`].
+const A_LENGTH: &str = "{ exponential = { mean_ms = .. } }, { weibull = { shape = .., scale_ms = .. } }, \
                         { lognormal = { median_ms = .., sigma = .. } }, { quantiles = FILE } or { fixed_ms = .. }";
 const QUANTILES: &str = "{ quantiles = FILE }";
 const REGIONS: &str = "{ regions = NAME or FILE, weights = { .. }, floor_ms = .. }";
@@ -190,8 +192,8 @@ impl Takes {
                 "a number of milliseconds, or a list of them in ascending order".to_owned()
             }
             Self::Delay => format!("{A_DELAY} or {QUANTILES}"),
-            Self::Length => A_LENGTH.to_owned(),
-            Self::Leave => "a share above 0, up to 1, or { region = NAME }".to_owned(),
+            Self::Length => format!("\"{NEVER}\", {A_LENGTH}"),
+            Self::Leave => "a share above 0 and up to 1, or { region = NAME }".to_owned(),
             Self::OneWay => format!("{A_DELAY}, {QUANTILES} or {REGIONS}"),
             Self::Name => "letters a to z, digits, _ and -, at least one".to_owned(),
             Self::Table(allowed)

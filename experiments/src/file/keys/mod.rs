@@ -22,17 +22,25 @@ pub fn of_section(section: &str) -> impl Iterator<Item = &'static Key> {
 
 /// Returns the keys that `--set` takes. `NAME` in a key stands for the name of a phase.
 pub fn settable() -> impl Iterator<Item = String> {
-    let single = |key: &&&Key| {
-        !key.is_section()
-            && !matches!(key.takes, Takes::Tables(_))
-            && !["expect", "sweep.cases"].contains(&key.section())
-    };
+    let single = |key: &&&Key| !key.is_section() && !is_in_list(key.path);
     ALL.iter()
         .filter(single)
         .map(|key| match key.path.strip_prefix("phase.") {
             Some(rest) => format!("phase.NAME.{rest}"),
             None => key.path.to_owned(),
         })
+}
+
+/// Returns whether the key at a path is a list of tables, or a key of one, phases excepted: their tables have names.
+fn is_in_list(path: &str) -> bool {
+    let lists = ALL
+        .iter()
+        .filter(|key| matches!(key.takes, Takes::Tables(_)));
+    let mut others = lists.filter(|key| key.path != table::PHASE.path || path == key.path);
+    others.any(|list| {
+        let inside = path.strip_prefix(list.path);
+        inside.is_some_and(|inside| inside.is_empty() || inside.starts_with('.'))
+    })
 }
 
 /// Returns whether a sweep may vary the key at a path. It may not vary keys that concern the whole study, nor whole
@@ -50,5 +58,6 @@ pub(super) fn can_be_swept(path: &str) -> bool {
     let is_single = ALL
         .iter()
         .any(|key| key.path == top && !key.is_section() && !matches!(key.takes, Takes::Tables(_)));
-    !is_of_the_study && (!inside.is_empty() || is_single) && path != table::DIR.path
+    let is_listed = is_in_list(path) && top != table::PHASE.path;
+    !is_of_the_study && !is_listed && (!inside.is_empty() || is_single) && path != table::DIR.path
 }

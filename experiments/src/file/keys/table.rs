@@ -84,10 +84,11 @@ keys! {
     LINK = "link", Takes::Table("a table"), [section];
     /// Which nodes answer requests.
     REACHABILITY = "reachability", Takes::Table("a table"), [section];
-    /// How nodes come and go. A file with this section describes a living network.
-    CHURN = "churn", Takes::Table("a table"), [none, "nobody comes or leaves"];
+    /// How nodes come and leave. With this table, and with `[maintenance]`, an answer that comes after `link.timeout_ms` is
+    /// late: the contact has failed by then.
+    CHURN = "churn", Takes::Table("a table"), [none, "no node comes or leaves"];
     /// How routing tables follow who is online.
-    MAINTENANCE = "maintenance", Takes::Table("a table"), [none, "none"];
+    MAINTENANCE = "maintenance", Takes::Table("a table"), [none, "routing tables stay as they are"];
     /// How time is reported.
     CLOCK = "clock", Takes::Table("a table"), [section];
     /// How the simulator works. Changes no result.
@@ -159,53 +160,53 @@ keys! {
     /// Share of the nodes that are clients: they start operations, and no request reaches them. With
     /// `link.delay_ms = { regions = .. }` also a table of shares by region; other regions have none.
     CLIENTS = "reachability.clients", Takes::Clients, [f64 = DEFAULT_CLIENTS];
-    /// Whether nodes tell clients from servers and keep clients out of what they learn.
+    /// Whether nodes tell clients from servers and keep clients out of what they learn. Changes no result as long as routing
+    /// tables do not learn from traffic.
     CLIENTS_KNOWN = "reachability.clients_known", Takes::Boolean, [bool = DEFAULT_CLIENTS_KNOWN];
     /// Share of the entries of bootstrapped routing tables that are replaced by clients of the same range.
     CLIENTS_IN_TABLES = "reachability.clients_in_tables", Takes::Share(false), [f64 = DEFAULT_CLIENTS_IN_TABLES];
 
-    /// Lengths of the sessions of a node, from coming to leaving.
+    /// How long a node stays. Lengths are rounded up to whole microseconds.
     SESSION = "churn.session", Takes::Length, [required or "`churn.trace`"];
-    /// Lengths of its absences, from leaving to coming back.
-    ABSENCE = "churn.absence", Takes::Length, [none, "never: nobody comes back"];
-    /// The nodes at the start: `steady`, as in the long run, in the midst of sessions and absences (`online` where nobody comes
-    /// back); all `online`, in the midst of their sessions; all online with `fresh` sessions.
+    /// How long a node stays away after each session. With `never`, no node comes back.
+    ABSENCE = "churn.absence", Takes::Length, [none, "never"];
+    /// From when until when each node is online, instead of `session` and `absence`: a file with the columns `node`,
+    /// `online_ms` and `offline_ms`.
+    CHURN_TRACE = "churn.trace", A_FILE, [required or "`churn.session`"];
+    /// The nodes at the start: `steady`, each online with the share of time that it is in the long run, in the midst of a
+    /// session or an absence; `online`, all in the midst of a session; `fresh`, all at the begin of a session. Where nodes do
+    /// not come back, `steady` is `online`. Not with `trace`.
     START_OF_CHURN = "churn.start", Takes::Word(words::<Start>), [Start = DEFAULT_START];
-    /// Whether a node that comes back has `kept` its routing table or has `lost` it. Makes a difference with `join = "none"`.
-    CHURN_TABLE = "churn.table", Takes::Word(words::<OnLeaving>), [OnLeaving = DEFAULT_ON_LEAVING];
-    /// Whether a node that comes back has `kept` the segments that it held or has `lost` them.
-    CHURN_RECORDS = "churn.records", Takes::Word(words::<OnLeaving>), [OnLeaving = DEFAULT_ON_LEAVING];
-    /// What a node that comes knows at first: the `ideal` table that full knowledge gives at that moment, or `none` beside
-    /// what it knew when it left.
+    /// What a node that comes knows: `ideal`, the routing table that full knowledge gives at that instant; `none`, what it
+    /// knew when it left.
     JOIN = "churn.join", Takes::Word(words::<Join>), [Join = DEFAULT_JOIN];
-    /// Instead of sessions to draw, a file with the columns `node`, `online_ms` and `offline_ms`: when each node is online.
-    /// Without `offline_ms` it stays. Nodes without a row are never online.
-    CHURN_TRACE = "churn.trace", A_FILE, [none, "none"];
-    /// Shares of the nodes with sessions of their own.
+    /// Whether a node has its routing table in its next session. Makes a difference with `join = "none"`.
+    CHURN_TABLE = "churn.table", Takes::Word(words::<OnLeaving>), [OnLeaving = DEFAULT_ON_LEAVING];
+    /// Whether a node has its segments in its next session.
+    CHURN_RECORDS = "churn.records", Takes::Word(words::<OnLeaving>), [OnLeaving = DEFAULT_ON_LEAVING];
+    /// Shares of the nodes with sessions and absences of their own. The others have those of `[churn]`.
     CHURN_CLASS = "churn.class", Takes::Tables("churn.class"), [none, "none"];
-    /// Nodes that leave together.
-    CHURN_EVENT = "churn.event", Takes::Tables("churn.event"), [none, "none"];
-
-    /// Share of the nodes that are of this class.
+    /// Share of the nodes that are of the class. Each node is drawn. The shares sum to at most 1.
     CLASS_SHARE = "churn.class.share", Takes::Share(false), [required];
-    /// Lengths of the sessions of its nodes.
-    CLASS_SESSION = "churn.class.session", Takes::Length, [none, "churn.session"];
-    /// Lengths of their absences.
-    CLASS_ABSENCE = "churn.class.absence", Takes::Length, [none, "churn.absence"];
-    /// Share of its nodes that are clients. Not with `reachability.clients`.
-    CLASS_CLIENTS = "churn.class.clients", Takes::Share(false), [none, "none"];
-
-    /// When the nodes leave.
+    /// How long a node of the class stays. Not with `trace`.
+    CLASS_SESSION = "churn.class.session", Takes::Length, [none, "that of `[churn]`"];
+    /// How long a node of the class stays away. Not with `trace`.
+    CLASS_ABSENCE = "churn.class.absence", Takes::Length, [none, "that of `[churn]`"];
+    /// Share of the class that are clients: they ask, and answer no request. Not with `reachability.clients`.
+    CLASS_CLIENTS = "churn.class.clients", Takes::Share(false), [none, "0"];
+    /// Nodes leave together.
+    CHURN_EVENT = "churn.event", Takes::Tables("churn.event"), [none, "none"];
+    /// When, from the run's start.
     AT = "churn.event.at_ms", Takes::Milliseconds(Least::Zero), [required];
-    /// Which nodes leave: each with a probability, or those of a region.
+    /// Nodes that leave: each with this probability, or those of a region.
     LEAVE = "churn.event.leave", Takes::Leave, [required];
-    /// How long they stay away at least.
+    /// How long they stay away at least. A node is back when its own session allows it.
     FOR = "churn.event.for_ms", Takes::Milliseconds(Least::AboveZero), [none, "for ever"];
 
-    /// Rules of maintenance: `none`, or `ideal`, by which each table is made anew from full knowledge every `refresh_ms`,
-    /// without traffic: the yardstick of every protocol.
+    /// Rules by which nodes keep their routing tables: `none`, or `ideal`, by which full knowledge gives each node its table
+    /// anew every `refresh_ms`, without traffic.
     RULES = "maintenance.rules", Takes::Word(words::<RuleSet>), [RuleSet = DEFAULT_RULES];
-    /// Period of `ideal` renewals: from a random phase at the start, and from each coming.
+    /// Period of `ideal`, which needs it. Nodes online at the start begin at a random phase of it, others when they come.
     REFRESH = "maintenance.refresh_ms", Takes::Milliseconds(Least::AboveZero), [none, "none"];
 
     /// Time that a row of the table `ticks` covers. Changes nothing else.
@@ -267,7 +268,8 @@ keys! {
     TABLES = "output.tables", Takes::Words(&Tables::NAMES), [Tables = DEFAULT_TABLES];
     /// Whether the table `operations` carries the result lists.
     RESULTS = "output.results", Takes::Boolean, [bool = DEFAULT_RESULTS];
-    /// Period at which the freshness of routing tables is counted in living runs, from the start of a phase.
+    /// Period at which stale and missing entries of routing tables are counted, from the start of a phase. Needs `[churn]`,
+    /// `[maintenance]`, clients or regions.
     FRESHNESS = "output.freshness_ms", Takes::Milliseconds(Least::AboveZero), [none, "at 100 instants of a phase"];
     /// Whether the table `nodes` carries how many routing tables name each node.
     IN_DEGREE = "output.in_degree", Takes::Boolean, [bool = DEFAULT_IN_DEGREE];
@@ -300,9 +302,9 @@ keys! {
 
     LENGTH_FORMS:
 
-    /// Exponential.
+    /// Exponential: what is left does not depend on what has passed.
     EXPONENTIAL = "exponential", Takes::Form(EXPONENTIAL_KEYS, "a table { mean_ms = .. }"), [none, "none"];
-    /// Weibull.
+    /// Weibull: with a shape below 1, what has lasted long lasts long.
     WEIBULL = "weibull", Takes::Form(WEIBULL_KEYS, "a table { shape = .., scale_ms = .. }"), [none, "none"];
     /// Lognormal.
     LENGTH_LOGNORMAL = "lognormal", Takes::Form(LOGNORMAL_KEYS, "a table { median_ms = .., sigma = .. }"), [none, "none"];
@@ -319,14 +321,14 @@ keys! {
     WEIBULL_KEYS:
 
     /// Shape.
-    SHAPE = "shape", Takes::Number(0, 100), [required];
+    SHAPE = "shape", Takes::Positive, [required];
     /// Scale.
     SCALE = "scale_ms", Takes::Milliseconds(Least::AboveZero), [required];
 
     LEAVE_FORMS:
 
-    /// The nodes of a region.
-    REGION = "region", Takes::Text("the name of a region"), [none, "none"];
+    /// The nodes of this region.
+    REGION = "region", Takes::Text("the name of a region of `link.delay_ms`"), [none, "none"];
 
     LOGNORMAL_KEYS:
 

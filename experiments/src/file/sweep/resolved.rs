@@ -110,6 +110,8 @@ struct Section {
     name: Option<String>,
     /// Keys in the order of the text.
     keys: Vec<Key>,
+    /// Whether some cell does not have the section. It has no key then that means the same in all cells.
+    is_partial: bool,
 }
 
 /// A line of a section.
@@ -189,7 +191,7 @@ impl<'g> Base<'g> {
 
     fn to_toml(&self) -> String {
         let mut text = String::new();
-        for section in &self.sections {
+        for section in self.sections.iter().filter(|section| !section.is_partial) {
             text += &section.header;
             for key in &section.keys {
                 let name = section.name.as_ref().filter(|_| key.name == "name");
@@ -267,11 +269,16 @@ fn phase_names(root: &Value) -> Vec<String> {
     }
 }
 
+/// Returns the header in the text of a section; empty without one.
+fn header(text: &str) -> &str {
+    let is_header = |line: &&str| line.starts_with('[');
+    text.lines().find(is_header).unwrap_or("")
+}
+
 impl Section {
     /// A section without keys; a phase takes the next of `names`.
     fn new(text: &str, names: &mut impl Iterator<Item = String>) -> Self {
-        let is_header = |line: &&str| line.starts_with('[');
-        let header = text.lines().find(is_header).unwrap_or("");
+        let header = header(text);
         let name = (header == "[[phase]]").then(|| names.next()).flatten();
         let section = header.trim_matches(['[', ']']);
         Self {
@@ -286,11 +293,13 @@ impl Section {
             },
             name,
             keys: Vec::new(),
+            is_partial: false,
         }
     }
 
     /// Takes what the text of the cell `index` says.
     fn read(&mut self, index: usize, text: &str) {
+        self.is_partial |= header(text) != self.header.trim();
         let mut said: HashMap<&str, (Option<&str>, Option<&str>)> = HashMap::new();
         let mut place = 0;
         for line in text.lines() {

@@ -169,6 +169,21 @@ within = [1, 1]
     assert_eq!(line(&resolved, "beta"), Some("7"));
 }
 
+/// Cases decide whether the network is living, so the sections stand in the cases only.
+#[test]
+fn a_section_that_some_cells_lack_is_left_out() {
+    let living = "[[sweep.cases]]\nlabel = \"living\"\n\"churn.session.fixed_ms\" = 5\n";
+    let frozen = "[[sweep.cases]]\nlabel = \"frozen\"\n";
+    for cases in [[living, frozen], [frozen, living]] {
+        let resolved = stays_the_same_sweep(&format!("{LOOKING}{}", cases.concat()), &[]);
+        assert!(!resolved.contains("[churn]"), "{resolved}");
+        assert!(!resolved.contains("# churn"), "{resolved}");
+    }
+    let swept = "[churn]\nstart = \"online\"\n[sweep]\n\"churn.session.fixed_ms\" = [5, 6]\n";
+    let resolved = stays_the_same_sweep(&format!("{LOOKING}{swept}"), &[]);
+    assert!(resolved.contains("[churn]\n# session: swept"), "{resolved}");
+}
+
 /// A case says nothing of the cells of the others, which keep what the file says.
 #[test]
 fn a_key_that_some_cases_set_keeps_its_value_in_the_others() {
