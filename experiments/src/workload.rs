@@ -165,7 +165,7 @@ pub enum Targets {
     /// Keys of these nodes.
     ListedNodes(Arc<[Key]>),
     /// Keys of nodes that are online and answer when the operation is due.
-    OnlineNodes(Presences),
+    OnlineNodes(Box<Presences>),
     /// Keys of provided segments, and how origins draw them.
     Segments(SegmentKeys, Draw),
 }

@@ -80,6 +80,9 @@ pub struct Event {
     pub for_us: Option<u64>,
 }
 
+/// From when until when nodes are online, µs, by key; ascending and disjoint.
+pub type Trace = HashMap<Key, Vec<(u64, u64)>>;
+
 /// The rules of churn.
 #[derive(Clone, Debug, Default)]
 pub struct Churn {
@@ -91,7 +94,7 @@ pub struct Churn {
     pub events: Vec<Event>,
     /// Instead of all this but events, from when until when each node is online, µs, ascending and disjoint, by key. A
     /// node without any is never online.
-    pub trace: Option<Arc<HashMap<Key, Vec<(u64, u64)>>>>,
+    pub trace: Option<Arc<Trace>>,
 }
 
 impl Churn {

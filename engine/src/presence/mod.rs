@@ -11,6 +11,6 @@ mod offline;
 mod timelines;
 mod walk;
 
-pub use churn::{Churn, Event, Leavers, Sessions, Start};
+pub use churn::{Churn, Event, Leavers, Sessions, Start, Trace};
 pub use offline::{Draw, Offline};
 pub use timelines::{Session, Since, Timelines, TooManyChanges};

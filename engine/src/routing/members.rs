@@ -8,7 +8,6 @@ use super::layout::{Implicit, Layout, closest_by_bucket};
 use super::rule::{Knowledge, Rule};
 use super::sizes::Size;
 use crate::answer::Answer;
-use crate::hardware::Prefetcher;
 use crate::key::{BucketIndex, Key};
 use crate::node::Row;
 use crate::population::{Owner, Population, RadixIndex};
@@ -82,19 +81,14 @@ impl Members {
         })
     }
 
-    /// Does the work with the layout that holds the owner's table, and the owner as the layout knows it.
+    /// Returns the layout that has the owner's table, and the owner as that layout knows it.
     #[inline]
-    fn with<T>(
-        &self,
-        layout: &dyn Layout,
-        owner: Owner,
-        work: impl FnOnce(&dyn Layout, Owner) -> T,
-    ) -> T {
+    pub fn holder<'a>(&self, layout: &'a dyn Layout, owner: Owner) -> (&'a dyn Layout, Owner) {
         match self.ranked(owner) {
-            Some(owner) => work(layout, owner),
+            Some(owner) => (layout, owner),
             None => {
                 let row = Row(NO_RANK);
-                work(&Implicit, Owner { row, ..owner })
+                (&Implicit, Owner { row, ..owner })
             }
         }
     }
@@ -112,9 +106,8 @@ impl Members {
         let first = out.len();
         let population = &self.population();
         let knowledge = Knowledge { population, rule };
-        self.with(layout, owner, |layout, owner| {
-            layout.bucket(knowledge, owner, bucket, out);
-        });
+        let (layout, known) = self.holder(layout, owner);
+        layout.bucket(knowledge, known, bucket, out);
         for rank in &mut out[first..] {
             *rank = self.rows[rank.index()];
         }
@@ -150,37 +143,11 @@ impl Members {
         }
         let population = &self.population();
         let knowledge = Knowledge { population, rule };
-        self.with(layout, owner, |layout, owner| {
-            layout.closest(knowledge, owner, key, out);
-        });
+        let (layout, owner) = self.holder(layout, owner);
+        layout.closest(knowledge, owner, key, out);
         for rank in &mut out.rows {
             *rank = self.rows[rank.index()];
         }
-    }
-
-    /// Prefetches what [`Members::closest`] will read; see [`Layout::prefetch`].
-    #[inline]
-    pub fn prefetch(
-        &self,
-        layout: &dyn Layout,
-        all: Knowledge,
-        owner: Owner,
-        key: Key,
-        stage: u32,
-        prefetcher: &mut Prefetcher,
-        rows: &mut Vec<Row>,
-    ) {
-        let population = &self.population();
-        let knowledge = Knowledge { population, ..all };
-        self.with(layout, owner, |layout, owner| {
-            layout.prefetch(knowledge, owner, key, stage, prefetcher, rows);
-        });
-    }
-
-    /// Prefetches the owner's rank.
-    #[inline]
-    pub fn prefetch_rank(&self, owner: Row, prefetcher: &mut Prefetcher) {
-        prefetcher.item(&self.ranks, owner.index());
     }
 
     /// Returns the size of the owner's table.

@@ -164,12 +164,16 @@ impl Tables {
             && let Some(layout) = &self.layout
         {
             let knowledge = self.knowledge(population);
-            match &self.members {
-                Some(members) => {
-                    members.prefetch(&**layout, knowledge, owner, key, stage, prefetcher, rows);
-                }
-                None => layout.prefetch(knowledge, owner, key, stage, prefetcher, rows),
-            }
+            let Some(members) = &self.members else {
+                return layout.prefetch(knowledge, owner, key, stage, prefetcher, rows);
+            };
+            let population = &members.population();
+            let (layout, owner) = members.holder(&**layout, owner);
+            let knowledge = Knowledge {
+                population,
+                ..knowledge
+            };
+            layout.prefetch(knowledge, owner, key, stage, prefetcher, rows);
         }
     }
 

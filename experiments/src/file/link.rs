@@ -179,7 +179,7 @@ impl Field<'_> {
         if let Some((name, _)) = BUILT_IN.iter().find(|(name, _)| *name == text) {
             return Some(RegionSource::BuiltIn(name));
         }
-        if !Path::new(text).extension().is_some_and(|end| end == "toml") {
+        if Path::new(text).extension().is_none_or(|end| end != "toml") {
             self.unknown_word(text, &BUILT_IN.map(|(name, _)| name));
             return None;
         }

@@ -124,7 +124,7 @@ pub fn link(experiment: &Experiment, inputs: &LinkInputs, makeup: &Makeup) -> Bo
         fast_error: section.fast_error.as_ref().map(|error| inputs.fault(error)),
         slow_error: section.slow_error.as_ref().map(|error| inputs.fault(error)),
         timeout: inputs.delay(&section.timeout),
-        jitter: (section.jitter_us > 0).then(|| Exponential {
+        jitter: (section.jitter_us > 0).then_some(Exponential {
             mean_us: section.jitter_us as f64,
         }),
         round_trips: section.round_trips,

@@ -198,7 +198,9 @@ fn targets(
         (Some(segments), _) if segments.is_empty() => Targets::Random,
         (Some(segments), _) => Targets::Segments(segments, *draw),
         (None, file::Keys::Random) => Targets::Random,
-        (None, file::Keys::Online) => Targets::OnlineNodes(network.presences(due_until_us)?),
+        (None, file::Keys::Online) => {
+            Targets::OnlineNodes(Box::new(network.presences(due_until_us)?))
+        }
         (None, file::Keys::Nodes) => network.read(
             |NodesView {
                  population, ids, ..

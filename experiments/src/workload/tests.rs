@@ -422,7 +422,7 @@ fn keys_of_online_nodes_are_those_of_nodes_that_answer() {
         .map(|row| (presences.key(Row(row)), Row(row)))
         .collect();
     let lookups = Plan {
-        targets: Targets::OnlineNodes(presences.clone()),
+        targets: Targets::OnlineNodes(Box::new(presences.clone())),
         ..plan()
     };
     let asked: Vec<_> = all(lookups)

@@ -171,7 +171,9 @@ impl<'a> Field<'a> {
         let inner = self.form(keys::LENGTH_FORMS)?;
         let length = read_length(&inner, folder)?;
         let mean_us = length.distribution(|_| None).map(|drawn| drawn.mean_us());
-        if let Some(mean_us) = mean_us.filter(|mean_us| !(*mean_us <= TIME_MAX_US as f64)) {
+        if let Some(mean_us) =
+            mean_us.filter(|mean_us| mean_us.is_nan() || *mean_us > TIME_MAX_US as f64)
+        {
             let mean = match mean_us.is_finite() {
                 true => format!("{:e} ms", mean_us / 1000.0),
                 false => "infinite".to_owned(),
