@@ -421,7 +421,7 @@ fn connections() {
         };
         table.push(&row).unwrap();
     }
-    assert_eq!(table.finish(true).unwrap(), 4);
+    assert_eq!(table.finish(true).unwrap(), 5);
     let batch = whole(&path);
     assert_eq!(
         columns_of(&batch),
@@ -432,11 +432,11 @@ fn connections() {
     );
     assert_eq!(
         strings(&batch, "request"),
-        ["lookup", "store", "lookup", "store"]
+        ["lookup", "store", "lookup", "store", "lookup"]
     );
     assert_eq!(
         strings(&batch, "outcome"),
-        ["ok", "fast_error", "slow_error", "not_found"]
+        ["ok", "fast_error", "slow_error", "not_found", "late"]
     );
     let expected = [
         "0", "seeding", "1", "0", "0.003", "4", "5", "lookup", "ok", "6.0", "7.0", "8.0", "21.0",
