@@ -75,7 +75,8 @@ def main():
     def problem(text):
         return next((error.message for error in validator.iter_errors(tomllib.loads(text))), None)
 
-    files = sorted(Path("experiments").rglob("*.toml"))
+    # Region files have a form of their own.
+    files = sorted(file for file in Path("experiments").rglob("*.toml") if file.parent.name != "regions")
     assert files, "no experiment files"
     right = {str(path): path.read_text() for path in files} | RIGHT
     failed = [f"{name}: {problem(text)}" for name, text in right.items() if problem(text)]
