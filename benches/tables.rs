@@ -289,12 +289,12 @@ fn import(criterion: &mut Criterion) {
     for (name, path) in [("ids, Parquet", &parquet), ("ids, CSV", &csv)] {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
-                black_box(read_ids(path, None, Watch::NOBODY)).map(|list| list.nodes.len())
+                black_box(read_ids(path, None, Watch::SILENT)).map(|list| list.nodes.len())
             });
         });
     }
     group.bench_function("trace, CSV", |bencher| {
-        bencher.iter(|| black_box(read_trace(&trace, |_| None, Watch::NOBODY)).map(|t| t.len()));
+        bencher.iter(|| black_box(read_trace(&trace, |_| None, Watch::SILENT)).map(|t| t.len()));
     });
 }
 

@@ -109,7 +109,7 @@ fn measure(case: &Case, out: &Path) -> Result<f64, Box<dyn std::error::Error>> {
 /// Returns the estimate by part, which for a sweep is that of its largest cell, and the bytes needed by all cells that run
 /// at once.
 fn need(case: &Case) -> Result<(Estimate, u64), Box<dyn std::error::Error>> {
-    match sweep::load(&case.file, &case.overrides, Watch::NOBODY)? {
+    match sweep::load(&case.file, &case.overrides, Watch::SILENT)? {
         Task::One(loaded, inputs) => {
             let need = estimate(&loaded.experiment, &inputs);
             Ok((need, need.total()))

@@ -351,7 +351,7 @@ impl ExperimentArgs {
 }
 
 fn check(args: &ExperimentArgs, threads: Option<usize>) -> Result<ExitCode, Failure> {
-    let (loaded, inputs) = match args.task(None, Watch::NOBODY)? {
+    let (loaded, inputs) = match args.task(None, Watch::SILENT)? {
         Task::One(loaded, inputs) => (loaded, inputs),
         Task::Study(study) => return sweep::check(&study, threads),
     };

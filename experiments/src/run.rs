@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn a_run_stops_before_its_bootstrap() {
         let loaded = file::parse("small.toml", LOOKING, &[]).unwrap();
-        let inputs = inputs::read(&loaded, Watch::NOBODY).unwrap();
+        let inputs = inputs::read(&loaded, Watch::SILENT).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let options = Options {
             out: Some(folder.path().to_owned()),
@@ -278,7 +278,7 @@ mod tests {
             force: false,
             watch: Watch {
                 interrupted: &AtomicBool::new(true),
-                ..Watch::NOBODY
+                ..Watch::SILENT
             },
             begun: Instant::now(),
             shares_process: false,

@@ -428,7 +428,7 @@ mod tests {
                 format!("churn.absence.fixed_ms={absence_ms}"),
             ];
             let loaded = file::parse("small.toml", SMALL, &settings).unwrap();
-            let inputs = inputs::read(&loaded, Watch::NOBODY).unwrap();
+            let inputs = inputs::read(&loaded, Watch::SILENT).unwrap();
             let found = warnings(&loaded.experiment, &inputs);
             found.iter().any(|warning| warning.key == "churn.session")
         };
@@ -445,7 +445,7 @@ mod tests {
                 format!("reachability.clients={clients}"),
             ];
             let loaded = file::parse("small.toml", SMALL, &settings).unwrap();
-            let inputs = inputs::read(&loaded, Watch::NOBODY).unwrap();
+            let inputs = inputs::read(&loaded, Watch::SILENT).unwrap();
             let found = warnings(&loaded.experiment, &inputs);
             let key = "reachability.clients_in_tables";
             found.iter().any(|warning| warning.key == key)
@@ -462,13 +462,13 @@ mod tests {
     fn connections(settings: &[&str]) -> (f64, u64) {
         let settings: Vec<_> = settings.iter().map(|text| (*text).to_owned()).collect();
         let loaded = file::parse("small.toml", SMALL, &settings).unwrap();
-        let inputs = inputs::read(&loaded, Watch::NOBODY).unwrap();
+        let inputs = inputs::read(&loaded, Watch::SILENT).unwrap();
         let folder = tempfile::tempdir().unwrap();
         let options = Options {
             out: Some(folder.path().to_owned()),
             threads: Some(1),
             force: false,
-            watch: Watch::NOBODY,
+            watch: Watch::SILENT,
             begun: Instant::now(),
             shares_process: false,
         };

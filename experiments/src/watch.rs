@@ -64,7 +64,7 @@ pub struct Watch<'a> {
 
 impl Watch<'static> {
     /// Shows nothing and stops nothing.
-    pub const NOBODY: Self = {
+    pub const SILENT: Self = {
         static NEVER: AtomicBool = AtomicBool::new(false);
         Self {
             progress: false,

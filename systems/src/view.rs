@@ -10,7 +10,7 @@ use kadsim_engine::makeup::Makeup;
 use kadsim_engine::node::{Columns, Contacts, Nodes, Received, Row};
 use kadsim_engine::operation::Operation;
 use kadsim_engine::population::{Owner, Population, RadixIndex};
-use kadsim_engine::presence::{Since, Timelines};
+use kadsim_engine::presence::Timelines;
 use kadsim_engine::record::Kind;
 use kadsim_engine::routing::{Moment, OnLeaving, Tables, TablesInTime};
 use kadsim_engine::segments::Segments;
@@ -162,15 +162,12 @@ impl View<'_> {
             return false;
         }
         if self.living.records == OnLeaving::Lost && self.timelines.are_living() {
-            let since = self.timelines.since(row, self.population.key(row), time_us);
-            let since_us = match since {
-                None => return false,
-                Some(Since::Start) => 0,
-                Some(Since::Came(came_us)) => came_us,
-            };
-            return self
-                .segments
-                .was_stored(row, operation.key(), since_us, time_us);
+            let key = self.population.key(row);
+            let since = self.timelines.since(row, key, time_us);
+            return since.is_some_and(|since| {
+                let key = operation.key();
+                self.segments.was_stored(row, key, since.from_us(), time_us)
+            });
         }
         let store = self.columns.stores[row.index()];
         self.segments.holds(store, row, operation.key(), time_us)

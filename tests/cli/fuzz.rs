@@ -94,7 +94,7 @@ fn has_place(message: &str) -> bool {
 
 /// Reads an input as `check` does. An error describes what a message must not be.
 fn read(path: &Path, input: &Input) -> Result<(), String> {
-    match sweep::load(path, &input.overrides, Watch::NOBODY) {
+    match sweep::load(path, &input.overrides, Watch::SILENT) {
         Ok(Task::One(loaded, inputs)) => {
             let found = warnings(&loaded.experiment, &inputs);
             let rendered = notices(&loaded, &found).render(false);

@@ -29,7 +29,7 @@ count = {lookups}
 fn estimate_and_peak(text: &str) -> (Estimate, u64) {
     let dir = Dir::new();
     dir.write("memory.toml", text);
-    let (loaded, inputs) = inputs::load(&dir.path("memory.toml"), &[], Watch::NOBODY).unwrap();
+    let (loaded, inputs) = inputs::load(&dir.path("memory.toml"), &[], Watch::SILENT).unwrap();
     let finished = dir.path("out/memory");
     let peak_kib = support::peak_kib(&dir, &["run", "memory.toml"], || finished.exists());
     (estimate(&loaded.experiment, &inputs), peak_kib << 10)

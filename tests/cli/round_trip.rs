@@ -11,7 +11,7 @@ use crate::support::Dir;
 
 #[track_caller]
 fn load(path: &Path) -> Result<Task, InputError> {
-    kadsim::sweep::load(path, &[], Watch::NOBODY)
+    kadsim::sweep::load(path, &[], Watch::SILENT)
 }
 
 /// Returns the folder and the experiment of each cell.

@@ -103,8 +103,8 @@ impl Fate {
 /// A model is deterministic: equal attempts have equal fates. It draws from a [`Stream`](crate::random::Stream) that
 /// begins with numbers of the attempt, so that neither threads nor order change a result.
 pub trait Link: Send + Sync {
-    /// Draws the fate of a contact. `answers` says whether the remote answers a request that reaches it so many µs after
-    /// the contact was sent.
+    /// Draws the fate of a contact. `answers` takes the time from sending to arrival, µs, and says whether
+    /// the remote answers a request that arrives then.
     fn draw(&self, attempt: Attempt, answers: &dyn Fn(u64) -> bool) -> Fate;
 
     /// Returns the shortest time from sending any contact to its completion, µs, without overhead. `absences`

@@ -53,6 +53,17 @@ pub enum Since {
     Came(u64),
 }
 
+impl Since {
+    /// Returns that time, µs; 0 for the start.
+    #[inline]
+    pub fn from_us(self) -> u64 {
+        match self {
+            Self::Start => 0,
+            Self::Came(came_us) => came_us,
+        }
+    }
+}
+
 /// Who is online when.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct Timelines {

@@ -100,6 +100,44 @@ impl fmt::Display for Kind {
     }
 }
 
+/// How an operation ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// It came to its end.
+    #[default]
+    Done,
+    /// Its origin left the network.
+    OriginLeft,
+    /// Its origin was offline when it was to start.
+    OriginOffline,
+    /// None of the nodes drawn for its origin was online.
+    NoOrigin,
+    /// Its phase was cut off.
+    CutOff,
+}
+
+impl Ending {
+    /// Every ending, in the order of their discriminants.
+    pub const ALL: [Self; 5] = [
+        Self::Done,
+        Self::OriginLeft,
+        Self::OriginOffline,
+        Self::NoOrigin,
+        Self::CutOff,
+    ];
+
+    /// Returns the name in the column `ended`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::OriginLeft => "origin_left",
+            Self::OriginOffline => "origin_offline",
+            Self::NoOrigin => "no_origin",
+            Self::CutOff => "cut_off",
+        }
+    }
+}
+
 /// Request of a connection to the contacted node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Request {

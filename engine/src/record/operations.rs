@@ -6,13 +6,12 @@ use std::path::Path;
 
 use arrow::datatypes::{Float32Type, Int64Type, UInt32Type, UInt64Type};
 
-use super::Kind;
 use super::batches::Batches;
 use super::column::{Flag, Ids, Label, Millis, Number, Optional, OptionalMillis};
 use super::error::RecordError;
 use super::footer::RunInfo;
 use super::table::table;
-use crate::operation::Ending;
+use super::{Ending, Kind};
 
 /// Number of ids in a batch from which on it is encoded even if it has few rows: 2 MiB.
 const BATCH_IDS: usize = 1 << 18;

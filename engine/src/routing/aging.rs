@@ -36,7 +36,7 @@ impl fmt::Display for Join {
     }
 }
 
-/// What becomes of a node's table, or of its records, when it leaves.
+/// Whether a node that leaves keeps its table, or its records, for its next session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OnLeaving {
     /// The node has them in its next session.

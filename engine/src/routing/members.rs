@@ -5,8 +5,7 @@
 //! a client that is online at the start, has it computed. Takes 20 bytes a node.
 
 use super::layout::{Implicit, Layout, closest_by_bucket};
-use super::rule::{Knowledge, Rule};
-use super::sizes::Size;
+use super::rule::{Knowledge, Rule, Size};
 use crate::answer::Answer;
 use crate::key::{BucketIndex, Key};
 use crate::node::Row;

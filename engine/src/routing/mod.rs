@@ -16,8 +16,8 @@ pub use aging::{Aging, Join, Made, OnLeaving};
 pub use in_time::{Freshness, Moment, TablesInTime};
 pub use instant::Instant;
 pub use members::Members;
-pub use rule::{Knowledge, Policy, Rule};
-pub use sizes::{Size, Sizes};
+pub use rule::{Knowledge, Policy, Rule, Size};
+pub use sizes::Sizes;
 
 use bevy_ecs::resource::Resource;
 

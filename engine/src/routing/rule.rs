@@ -38,6 +38,15 @@ impl fmt::Display for Policy {
     }
 }
 
+/// Size of a routing table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Entries of the table.
+    pub entries: u32,
+    /// Buckets that are not empty.
+    pub buckets: u8,
+}
+
 /// What defines every table of a network under full knowledge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {

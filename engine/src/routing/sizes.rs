@@ -8,16 +8,7 @@ use crate::node::{Row, Table};
 use crate::population::Rows;
 
 use super::members::Members;
-use super::rule::Knowledge;
-
-/// Size of a routing table.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Size {
-    /// Entries of the table.
-    pub entries: u32,
-    /// Buckets that are not empty.
-    pub buckets: u8,
-}
+use super::rule::{Knowledge, Size};
 
 /// Computes the sizes of tables, fastest in the order of rows.
 pub struct Sizes<'a> {

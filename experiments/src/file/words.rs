@@ -69,7 +69,7 @@ macro_rules! words_of {
 
 /// The state of nodes at the start: `churn.start`.
 pub use kadsim_engine::presence::Start;
-/// What a node that comes knows: `churn.join`. What becomes of what a node that leaves has: `churn.table`, `churn.records`.
+/// What a node that comes knows: `churn.join`. Whether a node that leaves keeps what it has: `churn.table`, `churn.records`.
 pub use kadsim_engine::routing::{Join, OnLeaving};
 
 words_of!(Layout, Policy, Procedure, Stop, Start, Join, OnLeaving);

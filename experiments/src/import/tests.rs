@@ -62,11 +62,11 @@ fn f64s(values: &[f64]) -> ArrayRef {
 }
 
 fn read_trace(path: &Path) -> Result<Vec<TraceRow>, ImportError> {
-    super::read_trace(path, |_| None, Watch::NOBODY)
+    super::read_trace(path, |_| None, Watch::SILENT)
 }
 
 fn read_ids(path: &Path) -> Result<Vec<(i64, u64)>, ImportError> {
-    Ok(super::read_ids(path, None, Watch::NOBODY)?.nodes)
+    Ok(super::read_ids(path, None, Watch::SILENT)?.nodes)
 }
 
 #[track_caller]
@@ -177,7 +177,7 @@ fn an_origin_that_is_no_node_is_named_with_its_row() {
     let result = super::read_trace(
         &path,
         |id| (id != 1).then_some("a node of the network"),
-        Watch::NOBODY,
+        Watch::SILENT,
     );
     fails(
         result,
@@ -363,7 +363,7 @@ fn reading_stops_when_the_user_interrupts() {
     let asked = AtomicBool::new(true);
     let watch = Watch {
         interrupted: &asked,
-        ..Watch::NOBODY
+        ..Watch::SILENT
     };
     let path = folder.text("ids.csv", "node,key\n1,2\n");
     let stopped = super::read_ids(&path, None, watch);

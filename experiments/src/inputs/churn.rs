@@ -295,7 +295,7 @@ mod tests {
         fs::write(folder.path().join("list.csv"), list).unwrap();
         let path = folder.path().join("living.toml");
         fs::write(&path, format!("{text}{churn}")).unwrap();
-        load(&path, &[], Watch::NOBODY)
+        load(&path, &[], Watch::SILENT)
     }
 
     #[track_caller]

@@ -42,7 +42,7 @@ fn a_layout_that_does_not_fit_is_left_out() {
     let text = "schema = 1\nname = \"large\"\nseed = 7\nnetwork.nodes = 1_000_000\n\
                 [[phase]]\nname = \"looking\"\nkind = \"lookup\"\ncount = 10\n";
     let loaded = file::parse("large.toml", text, &[]).unwrap();
-    let inputs = inputs::read(&loaded, Watch::NOBODY).unwrap();
+    let inputs = inputs::read(&loaded, Watch::SILENT).unwrap();
     let split = |has| {
         let (fitting, skipped) = fitting(&loaded.experiment, &inputs, has);
         let fitting: Vec<_> = fitting.iter().map(|fits| fits.layout).collect();

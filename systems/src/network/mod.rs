@@ -25,7 +25,7 @@ use kadsim_engine::makeup::Makeup;
 use kadsim_engine::node::{Contacts, NodeBundle, Overhead, Presence, Received, Row};
 use kadsim_engine::operation::Operations;
 use kadsim_engine::population::RadixIndex;
-use kadsim_engine::presence::{Churn, Draw, Offline, Timelines};
+use kadsim_engine::presence::{Churn, Draw, Offline, Timelines, TooManyChanges};
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_engine::routing::{OnLeaving, Rule, Tables};
 use kadsim_engine::segments::Segments;
@@ -166,20 +166,32 @@ impl Network {
     ///
     /// If nodes come and leave more often than can be kept.
     pub(super) fn extend_presence(&mut self, until_us: u64) {
-        let timelines = self.world.resource::<Timelines>();
-        if !timelines.are_living() || until_us <= timelines.horizon_us() {
-            return;
+        if !self.knows_presence(until_us) {
+            let horizon_us = until_us.saturating_add(until_us / 4).min(LAST_US);
+            if let Err(error) = self.know_presence(horizon_us) {
+                panic!("{error}");
+            }
         }
-        let horizon_us = until_us.saturating_add(until_us / 4).min(LAST_US);
-        let mut timelines = std::mem::take(self.world.resource_mut::<Timelines>().into_inner());
-        let extended = self.read(|nodes| {
+    }
+
+    /// Returns whether the changes of presence up to `until_us` are kept.
+    fn knows_presence(&self, until_us: u64) -> bool {
+        let timelines = self.world.resource::<Timelines>();
+        !timelines.are_living() || until_us <= timelines.horizon_us()
+    }
+
+    /// Keeps the changes of presence up to `horizon_us`, if it does not yet.
+    pub(super) fn know_presence(&mut self, horizon_us: u64) -> Result<(), TooManyChanges> {
+        if self.knows_presence(horizon_us) {
+            return Ok(());
+        }
+        let mut timelines = self.world.resource::<Timelines>().clone();
+        self.read(|nodes| {
             let (keys, presence) = (nodes.columns.keys, nodes.columns.presence);
             timelines.extend(keys, presence, horizon_us)
-        });
-        if let Err(error) = extended {
-            panic!("{error}");
-        }
+        })?;
         self.world.insert_resource(timelines);
+        Ok(())
     }
 
     /// Takes off the network the nodes that are offline from the start. Cost: O(nodes), on all threads if they are drawn.

@@ -7,7 +7,6 @@ use kadsim_engine::counts::Counts;
 use kadsim_engine::node::Row;
 
 use kadsim_engine::makeup::Region;
-use kadsim_engine::presence::Since;
 use kadsim_engine::routing::{Freshness, OnLeaving};
 
 use super::Network;
@@ -91,12 +90,12 @@ impl PhaseEnd {
             return nodes.segments.held(store, self.end_us);
         }
         let key = nodes.population.key(row);
-        let since_us = match nodes.timelines.since(row, key, self.end_us) {
-            None => return 0,
-            Some(Since::Start) => 0,
-            Some(Since::Came(came_us)) => came_us,
-        };
-        nodes.segments.stored(store, row, since_us, self.end_us)
+        let since = nodes.timelines.since(row, key, self.end_us);
+        since.map_or(0, |since| {
+            nodes
+                .segments
+                .stored(store, row, since.from_us(), self.end_us)
+        })
     }
 
     /// Returns a node's life.

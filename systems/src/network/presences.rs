@@ -48,20 +48,11 @@ impl Network {
     ///
     /// More than 2³¹ changes up to the horizon.
     pub fn presences(&mut self, horizon_us: u64) -> Result<Presences, NetworkError> {
-        let mut timelines = self.world.resource::<Timelines>().clone();
-        let makeup = self.world.resource::<Makeup>().clone();
-        let is_short = timelines.are_living() && timelines.horizon_us() < horizon_us;
-        let (keys, extended) = self.read(|nodes| {
-            let (keys, presence) = (nodes.columns.keys, nodes.columns.presence);
-            let extended = is_short.then(|| timelines.extend(keys, presence, horizon_us));
-            (keys.into(), extended.transpose())
-        });
-        if extended?.is_some() {
-            self.world.insert_resource(timelines.clone());
-        }
+        self.know_presence(horizon_us)?;
+        let keys = self.read(|nodes| nodes.columns.keys.into());
         Ok(Presences {
-            timelines,
-            makeup,
+            timelines: self.world.resource::<Timelines>().clone(),
+            makeup: self.world.resource::<Makeup>().clone(),
             keys,
         })
     }

@@ -9,7 +9,7 @@ const PEERS: [&str; 3] = [
 ];
 
 fn read_peers(path: &Path, hash: Option<Hash>) -> Result<NodeList, ImportError> {
-    super::super::read_ids(path, hash, Watch::NOBODY)
+    super::super::read_ids(path, hash, Watch::SILENT)
 }
 
 fn texts(values: &[&str]) -> ArrayRef {

@@ -5,7 +5,7 @@ use kadsim_engine::distribution::Distribution;
 
 fn intervals(path: &Path) -> Result<Vec<Interval>, ImportError> {
     let wanted = |id| (id > 9).then_some("a node of the network");
-    read_presence(path, wanted, Watch::NOBODY)
+    read_presence(path, wanted, Watch::SILENT)
 }
 
 fn interval(node: i64, from_us: u64, until_us: u64) -> Interval {
@@ -75,7 +75,7 @@ fn wrong_presence_is_refused_with_its_line() {
 fn quantiles_from_a_file() {
     let folder = Folder::new();
     let path = folder.text("q.csv", "p,ms\n0,1\n0.5,2\n1,4\n");
-    let quantiles = read_quantiles(&path, Watch::NOBODY).unwrap();
+    let quantiles = read_quantiles(&path, Watch::SILENT).unwrap();
     assert_eq!(quantiles.bounds_us(), (1000.0, 4000.0));
     assert_eq!(quantiles.mean_us(), 0.5 * 1500.0 + 0.5 * 3000.0);
 }
@@ -105,6 +105,6 @@ fn wrong_quantiles_are_refused_with_their_line() {
         ("0.5,-2\n0.6,1", "line 2: `ms` is `-2`"),
     ] {
         let path = folder.text("q.csv", format!("p,ms\n{rows}\n"));
-        fails(read_quantiles(&path, Watch::NOBODY), &path, message);
+        fails(read_quantiles(&path, Watch::SILENT), &path, message);
     }
 }

@@ -15,7 +15,7 @@ fn loaded(settings: &[&str]) -> Loaded {
 
 fn read(settings: &[&str]) -> (Loaded, Inputs) {
     let loaded = loaded(settings);
-    let inputs = inputs::read(&loaded, Watch::NOBODY);
+    let inputs = inputs::read(&loaded, Watch::SILENT);
     let inputs = inputs.unwrap_or_else(|error| panic!("{error}"));
     (loaded, inputs)
 }
@@ -23,7 +23,7 @@ fn read(settings: &[&str]) -> (Loaded, Inputs) {
 /// Checks that the settings make exactly one error, which says all of `says`.
 #[track_caller]
 fn refused(settings: &[&str], says: &[&str]) {
-    let Err(error) = inputs::read(&loaded(settings), Watch::NOBODY) else {
+    let Err(error) = inputs::read(&loaded(settings), Watch::SILENT) else {
         panic!("{settings:?} is fine");
     };
     let error = error.to_string();
