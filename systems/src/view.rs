@@ -133,15 +133,15 @@ impl View<'_> {
 
     /// Returns whether a node is online at `at_us`, changes of that moment included.
     #[inline]
-    pub fn is_online(&self, node: Owner, at_us: u64) -> bool {
+    pub fn is_online(&self, row: Row, at_us: u64) -> bool {
         // Where every node is online for ever, no column is read.
-        self.has_no_absence() || self.in_time().is_online(node, at_us)
+        self.has_no_absence() || self.in_time().is_online(row, at_us)
     }
 
     /// Returns whether a node answers a request that reaches it at `at_us`.
     #[inline]
     fn answers(&self, node: Owner, at_us: u64) -> bool {
-        self.makeup.is_server(node.key) && self.is_online(node, at_us)
+        self.is_online(node.row, at_us) && self.makeup.is_server(node.key)
     }
 
     #[inline]
@@ -203,7 +203,7 @@ impl View<'_> {
     /// Returns whether no node but the origin answers at `at_us`, so that a lookup can find none.
     pub fn is_alone(&self, origin: Owner, at_us: u64, scratch: &mut Scratch) -> bool {
         if !self.timelines.are_living() && !self.makeup.has_clients() {
-            return self.online == u64::from(self.is_online(origin, at_us));
+            return self.online == u64::from(self.is_online(origin.row, at_us));
         }
         let nearest = self.closest_online(origin.key, 2, at_us, scratch);
         nearest.iter().all(|&(_, row)| row == origin.row)

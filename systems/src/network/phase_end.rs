@@ -101,7 +101,7 @@ impl PhaseEnd {
     /// Returns a node's life.
     fn life(&self, nodes: &NodesView, row: Row) -> Life {
         let (tables, owner) = (nodes.in_time(), nodes.population.owner(row));
-        let is_online = tables.is_online(owner, self.end_us);
+        let is_online = tables.is_online(row, self.end_us);
         let is_there = nodes.columns.presence[row.index()].is_online();
         let (sessions, online_us) = match (is_there, nodes.timelines.are_living()) {
             (false, _) => (0, 0),
