@@ -108,7 +108,7 @@ impl Members {
     /// Returns the bytes on the heap.
     pub fn bytes_used(&self) -> usize {
         let clients = self.clients.as_ref();
-        let bits = |bits: &FixedBitSet| bits.as_slice().len() * size_of::<usize>();
+        let bits = |bits: &FixedBitSet| size_of_val(bits.as_slice());
         self.keys.capacity() * size_of::<Key>()
             + self.index.bytes_used()
             + self.rows.capacity() * size_of::<Row>()

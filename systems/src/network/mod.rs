@@ -32,6 +32,7 @@ use kadsim_engine::segments::Segments;
 use kadsim_engine::time::LAST_US;
 
 use crate::barrier::charge::Sends;
+use crate::in_time::Online;
 use crate::living::Living;
 use crate::lookahead::Lookahead;
 use crate::outbox::Outboxes;
@@ -39,7 +40,6 @@ use crate::phases::Phases;
 use crate::record::{self, Recorded};
 use crate::recording::Recording;
 use crate::rules::Rules;
-use crate::view::Online;
 use crate::window::Window;
 use crate::{bootstrap, step};
 
