@@ -209,7 +209,7 @@ keys! {
     /// Period of `ideal`, which needs it. Nodes online at the start begin at a random phase of it, others when they come.
     REFRESH = "maintenance.refresh_ms", Takes::Milliseconds(Least::AboveZero), [none, "none"];
 
-    /// Time that a row of the table `ticks` covers. Changes nothing else.
+    /// Time that a row of the table `ticks` covers. Changes nothing else but, in living networks, means over ticks in the summary.
     TICK = "clock.tick_ms", Takes::Milliseconds(Least::AboveZero), [Micros = Micros(DEFAULT_TICK_US)];
 
     /// Bucket layout: how routing tables lie in memory. Changes no result.
