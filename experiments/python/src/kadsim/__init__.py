@@ -1,0 +1,1 @@
+"""Simulates Kademlia networks of millions of nodes."""
