@@ -260,9 +260,15 @@ fn the_closing_table_of_a_folder_is_that_of_its_run() {
         let json: Value = serde_json::from_str(&dir.kadsim(&json).ends(0).stdout).unwrap();
         let cells = |row: &Value| row.as_array().unwrap().len();
         assert_eq!(json["columns"][0], "phase");
-        assert_eq!(json["rows"].as_array().unwrap().len(), table.lines().count() - 1);
+        assert_eq!(
+            json["rows"].as_array().unwrap().len(),
+            table.lines().count() - 1
+        );
         let rows = json["rows"].as_array().unwrap();
-        assert!(rows.iter().all(|row| cells(row) == cells(&json["columns"])), "{json}");
+        assert!(
+            rows.iter().all(|row| cells(row) == cells(&json["columns"])),
+            "{json}"
+        );
     }
 }
 
@@ -270,16 +276,24 @@ fn the_closing_table_of_a_folder_is_that_of_its_run() {
 fn the_closing_table_of_a_study_is_its_means() {
     let dir = Dir::new();
     study(&dir, LARGE);
-    dir.kadsim(&["inspect", "out/grid", "--closing"]).ends(2).says(&["out/grid"]);
+    dir.kadsim(&["inspect", "out/grid", "--closing"])
+        .ends(2)
+        .says(&["out/grid"]);
     dir.kadsim(&["sweep", "grid.toml", "--index", "3"]).ends(0);
-    dir.kadsim(&["inspect", "out/grid", "--closing"]).ends(2).says(&["not finished"]);
-    dir.kadsim(&["run", "grid.toml", "--set", "networks=2"]).ends(0);
+    dir.kadsim(&["inspect", "out/grid", "--closing"])
+        .ends(2)
+        .says(&["not finished"]);
+    dir.kadsim(&["run", "grid.toml", "--set", "networks=2"])
+        .ends(0);
     for (more, cells) in [(&[][..], 20), (&["--all"], 24)] {
         let call = [&["inspect", "out/grid", "--closing"], more].concat();
         let text = dir.kadsim(&call).ends(0).stdout;
         // Two phases a cell below the header.
         assert_eq!(text.lines().count(), 1 + 2 * cells, "{text}");
-        assert!(text.contains(" ± ") && text.contains("lookup.alpha"), "{text}");
+        assert!(
+            text.contains(" ± ") && text.contains("lookup.alpha"),
+            "{text}"
+        );
     }
 }
 
@@ -287,12 +301,16 @@ fn the_closing_table_of_a_study_is_its_means() {
 fn a_folder_without_a_finished_run_has_no_closing_table() {
     let dir = Dir::new();
     let refused = |path: &str, says: &str| {
-        dir.kadsim(&["inspect", path, "--closing"]).ends(2).says(&[path, says]);
+        dir.kadsim(&["inspect", path, "--closing"])
+            .ends(2)
+            .says(&[path, says]);
     };
     refused("nowhere", "");
     refused(".", "no run");
     dir.kadsim(&["run", "small.toml"]).ends(0);
-    dir.kadsim(&["inspect", "out/small", "--json"]).ends(2).says(&["--closing"]);
+    dir.kadsim(&["inspect", "out/small", "--json"])
+        .ends(2)
+        .says(&["--closing"]);
     dir.write("out/small/summary.json", "{");
     refused("out/small", "summary.json");
     std::fs::rename(dir.path("out/small"), dir.path("out/small.partial")).unwrap();

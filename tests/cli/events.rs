@@ -108,7 +108,7 @@ fn errors_have_file_line_key_and_what_is_allowed() {
     );
     assert_eq!(
         places[1],
-        (file, 20.into(), 1.into(), "lookup.alhpa".to_owned())
+        (file, 19.into(), 1.into(), "lookup.alhpa".to_owned())
     );
     let set = "command line".to_owned();
     assert_eq!(

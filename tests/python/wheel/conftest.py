@@ -8,6 +8,7 @@ schema = 1
 name = "small"
 seed = 7
 network.nodes = 300
+lookup.steps_to_stop = 10
 link.delay_ms = { uniform = [50, 75] }
 link.fast_error = { rate = 0.1, delay_ms = { uniform = [50, 100] } }
 
@@ -55,6 +56,8 @@ label = "failing"
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    # Each row of a table is one line, whatever the width that readline has told the environment.
+    monkeypatch.setenv("COLUMNS", "1000")
     return tmp_path
 
 

@@ -39,7 +39,7 @@ def test_pandas_polars_and_duckdb_take_them(run):
     assert polars.from_arrow(run.operations).height == 30
     duckdb = pytest.importorskip("duckdb")
     operations = run.operations
-    assert duckdb.sql("select count(*) from operations").fetchone() == (operations.num_rows,)
+    assert duckdb.sql("select count(*) from operations").fetchall() == [(operations.num_rows,)]
 
 
 def test_a_notebook_shows_the_closing_table(run, study):
@@ -58,8 +58,9 @@ def test_a_study_has_cells_axes_and_tables(study):
     last = study.cells[-1]
     assert (last.index, dict(last.settings)) == (5, {"lookup.alpha": "10", "case": "failing"})
     assert last.run.experiment["lookup"]["alpha"] == 10 and last.run.operations.num_rows == 90
-    assert study.means.column_names[:4] == ["cell", "lookup.alpha", "case", "metric"]
-    assert study.summary.column_names == ["cell", "lookup.alpha", "case", "network", "metric", "value"]
+    keys = ["lookup.alpha", "case", "link.fast_error.rate"]
+    assert study.means.column_names == ["cell", *keys, "metric", "mean", "ci95", "n"]
+    assert study.summary.column_names == ["cell", *keys, "network", "metric", "value"]
     assert "getting.found.mean" in study.metrics
 
 
@@ -113,7 +114,7 @@ def test_open_refuses_other_folders(run, study):
 
 
 def test_a_run_of_one_node_and_no_operation_is_shown():
-    one = "schema = 1\nname = 'one'\nseed = 1\nnetwork.nodes = 1\n[[phase]]\nname = 'idle'\nkind = 'idle'\nduration_ms = 5\n"
+    one = "schema = 1\nname = 'one'\nseed = 1\nnetwork.nodes = 1\nlookup.beta = 1\n[[phase]]\nname = 'idle'\nkind = 'idle'\nduration_ms = 5\n"
     run = kadsim.run(one)
     assert run.operations.num_rows == 0 and "idle" in run._repr_html_()
 
