@@ -11,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
+from conftest import SMALL
+
 
 def test_tables_are_those_of_the_folder(run):
     for name in ["operations", "ticks", "nodes", "timings"]:
@@ -80,6 +82,18 @@ def test_a_pivot_has_the_means_of_the_cells(study):
     assert one["mean"].to_pylist() == pivot["failing"].to_pylist()
     # A value of `where` may be a number.
     assert study.pivot(metric, "case", where={"lookup.alpha": 3})["mean"][0].as_py() == pivot["calm"][1].as_py()
+
+
+def test_values_stand_as_in_the_tables():
+    values = [{"uniform": [50, 75]}, {"choice": [1.5, 2]}, 3]
+    axes = {"link.delay_ms": values, "phase.getting.draw": ["distinct", "independent"]}
+    study = kadsim.run(SMALL, set={"sweep": axes})
+    rows = study.means.select(["cell", *study.axes]).to_pylist()
+    assert [dict(cell.settings, cell=cell.index) for cell in study.cells] == [rows[place] for place in sorted({
+        row["cell"]: place for place, row in reversed(list(enumerate(rows)))
+    }.values())]
+    pivot = study.pivot("getting.duration_ms.p50", "link.delay_ms", "phase.getting.draw")
+    assert pivot.num_rows == 3 and pivot.column_names[1:] == ["distinct", "independent"]
 
 
 @pytest.mark.parametrize("arguments, says", [

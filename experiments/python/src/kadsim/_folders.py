@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -191,11 +192,7 @@ class Study(_Folder):
     def cells(self) -> list[Cell]:
         """The cells, in order."""
         folders = json.loads((self.path / "study.json").read_text("utf-8"))["cells"]
-        pairs = [[part.split("=", 1) for part in folder.split("/")] for folder in folders]
-        return [
-            Cell(index, {key: value for key, value in settings}, self.path / folder)
-            for index, (folder, settings) in enumerate(zip(folders, pairs, strict=True))
-        ]
+        return [Cell(index, _settings(folder), self.path / folder) for index, folder in enumerate(folders)]
 
     @property
     def axes(self) -> list[str]:
@@ -284,6 +281,12 @@ def _is_unfinished(path: Path) -> bool:
     """Returns whether the folder is an unfinished one, or a cell in the folder of a study's unfinished cells."""
     above = next(folder for folder in (path, *path.parents) if "=" not in folder.name)
     return above.suffix == ".partial"
+
+
+def _settings(folder: str) -> dict[str, str]:
+    """Returns the value on each axis from the folder of a cell."""
+    pairs = (part.split("=", 1) for part in folder.split("/"))
+    return {unquote(key): unquote(value) for key, value in pairs}
 
 
 def _setting(value: Any) -> str:
