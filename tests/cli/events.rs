@@ -130,6 +130,50 @@ fn errors_have_file_line_key_and_what_is_allowed() {
     );
 }
 
+/// Keys of errors at each kind of place in a file: tables inline and with headers, lists of tables with and without
+/// names, lists, dotted keys.
+#[test]
+fn keys_are_paths_as_set_names_them() {
+    let dir = Dir::new();
+    let key_of = |text: String| {
+        dir.write("wrong.toml", text);
+        let told = events(&dir.kadsim(&["run", "wrong.toml", "--events"]).ends(2));
+        only(&told, "invalid")["errors"][0]["key"].clone()
+    };
+    let with = |more: &str| format!("{SMALL}{more}");
+    for (text, key) in [
+        (SMALL.replace("= 300", "= 0"), "network.nodes"),
+        (
+            SMALL.replace("rate = 0.1", "rate = 2"),
+            "link.fast_error.rate",
+        ),
+        (
+            SMALL.replace("\"putting\"\nkind", "\"putting\"\n# kind"),
+            "phase.putting",
+        ),
+        (SMALL.replace("name = \"small\"", "name = \"S\""), "name"),
+        (
+            SMALL.replace("[50, 100]", "[50, -1]"),
+            "link.fast_error.delay_ms.uniform",
+        ),
+        (
+            with("[output]\ntables = [\"ticks\", \"tocks\"]\n"),
+            "output.tables",
+        ),
+        (
+            with("[[expect]]\nmetric = \"a\"\nwithin = [2, 1]\n"),
+            "expect.within",
+        ),
+        (with("[sweep]\nlookup.alhpa = [1]\n"), "sweep.lookup.alhpa"),
+        (
+            with("[sweep]\n\"lookup.alpha\" = [0]\n"),
+            "sweep.lookup.alpha",
+        ),
+    ] {
+        assert_eq!(key_of(text), key);
+    }
+}
+
 #[test]
 fn a_text_that_is_not_toml_and_a_file_that_is_missing_have_no_key() {
     let dir = Dir::new();

@@ -140,14 +140,16 @@ def test_warnings_are_warnings_of_the_caller():
 
 
 def test_a_bar_is_shown_where_it_is_asked_for(capfd):
-    kadsim.run(SMALL, set={"phase.getting.count": 20_000, "phase.getting.draw": "independent"}, progress=True)
+    many = {"phase.getting.count": 40_000, "phase.getting.draw": "independent"}
+    kadsim.run(SMALL, set={**many, "phase.getting.count": 200_000}, threads=1, progress=True)
     shown = capfd.readouterr().err
-    assert "getting" in shown and "putting" in shown
-    kadsim.run(STUDY, progress=True)
+    # Short parts have none.
+    assert "getting" in shown and "putting" not in shown
+    kadsim.run(STUDY, set=many, progress=True)
     shown = capfd.readouterr().err
     assert "cells" in shown and "getting" not in shown
     # Neither a terminal nor a notebook.
-    kadsim.run(SMALL, force=True)
+    kadsim.run(SMALL, set=many, force=True)
     assert capfd.readouterr().err == ""
 
 

@@ -11,11 +11,17 @@ from tqdm.auto import tqdm
 
 def is_wanted() -> bool:
     """Returns whether bars are shown where the caller does not say: on a terminal, and in a notebook."""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    interactive = sys.modules.get("IPython")
+    shell = interactive.get_ipython() if interactive is not None else None
+    return sys.stderr.isatty() or getattr(shell, "kernel", None) is not None
+
+
+# Time that a part of a run must take before its bar is shown.
+_DELAY_S = 0.2
 
 
 class Bars:
-    """One bar for a run, or for the cells of a study. Parts of a run that are short leave no trace."""
+    """A bar for each part of a run, one after the other, or one for the cells of a study. None is left in the end."""
 
     def __init__(self, shown: bool) -> None:
         self._shown = shown
@@ -32,8 +38,7 @@ class Bars:
         if kind == "begin":
             self._begin(event)
         elif event["id"] == self._part and self._bar is not None:
-            self._bar.n = event["done"]
-            self._bar.refresh()
+            self._bar.update(event["done"] - self._bar.n)
             if kind == "end":
                 self.close()
 
@@ -44,8 +49,10 @@ class Bars:
         self.close()
         self._is_study = is_count_of_cells
         self._part = event["id"]
-        unit = "cell" if is_count_of_cells else "op"
-        self._bar = tqdm(desc=event["what"], total=event["total"], unit=unit, unit_scale=not is_count_of_cells, leave=False)
+        look: dict[str, Any] = {"unit": "cell"} if is_count_of_cells else {"unit": "op", "unit_scale": True}
+        if event["total"] is None:
+            look = {"bar_format": "{desc}, {elapsed}"}
+        self._bar = tqdm(desc=event["what"], total=event["total"], delay=_DELAY_S, leave=False, **look)
 
     def close(self) -> None:
         """Removes the bar."""
