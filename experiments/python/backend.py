@@ -1,5 +1,7 @@
 """Builds the wheel: the program, then the man pages and completions that it prints, then a wheel of all by maturin.
 
+An editable install (`pip install -e`) and a source distribution are not made.
+
 pip calls `build_wheel` (PEP 517). Cargo compiles the program once: maturin finds it built.
 """
 
@@ -14,7 +16,8 @@ from maturin import get_requires_for_build_wheel
 __all__ = ["build_sdist", "build_wheel", "get_requires_for_build_wheel", "prepare_metadata_for_build_wheel"]
 
 HERE = Path(__file__).resolve().parent
-MANIFEST = HERE.parent.parent / "Cargo.toml"
+ROOT = HERE.parent.parent
+MANIFEST = ROOT / "Cargo.toml"
 # The folder that pyproject.toml names; files under `data` land in the prefix of an environment.
 SHARE = HERE / "kadsim.data" / "data" / "share"
 COMPLETIONS = {
@@ -54,6 +57,11 @@ def write_share(program):
     man = SHARE / "man" / "man1"
     man.mkdir(parents=True)
     subprocess.run([program, "man", str(man)], check=True)
+    # pyproject.toml can name no file above its folder.
+    licences = SHARE / "doc" / "kadsim"
+    licences.mkdir(parents=True)
+    for licence in ROOT.glob("LICENSE-*"):
+        shutil.copy(licence, licences)
     for shell, name in COMPLETIONS.items():
         path = SHARE / name
         path.parent.mkdir(parents=True)

@@ -232,8 +232,9 @@ def test_the_program_is_the_one_of_the_environment(monkeypatch):
     assert kadsim.find_program() == "/nowhere/kadsim"
 
 
-def test_man_pages_and_completions_come_with_the_wheel():
+def test_man_pages_completions_and_licences_come_with_the_wheel():
     share = Path(sys.prefix, "share")
+    assert {path.name for path in (share / "doc/kadsim").iterdir()} == {"LICENSE-APACHE", "LICENSE-MIT"}
     assert "kadsim" in (share / "man/man1/kadsim-run.1").read_text()
     for shell, name in {
         "bash": "bash-completion/completions/kadsim",
