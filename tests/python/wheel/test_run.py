@@ -232,6 +232,21 @@ def test_the_program_is_the_one_of_the_environment(monkeypatch):
     assert kadsim.find_program() == "/nowhere/kadsim"
 
 
+@pytest.mark.parametrize("script, says", [
+    ("kill -KILL $$", "signal SIGKILL"),
+    ("exit 7", "exit status 7"),
+    ("echo 'thread main panicked' >&2; exit 101", "thread main panicked"),
+    ("echo '{\"event\": \"progress\"' >&2; echo '[1]' >&2; exit 3", "progress"),
+])
+def test_a_program_that_breaks_is_a_failed_run(script, says, monkeypatch):
+    Path("broken").write_text(f"#!/bin/sh\n{script}\n")
+    Path("broken").chmod(0o755)
+    monkeypatch.setenv("KADSIM", str(Path("broken").resolve()))
+    with pytest.raises(kadsim.RunFailed, match=says) as failed:
+        kadsim.run(SMALL)
+    assert failed.value.run is None and failed.value.status != 0
+
+
 def test_man_pages_completions_and_licences_come_with_the_wheel():
     share = Path(sys.prefix, "share")
     assert {path.name for path in (share / "doc/kadsim").iterdir()} == {"LICENSE-APACHE", "LICENSE-MIT"}

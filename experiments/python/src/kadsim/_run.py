@@ -132,7 +132,8 @@ class _Call:
 
     def _message(self) -> str:
         said = [event["message"] for event in self.events if event["event"] in ("failed", "complaint")]
-        return "\n".join([*said, self.text]).strip() or f"kadsim has ended with exit status {self.status}"
+        end = f"exit status {self.status}" if self.status >= 0 else f"signal {signal.Signals(-self.status).name}"
+        return "\n".join([*said, self.text]).strip() or f"kadsim has ended with {end}"
 
 
 def _call(arguments: list[str], text: str | None, shown: bool) -> _Call:
