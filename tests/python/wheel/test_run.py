@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import tomllib
 from pathlib import Path
 
 import kadsim
+import pyarrow.parquet as pq
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 from conftest import LONG, SMALL, STUDY
 
@@ -167,10 +170,8 @@ def interrupt_when(is_time):
     return done
 
 
-def rows_of(table):
-    import pyarrow.parquet as pq
-
-    return pq.read_metadata(table)
+def is_complete(table):
+    return pq.read_metadata(table).metadata[b"kadsim.complete"]
 
 
 def test_an_interrupted_run_is_unfinished_and_readable():
@@ -180,12 +181,28 @@ def test_an_interrupted_run_is_unfinished_and_readable():
     watch.set()
     assert any("out/long.partial" in note for note in stopped.value.__notes__)
     assert os.listdir("out") == ["long.partial"]
-    metadata = rows_of("out/long.partial/operations.parquet").metadata
-    assert metadata[b"kadsim.complete"] == b"false"
+    assert is_complete("out/long.partial/operations.parquet") == b"false"
     with pytest.raises(kadsim.KadsimError, match="not finished"):
         kadsim.open("out/long")
     with pytest.raises(kadsim.KadsimError, match="not finished"):
         kadsim.open("out/long.partial")
+
+
+def test_the_stop_button_of_a_notebook_interrupts(folder):
+    manager, client = start_new_kernel(cwd=str(folder))
+    try:
+        asked = client.execute(f"import kadsim\nkadsim.run({LONG!r})")
+        while not Path("out/long.partial/operations.parquet").exists():
+            time.sleep(0.05)
+        manager.interrupt_kernel()
+        # Replies to what the client has asked before come first.
+        answers = iter(lambda: client.get_shell_msg(timeout=60), None)
+        reply = next(one["content"] for one in answers if one["parent_header"]["msg_id"] == asked)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert (reply["status"], reply["ename"]) == ("error", "KeyboardInterrupt")
+    assert is_complete("out/long.partial/operations.parquet") == b"false"
 
 
 def test_an_interrupted_study_goes_on():
@@ -218,7 +235,7 @@ def test_a_run_ends_with_the_process_that_called_it():
         import fcntl
 
         fcntl.flock(lock, fcntl.LOCK_EX)
-    assert rows_of("out/long.partial/operations.parquet").metadata[b"kadsim.complete"] == b"false"
+    assert is_complete("out/long.partial/operations.parquet") == b"false"
 
 
 def test_the_program_is_the_one_of_the_environment(monkeypatch):

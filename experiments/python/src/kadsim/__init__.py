@@ -3,7 +3,6 @@
 >>> import kadsim
 >>> run = kadsim.run("das.toml", set={"lookup.alpha": 5})  # doctest: +SKIP
 >>> run.summary["sampling.found.mean"]                     # doctest: +SKIP
-1.0
 
 `run` runs an experiment or a study with the program `kadsim` that this package brings along, and returns its folder as a
 `Run` or a `Study`. `open` opens a folder that is there already. Tables are pyarrow tables, read when they are asked for.
