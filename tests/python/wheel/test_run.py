@@ -249,6 +249,17 @@ def test_the_program_is_the_one_of_the_environment(monkeypatch):
     assert kadsim.find_program() == "/nowhere/kadsim"
 
 
+def test_a_run_and_a_cell_that_fail():
+    # Times end at 9e12 ms.
+    with pytest.raises(kadsim.RunFailed, match="out/small.partial") as failed:
+        kadsim.run(SMALL, set={"link.delay_ms": 9e12})
+    assert failed.value.status == 1 and failed.value.run is None
+    with pytest.raises(kadsim.RunFailed, match=r"cell 1 \(link.delay_ms=9000000000000\)") as failed:
+        kadsim.run(SMALL, set={"sweep": {"link.delay_ms": [1, 9_000_000_000_000]}}, out="study")
+    assert failed.value.status == 1 and failed.value.run is None
+    assert Path("study/small/link.delay_ms=1/summary.json").exists()
+
+
 @pytest.mark.parametrize("script, says", [
     ("kill -KILL $$", "signal SIGKILL"),
     ("exit 7", "exit status 7"),
