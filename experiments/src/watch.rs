@@ -131,7 +131,7 @@ impl<'a> Watch<'a> {
             let speed = (state.elapsed() >= SPEED_AFTER).then(|| (state.per_sec(), state.eta()));
             status(state.pos(), state.len().unwrap_or(state.pos()), speed)
         });
-        self.line(name, Some(total), style)
+        self.line(name, Some((total, "operation")), style)
     }
 
     /// Shows the number of cells done in a sweep, above the lines of the cells, until the bar is dropped.
@@ -143,7 +143,7 @@ impl<'a> Watch<'a> {
             let time = format!("{count}, {} so far", duration(state.elapsed()));
             [time, count, percent(state.pos(), total)]
         });
-        self.line(name, Some(total), style)
+        self.line(name, Some((total, "cell")), style)
     }
 
     /// Adds the index of the cell to the text of a line.
@@ -154,12 +154,13 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Begins the part `what` of a run. A part without a total is one of unknown length.
-    fn line(self, what: &str, total: Option<u64>, style: ProgressStyle) -> Line {
+    /// Begins the part `what` of a run, which consists of a total of units. A part without them is one of unknown length.
+    fn line(self, what: &str, total: Option<(u64, &str)>, style: ProgressStyle) -> Line {
+        let (total, unit) = total.unzip();
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
         let id = match self.progress {
             Progress::Hidden => None,
-            Progress::Events => Some(events::begin(&bar, self.cell, what)),
+            Progress::Events => Some(events::begin(&bar, self.cell, what, unit)),
             Progress::Lines => {
                 let bar = LINES.add(bar.with_style(style).with_finish(ProgressFinish::AndClear));
                 bar.enable_steady_tick(TICK);

@@ -34,6 +34,7 @@ fn parts_of_a_run_begin_progress_and_end() {
             (&begin["total"], &begin["cell"]),
             (&total.into(), &Value::Null)
         );
+        assert_eq!(begin["unit"], "operation");
         let is_end = |one: &&Value| one["event"] == "end" && one["id"] == begin["id"];
         assert_eq!(told.iter().find(is_end).unwrap()["done"], total);
     }
@@ -62,6 +63,8 @@ fn a_study_tells_its_cells_and_a_run_its_networks() {
             assert!(begun.contains(&(what.into(), cell.into())), "{begun:?}");
         }
     }
+    let is_count = |one: &&Value| one["unit"] == "cell";
+    assert_eq!(told.iter().filter(is_count).count(), 1);
     let count = |kind: &str| told.iter().filter(|one| one["event"] == kind).count();
     assert_eq!(count("begin"), count("end"));
 }

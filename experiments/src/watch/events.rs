@@ -1,8 +1,15 @@
 //! Progress as lines of JSON on stderr, for programs that call this one.
 //!
-//! A part of a run begins, progresses and ends: `{"event":"begin","id":0,"cell":null,"what":"seeding","total":2000}`,
-//! then `{"event":"progress","id":0,"done":812}` at most every [`PAUSE`], then `{"event":"end","id":0,"done":2000}`. The
-//! total is null where the length is not known; `cell` is the index of a study's cell.
+//! A part of a run begins, progresses and ends:
+//!
+//! ```json
+//! {"event":"begin","id":0,"cell":null,"what":"seeding","total":2000,"unit":"operation"}
+//! {"event":"progress","id":0,"done":812}
+//! {"event":"end","id":0,"done":2000}
+//! ```
+//!
+//! Progress comes at most every [`PAUSE`]. Total and unit are null where the length is not known; `cell` is the index of a
+//! study's cell.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -44,11 +51,13 @@ pub(super) fn reader_is_gone() -> bool {
 }
 
 /// Writes that a part begins, and its progress until [`end`]. Returns its id.
-pub(super) fn begin(bar: &ProgressBar, cell: Option<usize>, what: &str) -> u64 {
+pub(super) fn begin(bar: &ProgressBar, cell: Option<usize>, what: &str, unit: Option<&str>) -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     static LOOKING: Once = Once::new();
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
-    tell(&json!({ "event": "begin", "id": id, "cell": cell, "what": what, "total": bar.length() }));
+    tell(
+        &json!({ "event": "begin", "id": id, "cell": cell, "what": what, "total": bar.length(), "unit": unit }),
+    );
     BARS.lock()
         .unwrap_or_else(PoisonError::into_inner)
         .push(Bar {

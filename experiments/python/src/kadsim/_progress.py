@@ -43,7 +43,7 @@ class Bars:
                 self.close()
 
     def _begin(self, event: Mapping[str, Any]) -> None:
-        is_count_of_cells = event["cell"] is None and event["what"] == "cells"
+        is_count_of_cells = event["unit"] == "cell"
         if self._is_study and not is_count_of_cells:
             return
         self.close()
