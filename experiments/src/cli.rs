@@ -4,9 +4,12 @@
 //! `max_ms`, or an `[[expect]]` does not hold; 2: wrong usage or invalid experiment; 130: interrupted.
 
 mod columns;
+mod failure;
 mod keys;
 mod layouts;
+mod new;
 mod results;
+mod shells;
 mod signals;
 mod sweep;
 
@@ -17,17 +20,19 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::builder::PossibleValuesParser;
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use kadsim::estimate::{self, Estimate, human};
-use kadsim::file::{Invalid, Loaded, Notices};
-use kadsim::inputs::{self, InputError, Inputs};
+use kadsim::file::{Loaded, Notices};
+use kadsim::inputs::{self, Inputs};
 use kadsim::inspect::{self, View};
-use kadsim::layouts::LayoutsError;
-use kadsim::run::{self, FolderError, Options, RunError};
-use kadsim::sweep::{Slice, StudyError, Task};
+use kadsim::run::{self, Options, RunError};
+use kadsim::sweep::{Slice, Task};
 use kadsim::warnings::{notices, warnings};
-use kadsim::watch::Watch;
+use kadsim::watch::{Progress, Watch, tell};
+
+use self::failure::{Failure, tell_failure};
+use self::new::NewArgs;
 
 /// Exit status of a run that the user has stopped.
 const INTERRUPTED: u8 = 130;
@@ -63,7 +68,15 @@ enum Command {
         /// Show all cells of a study, not the first ones only
         #[arg(long)]
         all: bool,
+        /// Show the table that the run ended with, or the means of the study's cells, and nothing else
+        #[arg(long)]
+        closing: bool,
+        /// Print that table as one JSON document
+        #[arg(long, requires = "closing")]
+        json: bool,
     },
+    /// Write a commented experiment file to start from, or list the kinds
+    New(NewArgs),
     /// List every key of the experiment file with its type, default, range, unit and meaning
     Keys {
         /// Print a table in Markdown
@@ -86,11 +99,16 @@ enum Command {
         /// The shell
         shell: Shell,
     },
+    /// Write a man page of the program and one of each command
+    Man {
+        /// The folder to write them to
+        dir: PathBuf,
+    },
 }
 
 #[derive(Args)]
 struct ExperimentArgs {
-    /// The experiment file (TOML)
+    /// The experiment file (TOML), or - for the standard input
     file: PathBuf,
     /// Override a key of the file, e.g. link.fast_error.rate=0.2 or phase.seeding.count=100
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = keys::OverrideParser, hide_possible_values = true)]
@@ -124,6 +142,9 @@ struct OutputArgs {
     /// Print the results as one JSON document
     #[arg(long)]
     json: bool,
+    /// Write progress, warnings and errors as JSON, one event a line
+    #[arg(long)]
+    events: bool,
 }
 
 #[derive(Args)]
@@ -183,11 +204,7 @@ pub fn main() -> ExitCode {
         Ok(status) => status,
         // The reader of stdout has closed it, so no message can reach the reader.
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-        Err(failure) => {
-            let (text, status) = failure.describe();
-            let _ = writeln!(io::stderr(), "{text}");
-            ExitCode::from(status)
-        }
+        Err(failure) => ExitCode::from(failure.tell(cli.command.events())),
     }
 }
 
@@ -202,72 +219,26 @@ fn is_colored() -> bool {
     io::stderr().is_terminal() && !plain && !is_dumb()
 }
 
-/// Shows warnings on stderr.
-fn warn(notices: &Notices) {
-    if !notices.is_empty() {
-        let _ = writeln!(io::stderr(), "{}\n", notices.render(is_colored()));
+/// Shows warnings on stderr, or writes them as an event.
+fn warn(notices: &Notices, events: bool) {
+    if notices.is_empty() {
+        return;
     }
+    if events {
+        let mut event = notices.to_json();
+        event["event"] = "warnings".into();
+        return tell(&event);
+    }
+    let _ = writeln!(io::stderr(), "{}\n", notices.render(is_colored()));
 }
 
-/// Reason that a command has no result.
-enum Failure {
-    Invalid(Invalid),
-    /// The user stopped it before it had results.
-    Stopped,
-    Run(RunError),
-    Layouts(LayoutsError),
-    Study(StudyError),
-    Io(io::Error),
-    Other(anyhow::Error),
-}
-
-impl Failure {
-    fn describe(&self) -> (String, u8) {
+impl Command {
+    /// Returns whether errors are written as events.
+    fn events(&self) -> bool {
         match self {
-            Failure::Invalid(invalid) => (invalid.render(is_colored()), 2),
-            Failure::Stopped => (
-                "error: interrupted before the run began".to_owned(),
-                INTERRUPTED,
-            ),
-            Failure::Run(error) => {
-                let status = match error {
-                    RunError::Interrupted(_) | RunError::Folder(FolderError::Stopped(_)) => {
-                        INTERRUPTED
-                    }
-                    RunError::Failed { .. } => 1,
-                    _ => 2,
-                };
-                (format!("error: {error}"), status)
-            }
-            Failure::Layouts(error) => {
-                let status = match error {
-                    LayoutsError::Stopped(_) => INTERRUPTED,
-                    LayoutsError::Memory { .. } => 2,
-                    LayoutsError::Network(_)
-                    | LayoutsError::OutOfTime(_)
-                    | LayoutsError::Threads(_) => 1,
-                };
-                (format!("error: {error}"), status)
-            }
-            Failure::Study(error) => {
-                let status = match error {
-                    StudyError::Other(_) => 1,
-                    StudyError::Folder(FolderError::Stopped(_)) => INTERRUPTED,
-                    _ => 2,
-                };
-                (format!("error: {error}"), status)
-            }
-            Failure::Io(error) => (format!("error: cannot write to stdout: {error}"), 1),
-            Failure::Other(error) => (format!("error: {error:#}"), 2),
-        }
-    }
-}
-
-impl From<InputError> for Failure {
-    fn from(error: InputError) -> Self {
-        match error {
-            InputError::Invalid(invalid) => Self::Invalid(invalid),
-            InputError::Stopped(_) => Self::Stopped,
+            Self::Run(args) => args.output.events,
+            Self::Sweep(args) => args.output.events,
+            _ => false,
         }
     }
 }
@@ -281,13 +252,28 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
         } => check(experiment, threads.map(usize::from)),
         Command::Sweep(args) => sweep::sweep(args),
         Command::Layouts(args) => layouts::layouts(args),
-        Command::Inspect { path, all } => {
+        Command::Inspect {
+            path,
+            all,
+            closing: true,
+            json,
+        } => {
+            let table = inspect::closing(path, *all).map_err(Failure::Other)?;
+            match json {
+                true => print(&results::pretty(&table.to_json())),
+                false => print(&table.render(width_of(&io::stdout()))),
+            }
+        }
+        Command::Inspect { path, all, .. } => {
             let view = View {
                 width: width_of(&io::stdout()),
                 all: *all,
             };
             let text = inspect::describe(path, &view).map_err(Failure::Other)?;
             print(&text)
+        }
+        Command::New(args) => {
+            print(&new::new(args, width_of(&io::stdout())).map_err(Failure::Other)?)
         }
         Command::Keys { markdown: true } => print(&keys::markdown()),
         Command::Keys { markdown: false } => print(&keys::table(width_of(&io::stdout()))),
@@ -300,22 +286,11 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
             table,
             markdown: false,
         } => print(&columns::text(table.as_deref(), width_of(&io::stdout()))),
-        Command::Completions { shell } => print(&completions(*shell)),
-    }
-}
-
-/// Returns the completion script of a shell.
-fn completions(shell: Shell) -> String {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "kadsim", &mut script);
-    let script = String::from_utf8_lossy(&script).into_owned();
-    match shell {
-        // Bash puts a space behind a word that it has completed, but a value follows a key.
-        Shell::Bash => script.replace(
-            "                --set)\n",
-            "                --set)\n                    compopt -o nospace 2>/dev/null\n",
-        ),
-        _ => script,
+        Command::Completions { shell } => print(&shells::completions(*shell)),
+        Command::Man { dir } => {
+            shells::man(dir).map_err(Failure::Other)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -355,7 +330,10 @@ fn check(args: &ExperimentArgs, threads: Option<usize>) -> Result<ExitCode, Fail
         Task::One(loaded, inputs) => (loaded, inputs),
         Task::Study(study) => return sweep::check(&study, threads),
     };
-    warn(&notices(&loaded, &warnings(&loaded.experiment, &inputs)));
+    warn(
+        &notices(&loaded, &warnings(&loaded.experiment, &inputs)),
+        false,
+    );
     let need = estimate::estimate(&loaded.experiment, &inputs);
     let has = estimate::machine_memory();
     let mut text = loaded.experiment.to_toml();
@@ -397,10 +375,16 @@ fn width_of(stream: &(impl AsFd + IsTerminal)) -> Option<usize> {
 }
 
 /// Returns the user at the terminal: what they see and whether they have stopped the program.
-fn watch(hidden: bool) -> Result<Watch<'static>, Failure> {
+fn watch(hidden: bool, events: bool) -> Result<Watch<'static>, Failure> {
+    let progress = match events {
+        _ if hidden => Progress::Hidden,
+        true => Progress::Events,
+        false if io::stderr().is_terminal() && !is_dumb() => Progress::Lines,
+        false => Progress::Hidden,
+    };
     Ok(Watch {
-        progress: !hidden && io::stderr().is_terminal() && !is_dumb(),
-        interrupted: signals::watch().map_err(Failure::Other)?,
+        progress,
+        interrupted: signals::watch(events).map_err(Failure::Other)?,
         cell: None,
     })
 }
@@ -416,7 +400,10 @@ fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
         Task::Study(study) => return sweep::run(&study, Slice::All, output, &options),
     };
     if !output.quiet {
-        warn(&notices(&loaded, &warnings(&loaded.experiment, &inputs)));
+        warn(
+            &notices(&loaded, &warnings(&loaded.experiment, &inputs)),
+            output.events,
+        );
     }
     let report = run::run(&loaded.experiment, &inputs, &options).map_err(Failure::Run)?;
     let networks = loaded.experiment.networks;
@@ -428,13 +415,13 @@ fn run(args: &RunArgs) -> Result<ExitCode, Failure> {
     };
     // Errors come last, where the user looks first.
     let ended = conclude(&text, results::status(&complaints));
-    results::complain(&complaints);
+    results::complain(&complaints, output.events);
     ended
 }
 
 impl OutputArgs {
     fn watch(&self) -> Result<Watch<'static>, Failure> {
-        watch(self.quiet || self.no_progress)
+        watch(self.quiet || self.no_progress, self.events)
     }
 
     fn options<'a>(&self, force: bool, watch: Watch<'a>, begun: Instant) -> Options<'a> {

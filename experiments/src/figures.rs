@@ -1,7 +1,10 @@
 //! The figures that people are shown of a run or a cell: metrics of `summary.json` behind a phase, by their names there.
 
+use std::iter;
+
 use serde_json::{Map, Value};
 
+use crate::file::Experiment;
 use crate::table::{Side, TextTable};
 
 /// A metric that a table shows.
@@ -68,6 +71,44 @@ impl Figure {
         let hidden = self.metric == RECALL && retrieves().is_some_and(|count| count > 0.0);
         self.text(get(self.metric).filter(|_| !hidden))
     }
+}
+
+/// Most phases that a table of a run has a column for.
+pub const PHASES_MAX: usize = 20;
+
+/// Makes the closing table of a run: a row for each figure that some phase has, and a column for each of the first
+/// [`PHASES_MAX`] phases. With several networks, each phase also has columns for the mean over networks and its 95 %
+/// confidence interval.
+pub fn of_run(experiment: &Experiment, summary: &Map<String, Value>) -> TextTable {
+    let behind: &[&str] = match experiment.networks {
+        1 => &[""],
+        _ => &["", ".networks.mean", ".networks.ci95"],
+    };
+    let phases = experiment.phases.iter().take(PHASES_MAX);
+    let columns = phases.flat_map(|phase| behind.iter().map(move |behind| (phase, *behind)));
+    let header = columns.clone().map(|(phase, behind)| match behind {
+        "" => phase.name.clone(),
+        behind => format!("{} {}", phase.name, behind.trim_start_matches('.')),
+    });
+    let header = header.map(|name| (name, Side::Right));
+    let first = iter::once(("phase".to_owned(), Side::Left));
+    let mut table = TextTable::new(1, first.chain(header));
+    let row = |name: &str, cells: Vec<String>| iter::once(name.to_owned()).chain(cells);
+    let kinds = columns.clone().map(|(phase, behind)| match behind {
+        "" => phase.kind().to_string(),
+        _ => String::new(),
+    });
+    table.push(row("kind", kinds.collect()));
+    let figures = OF_A_RUN.map(|figure| (figure.metric, figure));
+    for (name, figure) in iter::once(("operations", OPERATIONS)).chain(figures) {
+        let cells = columns.clone();
+        let cells = cells.map(|(phase, behind)| figure.of(summary, &phase.name, behind));
+        let cells: Vec<String> = cells.collect();
+        if cells.iter().any(|cell| cell != NO_VALUE) {
+            table.push(row(name, cells));
+        }
+    }
+    table
 }
 
 /// Most cells of a study that are shown by default.

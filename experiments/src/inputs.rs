@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::StringArray;
-use indicatif::ProgressBar;
 use kadsim_engine::distribution::Quantiles;
 use kadsim_engine::key::Key;
 use kadsim_engine::link::Link;
@@ -26,7 +25,7 @@ use crate::file::{
     Population, RegionFile, RegionSource, SHOWN_MAX, Sources, Span, Work, shown,
 };
 use crate::import::{self, ImportError, TraceRow};
-use crate::watch::{Stopped, Watch};
+use crate::watch::{Line, Stopped, Watch};
 
 /// The nodes and traces of an experiment.
 pub struct Inputs {
@@ -205,7 +204,7 @@ impl Reader<'_> {
     }
 
     /// Shows that a file is being read.
-    fn reading(&self, path: &Path) -> ProgressBar {
+    fn reading(&self, path: &Path) -> Line {
         let name = path.file_name().unwrap_or(path.as_os_str());
         self.watch.busy(format!("reading {}", name.display()))
     }

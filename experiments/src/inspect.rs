@@ -7,6 +7,7 @@
 //! That of a folder covers the names and digests of all its tables but `timings.parquet`, and `summary.json`. For a
 //! study, see `study`.
 
+mod closing;
 mod study;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ use arrow::datatypes::{
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use sha2::{Digest, Sha256};
 
+pub use self::closing::closing;
 use crate::hex::hex;
 use crate::table::{Side, TextTable, wrapped};
 

@@ -12,6 +12,7 @@ use std::ops::Range;
 
 use comfy_table::presets::NOTHING;
 use comfy_table::{Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, Width};
+use serde_json::{Value, json};
 
 /// Spaces between two columns.
 const GAP: u16 = 2;
@@ -50,6 +51,12 @@ impl TextTable {
     pub fn push(&mut self, row: impl IntoIterator<Item = String>) {
         self.rows
             .push(row.into_iter().map(|cell| clean(&cell)).collect());
+    }
+
+    /// Returns the table as JSON: the names of the columns, and the cells of each row, as texts.
+    pub fn to_json(&self) -> Value {
+        let names = self.columns.iter().map(|(name, _)| name);
+        json!({ "columns": names.collect::<Vec<_>>(), "rows": self.rows })
     }
 
     /// Formats the table in lines of at most `width` columns of a terminal. With `None`, each row is one line.

@@ -2,12 +2,15 @@
 //!
 //! Each part of a run has one line of stderr, which disappears when the part is done. The full text fits 63 columns; a
 //! narrower terminal gets a shorter one. One [`MultiProgress`] draws all lines of the process. All other output to
-//! stderr goes through [`beside_lines`] meanwhile, so that it does not break the lines.
+//! stderr goes through [`beside_lines`] meanwhile, so that it does not break the lines. A program that calls this one
+//! gets events instead of lines.
 
+mod events;
 mod screen;
 
 use std::fmt::Write;
 use std::io::{IsTerminal, stderr};
+use std::ops::Deref;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -18,6 +21,7 @@ use indicatif::{
 };
 use terminal_size::{Width, terminal_size_of};
 
+pub use self::events::tell;
 use self::screen::{MARGIN, Screen};
 
 /// Most redraws in a second.
@@ -51,11 +55,22 @@ pub fn beside_lines(write: impl FnOnce()) {
 #[error("interrupted")]
 pub struct Stopped;
 
+/// How a run shows its progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Not at all.
+    Hidden,
+    /// As lines of a terminal, which disappear.
+    Lines,
+    /// As lines of JSON on stderr. A run whose reader is gone stops, as if the user had stopped it.
+    Events,
+}
+
 /// Progress display of a run, and the flag that stops it.
 #[derive(Clone, Copy, Debug)]
 pub struct Watch<'a> {
-    /// Whether to show progress on stderr.
-    pub progress: bool,
+    /// How to show progress.
+    pub progress: Progress,
     /// Set by the owner of the flag to stop the run.
     pub interrupted: &'a AtomicBool,
     /// Index of the run's cell in a sweep. Its lines begin with it.
@@ -67,7 +82,7 @@ impl Watch<'static> {
     pub const SILENT: Self = {
         static NEVER: AtomicBool = AtomicBool::new(false);
         Self {
-            progress: false,
+            progress: Progress::Hidden,
             interrupted: &NEVER,
             cell: None,
         }
@@ -87,17 +102,18 @@ impl<'a> Watch<'a> {
     ///
     /// # Errors
     ///
-    /// [`Stopped`] if the flag is set.
+    /// [`Stopped`] if the flag is set, or if the reader of its events is gone.
     pub fn go_on(self) -> Result<(), Stopped> {
-        match self.interrupted.load(Ordering::Relaxed) {
+        let is_alone = self.progress == Progress::Events && events::reader_is_gone();
+        match is_alone || self.interrupted.load(Ordering::Relaxed) {
             true => Err(Stopped),
             false => Ok(()),
         }
     }
 
     /// Shows a task of unknown length until the line is dropped.
-    pub(crate) fn busy(self, what: String) -> ProgressBar {
-        let what = self.named(&what);
+    pub(crate) fn busy(self, part: String) -> Line {
+        let what = self.named(&part);
         let write = move |_: &ProgressState, out: &mut dyn Write| {
             // Room for the spinner and a space.
             let room = columns().saturating_sub(usize::from(MARGIN) + 2);
@@ -106,28 +122,28 @@ impl<'a> Watch<'a> {
             let _ = out.write_str(&shown);
         };
         let style = template("{spinner} {what}").with_key("what", write);
-        self.line(ProgressBar::new_spinner(), style)
+        self.line(&part, None, style)
     }
 
     /// Shows the number of operations done in a phase, until the bar is dropped.
-    pub(crate) fn bar(self, name: &str, total: u64) -> ProgressBar {
-        let name = shortened(&self.named(name));
-        let style = style(name, |state| {
+    pub(crate) fn bar(self, name: &str, total: u64) -> Line {
+        let style = style(shortened(&self.named(name)), |state| {
             let speed = (state.elapsed() >= SPEED_AFTER).then(|| (state.per_sec(), state.eta()));
             status(state.pos(), state.len().unwrap_or(state.pos()), speed)
         });
-        self.line(ProgressBar::new(total), style)
+        self.line(name, Some((total, "operation")), style)
     }
 
     /// Shows the number of cells done in a sweep, above the lines of the cells, until the bar is dropped.
-    pub(crate) fn cells(self, total: u64) -> ProgressBar {
-        let style = style("cells".to_owned(), |state| {
+    pub(crate) fn cells(self, total: u64) -> Line {
+        let name = "cells";
+        let style = style(name.to_owned(), |state| {
             let total = state.len().unwrap_or(state.pos());
             let count = format!("{} of {total}", state.pos());
             let time = format!("{count}, {} so far", duration(state.elapsed()));
             [time, count, percent(state.pos(), total)]
         });
-        self.line(ProgressBar::new(total), style)
+        self.line(name, Some((total, "cell")), style)
     }
 
     /// Adds the index of the cell to the text of a line.
@@ -138,13 +154,44 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn line(self, line: ProgressBar, style: ProgressStyle) -> ProgressBar {
-        if !self.progress {
-            return ProgressBar::hidden();
+    /// Begins the part `what` of a run, which consists of a total of units. A part without them is one of unknown length.
+    fn line(self, what: &str, total: Option<(u64, &str)>, style: ProgressStyle) -> Line {
+        let (total, unit) = total.unzip();
+        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
+        let id = match self.progress {
+            Progress::Hidden => None,
+            Progress::Events => Some(events::begin(&bar, self.cell, what, unit)),
+            Progress::Lines => {
+                let bar = LINES.add(bar.with_style(style).with_finish(ProgressFinish::AndClear));
+                bar.enable_steady_tick(TICK);
+                return Line { bar, id: None };
+            }
+        };
+        Line { bar, id }
+    }
+}
+
+/// The display of a part of a run, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Line {
+    bar: ProgressBar,
+    /// The id of its events.
+    id: Option<u64>,
+}
+
+impl Deref for Line {
+    type Target = ProgressBar;
+
+    fn deref(&self) -> &ProgressBar {
+        &self.bar
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            events::end(id, self.bar.position());
         }
-        let line = LINES.add(line.with_style(style).with_finish(ProgressFinish::AndClear));
-        line.enable_steady_tick(TICK);
-        line
     }
 }
 

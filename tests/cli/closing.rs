@@ -247,3 +247,72 @@ fn an_expectation_that_fails_is_said_once_at_the_end() {
     }
     assert!(run(&[]).stdout.contains("\n1 of 2 expectations hold\n"));
 }
+
+#[test]
+fn the_closing_table_of_a_folder_is_that_of_its_run() {
+    let dir = Dir::new();
+    for more in [&[][..], &["--set", "networks=3", "--force"]] {
+        let ran = dir.kadsim(&[&["run", "small.toml"], more].concat()).ends(0);
+        let again = dir.kadsim(&["inspect", "out/small", "--closing"]).ends(0);
+        let table = ran.stdout.split("\n\n").next().unwrap();
+        assert_eq!(again.stdout.trim_end(), table);
+        let json = ["inspect", "out/small/", "--closing", "--json"];
+        let json: Value = serde_json::from_str(&dir.kadsim(&json).ends(0).stdout).unwrap();
+        let cells = |row: &Value| row.as_array().unwrap().len();
+        assert_eq!(json["columns"][0], "phase");
+        assert_eq!(
+            json["rows"].as_array().unwrap().len(),
+            table.lines().count() - 1
+        );
+        let rows = json["rows"].as_array().unwrap();
+        assert!(
+            rows.iter().all(|row| cells(row) == cells(&json["columns"])),
+            "{json}"
+        );
+    }
+}
+
+#[test]
+fn the_closing_table_of_a_study_is_its_means() {
+    let dir = Dir::new();
+    study(&dir, LARGE);
+    dir.kadsim(&["inspect", "out/grid", "--closing"])
+        .ends(2)
+        .says(&["out/grid"]);
+    dir.kadsim(&["sweep", "grid.toml", "--index", "3"]).ends(0);
+    dir.kadsim(&["inspect", "out/grid", "--closing"])
+        .ends(2)
+        .says(&["not finished"]);
+    dir.kadsim(&["run", "grid.toml", "--set", "networks=2"])
+        .ends(0);
+    for (more, cells) in [(&[][..], 20), (&["--all"], 24)] {
+        let call = [&["inspect", "out/grid", "--closing"], more].concat();
+        let text = dir.kadsim(&call).ends(0).stdout;
+        // Two phases a cell below the header.
+        assert_eq!(text.lines().count(), 1 + 2 * cells, "{text}");
+        assert!(
+            text.contains(" ± ") && text.contains("lookup.alpha"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_folder_without_a_finished_run_has_no_closing_table() {
+    let dir = Dir::new();
+    let refused = |path: &str, says: &str| {
+        dir.kadsim(&["inspect", path, "--closing"])
+            .ends(2)
+            .says(&[path, says]);
+    };
+    refused("nowhere", "");
+    refused(".", "no run");
+    dir.kadsim(&["run", "small.toml"]).ends(0);
+    dir.kadsim(&["inspect", "out/small", "--json"])
+        .ends(2)
+        .says(&["--closing"]);
+    dir.write("out/small/summary.json", "{");
+    refused("out/small", "summary.json");
+    std::fs::rename(dir.path("out/small"), dir.path("out/small.partial")).unwrap();
+    refused("out/small.partial", "not finished");
+}

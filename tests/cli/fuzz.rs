@@ -97,7 +97,9 @@ fn read(path: &Path, input: &Input) -> Result<(), String> {
     match sweep::load(path, &input.overrides, Watch::SILENT) {
         Ok(Task::One(loaded, inputs)) => {
             let found = warnings(&loaded.experiment, &inputs);
-            let rendered = notices(&loaded, &found).render(false);
+            let notices = notices(&loaded, &found);
+            let rendered = notices.render(false);
+            notices.to_json();
             if found.is_empty() != rendered.is_empty() {
                 return Err(format!("{} warnings: {rendered}", found.len()));
             }
@@ -126,7 +128,13 @@ fn read(path: &Path, input: &Input) -> Result<(), String> {
         Err(InputError::Invalid(invalid)) => {
             let message = invalid.render(false);
             invalid.render(true);
+            let told = invalid.to_json();
+            let shown = told["errors"].as_array().map_or(0, Vec::len);
+            let more = told["more"].as_u64().unwrap_or(0) as usize;
             match has_place(&message) {
+                _ if told["text"] != message || shown + more != invalid.len() => {
+                    Err(format!("as JSON it is another refusal: {told}"))
+                }
                 true => Ok(()),
                 false => Err(format!("refused without a place: {message}")),
             }

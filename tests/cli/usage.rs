@@ -32,6 +32,35 @@ fn completions_of_each_shell() {
 }
 
 #[test]
+fn a_man_page_of_each_command() {
+    let dir = Dir::new();
+    dir.kadsim(&["man", "share/man1"]).ends(0);
+    let help = dir.kadsim(&["--help"]).ends(0).stdout;
+    let commands = help.split("Commands:\n").nth(1).unwrap();
+    let commands = commands.split("\n\n").next().unwrap();
+    let commands = commands.lines().filter_map(|line| {
+        let name = line
+            .strip_prefix("  ")
+            .filter(|line| !line.starts_with(' '))?;
+        name.split(' ').next().filter(|name| *name != "help")
+    });
+    let mut pages: Vec<_> = commands.map(|name| format!("kadsim-{name}.1")).collect();
+    pages.push("kadsim.1".to_owned());
+    pages.sort();
+    assert!(pages.len() > 10);
+    assert_eq!(dir.list("share/man1"), pages);
+    let page = dir.read("share/man1/kadsim-run.1");
+    assert!(
+        page.starts_with(".ie") && page.contains("Override a key of the file"),
+        "{page}"
+    );
+    dir.write("file", "");
+    dir.kadsim(&["man", "file"])
+        .ends(2)
+        .says(&["cannot write man pages to file"]);
+}
+
+#[test]
 fn wrong_usage_is_2() {
     let dir = Dir::new();
     dir.kadsim(&[]).ends(2).says(&["Usage"]);

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Failure, LayoutsArgs, conclude, watch, width_of};
 
 pub(super) fn layouts(args: &LayoutsArgs) -> Result<ExitCode, Failure> {
-    let watch = watch(args.no_progress)?;
+    let watch = watch(args.no_progress, false)?;
     let (loaded, inputs) = args.experiment.load(args.machine.seed, watch)?;
     let experiment = &loaded.experiment;
     let threads = args.machine.threads.map(usize::from);

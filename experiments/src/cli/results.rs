@@ -1,25 +1,29 @@
 //! Output of a finished run: complaints on stderr; a table or a JSON document of results for stdout.
 
 use std::io::{self, Write};
-use std::iter;
 use std::path::Path;
 use std::process::ExitCode;
 
-use kadsim::figures::{NO_VALUE, OF_A_RUN, OPERATIONS};
+use kadsim::figures::{self, PHASES_MAX};
 use kadsim::file::{Loaded, Setting};
 use kadsim::run::{CutOff, Report, Verdict};
-use kadsim::table::{Side, TextTable, wrapped};
+use kadsim::table::wrapped;
+use kadsim::watch::tell;
 use serde_json::{Map, Value, json};
 
 use super::width_of;
 
 /// Most complaints that are printed.
 const COMPLAINTS_MAX: usize = 20;
-/// Most phases that a closing table has a column for.
-const PHASES_MAX: usize = 20;
 
-/// Prints complaints on stderr.
-pub(super) fn complain(complaints: &[String]) {
+/// Prints complaints on stderr, or writes them as events.
+pub(super) fn complain(complaints: &[String], events: bool) {
+    if events {
+        for complaint in complaints {
+            tell(&json!({ "event": "complaint", "message": complaint }));
+        }
+        return;
+    }
     let mut stderr = io::stderr();
     let width = width_of(&stderr);
     for complaint in complaints.iter().take(COMPLAINTS_MAX) {
@@ -148,43 +152,10 @@ pub(super) fn pretty(document: &Value) -> String {
     serde_json::to_string_pretty(document).unwrap_or_else(|error| unreachable!("{error}"))
 }
 
-/// Returns the closing table: a row for each figure that some phase has, and a column for each phase. With several
-/// networks, each phase also has columns for the mean over networks and its 95 % confidence interval.
+/// Returns the closing table with what stands below it: counts of expectations and rows, the folder, the time.
 pub(super) fn closing_table(loaded: &Loaded, report: &Report, width: Option<usize>) -> String {
     let experiment = &loaded.experiment;
-    let behind: &[&str] = match experiment.networks {
-        1 => &[""],
-        _ => &["", ".networks.mean", ".networks.ci95"],
-    };
-    let phases = experiment.phases.iter().take(PHASES_MAX);
-    let columns = phases.flat_map(|phase| behind.iter().map(move |behind| (phase, *behind)));
-    let header = columns.clone().map(|(phase, behind)| match behind {
-        "" => phase.name.clone(),
-        behind => format!("{} {}", phase.name, behind.trim_start_matches('.')),
-    });
-    let header = header.map(|name| (name, Side::Right));
-    let mut table = TextTable::new(
-        1,
-        iter::once(("phase".to_owned(), Side::Left)).chain(header),
-    );
-    let row = |name: &str, cells: Vec<String>| iter::once(name.to_owned()).chain(cells);
-    let kinds = columns.clone().map(|(phase, behind)| match behind {
-        "" => phase.kind().to_string(),
-        _ => String::new(),
-    });
-    table.push(row("kind", kinds.collect()));
-    for (name, figure) in [("operations", OPERATIONS)]
-        .into_iter()
-        .chain(OF_A_RUN.map(|figure| (figure.metric, figure)))
-    {
-        let cells = columns.clone();
-        let cells = cells.map(|(phase, behind)| figure.of(&report.summary, &phase.name, behind));
-        let cells: Vec<String> = cells.collect();
-        if cells.iter().any(|cell| cell != NO_VALUE) {
-            table.push(row(name, cells));
-        }
-    }
-    let mut text = table.render(width);
+    let mut text = figures::of_run(experiment, &report.summary).render(width);
     if let Some(more @ 1..) = experiment.phases.len().checked_sub(PHASES_MAX) {
         text.push_str(&format!("… and {more} phases more, in summary.json\n"));
     }

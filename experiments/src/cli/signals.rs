@@ -7,18 +7,24 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
-use kadsim::watch::beside_lines;
+use kadsim::watch::{beside_lines, tell};
+use serde_json::json;
 
 use super::{INTERRUPTED, is_dumb};
 
 static STOPPING: AtomicBool = AtomicBool::new(false);
 
-/// Watches SIGINT, SIGTERM and SIGHUP. The flag returned is set when one of them arrives.
+/// Whether to write events instead of text.
+static EVENTS: AtomicBool = AtomicBool::new(false);
+
+/// Watches SIGINT, SIGTERM and SIGHUP. The flag returned is set when one of them arrives. With `events`, the user is told
+/// by an event.
 ///
 /// # Errors
 ///
 /// The operating system refuses, or the signals are watched already.
-pub(super) fn watch() -> anyhow::Result<&'static AtomicBool> {
+pub(super) fn watch(events: bool) -> anyhow::Result<&'static AtomicBool> {
+    EVENTS.store(events, Ordering::Relaxed);
     unless_hangups_are_ignored(|| ctrlc::set_handler(on_signal))
         .context("cannot watch for Ctrl-C")?;
     Ok(&STOPPING)
@@ -27,6 +33,9 @@ pub(super) fn watch() -> anyhow::Result<&'static AtomicBool> {
 fn on_signal() {
     if STOPPING.swap(true, Ordering::Relaxed) {
         std::process::exit(i32::from(INTERRUPTED));
+    }
+    if EVENTS.load(Ordering::Relaxed) {
+        return tell(&json!({ "event": "stopping" }));
     }
     beside_lines(|| {
         let mut stderr = io::stderr();

@@ -16,7 +16,8 @@ use super::results::{
     status,
 };
 use super::{
-    Failure, INTERRUPTED, OutputArgs, SweepArgs, conclude, part, parts, print, warn, width_of,
+    Failure, INTERRUPTED, OutputArgs, SweepArgs, conclude, part, parts, print, tell_failure, warn,
+    width_of,
 };
 
 /// Parses `I/N`, the value of `--shard`.
@@ -66,7 +67,7 @@ fn list(study: &Study, output: &OutputArgs) -> Result<ExitCode, Failure> {
 /// Prints the sweep with every default, and, as comments, the cells with their estimated memory.
 pub(super) fn check(study: &Study, threads: Option<usize>) -> Result<ExitCode, Failure> {
     let all: Vec<usize> = (0..study.cells.len()).collect();
-    warn(&study.notices(&all));
+    warn(&study.notices(&all), false);
     let plan = study.plan(&all, threads);
     let largest = study.cells.iter().max_by_key(|cell| cell.need.total());
     let largest = largest.unwrap_or(&study.cells[0]);
@@ -119,7 +120,7 @@ pub(super) fn run(
 ) -> Result<ExitCode, Failure> {
     if !output.quiet {
         let places = study.places(slice).map_err(Failure::Study)?;
-        warn(&study.notices(&places));
+        warn(&study.notices(&places), output.events);
     }
     let report = study.run(slice, options).map_err(Failure::Study)?;
     let mut ended = Vec::new();
@@ -140,7 +141,7 @@ pub(super) fn run(
     };
     // Errors come last, where the user looks first.
     let concluded = conclude(&text, status);
-    complain(&complaints);
+    complain(&complaints, output.events);
     if report.interrupted {
         let said = format!(
             "error: interrupted; {} of {} cells are done in {}, the same call goes on with the others",
@@ -148,8 +149,13 @@ pub(super) fn run(
             study.cells.len(),
             report.path.display()
         );
-        let mut stderr = io::stderr();
-        let _ = writeln!(stderr, "{}", wrapped(&said, width_of(&stderr)));
+        match output.events {
+            true => tell_failure(&said, INTERRUPTED),
+            false => {
+                let mut stderr = io::stderr();
+                let _ = writeln!(stderr, "{}", wrapped(&said, width_of(&stderr)));
+            }
+        }
     }
     concluded
 }

@@ -1,5 +1,7 @@
 //! Errors of an experiment, each with the places in the text that it is about.
 
+mod json;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
@@ -30,6 +32,11 @@ impl Span {
             start: range.start,
             end: range.end,
         }
+    }
+
+    /// Returns whether it lies in the file and holds the place `at`.
+    pub(super) fn holds(&self, at: &Range<usize>) -> bool {
+        self.source == 0 && self.start <= at.start && at.end <= self.end
     }
 
     pub(super) fn order(&self) -> (usize, usize, usize) {
@@ -351,9 +358,14 @@ impl Notices {
 
     /// As [`Invalid::render`].
     pub fn render(&self, color: bool) -> String {
+        render(&self.sorted(), "warnings", color)
+    }
+
+    /// Returns the warnings in the order of the text.
+    fn sorted(&self) -> Vec<&Diagnostic> {
         let mut sorted: Vec<_> = self.0.iter().collect();
         sorted.sort_by_key(|diagnostic| diagnostic.order);
-        render(&sorted, "warnings", color)
+        sorted
     }
 }
 

@@ -398,6 +398,42 @@ fn not_a_table(
         .also(mark)
 }
 
+/// Returns the path of the innermost key whose name or value begins at the place `at` of a text or holds it, as an
+/// override names it. An element of a list stands by its name, if it has one. Returns `None` outside of all keys, and for
+/// a text that is not TOML.
+pub(super) fn key_at(text: &str, at: &Range<usize>) -> Option<String> {
+    let parsed = DeTable::parse(text).ok()?;
+    innermost(&table(parsed.get_ref(), 0, 0), at)
+}
+
+/// Returns the path of the innermost key in `table` that is at a place.
+fn innermost(table: &Table, at: &Range<usize>) -> Option<String> {
+    let inside = |value: &Value| match &value.node {
+        Node::Table(inner) => innermost(inner, at),
+        Node::Array(all) => all.iter().find_map(|one| match &one.node {
+            Node::Table(inner) => {
+                let below = innermost(inner, at);
+                let own = (below.is_none() && one.span.holds(at)).then(String::new);
+                let path = below.or(own)?;
+                let parts = [name(one).unwrap_or(""), &path];
+                let parts = parts.into_iter().filter(|part| !part.is_empty());
+                Some(parts.collect::<Vec<_>>().join("."))
+            }
+            _ => None,
+        }),
+        _ => None,
+    };
+    table.entries.iter().find_map(|entry| {
+        let path = match inside(&entry.value) {
+            Some(below) if below.is_empty() => entry.key.clone(),
+            Some(below) => format!("{}.{below}", entry.key),
+            None if entry.span.holds(at) || entry.value.span.holds(at) => entry.key.clone(),
+            None => return None,
+        };
+        Some(path)
+    })
+}
+
 /// Returns the name of an element of a list.
 pub(super) fn name(value: &Value) -> Option<&str> {
     let Node::Table(table) = &value.node else {

@@ -78,6 +78,12 @@ pub use self::words::{
 /// Longest experiment file that is read, in bytes.
 pub const FILE_BYTES_MAX: u64 = 4 << 20;
 
+/// The path that stands for the standard input.
+pub const STDIN: &str = "-";
+
+/// What an experiment file is called in messages.
+const EXPERIMENT: &str = "an experiment file";
+
 /// Errors in the cells of a sweep after which no more cells are read.
 pub(crate) const CELL_ERRORS_MAX: usize = 10_000;
 
@@ -148,7 +154,8 @@ impl Drafts {
     }
 }
 
-/// Reads the experiment file `path`, which has no `[sweep]`, and applies `overrides`, each a `KEY=VALUE`, in order.
+/// Reads the experiment file `path`, which has no `[sweep]`, and applies `overrides`, each a `KEY=VALUE`, in order. The
+/// path [`STDIN`] is the standard input; relative paths in it start at the working directory.
 ///
 /// # Errors
 /// The file cannot be read (the message names it) or does not hold a valid experiment.
@@ -161,10 +168,15 @@ pub fn load(path: &Path, overrides: &[String]) -> Result<Loaded, Invalid> {
 /// # Errors
 /// The file cannot be read or is not TOML, or its `[sweep]` is invalid.
 pub(crate) fn drafts(path: &Path, overrides: &[String]) -> Result<Drafts, Invalid> {
-    let name = path.display().to_string();
-    let text = read(path, "an experiment file").map_err(|error| {
+    let is_stdin = path == Path::new(STDIN);
+    let (name, text) = match is_stdin {
+        true => ("stdin".to_owned(), text_of(std::io::stdin(), EXPERIMENT)),
+        false => (path.display().to_string(), read(path, EXPERIMENT)),
+    };
+    let text = text.map_err(|error| {
         Invalid::plain(format!("cannot read the experiment file {name}: {error}"))
     })?;
+    let path = if is_stdin { Path::new("") } else { path };
     build(path, name, text, overrides)
 }
 
@@ -251,12 +263,15 @@ pub(crate) fn read_regions(
 
 /// Reads a text file; `what` it is, with an article, is part of messages.
 fn read(path: &Path, what: &str) -> std::io::Result<String> {
+    text_of(File::open(path)?, what)
+}
+
+/// Reads a text to its end.
+fn text_of(file: impl Read, what: &str) -> std::io::Result<String> {
     use std::io::Error;
     let mut bytes = Vec::new();
     // One byte more than allowed tells too long from just right, also of a device without an end.
-    File::open(path)?
-        .take(FILE_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)?;
+    file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(Error::other(format!(
             "longer than {FILE_BYTES_MAX} bytes, the most that is read"

@@ -164,30 +164,22 @@ fn unfinished(cells: &[String], states: &[String], view: &View) -> String {
     table.render(view.width)
 }
 
+/// Returns the means of a finished study: of its first cells, or of `all`.
+pub(super) fn closing(path: &Path, all: bool) -> Result<TextTable> {
+    let study = read(path)?;
+    if !path.join(MEANS).is_file() {
+        bail!("{}: the study is not finished", path.display());
+    }
+    let most = if all { usize::MAX } else { CELLS_SHOWN_MAX };
+    let (axes, cells) = means_of(path, &study.cells[0], most)?;
+    Ok(table_of_cells(&axes, &rows(&cells, |_| None)))
+}
+
 /// Formats the means of the first cells, one row for each phase. The folder `first` names the axes.
 fn means(path: &Path, first: &str, digests: &[String], view: &View) -> Result<String> {
-    let axes = first.split('/').filter_map(|part| part.split_once('='));
-    let axes: Vec<&str> = axes.map(|(name, _)| name).collect();
-    let cells = read_means(&path.join(MEANS), &axes, digests.len())
-        .with_context(|| format!("cannot read {}", path.join(MEANS).display()))?;
-    let mut rows = Vec::new();
-    for (index, (cell, digest)) in cells.iter().zip(digests).enumerate() {
-        let phases = cell.means.keys().filter_map(|metric| {
-            let phase = metric.strip_suffix(A_PHASE_HAS)?;
-            // `nodes.PHASE.COLUMN.STATISTIC` has one dot more.
-            (!phase.contains('.')).then_some(phase)
-        });
-        for phase in phases {
-            let digest = std::iter::once(digest.clone());
-            rows.push(CellRow {
-                cell: index.to_string(),
-                phase: phase.to_owned(),
-                settings: digest.chain(cell.settings.iter().cloned()).collect(),
-                figures: OF_A_CELL.map(|figure| cell.text(phase, figure)).to_vec(),
-            });
-        }
-    }
+    let (axes, cells) = means_of(path, first, digests.len())?;
     let columns: Vec<&str> = std::iter::once("digest").chain(axes).collect();
+    let rows = rows(&cells, |index| digests.get(index).cloned());
     let mut text = table_of_cells(&columns, &rows).render(view.width);
     let all = cells.iter().flat_map(|cell| cell.means.values());
     if all.into_iter().any(|mean| mean.ci95.is_some()) {
@@ -196,6 +188,43 @@ fn means(path: &Path, first: &str, digests: &[String], view: &View) -> Result<St
         text += &format!("{}\n", wrapped(meaning, view.width));
     }
     Ok(text)
+}
+
+/// Reads the axes and the means of the first `most` cells of a finished study. The folder `first` names the axes.
+fn means_of<'f>(
+    path: &Path,
+    first: &'f str,
+    most: usize,
+) -> Result<(Vec<&'f str>, Vec<CellMeans>)> {
+    let axes = first.split('/').filter_map(|part| part.split_once('='));
+    let axes: Vec<&str> = axes.map(|(name, _)| name).collect();
+    let cells = read_means(&path.join(MEANS), &axes, most)
+        .with_context(|| format!("cannot read {}", path.join(MEANS).display()))?;
+    Ok((axes, cells))
+}
+
+/// Returns a row for each phase of each cell. What `before` returns for a cell stands before its settings.
+fn rows(cells: &[CellMeans], before: impl Fn(usize) -> Option<String>) -> Vec<CellRow> {
+    let mut rows = Vec::new();
+    for (index, cell) in cells.iter().enumerate() {
+        let phases = cell.means.keys().filter_map(|metric| {
+            let phase = metric.strip_suffix(A_PHASE_HAS)?;
+            // `nodes.PHASE.COLUMN.STATISTIC` has one dot more.
+            (!phase.contains('.')).then_some(phase)
+        });
+        for phase in phases {
+            rows.push(CellRow {
+                cell: index.to_string(),
+                phase: phase.to_owned(),
+                settings: before(index)
+                    .into_iter()
+                    .chain(cell.settings.iter().cloned())
+                    .collect(),
+                figures: OF_A_CELL.map(|figure| cell.text(phase, figure)).to_vec(),
+            });
+        }
+    }
+    rows
 }
 
 /// End of a metric that every phase has.

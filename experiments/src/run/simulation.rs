@@ -28,7 +28,7 @@ use crate::inputs::{self, Inputs};
 use crate::output::{RECORDING, Writers};
 use crate::spent::{Moment, Spent};
 use crate::summary::Summary;
-use crate::watch::Watch;
+use crate::watch::{Line, Watch};
 
 /// State of a run.
 pub(super) struct Simulation<'a> {
@@ -403,13 +403,13 @@ impl<'a> Simulation<'a> {
     }
 
     /// Shows how much time passes in phases without operations.
-    fn idle_line(&self, name: &str, phases: &[Phase]) -> ProgressBar {
+    fn idle_line(&self, name: &str, phases: &[Phase]) -> Line {
         let longest_us = phases.iter().map(Phase::duration_us).max();
         let ms = milliseconds(longest_us.unwrap_or(0));
         self.watch.busy(format!("{name}: {ms} ms pass"))
     }
 
-    fn bar(&self, network: u32, phase: &str, total: u64) -> ProgressBar {
+    fn bar(&self, network: u32, phase: &str, total: u64) -> Line {
         match self.experiment.networks {
             1 => self.watch.bar(phase, total),
             _ => self.watch.bar(&format!("{network}/{phase}"), total),
@@ -427,7 +427,7 @@ struct Recorder<'s, 'a> {
     begun: Vec<Begun>,
     /// Nodes at the ends of phases, kept until all earlier phases are written.
     nodes: PhaseOrder<Vec<NodeState>>,
-    bar: ProgressBar,
+    bar: Line,
 }
 
 impl Recorder<'_, '_> {
