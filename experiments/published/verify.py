@@ -148,7 +148,7 @@ def results(rows):
         lines = [("cell", "result", "expected", "measured", "± 95 %", "verdict", "source"), ("---",) * 7]
         for row in rows:
             if row.cell.name == name:
-                shown = {key.split(".")[1]: v if isinstance(v, str) else number(v) for key, v in row.cell.settings.items()}
+                shown = {key.split(".")[-1]: v if isinstance(v, str) else number(v) for key, v in row.cell.settings.items()}
                 cell = ", ".join(f"{key} {value}" for key, value in shown.items())
                 low, high = map(number, row.within)
                 expected = low if low == high else f"{low} to {high}"

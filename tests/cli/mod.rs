@@ -23,6 +23,7 @@ mod progress;
 mod rates;
 mod readme;
 mod regions;
+mod report;
 mod results;
 mod round_trip;
 mod settings;

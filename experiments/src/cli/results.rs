@@ -170,7 +170,20 @@ pub(super) fn closing_table(loaded: &Loaded, report: &Report, width: Option<usiz
     let place = format!("{} in {:.1} s", display(&report.path), report.seconds);
     let rows = format!("rows: {}", tables.join(", "));
     text.push_str(&format!("\n{}\n", side_by_side([&place, &rows], width)));
+    text.push_str(&format!("{}\n", figures_hint(&report.path, width)));
     text
+}
+
+/// Returns the line that names the command for figures of a folder.
+pub(super) fn figures_hint(path: &Path, width: Option<usize>) -> String {
+    let path = display(path);
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-=+,:@%".contains(letter);
+    // A shell takes a quoted path as it is.
+    let path = match path.chars().all(is_plain) {
+        true => path,
+        false => format!("'{}'", path.replace('\'', "'\\''")),
+    };
+    wrapped(&format!("`kadsim report {path}` draws figures"), width)
 }
 
 /// Joins parts with semicolons, or puts each on a line of its own if the joined line is too long.

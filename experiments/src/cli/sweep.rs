@@ -12,8 +12,8 @@ use kadsim::table::{Side, TextTable, wrapped};
 use serde_json::{Value, json};
 
 use super::results::{
-    complain, complaints, cut_offs, display, expects, holding, pretty, settings, side_by_side,
-    status,
+    complain, complaints, cut_offs, display, expects, figures_hint, holding, pretty, settings,
+    side_by_side, status,
 };
 use super::{
     Failure, INTERRUPTED, OutputArgs, SweepArgs, conclude, part, parts, print, tell_failure, warn,
@@ -237,7 +237,11 @@ fn closing(
     let place = format!("{path} in {:.1} s", report.seconds);
     let inspect = format!("`kadsim inspect {path}` shows the cells");
     let place = side_by_side([&place, &inspect], width);
-    text + &wrapped(&counts, width) + "\n" + &place + "\n"
+    let mut text = text + &wrapped(&counts, width) + "\n" + &place + "\n";
+    if report.done > 0 {
+        text = text + &figures_hint(&report.path, width) + "\n";
+    }
+    text
 }
 
 /// Returns a table with a row for each phase of each cell.

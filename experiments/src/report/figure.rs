@@ -16,6 +16,8 @@ pub struct Figure {
     pub data: Vec<Value>,
     /// Axes and shapes.
     pub layout: Value,
+    /// Whether it takes the whole width of the page.
+    pub is_wide: bool,
 }
 
 impl Figure {
@@ -28,6 +30,7 @@ impl Figure {
             query: String::new(),
             data: Vec::new(),
             layout: json!({}),
+            is_wide: false,
         }
     }
 

@@ -36,6 +36,16 @@ fn escaped(text: &str) -> String {
     escaped
 }
 
+/// Returns a text of which the parts between backticks are code.
+fn with_code(text: &str) -> String {
+    let parts = text.split('`').enumerate();
+    let part = |(index, part)| match index % 2 {
+        0 => escaped(part),
+        _ => format!("<code>{}</code>", escaped(part)),
+    };
+    parts.map(part).collect()
+}
+
 /// Returns data as a script that sets a constant. No end of the script is in it.
 fn constant(name: &str, value: &Value) -> String {
     let text = value.to_string().replace("</", "<\\/");
@@ -51,9 +61,13 @@ fn number(value: f64) -> String {
         _ => 1,
     };
     let text = format!("{value:.decimals$}");
+    let text = match decimals {
+        0 => &text,
+        _ => text.trim_end_matches('0').trim_end_matches('.'),
+    };
     let (whole, rest) = text
         .split_once('.')
-        .map_or((&text[..], String::new()), |(whole, rest)| {
+        .map_or((text, String::new()), |(whole, rest)| {
             (whole, format!(".{rest}"))
         });
     let (sign, digits) = whole
@@ -199,7 +213,12 @@ fn drawn(figure: &Figure) -> String {
         query,
         ..
     } = figure;
-    let (title, caption) = (escaped(title), escaped(caption));
+    let (title, caption) = (escaped(title), with_code(caption));
+    let class = if figure.is_wide {
+        " class=\"wide tall\""
+    } else {
+        ""
+    };
     let plot = match figure.data.is_empty() {
         true => String::new(),
         false => format!(
@@ -215,7 +234,7 @@ fn drawn(figure: &Figure) -> String {
         ),
     };
     format!(
-        "<figure>\n<h3 id=\"{id}-title\">{title}</h3>\n{plot}<figcaption id=\"{id}-caption\">{caption}</figcaption>\n{query}</figure>\n"
+        "<figure{class}>\n<h3 id=\"{id}-title\">{title}</h3>\n{plot}<figcaption id=\"{id}-caption\">{caption}</figcaption>\n{query}</figure>\n"
     )
 }
 
@@ -381,7 +400,7 @@ mod tests {
             (1234.0, "1\u{2009}234"),
             (-1234567.25, "−1\u{2009}234\u{2009}567.2"),
             (0.12345, "0.1235"),
-            (12.5, "12.50"),
+            (12.5, "12.5"),
         ] {
             assert_eq!(number(value), text);
         }

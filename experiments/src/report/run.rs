@@ -68,8 +68,7 @@ pub struct Phase {
     pub by_origin: HashMap<(u32, i64), (u32, u32)>,
 }
 
-/// Counts over time.
-#[derive(Default)]
+/// Counts over time, in bins of whole ticks.
 pub struct Ticks {
     /// Outcomes of connections, in the order of [`OUTCOMES`].
     pub outcomes: Timeline<5>,
@@ -108,6 +107,12 @@ pub struct Hot {
     pub node: i64,
     /// Tables that name it, if they were counted.
     pub in_degree: Option<u64>,
+}
+
+/// Returns a number of the resolved file.
+fn number(value: &toml::Value) -> Option<f64> {
+    let whole = value.as_integer().map(|whole| whole as f64);
+    value.as_float().or(whole)
 }
 
 impl Run {
@@ -180,10 +185,6 @@ impl Run {
 
     /// Returns the deadlines of a phase, ms.
     pub fn deadlines_ms(&self, phase: &str) -> Vec<f64> {
-        let number = |value: &toml::Value| {
-            let whole = value.as_integer().map(|whole| whole as f64);
-            value.as_float().or(whole)
-        };
         match self
             .settings(phase)
             .and_then(|phase| phase.get("deadline_ms"))
@@ -258,7 +259,17 @@ impl Run {
     }
 
     fn ticks(&mut self, file: &Path) -> Result<()> {
-        let mut ticks = Ticks::default();
+        let tick_ms = self
+            .experiment
+            .get("clock")
+            .and_then(|clock| clock.get("tick_ms"));
+        let tick_ms = tick_ms.and_then(number).unwrap_or(1.0);
+        let mut ticks = Ticks {
+            outcomes: Timeline::new(tick_ms),
+            active: Timeline::new(tick_ms),
+            living: Timeline::new(tick_ms),
+            is_living: false,
+        };
         let columns = [&["time_ms", "active"][..], &OUTCOMES, &LIVING].concat();
         scan(file, &columns, |rows| {
             let (time, active) = (rows.numbers("time_ms")?, rows.numbers("active")?);

@@ -57,16 +57,15 @@ pub struct Timeline<const N: usize> {
     bins: Vec<[f64; N]>,
 }
 
-impl<const N: usize> Default for Timeline<N> {
-    fn default() -> Self {
+impl<const N: usize> Timeline<N> {
+    /// Returns a timeline of bins of this width, ms, at first.
+    pub fn new(width_ms: f64) -> Self {
         Self {
-            width_ms: 1.0,
+            width_ms,
             bins: Vec::new(),
         }
     }
-}
 
-impl<const N: usize> Timeline<N> {
     /// Adds quantities at a time from 0 on, ms.
     pub fn add(&mut self, time_ms: f64, quantities: [f64; N]) {
         while time_ms / self.width_ms >= BINS_MAX as f64 {
@@ -128,7 +127,7 @@ mod tests {
 
         #[test]
         fn a_timeline_loses_nothing(times_ms in proptest::collection::vec(0.0f64..1e7, 1..500)) {
-            let mut timeline = Timeline::<2>::default();
+            let mut timeline = Timeline::<2>::new(1.0);
             times_ms.iter().for_each(|&time_ms| timeline.add(time_ms, [1.0, time_ms]));
             prop_assert!(timeline.bins().count() <= BINS_MAX);
             let mut count = 0.0;

@@ -129,6 +129,7 @@ pub fn recall(runs: &[Run]) -> Figure {
         if total > 0 {
             let points = phase.recall.cumulative(total).into_iter();
             let points = points.map(|(thousandths, share)| (thousandths as f64 / 1e3, share));
+            let points = std::iter::once((0.0, 0.0)).chain(points);
             let mut trace = line(&name_of(runs, run, &phase.name), points);
             trace["line"]["shape"] = "hv".into();
             trace["mode"] = "lines+markers".into();

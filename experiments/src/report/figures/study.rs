@@ -77,6 +77,9 @@ pub fn durations(study: &Study) -> Figure {
             ));
         }
     }
+    figure.is_wide = true;
+    // A legend of many cells scrolls beside the plot.
+    figure.layout["legend"] = json!({"orientation": "v", "x": 1.02, "y": 1});
     if figure.data.is_empty() {
         figure.caption = super::lacks("operations");
         return figure;

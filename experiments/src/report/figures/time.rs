@@ -72,7 +72,7 @@ pub fn connections(runs: &[Run]) -> Figure {
 
 /// Wall time of the run by phase and part.
 pub fn spent(runs: &[Run]) -> Figure {
-    let caption = "Wall time on the machine that ran it, by phase and part; `phase` without the parts listed beside it.";
+    let caption = "Wall time on the machine that ran it, by phase and by part of a step.";
     let mut figure =
         Figure::new("spent", "Where the time of the run went", caption).axes("wall time (s)", "");
     let mut systems: Vec<&str> = Vec::new();

@@ -16,12 +16,14 @@
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", colorway: PALETTE,
       font: { family: "system-ui, sans-serif", size: 13, color: colour.text }, separators: ".\u2009",
       margin: Object.assign({ l: 64, r: 16, t: 24, b: 52 }, layout.margin), hovermode: layout.hovermode || "closest",
-      showlegend: layout.showlegend !== false, legend: Object.assign({ orientation: "h", y: -0.22, yanchor: "top" }, layout.legend),
+      legend: Object.assign({ orientation: "h", y: -0.32, yanchor: "top" }, layout.legend),
+      modebar: { bgcolor: "rgba(0,0,0,0)", color: colour.grid, activecolor: colour.text },
     });
+    for (const axis of ["xaxis", "yaxis"]) themed[axis] = themed[axis] || {};
     for (const key of Object.keys(themed).filter((key) => /^[xy]axis\d*$/.test(key))) {
-      themed[key] = Object.assign({ gridcolor: colour.grid, zerolinecolor: colour.grid, linecolor: colour.grid }, themed[key]);
+      themed[key] = Object.assign({ gridcolor: colour.grid, zerolinecolor: colour.grid, linecolor: colour.grid, automargin: true }, themed[key]);
+      if (themed[key].title) themed[key].title.standoff = 10;
     }
-    for (const axis of ["xaxis", "yaxis"]) themed[axis] = themed[axis] || { gridcolor: colour.grid, zerolinecolor: colour.grid };
     return themed;
   }
 
@@ -30,7 +32,9 @@
 
   function draw(element, figure) {
     shown.set(element, figure);
-    return Plotly.react(element, clone(figure.data), themed(figure.layout), config);
+    const layout = themed(figure.layout);
+    if (layout.showlegend === undefined) layout.showlegend = figure.data.length > 1;
+    return Plotly.react(element, clone(figure.data), layout, config);
   }
 
   const redraw = () => shown.forEach((figure, element) => draw(element, figure));
@@ -74,6 +78,8 @@
   axes.forEach((axis, index) => ["axis", "lines", "columns"].forEach((id) => option(by(id), axis, index)));
   ["lines", "columns"].forEach((id) => option(by(id), "none", -1));
   start("metric", kadsimStudy.first); start("benefit", kadsimStudy.first); start("cost", kadsimStudy.cost);
+  const isCost = (metric) => /duration|attempts|failed|depth|contacts|abandoned|late|stale|missing/.test(metric || "");
+  by("better").value = isCost(kadsimStudy.first) ? "less" : "more";
   by("axis").value = "0";
   by("lines").value = String(axes.length > 1 ? 1 : -1);
   by("columns").value = String(axes.length > 2 ? 2 : -1);
