@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use kadsim_engine::population::{Population, RadixIndex};
-use kadsim_engine::routing::Policy;
 use kadsim_engine::routing::layout::LayoutKind;
+use kadsim_engine::routing::{Knowledge, Policy};
 use kadsim_systems::Network;
 use kadsim_systems::network::{NodeSet, Spec};
 
@@ -35,7 +35,8 @@ fn bootstrap(criterion: &mut Criterion) {
                 group.bench_function(format!("{n}/{layout_name}/{policy:?}"), |bencher| {
                     bencher.iter_with_large_drop(|| {
                         let index = RadixIndex::new(&keys);
-                        let tables = layout.build(&Population::new(&keys, &index), &rule);
+                        let tables =
+                            layout.build(Knowledge::of_all(&Population::new(&keys, &index), &rule));
                         (index, tables)
                     });
                 });

@@ -50,7 +50,7 @@ impl Asked {
         let (keys, rule) = (keys(NODES), Setup::new(NODES, layout, policy).rule());
         let index = RadixIndex::new(&keys);
         let population = Population::new(&keys, &index);
-        let layout = pool(1).install(|| layout.build(&population, &rule));
+        let layout = pool(1).install(|| layout.build(Knowledge::of_all(&population, &rule)));
         let (mut answer, mut shortlist) = (Answer::default(), Shortlist::default());
         let mut questions = Vec::new();
         for lookup in 0..LOOKUPS {
@@ -86,7 +86,7 @@ fn ask(
     answer: &mut Answer,
 ) {
     answer.clear();
-    layout.closest(Knowledge { population, rule }, owner, key, answer);
+    layout.closest(Knowledge::of_all(population, rule), owner, key, answer);
 }
 
 /// Returns the answers to the questions of lookups, [`QUESTIONS`] for each lookup, and an empty shortlist.

@@ -77,7 +77,7 @@ mod tests {
             let mut before = None;
             for layout in LayoutKind::ALL {
                 let mut tables = Tables::new(rule);
-                tables.set_layout(layout.build(&population, &rule));
+                tables.lay_out(layout, &population, None);
                 let mut column = vec![Table::LAID_OUT; keys.len()];
                 column[0] = tables.set_overlay(Table::LAID_OUT, vec![Row(1), Row(2)]);
                 column[1] = Table::EMPTY;

@@ -8,6 +8,7 @@ mod failure;
 mod keys;
 mod layouts;
 mod new;
+mod report;
 mod results;
 mod shells;
 mod signals;
@@ -77,6 +78,8 @@ enum Command {
     },
     /// Write a commented experiment file to start from, or list the kinds
     New(NewArgs),
+    /// Make a page with figures of runs, or of a study: one HTML file that needs no network
+    Report(report::ReportArgs),
     /// List every key of the experiment file with its type, default, range, unit and meaning
     Keys {
         /// Print a table in Markdown
@@ -272,6 +275,7 @@ fn execute(command: &Command) -> Result<ExitCode, Failure> {
             let text = inspect::describe(path, &view).map_err(Failure::Other)?;
             print(&text)
         }
+        Command::Report(args) => print(&report::report(args).map_err(Failure::Other)?),
         Command::New(args) => {
             print(&new::new(args, width_of(&io::stdout())).map_err(Failure::Other)?)
         }

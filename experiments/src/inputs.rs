@@ -22,7 +22,7 @@ use self::nodes::{Generated, Imported, Named, Nodes};
 pub use self::spec::{makeup, spec};
 use crate::file::{
     self, Draft, Draw, Experiment, Hash, Invalid, Known, Loaded, OPERATIONS_MAX, Origin, Phase,
-    Population, Procedure, RegionFile, RegionSource, SHOWN_MAX, Sources, Span, Work, shown,
+    Population, RegionFile, RegionSource, SHOWN_MAX, Sources, Span, Work, shown,
 };
 use crate::import::{self, ImportError, TraceRow};
 use crate::watch::{Line, Stopped, Watch};
@@ -264,8 +264,11 @@ impl Reader<'_> {
 
     /// Reports overhead if a contact to an offline node may take no time. Overhead would be charged in no order then.
     fn timeout(&mut self, nodes: &Nodes) {
-        let (link, procedure) = (&self.experiment.link, self.experiment.lookup.procedure);
-        let is_charged = link.overhead_us > 0 && procedure != Procedure::PyDht;
+        let (link, procedure) = (
+            &self.experiment.link,
+            self.experiment.lookup.rules.procedure,
+        );
+        let is_charged = link.overhead_us > 0 && procedure.is_by_clock();
         if nodes.offline() > 0 && is_charged && link.timeout.can_be_zero() {
             let title = "`link.timeout_ms` of 0 does not go with `link.overhead_ms` where nodes are offline";
             let label = "allowed: nobody offline, `link.timeout_ms` above 0, no overhead, or \

@@ -12,6 +12,7 @@ pub mod inputs;
 pub mod inspect;
 pub mod layouts;
 mod output;
+pub mod report;
 pub mod run;
 mod spent;
 mod summary;

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use crate::file::{
     DeadlineFrom, Experiment, Kind, Lengths, Loaded, Notices, Origin, Phase, Policy, Population,
-    Procedure, Sources, Span, Stop, Work, milliseconds,
+    Sources, Span, Stop, Work, milliseconds,
 };
 use crate::inputs::{Inputs, makeup};
 
@@ -99,8 +99,9 @@ struct Finding<'a> {
 impl Finding<'_> {
     fn alpha(&self) -> Option<Warning> {
         let lookup = &self.experiment.lookup;
-        let (alpha, steps) = (lookup.alpha, lookup.steps_to_stop);
-        let stops = lookup.stop == Stop::NoProgress && lookup.procedure != Procedure::Rfm19;
+        let rules = &lookup.rules;
+        let (alpha, steps) = (rules.alpha, rules.steps_to_stop);
+        let stops = rules.stop == Stop::NoProgress && rules.procedure.counts_steps();
         (stops && alpha > steps).then(|| Warning {
             key: "lookup.alpha".to_owned(),
             title: format!(
@@ -114,7 +115,7 @@ impl Finding<'_> {
 
     fn beta(&self) -> Option<Warning> {
         let experiment = self.experiment;
-        let (beta, nodes) = (experiment.lookup.beta, self.inputs.nodes);
+        let (beta, nodes) = (experiment.lookup.rules.beta, self.inputs.nodes);
         let size = match experiment.network.size {
             Population::Generated(_) => "network.nodes",
             Population::Imported { .. } => "network.ids",
@@ -304,18 +305,10 @@ impl Finding<'_> {
         Stored::From(phase.start_us.unwrap_or(0).saturating_add(first))
     }
 
-    /// Returns the shortest time in which a lookup can end, in microseconds. It is 0 for a lookup without a node to
-    /// contact, for one by py-dht's schedule with fewer candidates than alpha, and for a walk that starts at one of the
-    /// closest.
+    /// Returns the shortest time in which a lookup can end, in microseconds.
     fn shortest_lookup_us(&self) -> u64 {
-        let lookup = &self.experiment.lookup;
         let others = self.inputs.nodes.saturating_sub(1);
-        let takes_none = match lookup.procedure {
-            Procedure::Iterative => others == 0,
-            Procedure::PyDht => others < lookup.alpha,
-            Procedure::Rfm19 => true,
-        };
-        if takes_none {
+        if self.experiment.lookup.rules.can_end_at_once(others) {
             return 0;
         }
         let link = self.inputs.link_of(self.experiment);
@@ -388,8 +381,7 @@ fn nothing(phase: &Phase) -> Stored<'static> {
 /// A hop gains 2 bits of the key over buckets of the closest, log2 k + 1.3 over random ones, until k nodes are left;
 /// alpha contacts are in flight in each hop, and `steps_to_stop` answers bring nothing more.
 fn contacts(experiment: &Experiment, kind: Kind, nodes: u32) -> f64 {
-    let lookup = &experiment.lookup;
-    let (alpha, beta) = (f64::from(lookup.alpha), f64::from(lookup.beta));
+    let rules = &experiment.lookup.rules;
     let others = f64::from(nodes.saturating_sub(1));
     let k = f64::from(experiment.network.bucket_size);
     let gained = match experiment.network.bootstrap {
@@ -397,16 +389,11 @@ fn contacts(experiment: &Experiment, kind: Kind, nodes: u32) -> f64 {
         Policy::Random => k.log2() + 1.3,
     };
     let hops = (f64::from(nodes) / k).max(1.0).log2() / gained + 1.0;
-    let contacted = match (lookup.procedure, lookup.stop) {
-        (Procedure::Rfm19, _) => alpha + beta * (hops - 1.0),
-        (_, Stop::ClosestAnswered) => alpha * hops + beta,
-        (_, Stop::NoProgress) => alpha * hops + f64::from(lookup.steps_to_stop),
-    };
     let stores = match kind {
-        Kind::Provide => beta.min(f64::from(nodes)),
+        Kind::Provide => f64::from(rules.beta.min(nodes)),
         Kind::Lookup | Kind::Retrieve => 0.0,
     };
-    contacted.min(others) + stores
+    rules.contacts(hops).min(others) + stores
 }
 
 #[cfg(test)]

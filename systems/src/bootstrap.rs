@@ -32,12 +32,13 @@ pub fn bootstrap_all(
         let column = column.bypass_change_detection();
         let population = Population::new(keys, &index);
         if start.has_absent_members() {
-            start.bootstrap(layout, &population, presence, &mut tables, column);
+            let members = start.members(&population, presence);
+            tables.lay_out(layout, &population, Some(members));
+            column.fill(Table::LAID_OUT);
             continue;
         }
         if population.tail().is_empty() {
-            let built = layout.build(&population, tables.rule());
-            tables.set_layout(built);
+            tables.lay_out(layout, &population, None);
             column.fill(Table::LAID_OUT);
             continue;
         }
@@ -66,42 +67,26 @@ impl AtStart<'_> {
         self.timelines.are_living() || self.makeup.has_clients()
     }
 
-    /// Fills the tables of the nodes that are online at the start, from full knowledge of the servers that are; those of
-    /// other nodes are empty. Nodes that are offline for the whole run count as online at the start: tables name them.
-    fn bootstrap(
-        &self,
-        layout: LayoutKind,
-        population: &Population,
-        presence: &[Presence],
-        tables: &mut Tables,
-        column: &mut [Table],
-    ) {
-        let keys = population.keys();
-        let is_there = |row: Row| {
+    /// Returns the nodes that tables name, the servers that are online at the start, and those that have a table, all nodes
+    /// that are. Nodes that are offline for the whole run count as online at the start: tables name them.
+    fn members(&self, population: &Population, presence: &[Presence]) -> Members {
+        let rows = || (0..presence.len()).map(|row| Row(row as u32));
+        let is_there = |row: &Row| {
             !self.timelines.are_living()
                 || !presence[row.index()].is_online()
-                || self.timelines.is_online_at_start(row)
+                || self.timelines.is_online_at_start(*row)
         };
-        let rows = (0..keys.len() as u32).into_par_iter().map(Row);
-        let is_server = |row: Row| self.makeup.is_server(keys[row.index()]);
-        let is_member: Vec<bool> = rows
-            .clone()
-            .map(|row| is_server(row) && is_there(row))
-            .collect();
+        let is_server = |row: &Row| self.makeup.is_server(population.key(*row));
         let share = self.living.clients_in_tables;
         let clients = match share.is_possible() {
-            true => rows.filter(|&row| !is_server(row)).collect(),
+            true => rows().filter(|row| !is_server(row)).collect(),
             false => Vec::new(),
         };
-        let members = Members::new(population, &is_member, clients, share);
-        let built = layout.build(&members.population(), tables.rule());
-        tables.set_layout_of(members, built);
-        for (row, table) in (0..).map(Row).zip(column) {
-            *table = match is_there(row) {
-                true => Table::LAID_OUT,
-                false => Table::EMPTY,
-            };
-        }
+        let has_table = rows().filter(is_there);
+        let is_member = has_table.clone().filter(is_server).map(Row::index);
+        let is_member = is_member.collect();
+        let has_table = has_table.map(Row::index).collect();
+        Members::new(population, is_member, has_table, clients, share)
     }
 }
 

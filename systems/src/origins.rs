@@ -19,7 +19,7 @@ pub fn find_origins(
 ) {
     // The view needs no counters: the system sends no contact.
     let view = readable.view(&[]);
-    if view.timelines.are_living() {
+    if view.in_time.timelines.are_living() {
         let are_many = outboxes.fresh(&operations).len() >= MANY;
         outboxes.for_each_chunk(&mut operations, are_many, |chunk| find(chunk, &view));
     }
@@ -30,10 +30,10 @@ fn find(chunk: Chunk, view: &View) {
     for index in chunk.fresh..chunk.slots.len() {
         let operation = &mut chunk.slots[index];
         let (row, start_us) = (operation.origin(), operation.start_us);
-        let key = view.population.key(row);
-        let session = view.columns.presence[row.index()]
+        let key = view.in_time.population.key(row);
+        let session = view.in_time.columns.presence[row.index()]
             .is_online()
-            .then(|| view.timelines.session(row, key, start_us))
+            .then(|| view.in_time.timelines.session(row, key, start_us))
             .flatten();
         match session {
             Some(session) if !operation.lacks_origin => operation.leaves_us = session.until_us,

@@ -96,7 +96,12 @@ fn send_store(context: &mut Context, operation: &mut Operation, sequence: u32, r
         false => operation.start_us,
     };
     // Whether the remote is there is judged from when the store leaves.
-    let fate = view.draw(operation, sequence, view.population.owner(row), ended_us);
+    let fate = view.draw(
+        operation,
+        sequence,
+        view.in_time.population.owner(row),
+        ended_us,
+    );
     let mut charge = Charge::default();
     if !view.is_charged_at_barrier() {
         charge = Charge {

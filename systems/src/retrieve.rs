@@ -44,7 +44,10 @@ fn look(chunk: Chunk, view: &View) {
             && !chunk.out.prefetcher.is_counting()
         {
             let origin = ahead.origin().index();
-            chunk.out.prefetcher.item(view.columns.stores, origin);
+            chunk
+                .out
+                .prefetcher
+                .item(view.in_time.columns.stores, origin);
         }
         let operation = &mut chunk.slots[index];
         let (origin, start_us) = (operation.origin(), operation.start_us);

@@ -19,16 +19,52 @@ pub struct Rules {
     pub procedure: Procedure,
 }
 
-impl Default for Rules {
+impl Rules {
     /// The defaults of py-dht, with the procedure [`Procedure::Iterative`].
-    fn default() -> Self {
-        Self {
-            alpha: 3,
-            beta: 20,
-            steps_to_stop: 3,
-            stop: Stop::NoProgress,
-            procedure: Procedure::Iterative,
+    pub const DEFAULT: Self = Self {
+        alpha: 3,
+        beta: 20,
+        steps_to_stop: 3,
+        stop: Stop::NoProgress,
+        procedure: Procedure::Iterative,
+    };
+
+    /// Returns the most contacts of a lookup that are in flight at the same time.
+    pub fn most_in_flight(&self) -> u32 {
+        match self.procedure {
+            Procedure::Iterative | Procedure::PyDht => self.alpha,
+            Procedure::Rfm19 => self.alpha.max(self.beta),
         }
+    }
+
+    /// Returns whether a lookup can end when it starts, in a network of `others` nodes beside the origin.
+    pub fn can_end_at_once(&self, others: u32) -> bool {
+        match self.procedure {
+            Procedure::Iterative => others == 0,
+            // Contacts that are still in flight cost nothing.
+            Procedure::PyDht => others < self.alpha,
+            // The origin may be one of the closest nodes.
+            Procedure::Rfm19 => true,
+        }
+    }
+
+    /// Estimates the contacts of a lookup that comes near its key in `hops` hops.
+    pub fn contacts(&self, hops: f64) -> f64 {
+        let (alpha, beta) = (f64::from(self.alpha), f64::from(self.beta));
+        let last = match self.stop {
+            Stop::ClosestAnswered => beta,
+            Stop::NoProgress => f64::from(self.steps_to_stop),
+        };
+        match self.procedure {
+            Procedure::Iterative | Procedure::PyDht => alpha * hops + last,
+            Procedure::Rfm19 => alpha + beta * (hops - 1.0),
+        }
+    }
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self::DEFAULT
     }
 }
 
@@ -92,6 +128,30 @@ impl Procedure {
         match self {
             Self::Iterative | Self::Rfm19 => true,
             Self::PyDht => false,
+        }
+    }
+
+    /// Returns whether a lookup can have this stop rule.
+    pub fn allows(self, stop: Stop) -> bool {
+        match self {
+            Self::Iterative => true,
+            Self::PyDht | Self::Rfm19 => stop == Stop::NoProgress,
+        }
+    }
+
+    /// Returns whether answers without progress end a lookup by [`Stop::NoProgress`].
+    pub fn counts_steps(self) -> bool {
+        match self {
+            Self::Iterative | Self::PyDht => true,
+            Self::Rfm19 => false,
+        }
+    }
+
+    /// Returns whether nodes are asked for a bucket of their tables, not for their entries closest to the key.
+    pub fn asks_for_buckets(self) -> bool {
+        match self {
+            Self::Iterative | Self::PyDht => false,
+            Self::Rfm19 => true,
         }
     }
 }

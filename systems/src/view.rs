@@ -6,61 +6,45 @@ use bevy_ecs::system::SystemParam;
 use kadsim_engine::answer::Answer;
 use kadsim_engine::key::{Distance, Key};
 use kadsim_engine::link::{Attempt, Fate, Links};
-use kadsim_engine::makeup::Makeup;
-use kadsim_engine::node::{Columns, Contacts, Nodes, Received, Row};
+use kadsim_engine::node::{Contacts, Received, Row};
 use kadsim_engine::operation::Operation;
-use kadsim_engine::population::{Owner, Population, RadixIndex};
-use kadsim_engine::presence::Timelines;
+use kadsim_engine::population::Owner;
 use kadsim_engine::record::Kind;
-use kadsim_engine::routing::{Moment, OnLeaving, Tables, TablesInTime};
+use kadsim_engine::routing::{Moment, OnLeaving, TablesInTime};
 use kadsim_engine::segments::Segments;
 use kadsim_engine::slot::PhaseSlot;
 
+use crate::in_time::InTime;
 use crate::living::Living;
 use crate::recording::Recording;
 use crate::rules::Rules;
 use crate::window::Window;
 
-/// Number of the nodes that are online.
-#[derive(Resource, Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Online(pub u64);
-
 /// System parameter: read access to what a [`View`] shows.
 #[derive(SystemParam)]
 pub struct Readable<'w, 's> {
-    nodes: Nodes<'w, 's>,
-    index: Res<'w, RadixIndex>,
-    tables: Res<'w, Tables>,
+    in_time: InTime<'w, 's>,
     links: Res<'w, Links>,
     segments: Res<'w, Segments>,
     rules: Res<'w, Rules>,
-    online: Res<'w, Online>,
     recording: Res<'w, Recording>,
     received: Res<'w, Received>,
     window: Res<'w, Window>,
-    timelines: Res<'w, Timelines>,
-    makeup: Res<'w, Makeup>,
     living: Res<'w, Living>,
 }
 
 impl Readable<'_, '_> {
     /// Returns the view. `contacts` are the nodes' counters, to which the system has write access.
     pub fn view<'a>(&'a self, contacts: &'a [Contacts]) -> View<'a> {
-        let columns = self.nodes.columns();
         View {
-            population: Population::new(columns.keys, &self.index),
-            columns,
+            in_time: self.in_time.tables(),
             contacts,
-            tables: &self.tables,
             links: &self.links,
             segments: &self.segments,
             rules: &self.rules,
-            online: self.online.0,
             recording: &self.recording,
             received: &self.received,
             window: *self.window,
-            timelines: &self.timelines,
-            makeup: &self.makeup,
             living: &self.living,
         }
     }
@@ -69,32 +53,22 @@ impl Readable<'_, '_> {
 /// Read-only view of the network, shared by all operations of a step. Only relaxed counters are written through it.
 #[derive(Clone, Copy)]
 pub struct View<'a> {
-    /// Full knowledge of the network.
-    pub population: Population<'a>,
-    /// The nodes' components.
-    pub columns: Columns<'a>,
+    /// The nodes, their routing tables, and who is online when.
+    pub in_time: TablesInTime<'a>,
     /// Requests that nodes have received.
     contacts: &'a [Contacts],
-    /// Routing tables.
-    pub tables: &'a Tables,
     /// Links and overhead.
     pub links: &'a Links,
     /// Segment stores.
     pub segments: &'a Segments,
     /// How lookups are run.
     pub rules: &'a Rules,
-    /// Number of the nodes that are online.
-    online: u64,
     /// What is recorded.
     pub recording: &'a Recording,
     /// Requests that nodes have received from phases in slots from 1 on.
     received: &'a Received,
     /// The window of time.
     pub window: Window,
-    /// Who is online when.
-    pub timelines: &'a Timelines,
-    /// What nodes are for the whole run.
-    pub makeup: &'a Makeup,
     /// How tables and records follow who is online.
     pub living: &'a Living,
 }
@@ -118,41 +92,16 @@ impl View<'_> {
         self.is_charged() || self.recording.connections
     }
 
-    /// Returns the routing tables, and who is online when.
-    #[inline]
-    pub fn in_time(&self) -> TablesInTime<'_> {
-        TablesInTime {
-            population: self.population,
-            columns: self.columns,
-            tables: self.tables,
-            timelines: self.timelines,
-            makeup: self.makeup,
-            aging: self.living.aging,
-        }
-    }
-
-    /// Returns whether a node is online at `at_us`, changes of that moment included.
-    #[inline]
-    pub fn is_online(&self, node: Owner, at_us: u64) -> bool {
-        // Where every node is online for ever, no column is read.
-        self.has_no_absence() || self.in_time().is_online(node, at_us)
-    }
-
     /// Returns whether a node answers a request that reaches it at `at_us`.
     #[inline]
     fn answers(&self, node: Owner, at_us: u64) -> bool {
-        self.makeup.is_server(node.key) && self.is_online(node, at_us)
-    }
-
-    #[inline]
-    fn has_no_absence(&self) -> bool {
-        self.online as usize == self.columns.presence.len() && !self.timelines.are_living()
+        self.in_time.is_online(node.row, at_us) && self.in_time.makeup.is_server(node.key)
     }
 
     /// Replaces `out` by a node's answer to a request for `key`, or by what it finds in its own table.
     #[inline]
     pub fn answer(&self, owner: Owner, key: Key, moment: Moment, out: &mut Answer) {
-        self.in_time().closest(owner, key, moment, out);
+        self.in_time.closest(owner, key, moment, out);
     }
 
     /// Returns whether the operation is a retrieve and the node holds the value at `time_us`.
@@ -161,15 +110,15 @@ impl View<'_> {
         if operation.kind != Kind::Retrieve {
             return false;
         }
-        if self.living.records == OnLeaving::Lost && self.timelines.are_living() {
-            let key = self.population.key(row);
-            let since = self.timelines.since(row, key, time_us);
+        if self.living.records == OnLeaving::Lost && self.in_time.timelines.are_living() {
+            let key = self.in_time.population.key(row);
+            let since = self.in_time.timelines.since(row, key, time_us);
             return since.is_some_and(|since| {
                 let key = operation.key();
                 self.segments.was_stored(row, key, since.from_us(), time_us)
             });
         }
-        let store = self.columns.stores[row.index()];
+        let store = self.in_time.columns.stores[row.index()];
         self.segments.holds(store, row, operation.key(), time_us)
     }
 
@@ -177,7 +126,7 @@ impl View<'_> {
     #[inline]
     pub fn draw(&self, operation: &Operation, sequence: u32, remote: Owner, time_us: u64) -> Fate {
         let attempt = Attempt {
-            network_seed: self.tables.rule().network_seed,
+            network_seed: self.in_time.tables.rule().network_seed,
             operation: operation.number,
             sequence,
             from: operation.origin_owner(),
@@ -202,8 +151,9 @@ impl View<'_> {
 
     /// Returns whether no node but the origin answers at `at_us`, so that a lookup can find none.
     pub fn is_alone(&self, origin: Owner, at_us: u64, scratch: &mut Scratch) -> bool {
-        if !self.timelines.are_living() && !self.makeup.has_clients() {
-            return self.online == u64::from(self.is_online(origin, at_us));
+        if !self.in_time.timelines.are_living() && !self.in_time.makeup.has_clients() {
+            let is_online = self.in_time.is_online(origin.row, at_us);
+            return self.in_time.online == u64::from(is_online);
         }
         let nearest = self.closest_online(origin.key, 2, at_us, scratch);
         nearest.iter().all(|&(_, row)| row == origin.row)
@@ -218,17 +168,19 @@ impl View<'_> {
         scratch: &'s mut Scratch,
     ) -> &'s [(Distance, Row)] {
         let Scratch { closest, rows } = scratch;
-        let answers = |row| self.answers(self.population.owner(row), at_us);
-        self.population.closest(key, n, answers, rows, closest);
+        let answers = |row| self.in_time.answers(row, at_us);
+        self.in_time
+            .population
+            .closest(key, n, answers, rows, closest);
         closest
     }
 
     /// Returns whether a node is no client and as close to a key as the network's beta closest nodes that answer at `at_us`.
     pub fn is_among_closest(&self, row: Row, key: Key, at_us: u64, scratch: &mut Scratch) -> bool {
-        let node = self.population.owner(row);
+        let node = self.in_time.population.owner(row);
         let distance = node.key.distance(key);
         let beta = self.rules.beta as usize;
-        if !self.makeup.is_server(node.key) {
+        if !self.in_time.makeup.is_server(node.key) {
             return false;
         }
         let farthest = self.closest_online(key, beta, at_us, scratch).last();
@@ -248,7 +200,7 @@ impl View<'_> {
         let mut hits = 0u32;
         for &(distance, row) in truth.iter() {
             while result
-                .next_if(|&&other| self.population.key(other).distance(key) < distance)
+                .next_if(|&&other| self.in_time.population.key(other).distance(key) < distance)
                 .is_some()
             {}
             hits += u32::from(result.next_if(|&&other| other == row).is_some());

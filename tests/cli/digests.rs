@@ -198,12 +198,18 @@ fn cells(folder: &Path) -> Vec<PathBuf> {
     cells
 }
 
-fn run_all() -> String {
+/// Runs the experiments for which `is_wanted` returns true, with more settings, and describes their tables.
+fn run_all(more: &[&str], is_wanted: impl Fn(&str, &[&str]) -> bool) -> String {
     let dir = Dir::new();
     let mut out = String::new();
+    let more: Vec<&str> = more.iter().flat_map(|&set| ["--set", set]).collect();
     dir.write("mixed.toml", MIXED);
     for (name, sets) in variants() {
-        let sets: Vec<&str> = sets.iter().flat_map(|&set| ["--set", set]).collect();
+        if !is_wanted(name, &sets) {
+            continue;
+        }
+        let sets = sets.iter().flat_map(|&set| ["--set", set]);
+        let sets: Vec<&str> = sets.chain(more.iter().copied()).collect();
         let call = ["run", "mixed.toml", "--quiet", "--out", name];
         let answer = dir.kadsim(&[&call[..], &sets].concat());
         assert!(
@@ -226,10 +232,11 @@ fn run_all() -> String {
     dir.write("ids.csv", ids);
     dir.write("trace.csv", trace);
     dir.write("imported.toml", IMPORTED);
-    dir.kadsim(&["run", "imported.toml", "--quiet"]).ends(0);
+    let run = |file| [&["run", file, "--quiet"], &more[..]].concat();
+    dir.kadsim(&run("imported.toml")).ends(0);
     describe("imported", &dir.path("out/imported"), &mut out);
     dir.write("swept.toml", SWEPT);
-    dir.kadsim(&["run", "swept.toml", "--quiet"]).ends(0);
+    dir.kadsim(&run("swept.toml")).ends(0);
     for (index, cell) in cells(&dir.path("out/swept")).iter().enumerate() {
         describe(&format!("swept-{index}"), cell, &mut out);
     }
@@ -239,15 +246,52 @@ fn run_all() -> String {
 #[test]
 fn results_are_those_recorded() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/digests/recorded.txt");
-    let found = run_all();
+    let found = run_all(&[], |_, _| true);
     if std::env::var_os("KADSIM_RECORD").is_some() {
         fs::write(&path, &found).unwrap();
         return;
     }
     let recorded = fs::read_to_string(&path).unwrap();
+    assert!(recorded.lines().count() > 150, "the record is not whole");
+    assert_recorded(&found, recorded.lines());
+}
+
+/// Settings under which a network lives, but no node leaves. Ticks have no rows for counts of freshness.
+const NEVER: [&str; 3] = [
+    "churn.session=never",
+    "link.timeout_ms=10000",
+    "output.freshness_ms=9e12",
+];
+
+/// In every experiment that may live (overhead, and delays of 0, are for frozen networks alone), and in all tables but the
+/// summary, which has more metrics.
+#[test]
+fn a_network_that_no_node_leaves_has_the_results_of_a_frozen_one() {
+    let may_live = |name: &str, sets: &[&str]| {
+        name != "no-delay" && !sets.iter().any(|set| set.contains("overhead_ms"))
+    };
+    let found = run_all(&NEVER, may_live);
+    let left_out: Vec<&str> = variants()
+        .iter()
+        .filter(|(name, sets)| !may_live(name, sets))
+        .map(|&(name, _)| name)
+        .collect();
+    assert_eq!(left_out.len(), 5);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/digests/recorded.txt");
+    let recorded = fs::read_to_string(path).unwrap();
+    let lives = |line: &&str| {
+        let mut words = line.split(' ');
+        let is_left_out = words.next().is_none_or(|name| left_out.contains(&name));
+        !is_left_out && words.next() != Some("summary")
+    };
+    assert_recorded(&found, recorded.lines().filter(lives));
+}
+
+/// Asserts that the tables found have the columns of the record.
+fn assert_recorded<'a>(found: &str, recorded: impl Iterator<Item = &'a str>) {
     let key = |line: &str| line.splitn(3, ' ').take(2).collect::<Vec<_>>().join(" ");
     let mut wrong = Vec::new();
-    for line in recorded.lines() {
+    for line in recorded {
         let key = key(line);
         let Some(now) = found
             .lines()
@@ -264,5 +308,4 @@ fn results_are_those_recorded() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-    assert!(recorded.lines().count() > 150, "the record is not whole");
 }

@@ -193,6 +193,114 @@ parallel = 3
 results = true
 "#;
 
+/// All that makes a network live, at once: regions, jitter, dials, churn by class, events, clients, tables made anew, phases
+/// by rate that overlap, records lost.
+const LIVING: &str = r#"schema = 1
+name = "living"
+seed = 8
+networks = 2
+[network]
+nodes = 500
+bucket_size = 8
+offline = 0.1
+[lookup]
+answer = 5
+[link]
+delay_ms = { regions = "world-2018" }
+jitter_ms = 3
+round_trips = 2
+timeout_ms = 2500
+fast_error = { rate = 0.05, delay_ms = { uniform = [50, 100] } }
+[reachability]
+clients = 0.2
+clients_in_tables = 0.1
+[churn]
+session = { weibull = { shape = 0.5, scale_ms = 60_000 } }
+absence = { exponential = { mean_ms = 90_000 } }
+records = "lost"
+[[churn.class]]
+share = 0.3
+session = { lognormal = { median_ms = 20_000, sigma = 1.2 } }
+absence = { exponential = { mean_ms = 20_000 } }
+[[churn.event]]
+at_ms = 30_000
+leave = 0.2
+for_ms = 40_000
+[[churn.event]]
+at_ms = 50_000
+leave = { region = "EU" }
+[maintenance]
+rules = "ideal"
+refresh_ms = 25_000
+[[phase]]
+name = "putting"
+kind = "provide"
+count = 400
+spread_ms = 20_000
+[[phase]]
+name = "resting"
+kind = "idle"
+duration_ms = 5_000
+start_ms = 20_000
+[[phase]]
+name = "looking"
+kind = "lookup"
+rate_per_s = 40
+duration_ms = 60_000
+keys = "online"
+start_ms = 22_000
+[[phase]]
+name = "getting"
+kind = "retrieve"
+origin = { sample = 60 }
+count_each = 20
+segments = "putting"
+start_ms = 40_000
+[output]
+tables = ["ticks", "operations", "nodes", "connections", "routing"]
+results = true
+in_degree = true
+"#;
+
+#[test]
+fn a_living_network_with_everything() {
+    let dir = Dir::new();
+    for settings in [
+        &[][..],
+        &["network.bootstrap=random", "lookup.stop=closest-answered"],
+        &[
+            "lookup.procedure=rfm19",
+            "churn.join=none",
+            "churn.table=lost",
+        ],
+        &["lookup.procedure=py-dht"],
+    ] {
+        dir.write("living.toml", LIVING);
+        let settings: Vec<&str> = settings.iter().flat_map(|&set| ["--set", set]).collect();
+        let mut runs = 0;
+        let mut run = |more: &[&str]| {
+            runs += 1;
+            let args = [&settings[..], more, &["--force"]].concat();
+            contents_of(&dir, "living", &format!("run{runs}"), &args, 0)
+        };
+        let first = run(&["--threads", "1"]);
+        assert_eq!(first.len(), 1 + TABLES.len());
+        for layout in ["dense", "packed", "spans", "implicit"] {
+            let layout = format!("engine.layout={layout}");
+            for threads in ["2", "8"] {
+                let again = run(&["--threads", threads, "--set", &layout]);
+                assert_eq!(first, again, "{threads} threads, {layout}");
+            }
+        }
+        // The summary has means over ticks.
+        let rest = |contents| without(contents, &["ticks", "summary"]);
+        let first = rest(first);
+        for tick in ["clock.tick_ms=1", "clock.tick_ms=10000"] {
+            assert_eq!(first, rest(run(&["--set", tick])), "{tick}");
+        }
+    }
+}
+
 fn all_the_same_without_overhead(procedure: &str, spread_ms: u32) {
     all_the_same_without_overhead_with(procedure, spread_ms, &[]);
 }

@@ -25,6 +25,7 @@ use crate::properties::reference::presence::Stay;
 use crate::properties::reference::tables::{Instant, Tables};
 use crate::properties::reference::{self, Reference};
 use case::Case;
+use life::Life;
 use phases::any_phases;
 use ticks::assert_ticks;
 
@@ -50,6 +51,11 @@ fn copy_nodes(case: &Case, network: &mut Network, reference: &mut Reference) {
             reference.ids = (0..nodes).map(id).collect();
             let presence = columns.presence.iter();
             reference.is_server = vec![true; nodes];
+            reference.is_absent = columns
+                .presence
+                .iter()
+                .map(|one| !one.is_online())
+                .collect();
             reference.stays = presence
                 .map(|presence| presence.is_online().then_some(Stay::FOREVER))
                 .map(|stay| stay.into_iter().collect())
@@ -81,8 +87,9 @@ fn assert_bootstrapped(case: &Case, reference: &Reference, tables: &Tables) {
         unreachable!("tables are read from the network");
     };
     for (node, found) in tables.iter().enumerate() {
-        let is_there = reference.stays[node].first();
-        let mut expected = match is_there.is_some_and(|stay| stay.from_us.is_none()) {
+        let stay = reference.stays[node].first();
+        let is_there = stay.is_some_and(|stay| stay.from_us.is_none());
+        let mut expected = match is_there || reference.is_absent[node] {
             true => reference.full_knowledge(node, Instant::Start),
             false => Vec::new(),
         };
@@ -226,6 +233,10 @@ fn change_nodes(
     if phase == 3 && case.seed.is_multiple_of(2) {
         network.reset_overhead();
         reference.uses.clear();
+        network.bootstrap();
+    }
+    // Tables are those of the nodes that come and go now.
+    if case.life.as_ref().is_some_and(Life::is_living) {
         network.bootstrap();
     }
 }

@@ -114,6 +114,10 @@ pub struct Reference {
     pub ids: Vec<i64>,
     pub keys: Vec<u64>,
     pub is_server: Vec<bool>,
+    /// Whether each node is offline for the whole run. Tables name it all the same.
+    pub is_absent: Vec<bool>,
+    /// Share of the entries of tables of the start that clients of the same bucket replace.
+    pub clients_in_tables: f64,
     /// When each node is online.
     pub stays: Arc<Vec<Vec<Stay>>>,
     /// Up to when they are known, µs.
@@ -163,6 +167,8 @@ impl Reference {
             ids: Vec::new(),
             keys: Vec::new(),
             is_server: Vec::new(),
+            is_absent: Vec::new(),
+            clients_in_tables: 0.0,
             stays: Arc::default(),
             known_us: u64::MAX,
             is_living: false,

@@ -6,7 +6,9 @@
 //!    function of (seed, network, node) alone: nothing that happens in a network changes it. [`Timelines`] keep the
 //!    changes up to a horizon, and draw those beyond it anew where an operation asks for them.
 
+mod by_time;
 mod churn;
+mod epochs;
 mod offline;
 mod timelines;
 mod walk;

@@ -2,18 +2,21 @@
 //!
 //! 1. The changes of all nodes lie in one arena, 8 bytes each, those of a node one after the other; a node's span of it and
 //!    its state at the start take 4 bytes.
-//! 2. All changes lie in a second list in the order of time, 8 bytes each, from which the nodes online at a moment and the
-//!    arrivals and departures between two are counted.
-//! 3. What is asked beyond the horizon is drawn anew from the start of the run, which costs O(changes of the node). The
+//! 2. All changes lie in a second list in the order of time, 4 bytes each, from which the nodes online at a moment and the
+//!    arrivals and departures between two are counted ([`ByTime`]).
+//! 3. Two bits a node and epoch, at most 4 bytes a change, say who is online without a change ([`Epochs`]).
+//! 4. What is asked beyond the horizon is drawn anew from the start of the run, which costs O(changes of the node). The
 //!    horizon changes no answer.
-//! 4. Clones share the changes, so a clone costs no copy of them.
+//! 5. Clones share the changes, so a clone costs no copy of them.
 
 use std::sync::Arc;
 
 use bevy_ecs::resource::Resource;
 use rayon::prelude::*;
 
+use super::by_time::ByTime;
 use super::churn::Churn;
+use super::epochs::{During, Epochs};
 use super::walk::Walk;
 use crate::hardware::Prefetcher;
 use crate::key::Key;
@@ -24,9 +27,6 @@ use crate::node::{Presence, Row};
 const CHUNK: usize = 1 << 14;
 /// Most changes of all nodes: a span's begin takes 31 bits.
 const CHANGES_MAX: usize = (1 << 31) - 1;
-
-/// Changes between two counts of the nodes that are online.
-const COUNTED: usize = 1024;
 
 /// The changes up to the horizon are more than can be kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,8 +70,6 @@ pub struct Timelines {
     churn: Churn,
     makeup: Makeup,
     changes: Arc<Changes>,
-    /// Nodes online at the start, before any change.
-    online_at_start: u64,
     /// Changes up to this time are kept, µs.
     horizon_us: u64,
 }
@@ -84,10 +82,8 @@ struct Changes {
     spans: Vec<u32>,
     /// Times of changes by row, µs.
     changes_us: Vec<u64>,
-    /// All changes by time: µs, shifted left by one, and whether a node comes.
-    by_time: Vec<u64>,
-    /// Nodes online before every change whose index is a multiple of [`COUNTED`].
-    online: Vec<u32>,
+    by_time: ByTime,
+    epochs: Epochs,
 }
 
 impl Timelines {
@@ -136,7 +132,6 @@ impl Timelines {
     ) -> Result<(), TooManyChanges> {
         self.horizon_us = horizon_us;
         if self.churn.is_never() {
-            self.online_at_start = presence.iter().filter(|one| one.is_online()).count() as u64;
             return Ok(());
         }
         let (churn, makeup) = (&self.churn, &self.makeup);
@@ -162,51 +157,32 @@ impl Timelines {
         }
         let mut spans = Vec::with_capacity(keys.len() + 1);
         let mut changes_us = Vec::with_capacity(total);
-        let mut by_time = Vec::with_capacity(total);
-        self.online_at_start = 0;
-        let mut begin = 0;
+        let (mut begin, mut online_at_start) = (0, 0);
         for (counts, part) in parts {
             for (count, is_online) in counts {
                 spans.push(begin << 1 | u32::from(is_online));
                 begin += count;
-                self.online_at_start += u64::from(is_online);
+                online_at_start += u32::from(is_online);
             }
             changes_us.extend_from_slice(&part);
         }
         spans.push(begin << 1);
-        for pair in spans.windows(2) {
-            let mut comes = u64::from(pair[0] & 1 == 0);
-            for &at_us in &changes_us[(pair[0] >> 1) as usize..(pair[1] >> 1) as usize] {
-                by_time.push(at_us << 1 | comes);
-                comes ^= 1;
-            }
-        }
-        by_time.par_sort_unstable();
-        let mut count = self.online_at_start as u32;
-        let mut online = vec![count];
-        for part in by_time.chunks(COUNTED) {
-            let arrivals = part.iter().filter(|&change| change & 1 == 1).count() as u32;
-            count = count + arrivals - (part.len() as u32 - arrivals);
-            online.push(count);
-        }
-        self.changes = Arc::new(Changes {
+        let mut changes = Changes {
             spans,
             changes_us,
-            by_time,
-            online,
-        });
+            ..Changes::default()
+        };
+        changes.by_time = ByTime::new(online_at_start, changes.in_any_order());
+        let of = |row| changes.of(row);
+        changes.epochs = Epochs::new(keys.len(), total, horizon_us, of);
+        self.changes = Arc::new(changes);
         Ok(())
     }
 
     /// Returns a node's state at the start and its changes.
     #[inline]
     fn of(&self, row: Row) -> (bool, &[u64]) {
-        let Changes {
-            spans, changes_us, ..
-        } = &*self.changes;
-        let (begin, end) = (spans[row.index()], spans[row.index() + 1]);
-        let changes_us = &changes_us[(begin >> 1) as usize..(end >> 1) as usize];
-        (begin & 1 == 1, changes_us)
+        self.changes.of(row)
     }
 
     /// Returns whether a node is online at the start, before any change.
@@ -216,20 +192,28 @@ impl Timelines {
     }
 
     /// Returns whether a node is online at `at_us`, changes of that moment included. Only for nodes that are not offline for the
-    /// whole run, in networks in which nodes come and leave.
+    /// whole run, in networks in which nodes come and leave. Up to the horizon, the others are offline too.
+    ///
+    /// `keys` is the key column. Cost up to the horizon: a read of two bits and, where the node comes or leaves about that
+    /// time, O(log changes of the node).
     #[inline]
-    pub fn is_online(&self, row: Row, key: Key, at_us: u64) -> bool {
-        let (is_online, changes_us) = self.of(row);
+    pub fn is_online(&self, row: Row, keys: &[Key], at_us: u64) -> bool {
         if at_us > self.horizon_us {
-            return self.is_online_beyond(is_online, key, at_us);
+            return self.is_online_beyond(row, keys[row.index()], at_us);
         }
-        is_online ^ (count_until(changes_us, at_us) & 1 == 1)
+        match self.changes.epochs.during(row, at_us) {
+            During::Whole(is_online) => is_online,
+            During::Changing => {
+                let (at_start, changes_us) = self.of(row);
+                at_start ^ (count_until(changes_us, at_us) & 1 == 1)
+            }
+        }
     }
 
     #[cold]
-    fn is_online_beyond(&self, at_start: bool, key: Key, at_us: u64) -> bool {
+    fn is_online_beyond(&self, row: Row, key: Key, at_us: u64) -> bool {
         let passed = self.walk(key).take_while(|&change_us| change_us <= at_us);
-        at_start ^ (passed.count() & 1 == 1)
+        self.of(row).0 ^ (passed.count() & 1 == 1)
     }
 
     fn walk(&self, key: Key) -> Walk<'_> {
@@ -328,49 +312,35 @@ impl Timelines {
 
     /// Returns how many nodes are online at `at_us`, changes of that moment included. `at_us` is at most the horizon.
     pub fn online(&self, at_us: u64) -> u64 {
-        let Changes {
-            by_time, online, ..
-        } = &*self.changes;
-        let passed = by_time.partition_point(|change| change >> 1 <= at_us);
-        let Some(&before) = online.get(passed / COUNTED) else {
-            return self.online_at_start;
-        };
-        let rest = &by_time[passed / COUNTED * COUNTED..passed];
-        let arrivals = rest.iter().filter(|&change| change & 1 == 1).count() as u64;
-        u64::from(before) + arrivals - (rest.len() as u64 - arrivals)
+        self.changes.by_time.online(at_us)
     }
 
     /// Returns how many nodes come and how many leave from `from_us` to `until_us`, both included. `until_us` is at most the
     /// horizon.
     pub fn turnover(&self, from_us: u64, until_us: u64) -> (u64, u64) {
-        let begin = self
-            .changes
-            .by_time
-            .partition_point(|change| change >> 1 < from_us);
-        let passed = &self.changes.by_time[begin..];
-        let passed = &passed[..passed.partition_point(|change| change >> 1 <= until_us)];
-        let arrivals = passed.iter().filter(|&change| change & 1 == 1).count() as u64;
-        (arrivals, passed.len() as u64 - arrivals)
+        self.changes.by_time.turnover(from_us, until_us)
     }
 
     /// Returns the time of the first change from `from_us` on, if there is one up to the horizon, µs.
     pub fn next_change_us(&self, from_us: u64) -> Option<u64> {
-        let next = self
-            .changes
-            .by_time
-            .partition_point(|change| change >> 1 < from_us);
-        self.changes.by_time.get(next).map(|change| change >> 1)
+        self.changes.by_time.next_us(from_us)
     }
 
     /// Returns the number of changes that are kept.
     pub fn changes(&self) -> usize {
-        self.changes.changes_us.len()
+        self.changes.by_time.len()
     }
 
-    /// Prefetches where a node's changes lie.
+    /// Prefetches what [`Timelines::since`] reads: where a node's changes lie (stage 0), and the changes (stage 1).
     #[inline]
-    pub fn prefetch(&self, row: Row, prefetcher: &mut Prefetcher) {
-        prefetcher.item(&self.changes.spans, row.index());
+    pub fn prefetch(&self, row: Row, stage: u32, prefetcher: &mut Prefetcher) {
+        let Changes {
+            spans, changes_us, ..
+        } = &*self.changes;
+        match stage {
+            0 => prefetcher.range(spans, row.index()..row.index() + 2),
+            _ => prefetcher.item(changes_us, (spans[row.index()] >> 1) as usize),
+        }
     }
 
     /// Returns the bytes on the heap.
@@ -379,10 +349,38 @@ impl Timelines {
             spans,
             changes_us,
             by_time,
-            online,
+            epochs,
         } = &*self.changes;
-        (spans.capacity() + online.capacity()) * size_of::<u32>()
-            + (changes_us.capacity() + by_time.capacity()) * size_of::<u64>()
+        spans.capacity() * size_of::<u32>()
+            + changes_us.capacity() * size_of::<u64>()
+            + by_time.bytes_used()
+            + epochs.bytes_used()
+    }
+}
+
+impl Changes {
+    /// Returns a node's state at the start and its changes.
+    #[inline]
+    fn of(&self, row: Row) -> (bool, &[u64]) {
+        let (begin, end) = (self.spans[row.index()], self.spans[row.index() + 1]);
+        let changes_us = &self.changes_us[(begin >> 1) as usize..(end >> 1) as usize];
+        (begin & 1 == 1, changes_us)
+    }
+
+    /// Returns the changes of all nodes, as [`ByTime::new`] takes them.
+    fn in_any_order(&self) -> Vec<u64> {
+        let rows = 0..self.spans.len() as u32 - 1;
+        let mut changes = Vec::with_capacity(self.changes_us.len());
+        for row in rows.map(Row) {
+            let (at_start, changes_us) = self.of(row);
+            let mut comes = u64::from(!at_start);
+            changes.extend(changes_us.iter().map(|us| {
+                let change = us << 1 | comes;
+                comes ^= 1;
+                change
+            }));
+        }
+        changes
     }
 }
 

@@ -24,6 +24,8 @@ pub struct TablesInTime<'a> {
     pub makeup: &'a Makeup,
     /// When tables are made anew.
     pub aging: Aging,
+    /// Number of the nodes that are not offline for the whole run.
+    pub online: u64,
 }
 
 /// A moment, and what of it has passed. Requests arrive before timers fire, operations start after it.
@@ -66,26 +68,45 @@ enum At {
 impl TablesInTime<'_> {
     /// Returns whether a node is online at `at_us`, changes of that moment included.
     #[inline]
-    pub fn is_online(&self, node: Owner, at_us: u64) -> bool {
-        self.columns.presence[node.row.index()].is_online()
-            && (!self.timelines.are_living() || self.timelines.is_online(node.row, node.key, at_us))
+    pub fn is_online(&self, row: Row, at_us: u64) -> bool {
+        let is_there = || self.columns.presence[row.index()].is_online();
+        if !self.timelines.are_living() {
+            // Where every node is online for ever, no column is read.
+            return self.has_every_node() || is_there();
+        }
+        let keys = self.population.keys();
+        // Up to the horizon, nodes that are offline for the whole run are offline in the timelines.
+        self.timelines.is_online(row, keys, at_us)
+            && (at_us <= self.timelines.horizon_us() || is_there())
+    }
+
+    /// Returns whether no node is offline for the whole run.
+    #[inline]
+    fn has_every_node(&self) -> bool {
+        self.online as usize == self.columns.presence.len()
+    }
+
+    /// Returns whether a node answers requests.
+    #[inline]
+    fn is_server(&self, row: Row) -> bool {
+        // Where there are no clients, no key is read.
+        !self.makeup.has_clients() || self.makeup.is_server(self.population.key(row))
     }
 
     /// Returns whether a node answers a request that reaches it at `at_us`.
     #[inline]
-    pub fn answers(&self, node: Owner, at_us: u64) -> bool {
-        self.makeup.is_server(node.key) && self.is_online(node, at_us)
+    pub fn answers(&self, row: Row, at_us: u64) -> bool {
+        self.is_online(row, at_us) && self.is_server(row)
     }
 
     /// Returns whether tables made at `made_us` name a node. A node that is offline for the whole run is named.
     #[inline]
     fn is_named(&self, row: Row, made_us: u64) -> bool {
-        let key = self.population.key(row);
-        let is_there = || {
-            !self.columns.presence[row.index()].is_online()
-                || self.timelines.is_online(row, key, made_us)
-        };
-        self.makeup.is_server(key) && is_there()
+        let is_there = self
+            .timelines
+            .is_online(row, self.population.keys(), made_us)
+            || !self.columns.presence[row.index()].is_online();
+        is_there && self.is_server(row)
     }
 
     /// Returns the table that a node has at a moment; an empty one if it is offline.
@@ -174,11 +195,30 @@ impl TablesInTime<'_> {
         }
     }
 
+    /// Returns whether every node answers for ever.
+    fn is_frozen(&self) -> bool {
+        !self.timelines.are_living() && self.has_every_node() && !self.makeup.has_clients()
+    }
+
     /// Counts the entries of the owner's table at `at_us`, and compares them with what full knowledge of that moment would
     /// give. `rows` is memory for reuse.
+    ///
+    /// Cost: O(entries + k buckets / p) for a share p of nodes that answer; O(buckets) where all do for ever.
     pub fn freshness(&self, owner: Owner, at_us: u64, rows: &mut Vec<Row>) -> Freshness {
+        let column = self.columns.tables;
+        let table = self.tables.table(&self.population, column, owner.row);
+        if self.is_frozen() && table == Table::LAID_OUT {
+            let size = self.tables.size(&self.population, owner.row, table);
+            let entries = u64::from(size.entries);
+            return Freshness {
+                entries,
+                live: entries,
+                ideal: entries,
+                buckets: size.buckets.into(),
+            };
+        }
         let mut freshness = Freshness::default();
-        let answers = |row: Row| self.answers(self.population.owner(row), at_us);
+        let answers = |row: Row| self.answers(row, at_us);
         self.for_each_bucket(owner, at_us, rows, |_, rows| {
             let live = rows.iter().filter(|&&row| answers(row)).count() as u64;
             freshness.entries += rows.len() as u64;

@@ -1,5 +1,6 @@
 //! Routing tables that full knowledge of some of the nodes gives: of those that are members at an instant.
 
+use super::knowledge::Knowledge;
 use super::layout::{closest_by_bucket, deep_from};
 use super::rule::{Policy, Rule};
 use crate::answer::Answer;
@@ -98,7 +99,7 @@ impl<M: Fn(Row) -> bool> Instant<'_, M> {
         let Self {
             population, rule, ..
         } = *self;
-        let mut deep = deep_from(population.sorted(), rule);
+        let mut deep = deep_from(Knowledge::of_all(population, rule));
         while population.subtree(owner.key, deep).len() > rule.k() + 1 {
             deep += 1;
         }

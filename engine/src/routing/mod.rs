@@ -7,6 +7,7 @@
 mod aging;
 mod in_time;
 mod instant;
+mod knowledge;
 pub mod layout;
 mod members;
 mod rule;
@@ -15,13 +16,14 @@ mod sizes;
 pub use aging::{Aging, Join, Made, OnLeaving};
 pub use in_time::{Freshness, Moment, TablesInTime};
 pub use instant::Instant;
+pub use knowledge::Knowledge;
 pub use members::Members;
-pub use rule::{Knowledge, Policy, Rule, Size};
+pub use rule::{Policy, Rule, Size};
 pub use sizes::Sizes;
 
 use bevy_ecs::resource::Resource;
 
-use self::layout::Layout;
+use self::layout::{Layout, LayoutKind};
 use crate::answer::Answer;
 use crate::hardware::Prefetcher;
 use crate::key::{BucketIndex, Key};
@@ -34,7 +36,7 @@ use crate::population::{Owner, Population};
 pub struct Tables {
     rule: Rule,
     layout: Option<Box<dyn Layout>>,
-    /// The nodes that the tables of the layout name; `None` if these are all.
+    /// The nodes that the tables of the layout name, and those that have one; `None` if these are all.
     members: Option<Members>,
     overlay: Vec<Vec<Row>>,
 }
@@ -55,17 +57,19 @@ impl Tables {
         &self.rule
     }
 
-    /// Sets the layout that holds the tables of the members, which name members alone.
-    pub fn set_layout_of(&mut self, members: Members, layout: Box<dyn Layout>) {
-        self.set_layout(layout);
-        self.members = Some(members);
-    }
-
-    /// Sets the layout that holds the tables of all nodes.
-    pub fn set_layout(&mut self, layout: Box<dyn Layout>) {
-        self.layout = Some(layout);
-        self.members = None;
+    /// Lays out the tables of all nodes of a sorted population, on all threads of the current pool. `members` are the nodes
+    /// that tables name, and those that have one; `None` if these are all. The caller sets every node's [`Table`] to
+    /// [`Table::LAID_OUT`].
+    pub fn lay_out(
+        &mut self,
+        layout: LayoutKind,
+        population: &Population,
+        members: Option<Members>,
+    ) {
         self.overlay.clear();
+        self.members = members;
+        let built = layout.build(self.knowledge(population));
+        self.layout = Some(built);
     }
 
     /// Frees the memory of every table. The caller sets every node's [`Table`] to [`Table::EMPTY`].
@@ -115,7 +119,7 @@ impl Tables {
     #[inline]
     pub fn are_laid_out(&self, population: &Population) -> bool {
         let all = population.sorted() == population.keys().len();
-        all && self.layout.is_some() && self.members.is_none() && self.overlay.is_empty()
+        all && self.layout.is_some() && self.overlay.is_empty()
     }
 
     /// Returns the layout if `table` lies in it.
@@ -136,11 +140,7 @@ impl Tables {
     ) {
         out.clear();
         if let Some(layout) = self.laid_out(table) {
-            let knowledge = self.knowledge(population);
-            match &self.members {
-                Some(members) => members.closest(layout, knowledge, owner, key, out),
-                None => layout.closest(knowledge, owner, key, out),
-            }
+            layout.closest(self.knowledge(population), owner, key, out);
         } else if let Some(slot) = table.overlay_slot() {
             out.rows.extend_from_slice(&self.overlay[slot]);
             out.measure(population, key);
@@ -164,15 +164,6 @@ impl Tables {
             && let Some(layout) = &self.layout
         {
             let knowledge = self.knowledge(population);
-            let Some(members) = &self.members else {
-                return layout.prefetch(knowledge, owner, key, stage, prefetcher, rows);
-            };
-            let population = &members.population();
-            let (layout, owner) = members.holder(&**layout, owner);
-            let knowledge = Knowledge {
-                population,
-                ..knowledge
-            };
             layout.prefetch(knowledge, owner, key, stage, prefetcher, rows);
         }
     }
@@ -188,11 +179,7 @@ impl Tables {
     ) {
         out.clear();
         if let Some(layout) = self.laid_out(table) {
-            let knowledge = self.knowledge(population);
-            match &self.members {
-                Some(members) => members.bucket(layout, knowledge, owner, bucket, out),
-                None => layout.bucket(knowledge, owner, bucket, out),
-            }
+            layout.bucket(self.knowledge(population), owner, bucket, out);
         } else if let Some(slot) = table.overlay_slot() {
             let shared = |row: &Row| owner.key.bucket_of(population.key(*row)) == Some(bucket);
             out.extend(self.overlay[slot].iter().copied().filter(shared));
@@ -206,11 +193,7 @@ impl Tables {
 
     /// Returns the computation of the sizes of tables, one node after the other.
     pub fn sizes<'a>(&'a self, population: &'a Population<'a>) -> Sizes<'a> {
-        Sizes::new(
-            self.knowledge(population),
-            self.members.as_ref(),
-            &self.overlay,
-        )
+        Sizes::new(self.knowledge(population), &self.overlay)
     }
 
     /// Returns what the tables are filled from.
@@ -219,6 +202,7 @@ impl Tables {
         Knowledge {
             population,
             rule: &self.rule,
+            members: self.members.as_ref(),
         }
     }
 

@@ -194,12 +194,3 @@ impl Rule {
         }
     }
 }
-
-/// Full knowledge of a network: its nodes, and the rule that fills their tables.
-#[derive(Clone, Copy)]
-pub struct Knowledge<'a> {
-    /// All nodes.
-    pub population: &'a Population<'a>,
-    /// The rule that fills their tables.
-    pub rule: &'a Rule,
-}

@@ -4,20 +4,23 @@
 //! Owners that follow one another in the order of their keys share most of the path down the trie of keys, so the path
 //! to the last owner is kept. An owner then costs O(1) subtrees, amortised, instead of O(log n).
 
+use crate::key::Key;
 use crate::node::{Row, Table};
-use crate::population::Rows;
+use crate::population::{Owner, Population, Rows};
 
-use super::members::Members;
-use super::rule::{Knowledge, Size};
+use super::knowledge::Knowledge;
+use super::rule::Size;
 
 /// Computes the sizes of tables, fastest in the order of rows.
 pub struct Sizes<'a> {
     knowledge: Knowledge<'a>,
-    /// The nodes that tables of the layout name, if these are not all.
-    members: Option<&'a Members>,
+    /// The nodes that tables of the layout name.
+    named: Population<'a>,
     /// Tables in front of the layout.
     overlay: &'a [Vec<Row>],
-    /// Subtrees that hold the last owner, each within the one before; the first is the whole trie.
+    /// Key of the last owner.
+    last: Key,
+    /// The subtrees of each depth from 0 on that hold the last owner's key.
     path: Vec<Subtree>,
 }
 
@@ -30,23 +33,17 @@ struct Subtree {
 
 impl<'a> Sizes<'a> {
     /// Returns a computation whose path is the root of the trie.
-    pub(super) fn new(
-        knowledge: Knowledge<'a>,
-        members: Option<&'a Members>,
-        overlay: &'a [Vec<Row>],
-    ) -> Self {
-        let all = Rows {
-            start: 0,
-            end: knowledge.population.sorted() as u32,
-        };
+    pub(super) fn new(knowledge: Knowledge<'a>, overlay: &'a [Vec<Row>]) -> Self {
+        let named = knowledge.named();
         let root = Subtree {
-            rows: all,
+            rows: named.subtree(Key(0), 0),
             outside: Size::default(),
         };
         Self {
             knowledge,
-            members,
+            named,
             overlay,
+            last: Key(0),
             path: vec![root],
         }
     }
@@ -55,36 +52,24 @@ impl<'a> Sizes<'a> {
     pub fn of(&mut self, owner: Row, table: Table) -> Size {
         match table {
             Table::EMPTY => Size::default(),
-            Table::LAID_OUT => match self.members {
-                Some(members) => {
-                    let owner = self.knowledge.population.owner(owner);
-                    members.size(self.knowledge.rule, owner)
-                }
-                None => self.laid_out(owner),
-            },
+            Table::LAID_OUT if self.knowledge.has_table(owner) => {
+                self.laid_out(self.knowledge.population.owner(owner))
+            }
+            Table::LAID_OUT => Size::default(),
             _ => self.overlaid(owner, table),
         }
     }
 
     /// Returns the size of a table in the layout. Adds up the buckets along the path to the owner's leaf: each level of the
     /// trie branches off one bucket.
-    fn laid_out(&mut self, owner: Row) -> Size {
-        let (key, k) = (
-            self.knowledge.population.key(owner),
-            self.knowledge.rule.k(),
-        );
-        while self.path.len() > 1
-            && let Some(last) = self.path.last()
-            && !(last.rows.start..last.rows.end).contains(&owner.0)
-        {
-            self.path.pop();
-        }
+    fn laid_out(&mut self, owner: Owner) -> Size {
+        let (k, own) = (self.knowledge.rule.k(), self.knowledge.own(owner));
+        let shared = self.last.shared_bits(owner.key) as usize;
+        self.path.truncate(shared + 1);
+        self.last = owner.key;
         let mut last = self.path[self.path.len() - 1];
-        while last.rows.len() > 1 {
-            let rows = self
-                .knowledge
-                .population
-                .subtree(key, self.path.len() as u32);
+        while last.rows.len() > own {
+            let rows = self.named.subtree(owner.key, self.path.len() as u32);
             let candidates = last.rows.len() - rows.len();
             last = Subtree {
                 rows,
@@ -120,8 +105,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::key::Key;
-    use crate::population::{Population, RadixIndex};
+    use crate::population::RadixIndex;
     use crate::routing::layout::LayoutKind;
     use crate::routing::{Policy, Rule, Tables};
 
@@ -140,8 +124,7 @@ mod tests {
             let population = Population::new(&keys, &index);
             let rule = Rule { bucket_size: k, answer_size: k, policy: Policy::Closest, network_seed: 1 };
             let mut tables = Tables::new(rule);
-            let built = LayoutKind::Packed.build(&population, tables.rule());
-            tables.set_layout(built);
+            tables.lay_out(LayoutKind::Packed, &population, None);
             let own = tables.set_overlay(Table::LAID_OUT, (0..keys.len() as u32).step_by(3).map(Row).collect());
             let mut sizes = tables.sizes(&population);
             let in_order = (0..keys.len()).map(|owner| (owner, Table::LAID_OUT));

@@ -14,7 +14,7 @@ use kadsim_systems::window::Execution;
 
 use super::GROWN;
 use super::lookup::Lookup;
-use crate::file::{Experiment, Kind, Procedure, Work};
+use crate::file::{Experiment, Kind, Work};
 use crate::inputs::Inputs;
 
 /// Most operations that a step starts, unless more are due at the same time.
@@ -71,10 +71,11 @@ impl<'a> Flight<'a> {
     ) -> Self {
         let shares_nothing =
             experiment.link.overhead_us == 0 && !experiment.output.tables.connections;
-        let execution = match experiment.lookup.procedure {
-            _ if shares_nothing => Execution::Whole,
-            Procedure::PyDht => Execution::Sequential,
-            Procedure::Iterative | Procedure::Rfm19 => Execution::Windowed,
+        let is_by_clock = experiment.lookup.rules.procedure.is_by_clock();
+        let execution = match shares_nothing {
+            true => Execution::Whole,
+            false if is_by_clock => Execution::Windowed,
+            false => Execution::Sequential,
         };
         let phases = places.map(|place| Operations::of(experiment, inputs, lookup, place));
         Self {
@@ -159,7 +160,7 @@ impl<'a> Flight<'a> {
     /// Returns bytes of an operation slot, which keeps the capacity of the longest lists that it ever held.
     fn slot_bytes(&self) -> f64 {
         let lookup = self.lookup;
-        let beta = f64::from(self.experiment.lookup.beta).min(lookup.nodes);
+        let beta = f64::from(self.experiment.lookup.rules.beta).min(lookup.nodes);
         let is_reused = self.total() > self.slots();
         let known = match is_reused {
             true => lookup.most_known,
@@ -168,10 +169,10 @@ impl<'a> Flight<'a> {
         // The head doubles as nodes become known.
         let head = power_of_two(beta + HEAD_SPARE).min(power_of_two(known));
         let head = head.max(HEAD_MIN);
-        let named = match self.experiment.lookup.procedure {
-            Procedure::Iterative | Procedure::PyDht => 0.0,
-            // A round of the walk receives one bucket from each node asked.
-            Procedure::Rfm19 => {
+        let named = match self.experiment.lookup.rules.procedure.asks_for_buckets() {
+            false => 0.0,
+            // A round receives one bucket from each node asked.
+            true => {
                 let k = f64::from(self.experiment.network.bucket_size);
                 power_of_two(lookup.in_flight * k) * size_of::<(Distance, Row)>() as f64
             }

@@ -1,7 +1,7 @@
 //! Estimates of a lookup: known nodes, contacts, duration. Means and rare extremes follow from the theory of routing
 //! tables, and are fitted to runs of 10 to a million nodes with k from 1 to 255.
 
-use crate::file::{Experiment, Policy, Procedure, Stop};
+use crate::file::{Experiment, Policy, Stop};
 use crate::inputs::Inputs;
 
 /// A typical lookup of an experiment.
@@ -41,10 +41,10 @@ impl Lookup {
     /// them new. A
     /// lookup that waits for many answers learns of up to half as many nodes again.
     pub(super) fn of(experiment: &Experiment, inputs: &Inputs) -> Self {
-        let rules = &experiment.lookup;
+        let rules = &experiment.lookup.rules;
         let nodes = f64::from(inputs.nodes);
         let k = f64::from(experiment.network.bucket_size);
-        let answer = f64::from(rules.answer);
+        let answer = f64::from(experiment.lookup.answer);
         let (alpha, beta) = (f64::from(rules.alpha), f64::from(rules.beta).min(nodes));
         let hops = 0.5 * (nodes / k).max(1.0).log2();
         let near = (answer * (hops + 0.5)).max(answer).min(nodes).max(1.0);
@@ -58,10 +58,7 @@ impl Lookup {
         };
         let known = (share * near * (1.0 + 0.5 * (last / near).min(1.0))).min(nodes);
         let most_known = (most * known).min(nodes);
-        let at_once = match rules.procedure {
-            Procedure::Iterative | Procedure::PyDht => alpha,
-            Procedure::Rfm19 => alpha.max(beta),
-        };
+        let at_once = f64::from(rules.most_in_flight());
         let in_flight = at_once.min(most_known);
         let rounds = hops + 0.5 + last.min(known) / alpha;
         let attempts = (SENT * rounds * in_flight).max(1.0);

@@ -4,9 +4,7 @@ use kadsim_engine::time::LAST_US;
 
 use super::delay::Delay;
 use super::phase::{Origin, Tables};
-use super::words::{
-    DeadlineFrom, Draw, Join, Keys, Layout, OnLeaving, Policy, Procedure, RuleSet, Start, Stop,
-};
+use super::words::{DeadlineFrom, Draw, Join, Keys, Layout, OnLeaving, Policy, RuleSet, Start};
 
 /// The only version of the file's format so far: `schema`.
 pub const SCHEMA: u32 = 1;
@@ -18,16 +16,6 @@ pub const DEFAULT_BUCKET_SIZE: u8 = 20;
 pub const DEFAULT_BOOTSTRAP: Policy = Policy::Closest;
 /// Default of `network.offline`.
 pub const DEFAULT_OFFLINE: f64 = 0.0;
-/// Default of `lookup.alpha`.
-pub const DEFAULT_ALPHA: u32 = 3;
-/// Default of `lookup.beta`.
-pub const DEFAULT_BETA: u32 = 20;
-/// Default of `lookup.steps_to_stop`.
-pub const DEFAULT_STEPS_TO_STOP: u32 = 3;
-/// Default of `lookup.stop`.
-pub const DEFAULT_STOP: Stop = Stop::NoProgress;
-/// Default of `lookup.procedure`.
-pub const DEFAULT_PROCEDURE: Procedure = Procedure::Iterative;
 /// Default of `churn.start`.
 pub const DEFAULT_START: Start = Start::Steady;
 /// Default of `churn.table` and `churn.records`.

@@ -3,13 +3,15 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use kadsim_systems::rules::Rules;
+
 use super::churn::{ChurnSection, MaintenanceSection};
 use super::defaults::DEFAULT_DELAY;
 use super::delay::{Delay, ErrorRate};
 use super::diagnostic::Span;
 use super::phase::{Phase, Tables};
 use super::regions::{ClientShares, OneWay};
-use super::words::{Hash, Layout, Policy, Procedure, Stop};
+use super::words::{Hash, Layout, Policy};
 
 /// An experiment. Two are equal if they mean the same run; places in the text do not count.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,18 +97,12 @@ pub enum Population {
 /// `[lookup]`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LookupSection {
-    /// Contacts in flight, 1 to [`ALPHA_MAX`](super::defaults::ALPHA_MAX).
-    pub alpha: u32,
-    /// Nodes in a result, 1 to [`BETA_MAX`](super::defaults::BETA_MAX).
-    pub beta: u32,
-    /// Answers in a row without progress that end a lookup, 1 to [`STEPS_TO_STOP_MAX`](super::defaults::STEPS_TO_STOP_MAX).
-    pub steps_to_stop: u32,
+    /// How lookups are run: alpha up to [`ALPHA_MAX`](super::defaults::ALPHA_MAX), beta up to
+    /// [`BETA_MAX`](super::defaults::BETA_MAX), steps to stop up to
+    /// [`STEPS_TO_STOP_MAX`](super::defaults::STEPS_TO_STOP_MAX), all from 1.
+    pub rules: Rules,
     /// Entries that an answer names, 1 to 255.
     pub answer: u8,
-    /// The stop rule.
-    pub stop: Stop,
-    /// The schedule of contacts. [`Stop::ClosestAnswered`] only with [`Procedure::Iterative`].
-    pub procedure: Procedure,
     /// Places of its keys in the text.
     pub spans: LookupSpans,
 }

@@ -55,7 +55,7 @@ pub(super) fn link(top: &Section<'_>, procedure: Procedure, folder: &Path) -> Li
         .micros(&keys::TIMEOUT)
         .map_or_else(|| link.default_timeout(), Delay::Constant);
     let sound = top.report.len() == before;
-    if sound && link.overhead_us > 0 && !link.takes_time() && procedure != Procedure::PyDht {
+    if sound && link.overhead_us > 0 && !link.takes_time() && procedure.is_by_clock() {
         no_lookahead(&section, &link);
     }
     link

@@ -120,19 +120,20 @@ impl NetworkSection {
 
 impl LookupSection {
     fn write(&self, out: &mut String) -> fmt::Result {
+        let rules = &self.rules;
         writeln!(out, "\n[lookup]")?;
-        writeln!(out, "alpha = {}", self.alpha)?;
-        writeln!(out, "beta = {}", self.beta)?;
-        writeln!(out, "steps_to_stop = {}", self.steps_to_stop)?;
+        writeln!(out, "alpha = {}", rules.alpha)?;
+        writeln!(out, "beta = {}", rules.beta)?;
+        writeln!(out, "steps_to_stop = {}", rules.steps_to_stop)?;
         writeln!(out, "answer = {}", self.answer)?;
-        if self.stop == Stop::NoProgress {
+        if rules.stop == Stop::NoProgress {
             writeln!(
                 out,
                 "# progress: an answer names a node not heard of before, closer than the farthest heard of"
             )?;
         }
-        writeln!(out, "stop = \"{}\"", self.stop)?;
-        writeln!(out, "procedure = \"{}\"", self.procedure)
+        writeln!(out, "stop = \"{}\"", rules.stop)?;
+        writeln!(out, "procedure = \"{}\"", rules.procedure)
     }
 }
 

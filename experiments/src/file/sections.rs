@@ -3,6 +3,8 @@
 
 use std::path::Path;
 
+use kadsim_systems::rules::Rules;
+
 use super::churn::{ChurnSection, MaintenanceSection};
 use super::diagnostic::{Sources, Span};
 use super::document::Table;
@@ -50,7 +52,7 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
     let (network, nodes_known) = network(top, folder);
     let lookup = lookup(top, network.bucket_size);
     let before = top.report.len();
-    let link = link(top, lookup.procedure, folder);
+    let link = link(top, lookup.rules.procedure, folder);
     // Invalid links say nothing about the time of contacts, so no error is derived from them.
     let takes_time = top.report.len() > before || link.takes_time();
     let reachability = reachability(top, &link);
@@ -184,7 +186,8 @@ fn lookup(top: &Section<'_>, bucket_size: u8) -> LookupSection {
     let section = top.section(&keys::LOOKUP);
     let stop = section.word_or(&keys::STOP);
     let procedure = section.word_or(&keys::PROCEDURE);
-    if stop == Stop::ClosestAnswered && procedure != Procedure::Iterative {
+    if !procedure.allows(stop) {
+        let allowing = Procedure::ALL.into_iter().find(|one| one.allows(stop));
         let sources = top.report.sources;
         let title =
             format!("`lookup.stop` cannot be \"{stop}\" with `lookup.procedure` = \"{procedure}\"");
@@ -194,21 +197,24 @@ fn lookup(top: &Section<'_>, bucket_size: u8) -> LookupSection {
         let procedure = section
             .get(&keys::PROCEDURE)
             .and_then(|field| sources.mark(&field.value.span, String::new()));
+        let other = allowing.map(|one| format!(", or procedure = \"{one}\""));
         let label = format!(
-            "allowed: {} here, or procedure = \"{}\"",
+            "allowed: {} here{}",
             Stop::NoProgress,
-            Procedure::Iterative
+            other.unwrap_or_default()
         );
         top.report
             .push(sources.diagnostic(&stop, title, label).also(procedure));
     }
     LookupSection {
-        alpha: section.integer_or(&keys::ALPHA),
-        beta: section.integer_or(&keys::BETA),
-        steps_to_stop: section.integer_or(&keys::STEPS_TO_STOP),
+        rules: Rules {
+            alpha: section.integer_or(&keys::ALPHA),
+            beta: section.integer_or(&keys::BETA),
+            steps_to_stop: section.integer_or(&keys::STEPS_TO_STOP),
+            stop,
+            procedure,
+        },
         answer: section.integer(&keys::ANSWER).unwrap_or(bucket_size),
-        stop,
-        procedure,
         spans: LookupSpans {
             alpha: section.place(&keys::ALPHA).unwrap_or_default(),
             beta: section.place(&keys::BETA).unwrap_or_default(),

@@ -8,6 +8,8 @@ mod strange;
 
 use std::path::Path;
 
+use kadsim_systems::rules::Rules;
+
 use super::*;
 
 /// The example of the contract, without its sweep.
@@ -161,7 +163,7 @@ fn the_documented_example_is_read() {
 fn what_is_not_there_has_its_default() {
     let experiment = fine(SMALL, &[]);
     assert_eq!(experiment.networks, DEFAULT_NETWORKS);
-    assert_eq!(experiment.lookup.alpha, DEFAULT_ALPHA);
+    assert_eq!(experiment.lookup.rules, Rules::DEFAULT);
     assert_eq!(experiment.link.delay, OneWay::Drawn(DEFAULT_DELAY));
     assert_eq!(experiment.link.timeout, DEFAULT_DELAY);
     assert_eq!(experiment.tick_us, DEFAULT_TICK_US);

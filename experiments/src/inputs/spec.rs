@@ -4,7 +4,6 @@ use kadsim_engine::makeup::{Clients, Makeup, Shares};
 use kadsim_engine::presence::Offline;
 use kadsim_engine::random::Probability;
 use kadsim_systems::network::{NodeSet, Spec};
-use kadsim_systems::rules::Rules;
 
 use super::{Inputs, LinkInputs, churn, link};
 use crate::file::{ClientShares, Experiment};
@@ -27,13 +26,7 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
         bucket_size: experiment.network.bucket_size,
         policy: experiment.network.bootstrap,
         layout: experiment.layout,
-        rules: Rules {
-            alpha: experiment.lookup.alpha,
-            beta: experiment.lookup.beta,
-            steps_to_stop: experiment.lookup.steps_to_stop,
-            stop: experiment.lookup.stop,
-            procedure: experiment.lookup.procedure,
-        },
+        rules: experiment.lookup.rules,
         link: link(experiment, &inputs.link, &makeup),
         makeup,
         clients_in_tables: Probability::new(experiment.reachability.clients_in_tables),

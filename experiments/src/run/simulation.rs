@@ -54,7 +54,7 @@ impl<'a> Simulation<'a> {
         writers: Writers,
         clock: Clock,
     ) -> Self {
-        let perfect = experiment.lookup.beta.min(inputs.online);
+        let perfect = experiment.lookup.rules.beta.min(inputs.online);
         Self {
             experiment,
             inputs,

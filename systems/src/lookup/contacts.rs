@@ -111,7 +111,7 @@ pub fn evaluate(context: &mut Context, operation: &mut Operation, machine: impl 
 fn fetch_operation(view: &View, operation: &Operation, out: &mut Outbox) {
     if operation.stage == Stage::Planned {
         out.prefetcher
-            .item(view.columns.keys, operation.origin().index());
+            .item(view.in_time.columns.keys, operation.origin().index());
     }
     // An instrumented run counts what answers read.
     if !out.prefetcher.is_counting() {
@@ -123,11 +123,15 @@ fn fetch_operation(view: &View, operation: &Operation, out: &mut Outbox) {
 #[inline]
 fn fetch_node(view: &View, operation: &Operation, question: &Question, out: &mut Outbox) {
     let asked = question.owner.row.index();
-    if !view.tables.are_laid_out(&view.population) {
-        out.prefetcher.item(view.columns.tables, asked);
+    if !view.in_time.tables.are_laid_out(&view.in_time.population) {
+        out.prefetcher.item(view.in_time.columns.tables, asked);
     }
     if operation.kind == Kind::Retrieve {
-        out.prefetcher.item(view.columns.stores, asked);
+        out.prefetcher.item(view.in_time.columns.stores, asked);
+    }
+    if view.in_time.timelines.are_living() {
+        let row = question.owner.row;
+        view.in_time.timelines.prefetch(row, 0, &mut out.prefetcher);
     }
 }
 
@@ -139,6 +143,12 @@ fn fetch_answers(
     questions: &[(usize, Question)],
     out: &mut Outbox,
 ) {
+    if view.in_time.timelines.are_living() {
+        for (_, question) in questions {
+            let row = question.owner.row;
+            view.in_time.timelines.prefetch(row, 1, &mut out.prefetcher);
+        }
+    }
     for stage in 0..PREFETCH_STAGES {
         for (index, question) in questions {
             let (owner, key) = (question.owner, slots[*index].key());
@@ -148,13 +158,19 @@ fn fetch_answers(
                 ..
             } = &mut *out;
             let rows = &mut scratch.rows;
-            view.tables
-                .prefetch(&view.population, owner, key, stage, prefetcher, rows);
+            view.in_time.tables.prefetch(
+                &view.in_time.population,
+                owner,
+                key,
+                stage,
+                prefetcher,
+                rows,
+            );
         }
     }
     for (index, question) in questions {
         if slots[*index].kind == Kind::Retrieve {
-            let store = view.columns.stores[question.owner.row.index()];
+            let store = view.in_time.columns.stores[question.owner.row.index()];
             view.segments.prefetch(store, &mut out.prefetcher);
         }
     }
@@ -196,7 +212,7 @@ fn poll(context: &mut Context, operation: &mut Operation, machine: impl Machine)
         operation.failed += 1;
         operation.late += u32::from(contact.fate.outcome == Outcome::Late);
         operation.stale_contacts += u32::from(contact.fate.outcome == Outcome::NotFound);
-        let population = &context.view.population;
+        let population = &context.view.in_time.population;
         machine.failed(&mut operation.lookup, population, contact.row);
         go_on(context, operation, completes_us, machine);
     }
@@ -235,7 +251,7 @@ fn keep_time<M: Machine>(operation: &mut Operation, cost_us: u64, _machine: M) {
 fn ask_own_table(context: &mut Context, operation: &mut Operation) -> Poll {
     start_operation(context.view, operation, context.out);
     Poll::Ask(Question {
-        owner: context.view.population.owner(operation.origin()),
+        owner: context.view.in_time.population.owner(operation.origin()),
         contact: None,
     })
 }
@@ -243,7 +259,7 @@ fn ask_own_table(context: &mut Context, operation: &mut Operation) -> Poll {
 /// Starts an operation: counts it, and empties its shortlist.
 pub fn start_operation(view: &View, operation: &mut Operation, out: &mut Outbox) {
     out.tick(operation, operation.start_us).started += 1;
-    operation.origin_key = view.population.key(operation.origin());
+    operation.origin_key = view.in_time.population.key(operation.origin());
     operation.lookup.shortlist.reset(view.rules.beta as usize);
     operation.stage = Stage::Lookup;
 }
@@ -262,7 +278,7 @@ fn answered<M: Machine>(
     let asked_us = match question.contact {
         Some(contact) if M::BY_CLOCK => Contact::arrival_us(contact.fate, contact.completes_us),
         // Where nodes come and leave, what the remote is when the request arrives decides by every procedure.
-        Some(contact) if view.timelines.are_living() => {
+        Some(contact) if view.in_time.timelines.are_living() => {
             Contact::later_us(operation.start_us, contact.fate.request_us)
         }
         _ => operation.start_us,
@@ -295,7 +311,7 @@ fn answered<M: Machine>(
         return send_first_contacts(context, operation, machine);
     };
     operation.succeeded += 1;
-    machine.answered(&mut operation.lookup, &view.population, &answered);
+    machine.answered(&mut operation.lookup, &view.in_time.population, &answered);
     if has_value {
         operation.holder = Some(row);
         operation.depth = depth;
@@ -319,7 +335,7 @@ fn read_bucket(view: &View, owner: Owner, key: Key, moment: Moment, out: &mut Ou
     let (rows, answer) = (&mut out.scratch.rows, &mut out.answer);
     answer.clear();
     let mut read = |bucket: BucketIndex, all: &mut Vec<Row>| {
-        view.in_time().bucket(owner, bucket, moment, rows);
+        view.in_time.bucket(owner, bucket, moment, rows);
         all.append(rows);
     };
     // A table has no bucket of its owner's own key.
@@ -337,7 +353,7 @@ fn read_bucket(view: &View, owner: Owner, key: Key, moment: Moment, out: &mut Ou
         read(bucket, &mut answer.rows);
     }
     answer.read += answer.rows.len() as u64;
-    answer.measure(&view.population, key);
+    answer.measure(&view.in_time.population, key);
 }
 
 /// Charges the origin, unless its own answer ends the lookup, and sends the first contacts.
@@ -358,7 +374,7 @@ fn send_first_contacts<M: Machine>(context: &mut Context, operation: &mut Operat
     }
     if !M::BY_CLOCK {
         // With alpha above the number of nodes no contact is ever handled: more lanes would only take memory.
-        let lanes = view.population.keys().len();
+        let lanes = view.in_time.population.keys().len();
         let lanes = lanes.min(view.rules.alpha as usize);
         operation.lanes_us.resize(lanes, 0);
     }
@@ -369,7 +385,7 @@ fn send_first_contacts<M: Machine>(context: &mut Context, operation: &mut Operat
 #[inline]
 fn go_on(context: &mut Context, operation: &mut Operation, now_us: u64, machine: impl Machine) {
     loop {
-        match machine.next(&mut operation.lookup, &context.view.population) {
+        match machine.next(&mut operation.lookup, &context.view.in_time.population) {
             Next::Contact(remote) => contact(context, operation, now_us, remote, machine),
             Next::Wait => return,
             Next::End => return end(context, operation, now_us, machine),
@@ -440,7 +456,7 @@ fn contact<M: Machine>(
 fn end<M: Machine>(context: &mut Context, operation: &mut Operation, now_us: u64, machine: M) {
     let view = context.view;
     let lookup = &operation.lookup;
-    let depth = machine.result(lookup, &view.population, &mut operation.result);
+    let depth = machine.result(lookup, &view.in_time.population, &mut operation.result);
     let end_us = match M::BY_CLOCK {
         true => now_us,
         false => {

@@ -32,6 +32,7 @@ use kadsim_engine::segments::Segments;
 use kadsim_engine::time::LAST_US;
 
 use crate::barrier::charge::Sends;
+use crate::in_time::Online;
 use crate::living::Living;
 use crate::lookahead::Lookahead;
 use crate::outbox::Outboxes;
@@ -39,7 +40,6 @@ use crate::phases::Phases;
 use crate::record::{self, Recorded};
 use crate::recording::Recording;
 use crate::rules::Rules;
-use crate::view::Online;
 use crate::window::Window;
 use crate::{bootstrap, step};
 
@@ -182,9 +182,14 @@ impl Network {
 
     /// Keeps the changes of presence up to `horizon_us`, if it does not yet.
     pub(super) fn know_presence(&mut self, horizon_us: u64) -> Result<(), TooManyChanges> {
-        if self.knows_presence(horizon_us) {
-            return Ok(());
+        match self.knows_presence(horizon_us) {
+            true => Ok(()),
+            false => self.make_presence(horizon_us),
         }
+    }
+
+    /// Works out the presence of all nodes up to `horizon_us`.
+    fn make_presence(&mut self, horizon_us: u64) -> Result<(), TooManyChanges> {
         let mut timelines = self.world.resource::<Timelines>().clone();
         self.read(|nodes| {
             let (keys, presence) = (nodes.columns.keys, nodes.columns.presence);
@@ -261,11 +266,11 @@ impl Network {
     }
 
     /// Adds a node to the network. It can be contacted from now on, its table is empty until it is bootstrapped, and no
-    /// other table changes. Cost: O(√added), amortised.
+    /// other table changes. Cost: O(√added), amortised; where nodes come and leave, O(nodes + changes).
     ///
     /// # Errors
     ///
-    /// An id or a key that exists already.
+    /// An id or a key that exists already; more than 2³¹ changes of presence.
     pub fn add_node(&mut self, id: i64, key: Key) -> Result<Row, NetworkError> {
         if self.row(id).is_some() {
             return Err(NetworkError::DuplicateNode(id));
@@ -292,10 +297,25 @@ impl Network {
         self.world.resource_mut::<Ids>().add(id);
         self.world.resource_mut::<Online>().0 += 1;
         self.nodes += 1;
+        self.renew_presence()?;
         Ok(Row(self.nodes as u32 - 1))
     }
 
-    /// Takes a node off the network, or puts it back. Offline, it answers no request; its table and its segments stay.
+    /// Works out anew who is online when, for nodes that were added or are offline for the whole run since.
+    fn renew_presence(&mut self) -> Result<(), TooManyChanges> {
+        let timelines = self.world.resource::<Timelines>();
+        match timelines.are_living() {
+            true => self.make_presence(timelines.horizon_us()),
+            false => Ok(()),
+        }
+    }
+
+    /// Takes a node off the network, or puts it back. Offline, it answers no request; its table and its segments stay. Where
+    /// nodes come and leave, one that is put back does so too, and the cost is O(nodes + changes).
+    ///
+    /// # Panics
+    ///
+    /// If nodes come and leave more often than can be kept.
     pub fn set_online(&mut self, row: Row, online: bool) {
         let was = self.presence(|column| {
             let new = Presence::of(online);
@@ -304,6 +324,9 @@ impl Network {
         let total = &mut self.world.resource_mut::<Online>().0;
         *total = *total + u64::from(online) - u64::from(was);
         self.absences |= !online;
+        if let Err(error) = self.renew_presence() {
+            panic!("{error}");
+        }
     }
 
     /// Returns the number of nodes.

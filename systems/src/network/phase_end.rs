@@ -86,11 +86,11 @@ impl PhaseEnd {
     /// Returns how many segments a node holds.
     fn segments(&self, nodes: &NodesView, row: Row) -> u32 {
         let store = nodes.columns.stores[row.index()];
-        if nodes.living.records == OnLeaving::Kept || !nodes.timelines.are_living() {
+        if nodes.living.records == OnLeaving::Kept || !nodes.in_time.timelines.are_living() {
             return nodes.segments.held(store, self.end_us);
         }
         let key = nodes.population.key(row);
-        let since = nodes.timelines.since(row, key, self.end_us);
+        let since = nodes.in_time.timelines.since(row, key, self.end_us);
         since.map_or(0, |since| {
             nodes
                 .segments
@@ -100,19 +100,23 @@ impl PhaseEnd {
 
     /// Returns a node's life.
     fn life(&self, nodes: &NodesView, row: Row) -> Life {
-        let (tables, owner) = (nodes.in_time(), nodes.population.owner(row));
-        let is_online = tables.is_online(owner, self.end_us);
+        let (tables, owner) = (nodes.in_time, nodes.population.owner(row));
+        let is_online = tables.is_online(row, self.end_us);
         let is_there = nodes.columns.presence[row.index()].is_online();
-        let (sessions, online_us) = match (is_there, nodes.timelines.are_living()) {
+        let (sessions, online_us) = match (is_there, nodes.in_time.timelines.are_living()) {
             (false, _) => (0, 0),
             (true, false) => (1, self.end_us - self.start_us),
-            (true, true) => nodes.timelines.sessions(row, self.start_us, self.end_us),
+            (true, true) => nodes
+                .in_time
+                .timelines
+                .sessions(row, self.start_us, self.end_us),
         };
         let freshness = || tables.freshness(owner, self.end_us, &mut Vec::new());
         Life {
             is_online,
-            is_server: nodes.makeup.is_server(owner.key),
-            region: (!nodes.makeup.regions.is_empty()).then(|| nodes.makeup.region(owner.key)),
+            is_server: nodes.in_time.makeup.is_server(owner.key),
+            region: (!nodes.in_time.makeup.regions.is_empty())
+                .then(|| nodes.in_time.makeup.region(owner.key)),
             sessions,
             online_us,
             freshness: is_online.then(freshness),

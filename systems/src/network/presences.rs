@@ -26,7 +26,7 @@ impl Presences {
 
     /// Returns whether a node is online at `at_us`, changes of that moment included.
     pub fn is_online(&self, row: Row, at_us: u64) -> bool {
-        !self.timelines.are_living() || self.timelines.is_online(row, self.key(row), at_us)
+        !self.timelines.are_living() || self.timelines.is_online(row, &self.keys, at_us)
     }
 
     /// Returns whether a node is online at `at_us` and answers requests.

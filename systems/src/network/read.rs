@@ -10,14 +10,13 @@ use kadsim_engine::answer::Answer;
 use kadsim_engine::ids::Ids;
 use kadsim_engine::key::{Distance, Key};
 use kadsim_engine::link::Links;
-use kadsim_engine::makeup::Makeup;
-use kadsim_engine::node::{Column, Columns, Contacts, Nodes, Overhead, Presence, Row, Store};
+use kadsim_engine::node::{Column, Columns, Contacts, Overhead, Presence, Row, Store};
 use kadsim_engine::population::{Population, RadixIndex};
-use kadsim_engine::presence::Timelines;
 use kadsim_engine::routing::{Tables, TablesInTime};
 use kadsim_engine::segments::Segments;
 
 use super::Network;
+use crate::in_time::InTime;
 use crate::living::Living;
 
 /// Access to components and resources. It is kept from call to call, because making it takes microseconds.
@@ -47,13 +46,9 @@ impl States {
 
 /// Components and resources that [`NodesView`] shows.
 type Readable<'w, 's> = (
-    Nodes<'w, 's>,
-    Res<'w, RadixIndex>,
+    InTime<'w, 's>,
     Res<'w, Ids>,
-    Res<'w, Tables>,
     Res<'w, Segments>,
-    Res<'w, Timelines>,
-    Res<'w, Makeup>,
     Res<'w, Living>,
 );
 
@@ -83,26 +78,10 @@ pub struct NodesView<'a> {
     pub tables: &'a Tables,
     /// Segment stores.
     pub segments: &'a Segments,
-    /// Who is online when.
-    pub timelines: &'a Timelines,
-    /// What nodes are for the whole run.
-    pub makeup: &'a Makeup,
+    /// The routing tables at any moment, and who is online when.
+    pub in_time: TablesInTime<'a>,
     /// How tables and records follow who is online.
     pub living: &'a Living,
-}
-
-impl<'a> NodesView<'a> {
-    /// Returns the routing tables at any moment.
-    pub fn in_time(&self) -> TablesInTime<'a> {
-        TablesInTime {
-            population: self.population,
-            columns: self.columns,
-            tables: self.tables,
-            timelines: self.timelines,
-            makeup: self.makeup,
-            aging: self.living.aging,
-        }
-    }
 }
 
 /// The nodes' counters, by row.
@@ -129,16 +108,15 @@ impl Network {
         let Ok((contacts, overhead)) = states.counters.get(&self.world) else {
             unreachable!("queries have no conditions");
         };
-        let (nodes, index, ids, tables, segments, timelines, makeup, living) = shown;
-        let columns = nodes.columns();
+        let (in_time, ids, segments, living) = shown;
+        let in_time = in_time.tables();
         let nodes = NodesView {
-            population: Population::new(columns.keys, &index),
-            columns,
+            population: in_time.population,
+            columns: in_time.columns,
             ids: &ids,
-            tables: &tables,
+            tables: in_time.tables,
             segments: &segments,
-            timelines: &timelines,
-            makeup: &makeup,
+            in_time,
             living: &living,
         };
         let counters = Counters {

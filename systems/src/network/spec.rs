@@ -8,7 +8,7 @@ use kadsim_engine::random::Probability;
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_engine::routing::{Aging, OnLeaving, Policy};
 
-use crate::rules::{Procedure, Rules, Stop};
+use crate::rules::Rules;
 
 /// Most nodes of a network.
 pub(super) const NODES_MAX: usize = 1 << 31;
@@ -137,7 +137,7 @@ impl Spec {
             return Err(NetworkError::Zero(name));
         }
         let procedure = self.rules.procedure;
-        if self.rules.stop == Stop::ClosestAnswered && procedure != Procedure::Iterative {
+        if !procedure.allows(self.rules.stop) {
             return Err(NetworkError::StopRule);
         }
         let shortest_us = self.link.shortest_us(self.offline.is_any());

@@ -15,22 +15,18 @@ use rayon::prelude::*;
 
 use kadsim_engine::counts::Counts;
 use kadsim_engine::ids::Ids;
-use kadsim_engine::makeup::Makeup;
-use kadsim_engine::node::{Nodes, Row};
+use kadsim_engine::node::Row;
 use kadsim_engine::operation::Operations;
-use kadsim_engine::population::{Population, RadixIndex};
-use kadsim_engine::presence::Timelines;
 use kadsim_engine::record::{ConnectionRow, OperationRow, Request, TickRow};
-use kadsim_engine::routing::{Tables, TablesInTime};
 use kadsim_engine::slot::{OperationSlot, PhaseSlot};
 use kadsim_engine::time::LAST_US;
 
 use crate::barrier::charge::Sends;
+use crate::in_time::InTime;
 use crate::out_of_time::OutOfTime;
 use crate::outbox::{Outboxes, Reads, Send, Sent};
 use crate::phases::Phases;
 use crate::recording::Recording;
-use crate::view::Online;
 use crate::window::Window;
 
 use phase_order::PhaseOrder;
@@ -240,37 +236,24 @@ impl Recorded {
 /// online.
 #[derive(bevy_ecs::system::SystemParam)]
 pub struct Naming<'w, 's> {
-    nodes: Nodes<'w, 's>,
+    in_time: InTime<'w, 's>,
     ids: Res<'w, Ids>,
     recording: Res<'w, Recording>,
-    online: Res<'w, Online>,
-    index: Res<'w, RadixIndex>,
-    tables: Res<'w, Tables>,
-    timelines: Res<'w, Timelines>,
-    makeup: Res<'w, Makeup>,
-    living: Res<'w, crate::living::Living>,
 }
 
 impl Naming<'_, '_> {
     /// Returns what rows of living runs are made from; `None` in other runs.
     fn living<'a>(&'a self, sample: &'a [Row]) -> Option<Living<'a>> {
-        let columns = self.nodes.columns();
-        let tables = TablesInTime {
-            population: Population::new(columns.keys, &self.index),
-            columns,
-            tables: &self.tables,
-            timelines: &self.timelines,
-            makeup: &self.makeup,
-            aging: self.living.aging,
-        };
+        let tables = self.in_time.tables();
         self.recording.living.then_some(Living { tables, sample })
     }
 
     /// Returns the nodes whose tables are counted, which are drawn once and kept.
     fn sample(&self, kept: &mut Arc<[Row]>) -> Arc<[Row]> {
         if self.recording.living && kept.is_empty() {
-            let seed = self.tables.rule().network_seed;
-            *kept = ticks::sample(seed, self.nodes.columns().keys.len()).into();
+            let in_time = self.in_time.tables();
+            let seed = in_time.tables.rule().network_seed;
+            *kept = ticks::sample(seed, in_time.columns.keys.len()).into();
         }
         Arc::clone(kept)
     }
@@ -279,7 +262,7 @@ impl Naming<'_, '_> {
     fn columns(&self) -> NetworkColumns {
         NetworkColumns {
             network: self.recording.network,
-            online: self.online.0,
+            online: self.in_time.tables().online,
         }
     }
 }
@@ -293,7 +276,7 @@ pub fn record_operations(
     mut recorded: ResMut<Recorded>,
 ) {
     let recorded = &mut *recorded;
-    let (keys, ids) = (naming.nodes.columns().keys, &*naming.ids);
+    let (keys, ids) = (naming.in_time.tables().columns.keys, &*naming.ids);
     let row = |&slot: &OperationSlot| {
         rows::ended(operations.get(slot), None, &naming.recording, ids, keys)
     };
@@ -354,7 +337,7 @@ pub fn record_connections(
     mut recorded: ResMut<Recorded>,
 ) {
     if naming.recording.connections {
-        let keys = naming.nodes.columns().keys;
+        let keys = naming.in_time.tables().columns.keys;
         let id = |row| naming.ids.id(row, keys);
         recorded.connections(naming.recording.network, &sends.0, &operations, id);
     }
@@ -372,7 +355,7 @@ pub fn end_phase(
     mut recorded: ResMut<Recorded>,
 ) {
     let recorded = &mut *recorded;
-    let (keys, ids) = (naming.nodes.columns().keys, &*naming.ids);
+    let (keys, ids) = (naming.in_time.tables().columns.keys, &*naming.ids);
     let mut cut = Vec::new();
     for operation in operations.slots() {
         if operation.until_us == end_us + 1 {

@@ -59,12 +59,10 @@ impl Living<'_> {
 
     /// Counts the tables of the sample's nodes that are online at `at_us`, on all threads: means and shares for a row.
     fn freshness(&self, at_us: u64) -> (u64, Freshness) {
-        let owners = self
-            .sample
-            .par_iter()
-            .map(|&row| self.tables.population.owner(row));
-        let online = owners.filter(|&owner| self.tables.is_online(owner, at_us));
-        let each = online.map_init(Vec::new, |rows, owner| {
+        let rows = self.sample.par_iter().copied();
+        let online = rows.filter(|&row| self.tables.is_online(row, at_us));
+        let each = online.map_init(Vec::new, |rows, row| {
+            let owner = self.tables.population.owner(row);
             (1, self.tables.freshness(owner, at_us, rows))
         });
         each.reduce(Default::default, |one: (u64, Freshness), other| {

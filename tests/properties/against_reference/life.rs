@@ -30,6 +30,8 @@ pub struct Life {
     pub aging: Aging,
     pub records: OnLeaving,
     pub answer: Option<u8>,
+    /// Share of the entries of tables of the start that clients replace.
+    pub clients_in_tables: f64,
     /// Presence is worked out up to this time at first, µs.
     pub horizon_us: u64,
     /// Whether rows have the columns of living runs.
@@ -45,6 +47,7 @@ impl Life {
             aging: self.aging,
             records: self.records,
             answer: self.answer,
+            clients_in_tables: Probability::new(self.clients_in_tables),
             horizon_us: self.horizon_us,
             ..Spec::default()
         }
@@ -89,6 +92,7 @@ impl Life {
         reference.makeup = self.makeup.clone();
         reference.records = self.records;
         reference.records_life = self.is_recorded;
+        reference.clients_in_tables = self.clients_in_tables;
         if let Some(answer) = self.answer {
             reference.answer = usize::from(answer);
         }
@@ -237,6 +241,7 @@ impl Case {
                     clients,
                 },
                 answer: (stream.below(3) == 0).then(|| 1 + stream.below(20) as u8),
+                clients_in_tables: any_share(stream),
                 ..Life::default()
             }),
             ..case
@@ -282,6 +287,11 @@ impl Case {
             is_recorded: stream.below(2) == 0,
             ..life
         };
+        // Where no node leaves, origins are nodes that are there.
+        if life.is_living() {
+            case.offline_sixths = pick(stream, &[0, 0, 0, 1, 3]);
+            case.offline = stream.below(3);
+        }
         case.life = Some(life);
         case.links.uniform.gives_up = stream.below(8) > 0;
         case

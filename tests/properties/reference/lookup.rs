@@ -140,7 +140,7 @@ impl Reference {
                 continue;
             }
             progress |= distance < farthest;
-            let by_clock = self.rules.procedure == Procedure::Iterative;
+            let by_clock = self.rules.procedure != Procedure::PyDht;
             let status = if by_clock && node == operation.origin {
                 Status::Origin
             } else {

@@ -1,6 +1,6 @@
 //! Routing tables of the reference simulator: given, or as full knowledge makes them at an instant of the past.
 
-use kadsim_engine::random::{Purpose, Stream};
+use kadsim_engine::random::{Probability, Purpose, Stream};
 use kadsim_engine::routing::{Aging, Join, OnLeaving, Policy};
 
 use super::{Node, Reference};
@@ -77,7 +77,9 @@ impl Reference {
             Instant::At(at_us) => self.is_online(other, at_us),
         };
         let others = (0..self.keys.len()).filter(|&other| other != node && self.is_server[other]);
-        let known: Vec<Node> = others.filter(|&other| is_there(other)).collect();
+        let known: Vec<Node> = others
+            .filter(|&other| is_there(other) || self.is_absent[other])
+            .collect();
         let mut table = Vec::new();
         for bucket in 0..64 {
             let shared = |other: Node| (self.keys[other] ^ self.keys[node]).leading_zeros();
@@ -92,9 +94,36 @@ impl Reference {
             }
             candidates.sort_unstable_by_key(|&other| self.keys[other] ^ self.keys[node]);
             candidates.truncate(self.k);
+            if instant == Instant::Start {
+                self.replace_by_clients(node, bucket, &mut candidates);
+            }
             table.extend(candidates);
         }
         table
+    }
+
+    /// Replaces entries of a bucket of a table of the start by clients of its range, each once at most.
+    fn replace_by_clients(&self, node: Node, bucket: u32, entries: &mut [Node]) {
+        let key = self.keys[node];
+        let share = Probability::new(self.clients_in_tables);
+        let mut clients: Vec<Node> = (0..self.keys.len())
+            .filter(|&other| !self.is_server[other] && other != node)
+            .filter(|&other| (self.keys[other] ^ key).leading_zeros() == bucket)
+            .collect();
+        if clients.is_empty() || self.clients_in_tables == 0.0 {
+            return;
+        }
+        clients.sort_unstable_by_key(|&other| self.keys[other]);
+        entries.sort_unstable_by_key(|&other| self.keys[other]);
+        let mut stream = Stream::new(self.seed, Purpose::Replaced, key, u64::from(bucket));
+        for index in 0..entries.len() {
+            if share.holds(stream.bits()) {
+                let client = clients[stream.below(clients.len() as u64) as usize];
+                if !entries.contains(&client) {
+                    entries[index] = client;
+                }
+            }
+        }
     }
 
     /// Returns k of the members of a bucket's range: the first k different ones that are drawn from all nodes of the range,

@@ -70,15 +70,15 @@ fn no_answer_depends_on_the_horizon() {
     assert!(far.changes() > 2 * near.changes());
     for (row, &key) in (0..).map(Row).zip(&keys) {
         for at_us in (0..60_000).step_by(977).map(|second| second * SECOND_US) {
-            let online = far.is_online(row, key, at_us);
-            assert_eq!(near.is_online(row, key, at_us), online);
+            let online = far.is_online(row, &keys, at_us);
+            assert_eq!(near.is_online(row, &keys, at_us), online);
             let session = far.session(row, key, at_us);
             assert_eq!(near.session(row, key, at_us), session);
             assert_eq!(session.is_some(), online);
             if let Some(session) = session {
                 assert!(session.from_us.unwrap_or(0) <= at_us && at_us < session.until_us);
-                assert!(far.is_online(row, key, session.until_us - 1));
-                assert!(!far.is_online(row, key, session.until_us));
+                assert!(far.is_online(row, &keys, session.until_us - 1));
+                assert!(!far.is_online(row, &keys, session.until_us));
             }
         }
     }
@@ -90,8 +90,8 @@ fn what_is_counted_by_time_is_the_sum_over_nodes() {
     let horizon_us = 20_000 * SECOND_US;
     let timelines = timelines(churn(kad(), Start::Steady), makeup(), &keys, horizon_us);
     let online_at = |at_us| {
-        let rows = (0..).map(Row).zip(&keys);
-        rows.filter(|&(row, &key)| timelines.is_online(row, key, at_us))
+        let rows = (0..keys.len() as u32).map(Row);
+        rows.filter(|&row| timelines.is_online(row, &keys, at_us))
             .count() as u64
     };
     for at_us in [0, 1, SECOND_US, 7777 * SECOND_US, horizon_us] {
@@ -109,7 +109,7 @@ fn fixed_sessions_follow_one_another() {
     let keys = keys(1);
     let timelines = timelines(churn(fixed(10.0, 5.0), Start::Fresh), makeup(), &keys, 100);
     let online: Vec<u64> = (0..32)
-        .filter(|&at_us| timelines.is_online(Row(0), keys[0], at_us))
+        .filter(|&at_us| timelines.is_online(Row(0), &keys, at_us))
         .collect();
     let expected: Vec<u64> = (0..10).chain(15..25).chain(30..32).collect();
     assert_eq!(online, expected);
@@ -147,12 +147,12 @@ fn an_event_keeps_nodes_away_and_their_own_sessions_go_on() {
     let mut left = 0;
     for (row, &key) in (0..).map(Row).zip(&keys) {
         assert!(timelines.is_online_at_start(row));
-        let is_away = !timelines.is_online(row, key, 0);
+        let is_away = !timelines.is_online(row, &keys, 0);
         left += u32::from(is_away);
         for at_us in 1..60 {
             let own = at_us % 15 < 10;
             let kept = (is_away && at_us < 20) || (makeup.region(key) == Region(1) && at_us >= 22);
-            assert_eq!(timelines.is_online(row, key, at_us), own && !kept);
+            assert_eq!(timelines.is_online(row, &keys, at_us), own && !kept);
         }
     }
     assert!((430..570).contains(&left), "{left}");
@@ -171,9 +171,8 @@ fn a_trace_says_when_nodes_are_online() {
     };
     let timelines = timelines(churn, makeup(), &keys, 1000);
     let online = |node: u32| -> Vec<u64> {
-        let key = keys[node as usize];
         (0..40)
-            .filter(|&at_us| timelines.is_online(Row(node), key, at_us))
+            .filter(|&at_us| timelines.is_online(Row(node), &keys, at_us))
             .collect()
     };
     assert_eq!(online(0), (0..20).chain(30..40).collect::<Vec<u64>>());
@@ -197,7 +196,6 @@ fn where_no_node_leaves_nothing_is_kept() {
     );
     assert!(!timelines.are_living());
     assert_eq!(timelines.bytes_used(), 0);
-    assert_eq!(timelines.online(500), 10);
 }
 
 /// A3 and A4 of the published values: the share online does not drift, and nodes come at N / (E[S] + E[A]).
@@ -237,8 +235,7 @@ fn a_steady_start_stays_steady_and_a_fresh_one_does_not() {
         );
     }
     let bytes = steady.bytes_used() as f64 / steady.changes() as f64;
-    println!(
-        "{bytes:.1} bytes a change, {:.2} changes a node",
-        steady.changes() as f64 / NODES
-    );
+    // A node takes 4 bytes beside its changes, and blocks of changes and whole epochs round up.
+    let of_nodes = 4.0 * NODES / steady.changes() as f64;
+    assert!(bytes - of_nodes <= 16.0, "{bytes} bytes a change");
 }

@@ -8,8 +8,7 @@ use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
 use crate::hardware::{Prefetcher, with_huge_pages};
 use crate::key::BucketIndex;
 use crate::node::Row;
-use crate::population::Population;
-use crate::routing::rule::Rule;
+use crate::routing::knowledge::Knowledge;
 
 /// Tables with a fixed array of k entries for each bucket.
 pub struct Dense {
@@ -34,10 +33,10 @@ const VACANT: Row = Row(u32::MAX);
 
 impl Dense {
     /// Lays out the tables of all nodes.
-    pub fn build(population: &Population, rule: &Rule) -> Self {
-        let deep = deep_from(population.sorted(), rule);
-        let k = rule.k();
-        let chunks = fill_chunks(population, rule, |filler, owners| {
+    pub fn build(knowledge: Knowledge) -> Self {
+        let deep = deep_from(knowledge);
+        let k = knowledge.rule.k();
+        let chunks = fill_chunks(knowledge, |filler, owners| {
             let buckets = owners.len() * deep as usize;
             let mut chunk = Chunk {
                 buckets: with_huge_pages(buckets * k),
@@ -45,9 +44,9 @@ impl Dense {
                 deep_starts: Vec::with_capacity(owners.len() + 1),
                 deep_entries: Vec::with_capacity(owners.len() * 2 * k),
             };
-            for owner in owners.map(Row) {
+            for owner in owners {
                 for bucket in (0..deep).map(BucketIndex::new) {
-                    let rows = filler.bucket(population.key(owner), bucket);
+                    let rows = filler.bucket(owner, bucket);
                     chunk.counts.push(rows.len() as u8);
                     chunk.buckets.extend_from_slice(rows);
                     chunk.buckets.resize(chunk.counts.len() * k, VACANT);

@@ -5,7 +5,7 @@ use crate::hardware::Prefetcher;
 use crate::key::{BucketIndex, Key};
 use crate::node::Row;
 use crate::population::{Owner, Population};
-use crate::routing::rule::{Knowledge, Rule};
+use crate::routing::knowledge::Knowledge;
 
 /// Routing tables of all nodes of a population that was complete when they were laid out.
 pub trait Layout: Send + Sync {
@@ -137,7 +137,9 @@ impl<T: Stored> Layout for T {
 
     #[inline]
     fn closest(&self, knowledge: Knowledge, owner: Owner, key: Key, out: &mut Answer) {
-        let Knowledge { population, rule } = knowledge;
+        let Knowledge {
+            population, rule, ..
+        } = knowledge;
         let answer = |group, out: &mut Answer| self.answer(population, key, owner.row, group, out);
         closest_by_bucket(owner.key, key, self.deep(), rule.answer_size(), out, answer);
     }
@@ -164,9 +166,9 @@ impl<T: Stored> Layout for T {
 
 /// Returns the number of the first deep bucket. Buckets below it are stored one by one, and the buckets from it on are
 /// stored together, because the subtree that holds them has about k nodes. The number is a function of the number of
-/// nodes, so no node needs to store it.
-pub(in crate::routing) fn deep_from(nodes: usize, rule: &Rule) -> u32 {
-    (nodes / rule.k())
+/// nodes that tables name, so no node needs to store it.
+pub(in crate::routing) fn deep_from(knowledge: Knowledge) -> u32 {
+    (knowledge.named().sorted() / knowledge.rule.k())
         .checked_ilog2()
         .map_or(0, |bits| bits + 1)
 }

@@ -7,30 +7,32 @@ use crate::hardware::Prefetcher;
 use crate::key::{BucketIndex, Key};
 use crate::node::Row;
 use crate::population::Owner;
-use crate::routing::rule::{Knowledge, Policy};
+use crate::routing::knowledge::Knowledge;
+use crate::routing::rule::Policy;
 
 /// Tables that are computed when they are read.
 pub struct Implicit;
 
 impl Layout for Implicit {
     fn bucket(&self, knowledge: Knowledge, owner: Owner, bucket: BucketIndex, out: &mut Vec<Row>) {
-        let Knowledge { population, rule } = knowledge;
-        rule.fill(population, owner.key, bucket, out);
+        if knowledge.has_table(owner.row) {
+            knowledge.fill(owner.key, bucket, out);
+        }
     }
 
     #[inline]
     fn closest(&self, knowledge: Knowledge, owner: Owner, key: Key, out: &mut Answer) {
-        let Knowledge { population, rule } = knowledge;
+        let Knowledge {
+            population, rule, ..
+        } = knowledge;
+        if !knowledge.has_table(owner.row) {
+            return;
+        }
         let first = owner.key.shared_bits(key);
-        let deep = deep_from(population.sorted(), rule);
+        let deep = deep_from(knowledge);
         if first < deep {
             // The nearest bucket is usually full, and is then the whole answer.
-            rule.fill(
-                population,
-                owner.key,
-                BucketIndex::new(first),
-                &mut out.rows,
-            );
+            knowledge.fill(owner.key, BucketIndex::new(first), &mut out.rows);
             out.read += out.rows.len() as u64;
             if out.rows.len() >= rule.answer_size() {
                 out.measure(population, key);
@@ -40,22 +42,16 @@ impl Layout for Implicit {
             out.clear();
         }
         let mut deep = first.min(deep);
-        // An owner that is none of the population is not among the rows of its subtree.
-        let own = usize::from(owner.row.index() < population.sorted());
-        while population.subtree(owner.key, deep).len() > rule.k() + own {
+        let mut rest = knowledge.rest(owner, deep);
+        while !rest.is_whole {
             deep += 1;
+            rest = knowledge.rest(owner, deep);
         }
         let append = |group, out: &mut Answer| {
             if group == deep {
-                let rest = population.subtree(owner.key, deep);
-                out.rows.extend(rest.iter().filter(|&row| row != owner.row));
+                knowledge.append_rest(owner, rest, &mut out.rows);
             } else {
-                rule.fill(
-                    population,
-                    owner.key,
-                    BucketIndex::new(group),
-                    &mut out.rows,
-                );
+                knowledge.fill(owner.key, BucketIndex::new(group), &mut out.rows);
             }
             out.measure(population, key);
         };
@@ -72,26 +68,28 @@ impl Layout for Implicit {
         prefetcher: &mut Prefetcher,
         rows: &mut Vec<Row>,
     ) {
-        let Knowledge { population, rule } = knowledge;
         let Some(bucket) = owner.key.bucket_of(key) else {
             return;
         };
-        let (sibling, depth, k) = (owner.key.flipped(bucket), bucket.depth(), rule.k());
-        match (stage, rule.policy) {
-            (0, Policy::Closest) => {
-                population.prefetch_subtree(
-                    sibling,
-                    population.closest_depth(depth, k),
-                    prefetcher,
-                );
+        let (named, k) = (&knowledge.named(), knowledge.rule.k());
+        let (sibling, depth) = (owner.key.flipped(bucket), bucket.depth());
+        let policy = knowledge.rule.policy;
+        match stage {
+            0 => {
+                let depth = match policy {
+                    Policy::Closest => named.closest_depth(depth, k),
+                    Policy::Random => depth,
+                };
+                named.prefetch_subtree(sibling, depth, prefetcher);
             }
-            (0, Policy::Random) => population.prefetch_subtree(sibling, depth, prefetcher),
-            (1, Policy::Closest) => population.prefetch_closest(sibling, depth, k, prefetcher),
-            (1, Policy::Random) => {
+            1 if policy == Policy::Closest => named.prefetch_closest(sibling, depth, k, prefetcher),
+            // Closest entries are neighbours of the keys that the stage before has prefetched, where all nodes are named.
+            2 if policy == Policy::Closest && knowledge.members.is_none() => {}
+            _ if stage == 1 || policy == Policy::Closest => {
                 // The bucket is drawn here and again for the answer. That costs less than a wait for k scattered keys.
                 rows.clear();
-                rule.fill(population, owner.key, bucket, rows);
-                let keys = population.keys();
+                knowledge.fill(owner.key, bucket, rows);
+                let keys = knowledge.population.keys();
                 rows.iter()
                     .for_each(|row| prefetcher.item(keys, row.index()));
             }

@@ -19,7 +19,7 @@
 //!
 //! A layout relies on and keeps to the following:
 //!
-//! - Rows of a [`Population`] are ranks of keys. The population does not change after the tables were laid out. A
+//! - Rows of a [`Population`](crate::population::Population) are ranks of keys. The population does not change after the tables were laid out. A
 //!   layout holds tables of sorted nodes only; tables of nodes added later lie in front of it, in
 //!   [`Tables`](crate::routing::Tables).
 //! - Buckets from `deep_from` on hold a handful of nodes together, so they are one group. Storing all 64 buckets one by
@@ -69,8 +69,7 @@ pub use implicit::Implicit;
 pub use packed::Packed;
 pub use spans::Spans;
 
-use super::rule::Rule;
-use crate::population::Population;
+use super::knowledge::Knowledge;
 
 /// A layout by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -106,11 +105,11 @@ impl LayoutKind {
     }
 
     /// Lays out the tables of all nodes of a sorted population, on all threads of the current pool.
-    pub fn build(self, population: &Population, rule: &Rule) -> Box<dyn Layout> {
+    pub fn build(self, knowledge: Knowledge) -> Box<dyn Layout> {
         match self {
-            LayoutKind::Dense => Box::new(Dense::build(population, rule)),
-            LayoutKind::Packed => Box::new(Packed::build(population, rule)),
-            LayoutKind::Spans => Box::new(Spans::build(population, rule)),
+            LayoutKind::Dense => Box::new(Dense::build(knowledge)),
+            LayoutKind::Packed => Box::new(Packed::build(knowledge)),
+            LayoutKind::Spans => Box::new(Spans::build(knowledge)),
             LayoutKind::Implicit => Box::new(Implicit),
         }
     }

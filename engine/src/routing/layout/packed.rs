@@ -9,8 +9,7 @@ use super::fill::{OWNERS_PER_CHUNK, fill_chunks};
 use crate::hardware::{Prefetcher, with_huge_pages};
 use crate::key::BucketIndex;
 use crate::node::Row;
-use crate::population::Population;
-use crate::routing::rule::Rule;
+use crate::routing::knowledge::Knowledge;
 
 /// Tables whose entries lie one after the other in an arena.
 pub struct Packed {
@@ -29,16 +28,17 @@ struct Chunk {
 
 impl Packed {
     /// Lays out the tables of all nodes.
-    pub fn build(population: &Population, rule: &Rule) -> Self {
-        let deep = deep_from(population.sorted(), rule);
-        let chunks = fill_chunks(population, rule, |filler, owners| {
+    pub fn build(knowledge: Knowledge) -> Self {
+        let deep = deep_from(knowledge);
+        let chunks = fill_chunks(knowledge, |filler, owners| {
             let mut starts = Vec::with_capacity(owners.len() + 1);
             let mut counts = Vec::with_capacity(owners.len() * deep as usize);
-            let mut entries = with_huge_pages(owners.len() * (deep as usize + 1) * rule.k());
-            for owner in owners.map(Row) {
+            let mut entries =
+                with_huge_pages(owners.len() * (deep as usize + 1) * knowledge.rule.k());
+            for owner in owners {
                 starts.push(entries.len() as u32);
                 for bucket in (0..deep).map(BucketIndex::new) {
-                    let rows = filler.bucket(population.key(owner), bucket);
+                    let rows = filler.bucket(owner, bucket);
                     counts.push(rows.len() as u8);
                     entries.extend_from_slice(rows);
                 }

@@ -12,7 +12,7 @@ use crate::hardware::{Prefetcher, with_huge_pages};
 use crate::key::{BucketIndex, Key};
 use crate::node::Row;
 use crate::population::Population;
-use crate::routing::rule::Rule;
+use crate::routing::knowledge::Knowledge;
 
 /// Tables whose buckets are a first row and a bit mask.
 pub struct Spans {
@@ -59,17 +59,17 @@ impl Span {
 
 impl Spans {
     /// Lays out the tables of all nodes.
-    pub fn build(population: &Population, rule: &Rule) -> Self {
-        let deep = deep_from(population.sorted(), rule);
-        let chunks = fill_chunks(population, rule, |filler, owners| {
+    pub fn build(knowledge: Knowledge) -> Self {
+        let deep = deep_from(knowledge);
+        let chunks = fill_chunks(knowledge, |filler, owners| {
             let mut chunk = Chunk {
                 spans: with_huge_pages(owners.len() * (deep as usize + 1)),
                 others: Vec::new(),
             };
             let mut rest = Vec::new();
-            for owner in owners.map(Row) {
+            for owner in owners {
                 for bucket in (0..deep).map(BucketIndex::new) {
-                    chunk.push(filler.bucket(population.key(owner), bucket));
+                    chunk.push(filler.bucket(owner, bucket));
                 }
                 rest.clear();
                 filler.deep(owner, deep, &mut rest);

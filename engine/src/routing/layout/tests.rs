@@ -7,9 +7,11 @@ use super::*;
 use crate::answer::Answer;
 use crate::hardware::Prefetcher;
 use crate::key::{BucketIndex, Key};
-use crate::node::Row;
-use crate::population::RadixIndex;
-use crate::routing::rule::{Knowledge, Policy};
+use crate::node::{Row, Table};
+use crate::population::{Population, RadixIndex};
+use crate::random::Probability;
+use crate::routing::rule::{Policy, Rule};
+use crate::routing::{Members, Size, Tables};
 
 fn population_keys() -> impl Strategy<Value = Vec<Key>> {
     let key = (any::<u64>(), prop_oneof![4 => Just(0u32), 1 => 0u32..64])
@@ -33,7 +35,7 @@ proptest! {
         let rule = Rule { bucket_size, answer_size: bucket_size, policy, network_seed };
         let index = RadixIndex::new(&keys);
         let population = Population::new(&keys, &index);
-        let layouts: Vec<_> = LayoutKind::ALL.iter().map(|kind| kind.build(&population, &rule)).collect();
+        let layouts: Vec<_> = LayoutKind::ALL.iter().map(|kind| kind.build(Knowledge::of_all(&population, &rule))).collect();
         for owner in (0..keys.len() as u32).step_by(7).map(Row) {
             let own = population.key(owner);
             for bucket in BucketIndex::all() {
@@ -41,7 +43,7 @@ proptest! {
                     (0..keys.len() as u32).map(Row).filter(|&row| own.bucket_of(population.key(row)) == Some(bucket)).collect();
                 let buckets: Vec<_> = layouts.iter().map(|layout| {
                     let mut rows = Vec::new();
-                    layout.bucket(Knowledge { population: &population, rule: &rule }, population.owner(owner), bucket, &mut rows);
+                    layout.bucket(Knowledge::of_all(&population, &rule), population.owner(owner), bucket, &mut rows);
                     sorted(rows)
                 }).collect();
                 prop_assert!(buckets.windows(2).all(|pair| pair[0] == pair[1]));
@@ -64,13 +66,13 @@ proptest! {
         let index = RadixIndex::new(&keys);
         let population = Population::new(&keys, &index);
         for kind in LayoutKind::ALL {
-            let layout = kind.build(&population, &rule);
+            let layout = kind.build(Knowledge::of_all(&population, &rule));
             for owner in (0..keys.len() as u32).step_by(5).map(Row) {
                 for key in [Key(any_key), population.key(owner), keys[any_key as usize % keys.len()], Key(population.key(owner).0 ^ (any_key >> 50))] {
                     let (mut entries, mut rows) = (Vec::new(), Vec::new());
                     for bucket in BucketIndex::all() {
                         rows.clear();
-                        layout.bucket(Knowledge { population: &population, rule: &rule }, population.owner(owner), bucket, &mut rows);
+                        layout.bucket(Knowledge::of_all(&population, &rule), population.owner(owner), bucket, &mut rows);
                         entries.extend(rows.iter().map(|&row| (population.key(row).distance(key), row)));
                     }
                     entries.sort_unstable();
@@ -78,12 +80,94 @@ proptest! {
                     let mut closest = Answer::default();
                     let mut prefetcher = Prefetcher::default();
                     for stage in 0..PREFETCH_STAGES {
-                        layout.prefetch(Knowledge { population: &population, rule: &rule }, population.owner(owner), key, stage, &mut prefetcher, &mut Vec::new());
+                        layout.prefetch(Knowledge::of_all(&population, &rule), population.owner(owner), key, stage, &mut prefetcher, &mut Vec::new());
                     }
-                    layout.closest(Knowledge { population: &population, rule: &rule }, population.owner(owner), key, &mut closest);
+                    layout.closest(Knowledge::of_all(&population, &rule), population.owner(owner), key, &mut closest);
                     prop_assert_eq!(closest.sorted(), entries, "{:?}", kind);
                 }
             }
+        }
+    }
+}
+
+proptest! {
+    /// In every layout: of owners that have a table, members or not, buckets of members alone, but for the clients that take
+    /// the places of some; answers that are those of a full sort; sizes that are those of the buckets.
+    #[test]
+    fn tables_name_members_alone(
+        nodes in proptest::collection::btree_map(any::<u64>(), (any::<bool>(), any::<bool>(), any::<bool>()), 1..200),
+        bucket_size in 1u8..=12,
+        policy in policy(),
+        share in prop_oneof![Just(0.0), Just(0.3), Just(1.0)],
+        any_key: u64,
+    ) {
+        let rule = Rule { bucket_size, answer_size: bucket_size, policy, network_seed: 5 };
+        let keys: Vec<Key> = nodes.keys().copied().map(Key).collect();
+        let index = RadixIndex::new(&keys);
+        let population = Population::new(&keys, &index);
+        let rows = || (0..).map(Row).zip(nodes.values().copied());
+        let is_client = |row: Row| nodes[&population.key(row).0].2;
+        let members = || {
+            let is_member = rows().filter(|&(_, (is_there, _, is_client))| is_there && !is_client);
+            let has_table = rows().filter(|&(_, (is_there, has_table, _))| is_there || has_table);
+            let clients = rows().filter(|&(_, (.., is_client))| is_client).map(|(row, _)| row).collect();
+            let is_member = is_member.map(|(row, _)| row.index()).collect();
+            let has_table = has_table.map(|(row, _)| row.index()).collect();
+            Members::new(&population, is_member, has_table, clients, Probability::new(share))
+        };
+        let all = LayoutKind::ALL.map(|kind| {
+            let mut tables = Tables::new(rule);
+            tables.lay_out(kind, &population, Some(members()));
+            tables
+        });
+        let members = members();
+        for owner in (0..keys.len() as u32).map(Row) {
+            let own = population.key(owner);
+            let (mut entries, mut size) = (Vec::new(), Size::default());
+            for bucket in BucketIndex::all() {
+                let candidates = rows().map(|(row, _)| row).filter(|&row| own.bucket_of(population.key(row)) == Some(bucket));
+                let candidates = Vec::from_iter(candidates.filter(|&row| members.is_member(row)));
+                let buckets = Vec::from_iter(all.iter().map(|tables| {
+                    let mut rows = Vec::new();
+                    tables.bucket(&population, population.owner(owner), Table::LAID_OUT, bucket, &mut rows);
+                    sorted(rows)
+                }));
+                prop_assert!(buckets.windows(2).all(|pair| pair[0] == pair[1]));
+                let named = &buckets[0];
+                if !members.has_table(owner) {
+                    prop_assert!(named.is_empty());
+                    continue;
+                }
+                prop_assert_eq!(named.len(), candidates.len().min(rule.k()));
+                prop_assert!(named.windows(2).all(|pair| pair[0] < pair[1]));
+                for &row in named {
+                    prop_assert_eq!(own.bucket_of(population.key(row)), Some(bucket));
+                    prop_assert!(candidates.contains(&row) || (share > 0.0 && is_client(row)));
+                }
+                if policy == Policy::Closest && share == 0.0 {
+                    let mut nearest = candidates;
+                    nearest.sort_unstable_by_key(|&row| population.key(row).distance(own));
+                    nearest.truncate(rule.k());
+                    prop_assert_eq!(named, &sorted(nearest));
+                }
+                size.entries += named.len() as u32;
+                size.buckets += u8::from(!named.is_empty());
+                entries.extend_from_slice(named);
+            }
+            for key in [Key(any_key), own, Key(own.0 ^ 1)] {
+                let mut nearest: Vec<_> = entries.iter().map(|&row| (population.key(row).distance(key), row)).collect();
+                nearest.sort_unstable();
+                nearest.truncate(rule.k());
+                for tables in &all {
+                    let (mut closest, mut prefetcher) = (Answer::default(), Prefetcher::default());
+                    for stage in 0..PREFETCH_STAGES {
+                        tables.prefetch(&population, population.owner(owner), key, stage, &mut prefetcher, &mut Vec::new());
+                    }
+                    tables.closest(&population, population.owner(owner), Table::LAID_OUT, key, &mut closest);
+                    prop_assert_eq!(closest.sorted(), nearest.clone());
+                }
+            }
+            prop_assert_eq!(all[0].size(&population, owner, Table::LAID_OUT), size);
         }
     }
 }
@@ -167,7 +251,7 @@ fn many_chunks(rule: &Rule, shift: u32) {
     assert!(keys.len() > 2 * OWNERS_PER_CHUNK);
     let index = RadixIndex::new(&keys);
     let population = Population::new(&keys, &index);
-    let layouts = LayoutKind::ALL.map(|kind| kind.build(&population, rule));
+    let layouts = LayoutKind::ALL.map(|kind| kind.build(Knowledge::of_all(&population, rule)));
     let near_edges = (0..=keys.len())
         .step_by(OWNERS_PER_CHUNK)
         .chain([keys.len()])
@@ -175,10 +259,7 @@ fn many_chunks(rule: &Rule, shift: u32) {
     let bucket_of = |layout: &dyn Layout, owner, bucket| {
         let mut rows = Vec::new();
         layout.bucket(
-            Knowledge {
-                population: &population,
-                rule,
-            },
+            Knowledge::of_all(&population, rule),
             owner,
             bucket,
             &mut rows,
@@ -188,10 +269,7 @@ fn many_chunks(rule: &Rule, shift: u32) {
     let closest_of = |layout: &dyn Layout, owner, key| {
         let mut closest = Answer::default();
         layout.closest(
-            Knowledge {
-                population: &population,
-                rule,
-            },
+            Knowledge::of_all(&population, rule),
             owner,
             key,
             &mut closest,

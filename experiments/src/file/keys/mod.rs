@@ -2,8 +2,8 @@
 //! its default and its meaning.
 //!
 //! From the rows come the keys that the reader knows, the ranges and words that it checks and names in messages, the
-//! defaults, `kadsim keys`, `kadsim schema` and the completion of `--set`. To add a key, add its row, read it in
-//! `sections` or `phases`, and write it in `resolved`.
+//! defaults, `kadsim keys`, `kadsim schema` and the completion of `--set`. `experiments/README.md` lists the
+//! steps to add a key.
 
 pub(super) mod json_schema;
 pub(super) mod key;

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use kadsim_systems::rules::Rules;
+
 use super::key::{Absent, Goes, Key, Least, Takes, Typed, spelled, words};
 use crate::file::defaults::*;
 use crate::file::delay::Delay;
@@ -117,20 +119,20 @@ keys! {
     OFFLINE = "network.offline", Takes::Share(true), [f64 = DEFAULT_OFFLINE];
 
     /// Contacts in flight.
-    ALPHA = "lookup.alpha", Takes::Integer(1, ALPHA_MAX as i128, ""), [u32 = DEFAULT_ALPHA];
+    ALPHA = "lookup.alpha", Takes::Integer(1, ALPHA_MAX as i128, ""), [u32 = Rules::DEFAULT.alpha];
     /// Nodes in a result.
-    BETA = "lookup.beta", Takes::Integer(1, BETA_MAX as i128, ""), [u32 = DEFAULT_BETA];
+    BETA = "lookup.beta", Takes::Integer(1, BETA_MAX as i128, ""), [u32 = Rules::DEFAULT.beta];
     /// Answers in a row without progress that end a lookup. An answer is progress if it names a node not heard of before
     /// that is closer to the key than the farthest node heard of so far. Failures do not count.
-    STEPS_TO_STOP = "lookup.steps_to_stop", Takes::Integer(1, STEPS_TO_STOP_MAX as i128, ""), [u32 = DEFAULT_STEPS_TO_STOP];
+    STEPS_TO_STOP = "lookup.steps_to_stop", Takes::Integer(1, STEPS_TO_STOP_MAX as i128, ""), [u32 = Rules::DEFAULT.steps_to_stop];
     /// Entries of its routing table that an answer names, and with which a lookup starts.
     ANSWER = "lookup.answer", Takes::Integer(1, u8::MAX as i128, ""), [none, "`network.bucket_size`"];
     /// Stop rule: `no-progress` counts `steps_to_stop`; `closest-answered` waits until the beta closest have answered.
-    STOP = "lookup.stop", Takes::Word(words::<Stop>), [Stop = DEFAULT_STOP];
+    STOP = "lookup.stop", Takes::Word(words::<Stop>), [Stop = Rules::DEFAULT.stop];
     /// Schedule of contacts: `iterative` by the clock; `py-dht` as py-dht schedules, which makes lookups look faster than
     /// they can be; `rfm19` the walk in rounds by which ProbeLab's RFM19.1 counts hops, which ends at the first of the
     /// beta closest (alpha: nodes of the first round, beta: of the others).
-    PROCEDURE = "lookup.procedure", Takes::Word(words::<Procedure>), [Procedure = DEFAULT_PROCEDURE];
+    PROCEDURE = "lookup.procedure", Takes::Word(words::<Procedure>), [Procedure = Rules::DEFAULT.procedure];
 
     /// Delay of one way. A successful request costs two for each round trip. With `regions`, a built-in name or a region
     /// file, the delay of a pair of nodes follows from their regions and is the same at every use; `weights` are shares of
@@ -209,7 +211,7 @@ keys! {
     /// Period of `ideal`, which needs it. Nodes online at the start begin at a random phase of it, others when they come.
     REFRESH = "maintenance.refresh_ms", Takes::Milliseconds(Least::AboveZero), [none, "none"];
 
-    /// Time that a row of the table `ticks` covers. Changes nothing else.
+    /// Time that a row of the table `ticks` covers. Changes nothing else but, in living networks, means over ticks in the summary.
     TICK = "clock.tick_ms", Takes::Milliseconds(Least::AboveZero), [Micros = Micros(DEFAULT_TICK_US)];
 
     /// Bucket layout: how routing tables lie in memory. Changes no result.

@@ -1,0 +1,141 @@
+//! A page of figures for runs and studies: one HTML file that needs no network.
+//!
+//! Figures are drawn by plotly.js, which the crate `plotly` carries; its builders are not used, because figures are
+//! data here, which `--figures` writes as they are. Of the crates that draw plots, those that render images have no legend
+//! that can be switched, and `charming` loads its script from a server.
+
+mod figure;
+mod figures;
+mod page;
+mod run;
+mod scan;
+mod study;
+mod tally;
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use self::figure::Figure;
+use self::run::Run;
+use self::study::Study;
+use crate::output::{RESOLVED, STUDY};
+
+/// A report.
+pub struct Report {
+    html: String,
+    figures: Vec<Figure>,
+}
+
+impl Report {
+    /// Reads the folders of runs, which are overlaid, or the folder of a study.
+    ///
+    /// # Errors
+    ///
+    /// A folder is none of a run or of a study, or a file in it cannot be read; the path is in the message. A study among
+    /// several folders.
+    pub fn of(folders: &[PathBuf]) -> Result<Self> {
+        let studies = folders.iter().filter(|folder| folder.join(STUDY).is_file());
+        match (studies.count(), folders) {
+            (0, _) => {
+                let labels = labels(folders);
+                let runs = folders.iter().zip(labels);
+                let runs = runs.map(|(folder, label)| run(folder, label));
+                let runs = runs.collect::<Result<Vec<Run>>>()?;
+                let figures = figures::of_runs(&runs);
+                let html = page::of_runs(&runs, &figures);
+                Ok(Self { html, figures })
+            }
+            (1, [folder]) => {
+                let study = Study::read(folder)?;
+                let figures = vec![figures::study::durations(&study)];
+                let html = page::of_study(&study, &figures);
+                Ok(Self { html, figures })
+            }
+            _ => bail!("a study has a report of its own: name one study, or runs alone"),
+        }
+    }
+
+    /// Writes the page. A file of that name is replaced when the new one is whole.
+    ///
+    /// # Errors
+    ///
+    /// The file system refuses; the path is in the message.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        write(path, self.html.as_bytes())
+    }
+
+    /// Writes each figure to `FOLDER/NAME.json`, as plotly takes it.
+    ///
+    /// # Errors
+    ///
+    /// The file system refuses; the path is in the message.
+    pub fn write_figures(&self, folder: &Path) -> Result<()> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        for figure in &self.figures {
+            let path = folder.join(format!("{}.json", figure.id));
+            write(&path, figure.json().to_string().as_bytes())?;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the folders' names or, where two are alike, the whole paths.
+fn labels(folders: &[PathBuf]) -> Vec<String> {
+    let name = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or(path.as_os_str());
+        name.to_string_lossy().into_owned()
+    };
+    let names: Vec<String> = folders.iter().map(name).collect();
+    let are_different = names
+        .iter()
+        .enumerate()
+        .all(|(index, name)| !names[..index].contains(name));
+    match are_different {
+        true => names,
+        false => folders
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect(),
+    }
+}
+
+/// Reads the folder of a run.
+fn run(folder: &Path, label: String) -> Result<Run> {
+    let found = fs::metadata(folder).with_context(|| folder.display().to_string())?;
+    if !found.is_dir() {
+        bail!(
+            "{}: no folder; a report is made of folders of runs, or of a study",
+            folder.display()
+        );
+    }
+    if !folder.join(RESOLVED).is_file() {
+        bail!(
+            "{}: no run of kadsim, which has a file {RESOLVED}, nor a study, which has a file {STUDY}",
+            folder.display()
+        );
+    }
+    let whole = fs::canonicalize(folder).with_context(|| folder.display().to_string())?;
+    let is_partial = |path: &Path| path.extension().is_some_and(|end| end == "partial");
+    Run::read(folder, label, !whole.ancestors().any(is_partial))
+}
+
+/// Writes a file beside `path` and gives it that name when it is whole.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let context = || format!("cannot write {}", path.display());
+    let mut name = path.as_os_str().to_owned();
+    name.push(".partial");
+    let partial = PathBuf::from(name);
+    let written = fs::File::create(&partial).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&partial, path)
+    });
+    if written.is_err() {
+        // What failed before is what the caller reports.
+        let _ = fs::remove_file(&partial);
+    }
+    written.with_context(context)
+}

@@ -1,0 +1,159 @@
+//! Figures of sampling: of retrieve phases with deadlines, in which each origin takes several segments.
+
+use serde_json::json;
+
+use super::{name_of, table};
+use crate::report::figure::{Figure, line, rounded};
+use crate::report::run::{Phase, Run};
+
+/// Returns the figures, if a run has such a phase.
+pub fn figures(runs: &[Run]) -> Vec<Figure> {
+    let found: Vec<(&Run, &Phase)> = runs
+        .iter()
+        .flat_map(|run| run.phases.iter().map(move |phase| (run, phase)))
+        .filter(|(_, phase)| phase.by_origin.values().any(|&(all, _)| all > 1))
+        .collect();
+    match found.is_empty() {
+        true => Vec::new(),
+        false => vec![by_the_clock(runs, &found), lacking(runs, &found)],
+    }
+}
+
+/// Segments found, by the clock of the run.
+fn by_the_clock(runs: &[Run], found: &[(&Run, &Phase)]) -> Figure {
+    let caption = "The clock starts with the run, as a slot's does. Dotted lines are the deadlines of the phase; a deadline from \
+                   an operation's due time is another clock.";
+    let mut figure = Figure::new(
+        "by-the-clock",
+        "Segments found, by the clock of the run",
+        caption,
+    )
+    .axes("time since the run's start (s)", "share of retrieves")
+    .shares("yaxis");
+    let mut deadlines = Vec::new();
+    for (run, phase) in found {
+        let points = phase
+            .since_start_us
+            .cumulative(phase.operations)
+            .into_iter();
+        let points = points.map(|(us, share)| (us as f64 / 1e6, share));
+        figure.trace(line(&name_of(runs, run, &phase.name), points));
+        let from_run = run
+            .settings(&phase.name)
+            .and_then(|phase| phase.get("deadline_from"));
+        if from_run.and_then(|from| from.as_str()) == Some("run") {
+            deadlines.extend(run.deadlines_ms(&phase.name).into_iter().map(|ms| ms / 1e3));
+        }
+    }
+    deadlines.sort_unstable_by(f64::total_cmp);
+    deadlines.dedup();
+    let lines = deadlines.into_iter().map(|s| (s, format!("{s} s")));
+    let query = format!(
+        "SELECT phase, end_ms / 1000 AS seconds,\n       \
+         row_number() OVER (PARTITION BY phase ORDER BY end_ms) / total AS share\n\
+         FROM (SELECT *, count(*) OVER (PARTITION BY phase) AS total FROM {} WHERE kind = 'retrieve')\n\
+         WHERE found ORDER BY phase, seconds",
+        table(runs, "operations")
+    );
+    figure.lines(lines).query(query)
+}
+
+/// Nodes by the number of segments that they lack.
+fn lacking(runs: &[Run], found: &[(&Run, &Phase)]) -> Figure {
+    let caption = "Of the segments that a node asks for, those that it has not found at the end of the phase. The line is the \
+                   hypergeometric law of the segments that were withheld: what would be lacking if all others were found.";
+    let mut figure = Figure::new("lacking", "Nodes by the segments that they lack", caption)
+        .axes("segments lacking", "share of nodes")
+        .shares("yaxis");
+    for (run, phase) in found {
+        let mut counts = std::collections::BTreeMap::<u32, u64>::new();
+        for &(_, lacking) in phase.by_origin.values() {
+            *counts.entry(lacking).or_default() += 1;
+        }
+        let nodes = phase.by_origin.len() as f64;
+        let (x, y): (Vec<u32>, Vec<f64>) = counts
+            .into_iter()
+            .map(|(lacking, count)| (lacking, rounded(count as f64 / nodes)))
+            .unzip();
+        let name = name_of(runs, run, &phase.name);
+        figure.trace(json!({"type": "bar", "name": name, "x": x, "y": y}));
+        if let Some(law) = Withheld::of(run, phase) {
+            let last = law.drawn.min(law.withheld);
+            let points = (0..=last).map(|lacking| (lacking as f64, law.share(lacking)));
+            let points = points.filter(|&(_, share)| share > 1e-6);
+            let mut trace = line(&name_of(runs, run, "withheld alone"), points);
+            trace["mode"] = "lines+markers".into();
+            figure.trace(trace);
+        }
+    }
+    let query = format!(
+        "SELECT phase, lacking, count(*) / sum(count(*)) OVER (PARTITION BY phase) AS share\n\
+         FROM (SELECT phase, network, origin, count(*) FILTER (WHERE found IS NOT TRUE) AS lacking\n      \
+         FROM {} WHERE kind = 'retrieve' GROUP BY phase, network, origin)\n\
+         GROUP BY phase, lacking ORDER BY phase, lacking",
+        table(runs, "operations")
+    );
+    figure.query(query)
+}
+
+/// A draw without repetition of segments of which some are withheld.
+struct Withheld {
+    all: u64,
+    withheld: u64,
+    drawn: u64,
+}
+
+impl Withheld {
+    /// Returns the draw of a phase, if segments are withheld and drawn without repetition.
+    fn of(run: &Run, phase: &Phase) -> Option<Self> {
+        let retrieve = run.settings(&phase.name)?;
+        let text = |key: &str| retrieve.get(key).and_then(|value| value.as_str());
+        let provide = run.settings(text("segments")?)?;
+        let number = |of: &toml::Value, key: &str| of.get(key).and_then(|value| value.as_integer());
+        let number = |of: &toml::Value, key: &str| {
+            number(of, key).and_then(|value| u64::try_from(value).ok())
+        };
+        let parts = number(provide, "parts").unwrap_or(1);
+        let law = Self {
+            all: number(provide, "count")? * parts,
+            withheld: number(provide, "withheld")? * parts,
+            drawn: number(retrieve, "count_each")?,
+        };
+        let is_law = law.withheld > 0 && law.drawn + law.withheld <= law.all;
+        (is_law && text("draw").is_none_or(|draw| draw == "distinct")).then_some(law)
+    }
+
+    /// Returns the probability that a node draws so many of the withheld segments.
+    fn share(&self, lacking: u64) -> f64 {
+        if lacking > self.drawn {
+            return 0.0;
+        }
+        let choose = |n: u64, k: u64| {
+            let factorial = |n: u64| libm::lgamma(n as f64 + 1.0);
+            factorial(n) - factorial(k) - factorial(n - k)
+        };
+        let rest = self.all - self.withheld;
+        let log = choose(self.withheld, lacking) + choose(rest, self.drawn - lacking);
+        libm::exp(log - choose(self.all, self.drawn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_law_of_withheld_segments_is_hypergeometric() {
+        let law = Withheld {
+            all: 10,
+            withheld: 4,
+            drawn: 3,
+        };
+        // C(4, j) C(6, 3 - j) / C(10, 3)
+        for (lacking, expected) in [(0, 20.0), (1, 60.0), (2, 36.0), (3, 4.0)] {
+            assert!((law.share(lacking) - expected / 120.0).abs() < 1e-12);
+        }
+        let total: f64 = (0..=3).map(|lacking| law.share(lacking)).sum();
+        assert!((total - 1.0).abs() < 1e-12);
+    }
+}

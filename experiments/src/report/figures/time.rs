@@ -1,0 +1,123 @@
+//! Figures over time: of the network's, and of the machine's.
+
+use serde_json::json;
+
+use super::{lacks, name_of, table};
+use crate::report::figure::{Figure, line, rounded};
+use crate::report::run::{OUTCOMES, Run, Ticks};
+
+fn ticks(runs: &[Run]) -> impl Iterator<Item = (&Run, &Ticks)> {
+    runs.iter()
+        .filter_map(|run| Some((run, run.ticks.as_ref()?)))
+}
+
+fn finished(mut figure: Figure) -> Figure {
+    if figure.data.is_empty() {
+        figure.query.clear();
+        figure.caption = lacks("ticks");
+    }
+    figure
+}
+
+/// Operations in flight.
+pub fn in_flight(runs: &[Run]) -> Figure {
+    let mut figure = Figure::new(
+        "in-flight",
+        "Operations in flight over time",
+        "Mean over the ticks of each point. Quiet stretches have no ticks.",
+    )
+    .axes("time (s)", "operations in flight");
+    for (run, ticks) in ticks(runs) {
+        let bins = ticks.active.bins().filter(|(_, bin)| bin[1] > 0.0);
+        let points = bins.map(|(ms, bin)| (ms / 1e3, bin[0] / bin[1]));
+        figure.trace(line(&name_of(runs, run, "in flight"), points));
+    }
+    figure.layout["yaxis"]["rangemode"] = "tozero".into();
+    let query = format!(
+        "SELECT time_ms / 1000 AS seconds, sum(active) AS in_flight\nFROM {}\nGROUP BY time_ms ORDER BY time_ms",
+        table(runs, "ticks")
+    );
+    finished(figure.query(query))
+}
+
+/// Connections by outcome.
+pub fn connections(runs: &[Run]) -> Figure {
+    let mut figure = Figure::new(
+        "connections",
+        "Connections over time, by outcome",
+        "Connections made in a second, each counted when it is sent. A store is a connection too.",
+    )
+    .axes("time (s)", "connections per second");
+    for (index, (run, ticks)) in ticks(runs).enumerate() {
+        for (outcome, name) in OUTCOMES.iter().enumerate() {
+            if ticks.outcomes.bins().all(|(_, bin)| bin[outcome] == 0.0) {
+                continue;
+            }
+            let per_s = 1e3 / ticks.outcomes.width_ms();
+            let points = ticks.outcomes.bins();
+            let points = points.map(|(ms, bin)| (ms / 1e3, bin[outcome] * per_s));
+            let mut trace = line(&name_of(runs, run, &name.replace('_', " ")), points);
+            trace["stackgroup"] = format!("run {index}").into();
+            trace["line"]["width"] = 0.5.into();
+            figure.trace(trace);
+        }
+    }
+    let query = format!(
+        "SELECT floor(time_ms / 1000) AS seconds, sum(ok) AS ok, sum(fast_error) AS fast_error,\n       \
+         sum(slow_error) AS slow_error, sum(not_found) AS not_found\nFROM {}\nGROUP BY seconds ORDER BY seconds",
+        table(runs, "ticks")
+    );
+    finished(figure.query(query))
+}
+
+/// Wall time of the run by phase and part.
+pub fn spent(runs: &[Run]) -> Figure {
+    let caption = "Wall time on the machine that ran it, by phase and part; `phase` without the parts listed beside it.";
+    let mut figure =
+        Figure::new("spent", "Where the time of the run went", caption).axes("wall time (s)", "");
+    let mut systems: Vec<&str> = Vec::new();
+    for (_, system, _) in runs.iter().flat_map(|run| &run.spent) {
+        if !systems.contains(&system.as_str()) {
+            systems.push(system);
+        }
+    }
+    for system in systems {
+        let (mut x, mut y) = (Vec::new(), Vec::new());
+        for run in runs {
+            for (phase, _, ms) in run.spent.iter().filter(|(_, one, _)| one == system) {
+                let parts = run
+                    .spent
+                    .iter()
+                    .filter(|(one, other, _)| one == phase && other != "phase");
+                let parts_ms: f64 = parts.map(|(.., ms)| ms).sum();
+                // The whole of a phase stands beside its parts in the table.
+                let ms = if system == "phase" {
+                    (ms - parts_ms).max(0.0)
+                } else {
+                    *ms
+                };
+                x.push(rounded(ms / 1e3));
+                y.push(name_of(runs, run, phase));
+            }
+        }
+        let name = if system == "phase" {
+            "rest of the phase"
+        } else {
+            system
+        };
+        figure.trace(json!({"type": "bar", "orientation": "h", "name": name, "x": x, "y": y}));
+    }
+    figure.layout["barmode"] = "stack".into();
+    figure.layout["yaxis"]["autorange"] = "reversed".into();
+    figure.layout["yaxis"]["automargin"] = true.into();
+    let query = format!(
+        "SELECT phase, system, sum(wall_ms) / 1000 AS seconds\nFROM {}\nGROUP BY phase, system ORDER BY seconds DESC",
+        table(runs, "timings")
+    );
+    let mut figure = figure.query(query);
+    if figure.data.is_empty() {
+        figure.query.clear();
+        figure.caption = "Not drawn: there is no table `timings`.".to_owned();
+    }
+    figure
+}

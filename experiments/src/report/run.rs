@@ -1,0 +1,354 @@
+//! What a report shows of a run, gathered from its folder. Memory is bounded by constants, but for the counts by origin of
+//! retrieves, which take some 30 bytes an origin.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use arrow::array::AsArray;
+use serde_json::{Map, Value};
+
+use super::scan::scan;
+use super::tally::{Tally, Timeline};
+use crate::output::RESOLVED;
+
+/// Summary of a run's folder.
+const SUMMARY: &str = "summary.json";
+/// Nodes that are listed as the hottest.
+const HOTTEST: usize = 15;
+/// Parts of the key space that load is shown by.
+pub const KEY_PARTS: usize = 128;
+
+/// A run, as its folder holds it.
+pub struct Run {
+    /// What the figures call it.
+    pub label: String,
+    /// Its folder, as given.
+    pub path: PathBuf,
+    /// Whether the run has finished.
+    pub is_finished: bool,
+    /// Content of `summary.json`; empty if there is none.
+    pub summary: Map<String, Value>,
+    /// The resolved file.
+    pub resolved: String,
+    /// The same, parsed.
+    pub experiment: toml::Table,
+    /// Phases in the order of the file.
+    pub phases: Vec<Phase>,
+    /// Counts of the table of ticks, if there is one.
+    pub ticks: Option<Ticks>,
+    /// Counts of the table of nodes, if there is one.
+    pub load: Option<Load>,
+    /// Phase, part and wall time, ms, in the order of the table of timings.
+    pub spent: Vec<(String, String, f64)>,
+    /// Whether there is a table of operations.
+    pub has_operations: bool,
+}
+
+/// Operations of a phase.
+#[derive(Default)]
+pub struct Phase {
+    /// Its name.
+    pub name: String,
+    /// Rows of the table of operations.
+    pub operations: u64,
+    /// Time from when operations that succeeded were due to their ends, µs.
+    pub since_due_us: Tally,
+    /// Time from the start of the run to the ends of retrieves that found their segments, µs.
+    pub since_start_us: Tally,
+    /// Contacts sent.
+    pub attempts: Tally,
+    /// Depth of operations that ended.
+    pub depth: Tally,
+    /// Recall in thousandths.
+    pub recall: Tally,
+    /// Retrieves of each origin of a network, and those of them that found nothing.
+    pub by_origin: HashMap<(u32, i64), (u32, u32)>,
+}
+
+/// Counts over time.
+#[derive(Default)]
+pub struct Ticks {
+    /// Outcomes of connections, in the order of [`OUTCOMES`].
+    pub outcomes: Timeline<5>,
+    /// Operations in flight and rows they are counted in.
+    pub active: Timeline<2>,
+    /// Nodes online, stale and missing shares, entries, and the rows that each is counted in.
+    pub living: Timeline<8>,
+    /// Whether there are columns of living runs.
+    pub is_living: bool,
+}
+
+/// Outcomes of a connection: columns of the table of ticks.
+pub const OUTCOMES: [&str; 5] = ["ok", "fast_error", "slow_error", "not_found", "late"];
+/// Quantities of a living network: columns of the table of ticks.
+pub const LIVING: [&str; 4] = ["online", "stale", "missing", "entries"];
+
+/// Load of the nodes, by phase.
+#[derive(Default)]
+pub struct Load {
+    /// Phase, requests received by the nodes, requests by part of the key space.
+    pub phases: Vec<(String, Tally, Vec<f64>)>,
+    /// The nodes with most requests in a phase: requests, phase, network, node, in-degree.
+    pub hottest: Vec<Hot>,
+}
+
+/// A node with many requests.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hot {
+    /// Requests received in the phase.
+    pub contacts: u64,
+    /// The phase.
+    pub phase: String,
+    /// Its network.
+    pub network: u64,
+    /// Its id.
+    pub node: i64,
+    /// Tables that name it, if they were counted.
+    pub in_degree: Option<u64>,
+}
+
+impl Run {
+    /// Reads the folder of a run. Tables that are missing are left out.
+    ///
+    /// # Errors
+    ///
+    /// The folder is none of a run, or a file in it cannot be read; the path is in the message.
+    pub fn read(path: &Path, label: String, is_finished: bool) -> Result<Self> {
+        let read = |name: &str| {
+            let file = path.join(name);
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
+        };
+        let resolved = read(RESOLVED)?;
+        let experiment: toml::Table = toml::from_str(&resolved)
+            .with_context(|| format!("cannot read {}", path.join(RESOLVED).display()))?;
+        let has = |table: &str| path.join(format!("{table}.parquet")).is_file();
+        let summary = match path.join(SUMMARY).is_file() {
+            true => serde_json::from_str(&read(SUMMARY)?)
+                .with_context(|| format!("cannot read {}", path.join(SUMMARY).display()))?,
+            false if is_finished => bail!("{}: a run without {SUMMARY}", path.display()),
+            false => Map::new(),
+        };
+        let names = experiment.get("phase").and_then(toml::Value::as_array);
+        let names = names.into_iter().flatten();
+        let phases = names.filter_map(|phase| Some(phase.get("name")?.as_str()?.to_owned()));
+        let phases = phases.map(|name| Phase {
+            name,
+            ..Phase::default()
+        });
+        let phases = phases.collect();
+        let mut run = Self {
+            label,
+            path: path.to_owned(),
+            is_finished,
+            summary,
+            resolved,
+            experiment,
+            phases,
+            ticks: None,
+            load: None,
+            spent: Vec::new(),
+            has_operations: has("operations"),
+        };
+        let file = |table: &str| path.join(format!("{table}.parquet"));
+        // The tables of an unfinished run may break off.
+        let kept = |result: Result<()>| if is_finished { result } else { Ok(()) };
+        if run.has_operations {
+            kept(run.operations(&file("operations")))?;
+        }
+        if has("ticks") {
+            kept(run.ticks(&file("ticks")))?;
+        }
+        if has("nodes") {
+            kept(run.nodes(&file("nodes")))?;
+        }
+        if has("timings") {
+            kept(run.timings(&file("timings")))?;
+        }
+        Ok(run)
+    }
+
+    /// Returns a phase's table in the resolved file.
+    pub fn settings(&self, phase: &str) -> Option<&toml::Value> {
+        let phases = self.experiment.get("phase")?.as_array()?;
+        let is_it =
+            |one: &&toml::Value| one.get("name").and_then(|name| name.as_str()) == Some(phase);
+        phases.iter().find(is_it)
+    }
+
+    /// Returns the deadlines of a phase, ms.
+    pub fn deadlines_ms(&self, phase: &str) -> Vec<f64> {
+        let number = |value: &toml::Value| {
+            let whole = value.as_integer().map(|whole| whole as f64);
+            value.as_float().or(whole)
+        };
+        match self
+            .settings(phase)
+            .and_then(|phase| phase.get("deadline_ms"))
+        {
+            Some(toml::Value::Array(several)) => several.iter().filter_map(number).collect(),
+            Some(one) => number(one).into_iter().collect(),
+            None => Vec::new(),
+        }
+    }
+
+    fn operations(&mut self, file: &Path) -> Result<()> {
+        let columns = [
+            "network",
+            "phase",
+            "kind",
+            "origin",
+            "due_ms",
+            "start_ms",
+            "end_ms",
+            "duration_ms",
+            "attempts",
+            "depth",
+            "recall",
+            "found",
+            "stored",
+        ];
+        scan(file, &columns, |rows| {
+            let (names, kinds) = (rows.texts("phase")?, rows.texts("kind")?);
+            let (names, kinds) = (names.as_string::<i32>(), kinds.as_string::<i32>());
+            let of = |name: &str| rows.numbers(name);
+            let (network, origin) = (of("network")?, of("origin")?);
+            let (due, end, duration) = (of("due_ms")?, of("end_ms")?, of("duration_ms")?);
+            let (attempts, depth, recall) = (of("attempts")?, of("depth")?, of("recall")?);
+            let (found, stored) = (of("found")?, of("stored")?);
+            for row in 0..rows.len() {
+                let name = names.value(row);
+                let Some(phase) = self.phases.iter_mut().find(|phase| phase.name == name) else {
+                    bail!("a phase \"{name}\" that {RESOLVED} lacks");
+                };
+                let micros = |ms: f64| (1e3 * ms.max(0.0)).round() as u64;
+                let kind = kinds.value(row);
+                let is_done = !duration[row].is_nan();
+                let succeeded = is_done
+                    && match kind {
+                        "retrieve" => found[row] == 1.0,
+                        "provide" => stored[row] > 0.0,
+                        _ => true,
+                    };
+                phase.operations += 1;
+                phase.attempts.record(attempts[row] as u64);
+                if is_done {
+                    phase.depth.record(depth[row] as u64);
+                }
+                if !recall[row].is_nan() {
+                    phase.recall.record((1e3 * recall[row]).round() as u64);
+                }
+                if succeeded {
+                    phase.since_due_us.record(micros(end[row] - due[row]));
+                }
+                if kind == "retrieve" {
+                    let origin = (network[row] as u32, origin[row] as i64);
+                    let (all, lacking) = phase.by_origin.entry(origin).or_default();
+                    *all += 1;
+                    *lacking += u32::from(!succeeded);
+                    if succeeded {
+                        phase.since_start_us.record(micros(end[row]));
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn ticks(&mut self, file: &Path) -> Result<()> {
+        let mut ticks = Ticks::default();
+        let columns = [&["time_ms", "active"][..], &OUTCOMES, &LIVING].concat();
+        scan(file, &columns, |rows| {
+            let (time, active) = (rows.numbers("time_ms")?, rows.numbers("active")?);
+            let all = |names: &[&str]| -> Result<Vec<Vec<f64>>> {
+                names.iter().map(|name| rows.numbers(name)).collect()
+            };
+            let (outcomes, living) = (all(&OUTCOMES)?, all(&LIVING)?);
+            for row in 0..rows.len() {
+                let or_zero = |value: f64| if value.is_nan() { 0.0 } else { value };
+                let at = |columns: &[Vec<f64>], index: usize| or_zero(columns[index][row]);
+                ticks
+                    .outcomes
+                    .add(time[row], std::array::from_fn(|index| at(&outcomes, index)));
+                ticks.active.add(time[row], [active[row], 1.0]);
+                ticks.living.add(
+                    time[row],
+                    std::array::from_fn(|index| match index {
+                        0..4 => at(&living, index),
+                        _ => f64::from(u8::from(!living[index - 4][row].is_nan())),
+                    }),
+                );
+                ticks.is_living |= !living[3][row].is_nan();
+            }
+            Ok(())
+        })?;
+        self.ticks = Some(ticks);
+        Ok(())
+    }
+
+    fn nodes(&mut self, file: &Path) -> Result<()> {
+        let mut load = Load::default();
+        let mut hottest = BinaryHeap::new();
+        let columns = ["network", "phase", "node", "key", "contacts", "in_degree"];
+        scan(file, &columns, |rows| {
+            let names = rows.texts("phase")?;
+            let names = names.as_string::<i32>();
+            let of = |name: &str| rows.numbers(name);
+            let (network, node, key) = (of("network")?, of("node")?, of("key")?);
+            let (contacts, in_degree) = (of("contacts")?, of("in_degree")?);
+            for row in 0..rows.len() {
+                let name = names.value(row);
+                let known = load.phases.iter().position(|(phase, ..)| phase == name);
+                let index = known.unwrap_or_else(|| {
+                    let parts = vec![0.0; KEY_PARTS];
+                    load.phases.push((name.to_owned(), Tally::default(), parts));
+                    load.phases.len() - 1
+                });
+                let (_, tally, parts) = &mut load.phases[index];
+                tally.record(contacts[row] as u64);
+                let part = key[row] / 2f64.powi(64) * KEY_PARTS as f64;
+                parts[(part as usize).min(KEY_PARTS - 1)] += contacts[row];
+                let is_hot = |coldest: &Reverse<Hot>| contacts[row] as u64 > coldest.0.contacts;
+                if hottest.len() < HOTTEST || hottest.peek().is_some_and(is_hot) {
+                    hottest.push(Reverse(Hot {
+                        contacts: contacts[row] as u64,
+                        phase: name.to_owned(),
+                        network: network[row] as u64,
+                        node: node[row] as i64,
+                        in_degree: (!in_degree[row].is_nan()).then_some(in_degree[row] as u64),
+                    }));
+                    if hottest.len() > HOTTEST {
+                        hottest.pop();
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        load.hottest = hottest.into_iter().map(|Reverse(hot)| hot).collect();
+        load.hottest.sort_unstable_by(|one, other| other.cmp(one));
+        self.load = Some(load);
+        Ok(())
+    }
+
+    fn timings(&mut self, file: &Path) -> Result<()> {
+        scan(file, &["phase", "system", "wall_ms"], |rows| {
+            let (phases, systems) = (rows.texts("phase")?, rows.texts("system")?);
+            let wall_ms = rows.numbers("wall_ms")?;
+            for (row, wall_ms) in wall_ms.into_iter().enumerate() {
+                let phase = phases.as_string::<i32>().value(row);
+                let system = systems.as_string::<i32>().value(row);
+                let is_it =
+                    |(one, other, _): &&mut (String, String, f64)| one == phase && other == system;
+                match self.spent.iter_mut().find(is_it) {
+                    Some((.., sum_ms)) => *sum_ms += wall_ms,
+                    None => self
+                        .spent
+                        .push((phase.to_owned(), system.to_owned(), wall_ms)),
+                }
+            }
+            Ok(())
+        })
+    }
+}
