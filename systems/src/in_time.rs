@@ -3,6 +3,7 @@
 use bevy_ecs::prelude::*;
 use bevy_ecs::system::SystemParam;
 
+use kadsim_engine::key::Key;
 use kadsim_engine::makeup::Makeup;
 use kadsim_engine::node::Nodes;
 use kadsim_engine::population::{Population, RadixIndex};
@@ -28,6 +29,16 @@ pub struct InTime<'w, 's> {
 }
 
 impl InTime<'_, '_> {
+    /// Returns the key column.
+    pub fn keys(&self) -> &[Key] {
+        self.nodes.columns().keys
+    }
+
+    /// Returns the number of the nodes that are not offline for the whole run.
+    pub fn online(&self) -> u64 {
+        self.online.0
+    }
+
     /// Returns the tables.
     pub fn tables(&self) -> TablesInTime<'_> {
         let columns = self.nodes.columns();

@@ -58,6 +58,8 @@ pub struct Phase {
     pub since_due_us: Tally,
     /// Time from the start of the run to the ends of retrieves that found their segments, µs.
     pub since_start_us: Tally,
+    /// Retrieves that found their segments, over time, from the table of ticks.
+    pub found: Timeline<1>,
     /// Contacts sent.
     pub attempts: Tally,
     /// Depth of operations that ended.
@@ -175,6 +177,11 @@ impl Run {
         Ok(run)
     }
 
+    /// Returns the number of retrieves of a phase, by the summary.
+    pub fn retrieves(&self, phase: &str) -> Option<f64> {
+        self.summary.get(&format!("{phase}.found.count"))?.as_f64()
+    }
+
     /// Returns a phase's table in the resolved file.
     pub fn settings(&self, phase: &str) -> Option<&toml::Value> {
         let phases = self.experiment.get("phase")?.as_array()?;
@@ -270,9 +277,19 @@ impl Run {
             living: Timeline::new(tick_ms),
             is_living: false,
         };
-        let columns = [&["time_ms", "active"][..], &OUTCOMES, &LIVING].concat();
+        for phase in &mut self.phases {
+            phase.found = Timeline::new(tick_ms);
+        }
+        let columns = [
+            &["time_ms", "phase", "active", "found"][..],
+            &OUTCOMES,
+            &LIVING,
+        ]
+        .concat();
         scan(file, &columns, |rows| {
             let (time, active) = (rows.numbers("time_ms")?, rows.numbers("active")?);
+            let (names, found) = (rows.texts("phase")?, rows.numbers("found")?);
+            let names = names.as_string::<i32>();
             let all = |names: &[&str]| -> Result<Vec<Vec<f64>>> {
                 names.iter().map(|name| rows.numbers(name)).collect()
             };
@@ -284,6 +301,10 @@ impl Run {
                     .outcomes
                     .add(time[row], std::array::from_fn(|index| at(&outcomes, index)));
                 ticks.active.add(time[row], [active[row], 1.0]);
+                let is_it = |phase: &&mut Phase| phase.name == names.value(row);
+                if let Some(phase) = self.phases.iter_mut().find(is_it) {
+                    phase.found.add(time[row], [found[row]]);
+                }
                 ticks.living.add(
                     time[row],
                     std::array::from_fn(|index| match index {

@@ -36,7 +36,7 @@ impl Tally {
 
     /// Returns at most 401 points of the number of values at or below each value, over `of`.
     pub fn cumulative(&self, of: u64) -> Vec<(u64, f64)> {
-        let step = (self.total / POINTS_MAX as u64).max(1);
+        let step = self.total.div_ceil(POINTS_MAX as u64).max(1);
         let (mut sum, mut next) = (0, 0);
         let mut points = Vec::new();
         for (value, count) in self.counts() {
@@ -55,6 +55,12 @@ impl Tally {
 pub struct Timeline<const N: usize> {
     width_ms: f64,
     bins: Vec<[f64; N]>,
+}
+
+impl<const N: usize> Default for Timeline<N> {
+    fn default() -> Self {
+        Self::new(1.0)
+    }
 }
 
 impl<const N: usize> Timeline<N> {

@@ -244,8 +244,10 @@ pub struct Naming<'w, 's> {
 impl Naming<'_, '_> {
     /// Returns what rows of living runs are made from; `None` in other runs.
     fn living<'a>(&'a self, sample: &'a [Row]) -> Option<Living<'a>> {
-        let tables = self.in_time.tables();
-        self.recording.living.then_some(Living { tables, sample })
+        self.recording.living.then(|| Living {
+            tables: self.in_time.tables(),
+            sample,
+        })
     }
 
     /// Returns the nodes whose tables are counted, which are drawn once and kept.
@@ -262,7 +264,7 @@ impl Naming<'_, '_> {
     fn columns(&self) -> NetworkColumns {
         NetworkColumns {
             network: self.recording.network,
-            online: self.in_time.tables().online,
+            online: self.in_time.online(),
         }
     }
 }
@@ -276,7 +278,7 @@ pub fn record_operations(
     mut recorded: ResMut<Recorded>,
 ) {
     let recorded = &mut *recorded;
-    let (keys, ids) = (naming.in_time.tables().columns.keys, &*naming.ids);
+    let (keys, ids) = (naming.in_time.keys(), &*naming.ids);
     let row = |&slot: &OperationSlot| {
         rows::ended(operations.get(slot), None, &naming.recording, ids, keys)
     };
@@ -337,7 +339,7 @@ pub fn record_connections(
     mut recorded: ResMut<Recorded>,
 ) {
     if naming.recording.connections {
-        let keys = naming.in_time.tables().columns.keys;
+        let keys = naming.in_time.keys();
         let id = |row| naming.ids.id(row, keys);
         recorded.connections(naming.recording.network, &sends.0, &operations, id);
     }
@@ -355,7 +357,7 @@ pub fn end_phase(
     mut recorded: ResMut<Recorded>,
 ) {
     let recorded = &mut *recorded;
-    let (keys, ids) = (naming.in_time.tables().columns.keys, &*naming.ids);
+    let (keys, ids) = (naming.in_time.keys(), &*naming.ids);
     let mut cut = Vec::new();
     for operation in operations.slots() {
         if operation.until_us == end_us + 1 {

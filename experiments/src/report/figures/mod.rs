@@ -26,6 +26,8 @@ pub fn of_runs(runs: &[Run]) -> Vec<Figure> {
     ];
     figures.extend(sampling::figures(runs));
     figures.extend(living::figures(runs));
+    // Figures that could not be drawn come last.
+    figures.sort_by_key(|figure| figure.data.is_empty());
     figures
 }
 

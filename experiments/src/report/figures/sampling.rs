@@ -8,21 +8,31 @@ use crate::report::run::{Phase, Run};
 
 /// Returns the figures, if a run has such a phase.
 pub fn figures(runs: &[Run]) -> Vec<Figure> {
-    let found: Vec<(&Run, &Phase)> = runs
+    let phases = runs
         .iter()
-        .flat_map(|run| run.phases.iter().map(move |phase| (run, phase)))
-        .filter(|(_, phase)| phase.by_origin.values().any(|&(all, _)| all > 1))
-        .collect();
-    match found.is_empty() {
-        true => Vec::new(),
-        false => vec![by_the_clock(runs, &found), lacking(runs, &found)],
+        .flat_map(|run| run.phases.iter().map(move |phase| (run, phase)));
+    let retrieves =
+        phases.filter(|(run, phase)| run.retrieves(&phase.name).is_some_and(|count| count > 0.0));
+    let found: Vec<(&Run, &Phase)> = retrieves.collect();
+    let draws_several = |phase: &Phase| phase.by_origin.values().any(|&(all, _)| all > 1);
+    let several = found
+        .iter()
+        .copied()
+        .filter(|(_, phase)| draws_several(phase));
+    let several: Vec<(&Run, &Phase)> = several.collect();
+    let mut figures = Vec::new();
+    if !found.is_empty() {
+        figures.push(by_the_clock(runs, &found));
     }
+    if !several.is_empty() {
+        figures.push(lacking(runs, &several));
+    }
+    figures
 }
 
-/// Segments found, by the clock of the run.
+/// Segments found, by the clock of the run: from the table of operations or, where there is none, of ticks.
 fn by_the_clock(runs: &[Run], found: &[(&Run, &Phase)]) -> Figure {
-    let caption = "The clock starts with the run, as a slot's does. Dotted lines are the deadlines of the phase; a deadline from \
-                   an operation's due time is another clock.";
+    let caption = "The clock starts with the run, as a slot's does. Dotted lines are deadlines by this clock.";
     let mut figure = Figure::new(
         "by-the-clock",
         "Segments found, by the clock of the run",
@@ -32,30 +42,62 @@ fn by_the_clock(runs: &[Run], found: &[(&Run, &Phase)]) -> Figure {
     .shares("yaxis");
     let mut deadlines = Vec::new();
     for (run, phase) in found {
-        let points = phase
-            .since_start_us
-            .cumulative(phase.operations)
-            .into_iter();
-        let points = points.map(|(us, share)| (us as f64 / 1e6, share));
-        figure.trace(line(&name_of(runs, run, &phase.name), points));
-        let from_run = run
+        let points: Vec<(f64, f64)> = match phase.since_start_us.total() {
+            0 => by_ticks(run, phase),
+            _ => {
+                let points = phase.since_start_us.cumulative(phase.operations);
+                let points = points.into_iter();
+                points.map(|(us, share)| (us as f64 / 1e6, share)).collect()
+            }
+        };
+        figure.trace(line(&name_of(runs, run, &phase.name), points.into_iter()));
+        let from = run
             .settings(&phase.name)
             .and_then(|phase| phase.get("deadline_from"));
-        if from_run.and_then(|from| from.as_str()) == Some("run") {
+        if from.and_then(|from| from.as_str()) == Some("run") {
             deadlines.extend(run.deadlines_ms(&phase.name).into_iter().map(|ms| ms / 1e3));
         }
     }
     deadlines.sort_unstable_by(f64::total_cmp);
     deadlines.dedup();
     let lines = deadlines.into_iter().map(|s| (s, format!("{s} s")));
-    let query = format!(
-        "SELECT phase, end_ms / 1000 AS seconds,\n       \
-         row_number() OVER (PARTITION BY phase ORDER BY end_ms) / total AS share\n\
-         FROM (SELECT *, count(*) OVER (PARTITION BY phase) AS total FROM {} WHERE kind = 'retrieve')\n\
-         WHERE found ORDER BY phase, seconds",
-        table(runs, "operations")
-    );
+    let query = match runs[0].has_operations {
+        true => format!(
+            "SELECT phase, end_ms / 1000 AS seconds,\n       \
+             row_number() OVER (PARTITION BY phase ORDER BY end_ms) / total AS share\n\
+             FROM (SELECT *, count(*) OVER (PARTITION BY phase) AS total FROM {} WHERE kind = 'retrieve')\n\
+             WHERE found ORDER BY phase, seconds",
+            table(runs, "operations")
+        ),
+        false => format!(
+            "SELECT phase, time_ms / 1000 AS seconds,\n       \
+             sum(sum(found)) OVER (PARTITION BY phase ORDER BY time_ms) AS found\n\
+             FROM {}\nGROUP BY phase, time_ms ORDER BY phase, time_ms",
+            table(runs, "ticks")
+        ),
+    };
     figure.lines(lines).query(query)
+}
+
+/// Returns the share of a phase's retrieves that have found their segments at the end of each bin of ticks.
+fn by_ticks(run: &Run, phase: &Phase) -> Vec<(f64, f64)> {
+    let retrieves = run.retrieves(&phase.name).unwrap_or(1.0);
+    let half_ms = phase.found.width_ms() / 2.0;
+    let mut sum = 0.0;
+    let points = phase.found.bins().map(|(middle_ms, &[found])| {
+        sum += found;
+        ((middle_ms + half_ms) / 1e3, sum / retrieves)
+    });
+    let mut points: Vec<(f64, f64)> = points.collect();
+    // Before the phase nothing is found, and after its last retrieve nothing more.
+    let last = points.last().map_or(0.0, |&(_, share)| share);
+    let end = points.iter().position(|&(_, share)| share == last);
+    points.truncate(end.map_or(0, |end| end + 1));
+    let first = points
+        .iter()
+        .position(|&(_, share)| share > 0.0)
+        .unwrap_or(0);
+    points.split_off(first.saturating_sub(1))
 }
 
 /// Nodes by the number of segments that they lack.
