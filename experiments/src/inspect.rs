@@ -178,7 +178,7 @@ fn folder(path: &Path, view: &View) -> Result<String> {
 
 /// Returns whether the folder of a run is unfinished, by its name or by that of the folder of the study's unfinished
 /// cells.
-fn is_unfinished(path: &Path) -> bool {
+pub(crate) fn is_unfinished(path: &Path) -> bool {
     let is_way = |path: &&Path| {
         let name = path.file_name().unwrap_or_default();
         name.to_string_lossy().contains('=')

@@ -21,6 +21,7 @@ use anyhow::{Context, Result, bail};
 use self::figure::Figure;
 use self::run::Run;
 use self::study::Study;
+use crate::inspect::is_unfinished;
 use crate::output::{RESOLVED, STUDY};
 
 /// A report.
@@ -85,7 +86,9 @@ impl Report {
 /// Returns the folders' names or, where two are alike, the whole paths.
 fn labels(folders: &[PathBuf]) -> Vec<String> {
     let name = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or(path.as_os_str());
+        // The canonical path, because the given one may be a dot.
+        let whole = fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+        let name = whole.file_name().unwrap_or(path.as_os_str());
         name.to_string_lossy().into_owned()
     };
     let names: Vec<String> = folders.iter().map(name).collect();
@@ -118,8 +121,7 @@ fn run(folder: &Path, label: String) -> Result<Run> {
         );
     }
     let whole = fs::canonicalize(folder).with_context(|| folder.display().to_string())?;
-    let is_partial = |path: &Path| path.extension().is_some_and(|end| end == "partial");
-    Run::read(folder, label, !whole.ancestors().any(is_partial))
+    Run::read(folder, label, !is_unfinished(&whole))
 }
 
 /// Writes a file beside `path` and gives it that name when it is whole.

@@ -138,8 +138,8 @@ def shot(chrome, path):
 
 def run_queries(page):
     text = page.read_text()
-    queries = re.findall(r'<pre id="[^"]*-query"[^>]*>(.*?)</pre>', text, re.S)
-    queries += [query.replace("METRIC", "lookups.attempts.mean") for query in set(re.findall(r'data-query="(.*?)"', text, re.S))]
+    queries = [query for query in re.findall(r'<pre id="[^"]*-query"[^>]*>(.*?)</pre>', text, re.S) if query]
+    queries += [re.sub("METRIC|COST|BENEFIT", "lookups.attempts.mean", query) for query in set(re.findall(r'data-query="(.*?)"', text, re.S))]
     for query in queries:
         rows = duckdb.sql(html.unescape(query)).fetchall()
         assert rows, f"{page.stem}: no rows of {html.unescape(query)}"

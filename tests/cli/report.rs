@@ -237,7 +237,24 @@ fn tables_that_are_missing_are_named_in_words() {
 fn what_is_no_run_is_refused() {
     let dir = mixed();
     fs::create_dir(dir.path("foreign folder")).unwrap();
-    let refusals: [(&[&str], &[&str]); 5] = [
+    let settings = dir.read("out/mixed/resolved.toml");
+    for (name, text) in [
+        ("later", settings.replacen("schema = 1", "schema = 9", 1)),
+        ("other", "a = 1".to_owned()),
+    ] {
+        fs::create_dir(dir.path(name)).unwrap();
+        dir.write(&format!("{name}/resolved.toml"), text);
+        dir.write(&format!("{name}/summary.json"), "{}");
+    }
+    let refusals: [(&[&str], &[&str]); 7] = [
+        (
+            &["later"],
+            &["later/resolved.toml: schema = 9", "this one reads 1"],
+        ),
+        (
+            &["other"],
+            &["other/resolved.toml: no experiment of kadsim"],
+        ),
         (
             &["foreign folder"],
             &[

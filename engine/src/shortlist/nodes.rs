@@ -56,9 +56,17 @@ impl Nodes {
             + self.far_notes.capacity() * size_of::<Note>()
     }
 
+    /// Reserves space for a piece beyond the head, as the code with vectors does: lists of both take the same memory.
+    #[inline(always)]
+    fn reserve_far(&mut self) {
+        self.far.reserve(PIECE);
+        self.far_notes.reserve(PIECE);
+    }
+
     /// Puts the nodes `which` of the piece beyond the head.
     #[inline(always)]
     pub(super) fn append_one_by_one(&mut self, piece: &Piece, which: u32) {
+        self.reserve_far();
         for item in set_bits(which) {
             self.far.push(piece.rows[item]);
             self.far_notes.push(piece.note(item));
@@ -70,6 +78,7 @@ impl Nodes {
     #[inline(always)]
     pub(super) fn insert_one_by_one(&mut self, piece: &Piece, which: u32) {
         let room = self.rows.len();
+        self.reserve_far();
         for item in set_bits(which) {
             let (distance, row, note) = (piece.distances[item], piece.rows[item], piece.note(item));
             let index = count_below(&self.distances, distance);

@@ -46,9 +46,9 @@ fn with_code(text: &str) -> String {
     parts.map(part).collect()
 }
 
-/// Returns data as a script that sets a constant. No end of the script is in it.
+/// Returns data as a script that sets a constant. No tag that ends the script, or hides its end, is in it.
 fn constant(name: &str, value: &Value) -> String {
-    let text = value.to_string().replace("</", "<\\/");
+    let text = value.to_string().replace('<', "\\u003c");
     format!("<script>const {name} = {text};</script>\n")
 }
 
@@ -136,17 +136,19 @@ pub fn of_study(study: &Study, figures: &[Figure]) -> String {
     }
     let select =
         |id: &str, label: &str| format!("<label>{label}<select id=\"{id}\"></select></label>\n");
-    let query = format!(
-        "<details><summary>DuckDB query</summary>\n<pre tabindex=\"0\" data-query=\"{}\"></pre></details>",
-        escaped(&figures::study::query(study))
-    );
-    let plot = |id: &str, title: &str, caption: &str| {
+    let plot = |id: &str, title: &str, caption: &str, query: &str| {
         format!(
             "<figure class=\"wide\"><h3 id=\"{id}-title\">{title}</h3>\n\
              <div class=\"plot\" id=\"{id}\" role=\"img\" aria-labelledby=\"{id}-title\" aria-describedby=\"{id}-caption\"></div>\n\
-             <figcaption id=\"{id}-caption\">{caption}</figcaption>{query}</figure>\n"
+             <figcaption id=\"{id}-caption\">{caption}</figcaption>\n\
+             <details><summary>DuckDB query</summary>\n\
+             <pre id=\"{id}-query\" tabindex=\"0\" data-query=\"{}\"></pre>\n\
+             <button type=\"button\" data-copy=\"{id}-query\">Copy query</button></details></figure>\n",
+            escaped(query)
         )
     };
+    let of_metric = figures::study::query(study, "= 'METRIC'");
+    let of_both = figures::study::query(study, "IN ('COST', 'BENEFIT')");
     body += "<h2>Metrics against swept keys</h2>\n<div class=\"choices\">\n";
     body += &select("metric", "Metric");
     body += &select("axis", "Across");
@@ -157,11 +159,13 @@ pub fn of_study(study: &Study, figures: &[Figure]) -> String {
         "multiples",
         "A metric against a swept key",
         "Bars are 95 % confidence intervals over the networks of a cell. Swept keys that are not drawn are averaged over.",
+        &of_metric,
     );
     body += &plot(
         "heat",
         "The same as a map",
-        "The number of each field is the metric's mean.",
+        "The number of each field is the metric's mean over all cells that agree in the keys of both axes.",
+        &of_metric,
     );
     body += "</div>\n<h2>Cost against benefit</h2>\n<div class=\"choices\">\n";
     body += &select("cost", "Cost (less is better)");
@@ -172,6 +176,7 @@ pub fn of_study(study: &Study, figures: &[Figure]) -> String {
         "front",
         "Cells by cost and benefit",
         "The line joins the cells that no other cell beats in both.",
+        &of_both,
     );
     figures.iter().for_each(|figure| body += &drawn(figure));
     body += "</div>\n<h2>Cells</h2>\n";
@@ -410,7 +415,7 @@ mod tests {
     fn no_text_ends_an_element() {
         assert_eq!(escaped("<b>\"&"), "&lt;b&gt;&quot;&amp;");
         let script = constant("x", &Value::from("</script>"));
-        assert_eq!(script, "<script>const x = \"<\\/script>\";</script>\n");
+        assert_eq!(script, "<script>const x = \"\\u003c/script>\";</script>\n");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 
 use super::scan::scan;
 use super::tally::{Tally, Timeline};
+use crate::file::SCHEMA;
 use crate::output::RESOLVED;
 
 /// Summary of a run's folder.
@@ -131,6 +132,14 @@ impl Run {
         let resolved = read(RESOLVED)?;
         let experiment: toml::Table = toml::from_str(&resolved)
             .with_context(|| format!("cannot read {}", path.join(RESOLVED).display()))?;
+        match experiment.get("schema").and_then(toml::Value::as_integer) {
+            Some(schema) if schema == i64::from(SCHEMA) => {}
+            Some(schema) => bail!(
+                "{}: schema = {schema}, of another version of kadsim; this one reads {SCHEMA}",
+                path.join(RESOLVED).display()
+            ),
+            None => bail!("{}: no experiment of kadsim", path.join(RESOLVED).display()),
+        }
         let has = |table: &str| path.join(format!("{table}.parquet")).is_file();
         let summary = match path.join(SUMMARY).is_file() {
             true => serde_json::from_str(&read(SUMMARY)?)
@@ -175,6 +184,14 @@ impl Run {
             kept(run.timings(&file("timings")))?;
         }
         Ok(run)
+    }
+
+    /// Returns the number of networks.
+    pub fn networks(&self) -> f64 {
+        self.experiment
+            .get("networks")
+            .and_then(number)
+            .unwrap_or(1.0)
     }
 
     /// Returns the number of retrieves of a phase, by the summary.

@@ -15,7 +15,7 @@ pub fn figures(runs: &[Run]) -> Vec<Figure> {
     let online = Figure::new(
         "online",
         "Nodes online over time",
-        "Mean over the ticks of each point.",
+        "Of a network: the mean over the ticks of each point.",
     )
     .axes("time (s)", "nodes online");
     let stale = Figure::new(
@@ -35,17 +35,23 @@ pub fn figures(runs: &[Run]) -> Vec<Figure> {
     let ticks = table(runs, "ticks");
     let of = |columns: &str, condition: &str| {
         format!(
-            "SELECT time_ms / 1000 AS seconds, {columns}\nFROM {ticks}\n{condition}ORDER BY time_ms"
+            "SELECT time_ms / 1000 AS seconds, {columns}\nFROM {ticks}\n{condition}GROUP BY time_ms ORDER BY time_ms"
         )
     };
     let counted = "WHERE entries IS NOT NULL ";
     let mut figures = vec![
-        (online.query(of("online", "")), vec![(0, "online")]),
         (
-            stale.query(of("stale, missing", counted)),
+            online.query(of("avg(online) AS online", "")),
+            vec![(0, "online")],
+        ),
+        (
+            stale.query(of("avg(stale) AS stale, avg(missing) AS missing", counted)),
             vec![(1, "stale"), (2, "missing")],
         ),
-        (entries.query(of("entries", counted)), vec![(3, "entries")]),
+        (
+            entries.query(of("avg(entries) AS entries", counted)),
+            vec![(3, "entries")],
+        ),
     ];
     for run in runs {
         let Some(ticks) = &run.ticks else { continue };

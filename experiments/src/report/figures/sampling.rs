@@ -161,20 +161,20 @@ impl Withheld {
             withheld: number(provide, "withheld")? * parts,
             drawn: number(retrieve, "count_each")?,
         };
-        let is_law = law.withheld > 0 && law.drawn + law.withheld <= law.all;
+        let is_law = law.withheld > 0 && law.withheld <= law.all && law.drawn <= law.all;
         (is_law && text("draw").is_none_or(|draw| draw == "distinct")).then_some(law)
     }
 
     /// Returns the probability that a node draws so many of the withheld segments.
     fn share(&self, lacking: u64) -> f64 {
-        if lacking > self.drawn {
+        let rest = self.all - self.withheld;
+        if lacking > self.drawn.min(self.withheld) || self.drawn - lacking > rest {
             return 0.0;
         }
         let choose = |n: u64, k: u64| {
             let factorial = |n: u64| libm::lgamma(n as f64 + 1.0);
             factorial(n) - factorial(k) - factorial(n - k)
         };
-        let rest = self.all - self.withheld;
         let log = choose(self.withheld, lacking) + choose(rest, self.drawn - lacking);
         libm::exp(log - choose(self.all, self.drawn))
     }

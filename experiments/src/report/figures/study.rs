@@ -92,9 +92,9 @@ pub fn durations(study: &Study) -> Figure {
     ))
 }
 
-/// Returns the query for a metric of all cells.
-pub fn query(study: &Study) -> String {
+/// Returns the query for the metrics of all cells that meet a condition.
+pub fn query(study: &Study, condition: &str) -> String {
     let path = study.path.join("study.parquet").display().to_string();
     let path = path.replace('\'', "''");
-    format!("SELECT * FROM '{path}'\nWHERE metric = 'METRIC' ORDER BY cell")
+    format!("SELECT * FROM '{path}'\nWHERE metric {condition} ORDER BY cell, metric")
 }

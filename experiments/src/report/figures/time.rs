@@ -24,18 +24,21 @@ pub fn in_flight(runs: &[Run]) -> Figure {
     let mut figure = Figure::new(
         "in-flight",
         "Operations in flight over time",
-        "Mean over the ticks of each point. Quiet stretches have no ticks.",
+        "Of all networks: the mean over the ticks of each point, times the networks. Quiet stretches have no ticks.",
     )
     .axes("time (s)", "operations in flight");
     for (run, ticks) in ticks(runs) {
         let bins = ticks.active.bins().filter(|(_, bin)| bin[1] > 0.0);
-        let points = bins.map(|(ms, bin)| (ms / 1e3, bin[0] / bin[1]));
+        let networks = run.networks();
+        let points = bins.map(|(ms, bin)| (ms / 1e3, networks * bin[0] / bin[1]));
         figure.trace(line(&name_of(runs, run, "in flight"), points));
     }
     figure.layout["yaxis"]["rangemode"] = "tozero".into();
     let query = format!(
-        "SELECT time_ms / 1000 AS seconds, sum(active) AS in_flight\nFROM {}\nGROUP BY time_ms ORDER BY time_ms",
-        table(runs, "ticks")
+        "SELECT time_ms / 1000 AS seconds,\n       \
+         avg(active) * (SELECT count(DISTINCT network) FROM {ticks}) AS in_flight\n\
+         FROM {ticks}\nGROUP BY time_ms ORDER BY time_ms",
+        ticks = table(runs, "ticks")
     );
     finished(figure.query(query))
 }

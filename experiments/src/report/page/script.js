@@ -46,7 +46,12 @@
     button.setAttribute("aria-pressed", String(isDark()));
     redraw();
   });
+  button.setAttribute("aria-pressed", String(isDark()));
   dark.addEventListener("change", redraw);
+  // Paper is light.
+  let before;
+  addEventListener("beforeprint", () => { before = root.dataset.theme; root.dataset.theme = "light"; redraw(); });
+  addEventListener("afterprint", () => { if (before) root.dataset.theme = before; else delete root.dataset.theme; redraw(); });
 
   document.querySelectorAll("button[data-copy]").forEach((copy) => {
     copy.addEventListener("click", async () => {
@@ -68,8 +73,12 @@
   if (typeof kadsimStudy === "undefined") return;
   const { axes, metrics, cells } = kadsimStudy;
   const by = (id) => document.getElementById(id);
-  const values = (axis) => [...new Set(cells.map((cell) => cell.settings[axis]))];
   const number = (text) => (text.trim() !== "" && !Number.isNaN(Number(text)) ? Number(text) : text);
+  // Numbers ascend; other values stand in the order of the file.
+  const values = (axis) => {
+    const all = [...new Set(cells.map((cell) => cell.settings[axis]))];
+    return all.every((value) => typeof number(value) === "number") ? all.sort((one, other) => number(one) - number(other)) : all;
+  };
   const option = (select, text, value) => select.add(new Option(text, value));
   const chosen = (id) => Number(by(id).value);
   const start = (id, metric) => { const at = metrics.indexOf(metric); by(id).value = String(at < 0 ? 0 : at); };
@@ -106,7 +115,7 @@
           return { x: number(value), y: mean(of, metric), ci: of.length === 1 ? of[0].intervals[metric] : null };
         }).filter((point) => point.y !== null);
         data.push({ type: "scatter", mode: "lines+markers", x: points.map((point) => point.x), y: points.map((point) => point.y),
-          error_y: { type: "data", array: points.map((point) => point.ci || 0), thickness: 1.5, width: 4 },
+          error_y: { type: "data", array: points.map((point) => point.ci), thickness: 1.5, width: 4 },
           name: lines >= 0 ? `${axes[lines]} = ${group}` : metrics[metric], legendgroup: String(index), showlegend: at === 0,
           xaxis: `x${suffix}`, yaxis: `y${suffix}`, line: { color: PALETTE[index % PALETTE.length] } });
       });
@@ -141,7 +150,8 @@
       layout: { xaxis: { title: { text: metrics[cost] } }, yaxis: { title: { text: metrics[benefit] } } } });
   }
 
-  const describe = () => { document.querySelectorAll("[data-query]").forEach((query) => (query.textContent = query.dataset.query.replace("METRIC", metrics[chosen("metric")]))); };
+  const describe = () => { document.querySelectorAll("[data-query]").forEach((query) => (query.textContent = query.dataset.query.replace("METRIC", metrics[chosen("metric")])
+      .replace("COST", metrics[chosen("cost")]).replace("BENEFIT", metrics[chosen("benefit")]))); };
   const all = () => { multiples(); heat(); front(); describe(); };
   document.querySelectorAll(".choices select").forEach((select) => select.addEventListener("change", all));
   all();
