@@ -13,6 +13,8 @@ fi
 ${KADSIM:-cargo run --locked --quiet --} schema | "$venv/bin/python" tests/python/schema.py
 
 # The lines of the section "In an editor", in a folder with an experiment.
+# The backticks are those of Markdown.
+# shellcheck disable=SC2016
 lines=$(sed -n '/^## In an editor/,/^## /p' experiments/README.md | sed -n '/^```sh$/,/^```$/{/^```/d;p}')
 [ "$(wc -l <<<"$lines")" = 3 ]
 work=$(mktemp -d)
