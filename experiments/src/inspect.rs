@@ -25,15 +25,17 @@ use arrow::datatypes::{
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 pub use self::closing::closing;
+pub(crate) use self::study::{cells_of, is_study};
 use crate::hex::hex;
+use crate::output::METRICS;
 use crate::table::{Side, TextTable, wrapped};
 
 /// The table that depends on the machine. A folder's digest leaves it out.
 const TIMINGS: &str = "timings.parquet";
-const SUMMARY: &str = "summary.json";
 /// Line behind a summary: how exact its percentiles are.
 const PERCENTILES: &str =
     "Percentiles are nearest-rank, exact below 2048 (times: 2.048 ms), else at most 1/1024 off.";
@@ -143,8 +145,8 @@ fn folder(path: &Path, view: &View) -> Result<String> {
     }
     let state = if partial { "not finished" } else { "finished" };
     let mut text = format!("{}\nrun      {state}\n", path.display());
-    let summary = path.join(SUMMARY).is_file();
-    let _ = writeln!(text, "summary  {}", if summary { SUMMARY } else { "none" });
+    let summary = path.join(METRICS).is_file();
+    let _ = writeln!(text, "summary  {}", if summary { METRICS } else { "none" });
     let mut parts = Vec::new();
     let mut bodies = String::new();
     let mut unreadable = false;
@@ -174,6 +176,18 @@ fn folder(path: &Path, view: &View) -> Result<String> {
         let _ = writeln!(text, "{}", wrapped(PERCENTILES, view.width));
     }
     Ok(text + &bodies)
+}
+
+/// Reads the summary of a run from its folder.
+///
+/// # Errors
+///
+/// The file is missing or no JSON object; its path is in the message.
+pub(crate) fn summary_of(folder: &Path) -> Result<Map<String, Value>> {
+    let file = folder.join(METRICS);
+    let read = || Ok(serde_json::from_slice(&fs::read(&file)?)?);
+    let summary: Result<_> = read();
+    summary.with_context(|| format!("cannot read {}", file.display()))
 }
 
 /// Returns whether the folder of a run is unfinished, by its name or by that of the folder of the study's unfinished
@@ -217,10 +231,10 @@ fn folder_digest(path: &Path, parts: Vec<(String, String)>) -> Result<String> {
         add_bytes(&mut hasher, name.as_bytes());
         add_bytes(&mut hasher, digest.as_bytes());
     }
-    let summary = path.join(SUMMARY);
+    let summary = path.join(METRICS);
     if summary.is_file() {
         let content = fs::read(&summary).with_context(|| summary.display().to_string())?;
-        add_bytes(&mut hasher, SUMMARY.as_bytes());
+        add_bytes(&mut hasher, METRICS.as_bytes());
         add_bytes(&mut hasher, &content);
     }
     Ok(hex(hasher))

@@ -21,8 +21,8 @@ use anyhow::{Context, Result, bail};
 use self::figure::Figure;
 use self::run::Run;
 use self::study::Study;
-use crate::inspect::is_unfinished;
-use crate::output::{RESOLVED, STUDY};
+use crate::inspect::{is_study, is_unfinished};
+use crate::output::{RESOLVED, STUDY, publish};
 
 /// A report.
 pub struct Report {
@@ -38,7 +38,7 @@ impl Report {
     /// A folder is none of a run or of a study, or a file in it cannot be read; the path is in the message. A study among
     /// several folders.
     pub fn of(folders: &[PathBuf]) -> Result<Self> {
-        let studies = folders.iter().filter(|folder| folder.join(STUDY).is_file());
+        let studies = folders.iter().filter(|folder| is_study(folder));
         match (studies.count(), folders) {
             (0, _) => {
                 let labels = labels(folders);
@@ -126,18 +126,19 @@ fn run(folder: &Path, label: String) -> Result<Run> {
 
 /// Writes a file beside `path` and gives it that name when it is whole.
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let context = || format!("cannot write {}", path.display());
     let mut name = path.as_os_str().to_owned();
     name.push(".partial");
     let partial = PathBuf::from(name);
-    let written = fs::File::create(&partial).and_then(|mut file| {
+    let made = fs::File::create(&partial).and_then(|mut file| {
         file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&partial, path)
+        file.sync_all()
     });
+    let written = made
+        .with_context(|| format!("cannot write {}", path.display()))
+        .and_then(|()| publish(&partial, path));
     if written.is_err() {
         // What failed before is what the caller reports.
         let _ = fs::remove_file(&partial);
     }
-    written.with_context(context)
+    written
 }

@@ -1,13 +1,13 @@
 //! Epochs: stretches of time of equal length, with two bits a node and epoch. Whether a node is online is then mostly one
 //! read of memory that stays in a cache, since the questions of a step are about few epochs.
 //!
-//! There are at most [`EPOCHS_PER_CHANGE`] times as many bits as changes, and at least one epoch.
+//! All epochs together take at most twice [`EPOCHS_PER_CHANGE`] bits a change of a node, and at least 2 bits a node.
 
 use rayon::prelude::*;
 
 use crate::node::Row;
 
-/// Epochs for each change of a node: the bits of a change take at most a quarter of this in bytes.
+/// Most epochs for each change of the average node: with two bits a node and epoch, a change takes at most 3.75 bytes.
 const EPOCHS_PER_CHANGE: usize = 15;
 
 /// Words that a thread fills at a time.

@@ -205,10 +205,12 @@ impl TablesInTime<'_> {
     ///
     /// Cost: O(entries + k buckets / p) for a share p of nodes that answer; O(buckets) where all do for ever.
     pub fn freshness(&self, owner: Owner, at_us: u64, rows: &mut Vec<Row>) -> Freshness {
-        let column = self.columns.tables;
-        let table = self.tables.table(&self.population, column, owner.row);
-        if self.is_frozen() && table == Table::LAID_OUT {
-            let size = self.tables.size(&self.population, owner.row, table);
+        if self.is_frozen()
+            && let At::Bootstrapped(Table::LAID_OUT) = self.at(owner, Moment::end_of(at_us))
+        {
+            let size = self
+                .tables
+                .size(&self.population, owner.row, Table::LAID_OUT);
             let entries = u64::from(size.entries);
             return Freshness {
                 entries,

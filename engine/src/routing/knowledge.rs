@@ -5,6 +5,7 @@ use super::rule::Rule;
 use crate::key::{BucketIndex, Key};
 use crate::node::Row;
 use crate::population::{Owner, Population, Rows};
+use crate::random::{Purpose, Stream};
 
 /// Full knowledge of a network: what every table holds follows from it.
 #[derive(Clone, Copy)]
@@ -91,7 +92,10 @@ impl<'a> Knowledge<'a> {
             .iter_mut()
             .for_each(|rank| *rank = members.row(*rank));
         if members.has_clients() {
-            members.replace_by_clients(self.rule, self.population, (owner, bucket), entries);
+            let range = self.population.candidates(owner, bucket);
+            let (seed, part) = (self.rule.network_seed, u64::from(bucket.get()));
+            let stream = Stream::new(seed, Purpose::Replaced, owner.0, part);
+            members.replace_by_clients(range, stream, entries);
             return None;
         }
         bits

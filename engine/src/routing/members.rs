@@ -6,11 +6,10 @@
 
 use fixedbitset::FixedBitSet;
 
-use super::rule::Rule;
-use crate::key::{BucketIndex, Key};
+use crate::key::Key;
 use crate::node::Row;
-use crate::population::{Population, RadixIndex};
-use crate::random::{Probability, Purpose, Stream};
+use crate::population::{Population, RadixIndex, Rows};
+use crate::random::{Probability, Stream};
 
 /// The nodes that bootstrapped tables name, and those that have a table.
 pub struct Members {
@@ -91,17 +90,27 @@ impl Members {
         self.clients.is_some()
     }
 
-    /// Replaces entries of a bucket of an owner by clients, each with the share's probability. `all` are all nodes.
-    pub(super) fn replace_by_clients(
-        &self,
-        rule: &Rule,
-        all: &Population,
-        (owner, bucket): (Key, BucketIndex),
-        entries: &mut [Row],
-    ) {
-        if let Some(clients) = &self.clients {
-            entries.sort_unstable();
-            clients.replace(rule.network_seed, all, (owner, bucket), entries);
+    /// Replaces entries of a bucket, each with the share's probability, by a uniform client of the bucket's `range`. Draws from
+    /// `stream`, in the order of rows. A client takes the place of one entry at most; an entry whose client is there already
+    /// stays, as does one in whose range there is no client.
+    pub(super) fn replace_by_clients(&self, range: Rows, mut stream: Stream, entries: &mut [Row]) {
+        let Some(Clients { share, rows }) = &self.clients else {
+            return;
+        };
+        let first = rows.partition_point(|row| row.0 < range.start);
+        let clients = &rows[first..];
+        let clients = &clients[..clients.partition_point(|row| row.0 < range.end)];
+        if clients.is_empty() {
+            return;
+        }
+        entries.sort_unstable();
+        for index in 0..entries.len() {
+            if share.holds(stream.bits()) {
+                let client = clients[stream.below(clients.len() as u64) as usize];
+                if !entries.contains(&client) {
+                    entries[index] = client;
+                }
+            }
         }
     }
 
@@ -115,36 +124,5 @@ impl Members {
             + bits(&self.is_member)
             + bits(&self.has_table)
             + clients.map_or(0, |clients| clients.rows.capacity() * size_of::<Row>())
-    }
-}
-
-impl Clients {
-    /// Replaces entries of a bucket, which are in the order of rows, each with the share's probability, by
-    /// a uniform client of the bucket's range. A client takes the place of one entry at most; an entry whose client is there
-    /// already stays, as does one in whose range there is no client.
-    fn replace(
-        &self,
-        network_seed: u64,
-        all: &Population,
-        (owner, bucket): (Key, BucketIndex),
-        entries: &mut [Row],
-    ) {
-        let range = all.candidates(owner, bucket);
-        let first = self.rows.partition_point(|row| row.0 < range.start);
-        let clients = &self.rows[first..];
-        let clients = &clients[..clients.partition_point(|row| row.0 < range.end)];
-        if clients.is_empty() {
-            return;
-        }
-        let part = u64::from(bucket.get());
-        let mut stream = Stream::new(network_seed, Purpose::Replaced, owner.0, part);
-        for index in 0..entries.len() {
-            if self.share.holds(stream.bits()) {
-                let client = clients[stream.below(clients.len() as u64) as usize];
-                if !entries.contains(&client) {
-                    entries[index] = client;
-                }
-            }
-        }
     }
 }

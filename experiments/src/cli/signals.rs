@@ -17,8 +17,8 @@ static STOPPING: AtomicBool = AtomicBool::new(false);
 /// Whether to write events instead of text.
 static EVENTS: AtomicBool = AtomicBool::new(false);
 
-/// Watches SIGINT, SIGTERM and SIGHUP. The flag returned is set when one of them arrives. With `events`, the user is told
-/// by an event.
+/// Watches SIGINT, SIGTERM and SIGHUP. The flag returned is set when one of them arrives. With `events`, the message that
+/// follows is an event.
 ///
 /// # Errors
 ///

@@ -121,3 +121,34 @@ pub(super) fn folder(key: &str, value: &Setting) -> String {
     }
     text
 }
+
+/// Returns the key and the value of a folder's name, the inverse of [`folder`]; `None` if it is no such name.
+pub(crate) fn setting_of(folder: &str) -> Option<(&str, String)> {
+    let (key, value) = folder.split_once('=')?;
+    let mut bytes = Vec::new();
+    let mut rest = value.as_bytes();
+    while let [first, after @ ..] = rest {
+        let digits = after.get(..2).filter(|_| *first == b'%');
+        let digits = digits.and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    Some((key, String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_says_its_setting() {
+        for value in ["1", "a b/ä%", "", "{ uniform = [20, 60] }"] {
+            let setting = Setting::Text(value.to_owned());
+            let name = folder("link.delay_ms", &setting);
+            let expected = ("link.delay_ms", setting.to_string());
+            assert_eq!(setting_of(&name), Some(expected), "{name}");
+        }
+        assert_eq!(setting_of("cells"), None);
+    }
+}

@@ -50,6 +50,7 @@ use std::path::Path;
 use self::report::Choices;
 use crate::content;
 
+pub(crate) use self::cell::setting_of;
 pub use self::cell::{Cell, Setting};
 pub use self::churn::{
     ChurnSection, Class, Event, Leavers, Length, Lengths, MaintenanceSection, Presence,

@@ -4,12 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Map, Value};
 
-use super::{SUMMARY, is_unfinished, study};
+use super::{is_unfinished, study, summary_of};
 use crate::figures;
 use crate::file;
-use crate::output::RESOLVED;
+use crate::output::{METRICS, RESOLVED};
 use crate::table::TextTable;
 
 /// Returns the closing table of a run or a study from its folder. That of a study has its first cells, or `all`.
@@ -26,16 +25,14 @@ pub fn closing(path: &Path, all: bool) -> Result<TextTable> {
     if is_unfinished(&whole) {
         bail!("{}: the run is not finished", path.display());
     }
-    let [summary, resolved] = [SUMMARY, RESOLVED].map(|name| path.join(name));
-    if !summary.is_file() || !resolved.is_file() {
+    let resolved = path.join(RESOLVED);
+    if !path.join(METRICS).is_file() || !resolved.is_file() {
         bail!(
-            "{}: no run; the folder of a run has {SUMMARY} and {RESOLVED}",
+            "{}: no run; the folder of a run has {METRICS} and {RESOLVED}",
             path.display()
         );
     }
-    let text = fs::read(&summary).with_context(|| summary.display().to_string())?;
-    let summary: Map<String, Value> = serde_json::from_slice(&text)
-        .with_context(|| format!("cannot read {}", summary.display()))?;
+    let summary = summary_of(path)?;
     let experiment = file::load(&resolved, &[])?.experiment;
     Ok(figures::of_run(&experiment, &summary))
 }

@@ -36,7 +36,7 @@ struct Study {
 }
 
 /// Returns whether the folder is that of a study.
-pub(super) fn is_study(path: &Path) -> bool {
+pub(crate) fn is_study(path: &Path) -> bool {
     path.join(STUDY).is_file()
 }
 
@@ -62,6 +62,15 @@ fn read(path: &Path) -> Result<Study> {
         version: text("version"),
         cells: cells.iter().filter_map(folder).collect(),
     })
+}
+
+/// Returns the folders of a study's cells, in order.
+///
+/// # Errors
+///
+/// The study's file cannot be read, or names no cells; its path is in the message.
+pub(crate) fn cells_of(path: &Path) -> Result<Vec<String>> {
+    Ok(read(path)?.cells)
 }
 
 /// Returns the digest of a finished study.

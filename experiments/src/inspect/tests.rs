@@ -213,7 +213,7 @@ fn a_folder_has_one_digest_over_all_but_timings() {
         plain(),
     );
     let without_summary = digest(&run).unwrap();
-    fs::write(run.join(SUMMARY), "{}").unwrap();
+    fs::write(run.join(METRICS), "{}").unwrap();
     let first = digest(&run).unwrap();
     assert_ne!(first, without_summary);
     write(

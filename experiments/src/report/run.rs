@@ -13,10 +13,9 @@ use serde_json::{Map, Value};
 use super::scan::scan;
 use super::tally::{Tally, Timeline};
 use crate::file::SCHEMA;
-use crate::output::RESOLVED;
+use crate::inspect::summary_of;
+use crate::output::{METRICS, RESOLVED};
 
-/// Summary of a run's folder.
-const SUMMARY: &str = "summary.json";
 /// Nodes that are listed as the hottest.
 const HOTTEST: usize = 15;
 /// Parts of the key space that load is shown by.
@@ -125,26 +124,22 @@ impl Run {
     ///
     /// The folder is none of a run, or a file in it cannot be read; the path is in the message.
     pub fn read(path: &Path, label: String, is_finished: bool) -> Result<Self> {
-        let read = |name: &str| {
-            let file = path.join(name);
-            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))
-        };
-        let resolved = read(RESOLVED)?;
-        let experiment: toml::Table = toml::from_str(&resolved)
-            .with_context(|| format!("cannot read {}", path.join(RESOLVED).display()))?;
+        let file = path.join(RESOLVED);
+        let context = || format!("cannot read {}", file.display());
+        let resolved = fs::read_to_string(&file).with_context(context)?;
+        let experiment: toml::Table = toml::from_str(&resolved).with_context(context)?;
         match experiment.get("schema").and_then(toml::Value::as_integer) {
             Some(schema) if schema == i64::from(SCHEMA) => {}
             Some(schema) => bail!(
                 "{}: schema = {schema}, of another version of kadsim; this one reads {SCHEMA}",
-                path.join(RESOLVED).display()
+                file.display()
             ),
-            None => bail!("{}: no experiment of kadsim", path.join(RESOLVED).display()),
+            None => bail!("{}: no experiment of kadsim", file.display()),
         }
         let has = |table: &str| path.join(format!("{table}.parquet")).is_file();
-        let summary = match path.join(SUMMARY).is_file() {
-            true => serde_json::from_str(&read(SUMMARY)?)
-                .with_context(|| format!("cannot read {}", path.join(SUMMARY).display()))?,
-            false if is_finished => bail!("{}: a run without {SUMMARY}", path.display()),
+        let summary = match path.join(METRICS).is_file() {
+            true => summary_of(path)?,
+            false if is_finished => bail!("{}: a run without {METRICS}", path.display()),
             false => Map::new(),
         };
         let names = experiment.get("phase").and_then(toml::Value::as_array);
@@ -168,20 +163,19 @@ impl Run {
             spent: Vec::new(),
             has_operations: has("operations"),
         };
-        let file = |table: &str| path.join(format!("{table}.parquet"));
-        // The tables of an unfinished run may break off.
-        let kept = |result: Result<()>| if is_finished { result } else { Ok(()) };
-        if run.has_operations {
-            kept(run.operations(&file("operations")))?;
-        }
-        if has("ticks") {
-            kept(run.ticks(&file("ticks")))?;
-        }
-        if has("nodes") {
-            kept(run.nodes(&file("nodes")))?;
-        }
-        if has("timings") {
-            kept(run.timings(&file("timings")))?;
+        type Gather = fn(&mut Run, &Path) -> Result<()>;
+        let tables: [(&str, Gather); 4] = [
+            ("operations", Self::operations),
+            ("ticks", Self::ticks),
+            ("nodes", Self::nodes),
+            ("timings", Self::timings),
+        ];
+        for (table, gather) in tables.into_iter().filter(|(table, _)| has(table)) {
+            let gathered = gather(&mut run, &path.join(format!("{table}.parquet")));
+            // The tables of an unfinished run may break off.
+            if is_finished {
+                gathered?;
+            }
         }
         Ok(run)
     }

@@ -1,17 +1,17 @@
 //! What a report shows of a study: the settings and the summary of each of its cells.
 
-use std::fs;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
+use arrow::array::AsArray;
 use serde_json::{Map, Value};
 
 use super::scan::scan;
 use super::tally::Tally;
-use crate::output::STUDY;
-
-/// Summary of a cell's folder.
-const SUMMARY: &str = "summary.json";
+use crate::file::setting_of;
+use crate::inspect::{cells_of, summary_of};
+use crate::output::METRICS;
 
 /// A study.
 pub struct Study {
@@ -29,7 +29,7 @@ pub struct Study {
 pub struct Cell {
     /// Its folder in the study's.
     pub folder: String,
-    /// Its values of the axes; empty where a key is not set.
+    /// Its values of the axes.
     pub settings: Vec<String>,
     /// Content of its `summary.json`.
     pub summary: Map<String, Value>,
@@ -44,33 +44,21 @@ impl Study {
     ///
     /// A file cannot be read; its path is in the message.
     pub fn read(path: &Path) -> Result<Self> {
-        let file = path.join(STUDY);
-        let read = || -> Result<Value> { Ok(serde_json::from_slice(&fs::read(&file)?)?) };
-        let known = read().with_context(|| format!("cannot read {}", file.display()))?;
-        let folders = known["cells"].as_array();
-        let folders = folders.into_iter().flatten().filter_map(Value::as_str);
         let mut study = Self {
             path: path.to_owned(),
             axes: Vec::new(),
             cells: Vec::new(),
             unfinished: Vec::new(),
         };
-        for folder in folders {
-            for part in folder.split('/') {
-                let (axis, _) = part.split_once('=').unwrap_or((part, ""));
-                if !study.axes.iter().any(|known| known == axis) {
-                    study.axes.push(axis.to_owned());
-                }
-            }
+        let folders = cells_of(path)?;
+        if let Some(first) = folders.first() {
+            let axes = settings_of(first).map(|(axis, _)| axis.to_owned());
+            study.axes = axes.collect();
         }
-        for folder in known["cells"].as_array().into_iter().flatten() {
-            let folder = folder.as_str().unwrap_or_default();
-            match path.join(folder).join(SUMMARY).is_file() {
-                true => {
-                    let cell = study.cell(folder)?;
-                    study.cells.push(cell);
-                }
-                false => study.unfinished.push(folder.to_owned()),
+        for folder in folders {
+            match path.join(&folder).join(METRICS).is_file() {
+                true => study.cells.push(Cell::read(path, folder)?),
+                false => study.unfinished.push(folder),
             }
         }
         if study.cells.is_empty() {
@@ -79,26 +67,29 @@ impl Study {
         Ok(study)
     }
 
-    fn cell(&self, folder: &str) -> Result<Cell> {
-        let path = self.path.join(folder);
-        let file = path.join(SUMMARY);
-        let read =
-            || -> Result<Map<String, Value>> { Ok(serde_json::from_slice(&fs::read(&file)?)?) };
-        let summary = read().with_context(|| format!("cannot read {}", file.display()))?;
-        let parts: Vec<(&str, &str)> = folder
-            .split('/')
-            .filter_map(|part| part.split_once('='))
-            .collect();
-        let setting = |axis: &String| {
-            let found = parts.iter().find(|(key, _)| key == axis);
-            found.map_or(String::new(), |(_, value)| unescaped(value))
-        };
+    /// Returns the metrics that can be drawn, sorted: those with a number in a cell, without those over networks.
+    pub fn metrics(&self) -> Vec<String> {
+        let all = self.cells.iter().flat_map(|cell| &cell.summary);
+        let drawn =
+            all.filter(|(metric, value)| value.is_number() && !metric.contains(".networks."));
+        let metrics: BTreeSet<&String> = drawn.map(|(metric, _)| metric).collect();
+        metrics.into_iter().cloned().collect()
+    }
+}
+
+/// Returns the keys and the values in the path of a cell, as the file has them.
+fn settings_of(folder: &str) -> impl Iterator<Item = (&str, String)> {
+    folder.split('/').filter_map(setting_of)
+}
+
+impl Cell {
+    /// Reads the cell in `folder` of the study at `path`.
+    fn read(path: &Path, folder: String) -> Result<Self> {
+        let cell = path.join(&folder);
         let mut durations_us: Vec<(String, Tally)> = Vec::new();
-        let operations = path.join("operations.parquet");
+        let operations = cell.join("operations.parquet");
         if operations.is_file() {
             scan(&operations, &["phase", "duration_ms"], |rows| {
-                use arrow::array::AsArray;
-
                 let (phases, duration_ms) = (rows.texts("phase")?, rows.numbers("duration_ms")?);
                 for (row, ms) in duration_ms
                     .into_iter()
@@ -116,48 +107,11 @@ impl Study {
                 Ok(())
             })?;
         }
-        Ok(Cell {
-            folder: folder.to_owned(),
-            settings: self.axes.iter().map(setting).collect(),
-            summary,
+        Ok(Self {
+            settings: settings_of(&folder).map(|(_, value)| value).collect(),
+            summary: summary_of(&cell)?,
+            folder,
             durations_us,
         })
     }
-
-    /// Returns the metrics that can be drawn: those with a number in a cell, without those over networks.
-    pub fn metrics(&self) -> Vec<String> {
-        let mut metrics: Vec<String> = Vec::new();
-        for cell in &self.cells {
-            for (metric, value) in &cell.summary {
-                let is_drawn = value.is_number() && !metric.contains(".networks.");
-                if is_drawn && !metrics.contains(metric) {
-                    metrics.push(metric.clone());
-                }
-            }
-        }
-        metrics
-    }
-}
-
-/// Returns a value of a folder's name as it is in the file: hive folders escape some characters as `%XX`.
-fn unescaped(value: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = value.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        let digits = after
-            .get(..2)
-            .and_then(|digits| std::str::from_utf8(digits).ok());
-        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match escaped.filter(|_| first == b'%') {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            None => {
-                bytes.push(first);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }

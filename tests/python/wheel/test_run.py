@@ -117,7 +117,7 @@ def test_a_name_with_a_dash_and_a_space_is_a_path():
 
 def test_an_expectation_that_does_not_hold():
     expects = '[[expect]]\nmetric = "getting.found.mean"\nwithin = [0, 1]\n'
-    expects += '[[expect]]\nmetric = "getting.attempts.mean"\nwithin = [1000, 2000]\nsource = "nobody"\n'
+    expects += '[[expect]]\nmetric = "getting.attempts.mean"\nwithin = [1000, 2000]\nsource = "made up"\n'
     with pytest.raises(kadsim.ExpectationFailed, match="is not within") as failed:
         kadsim.run(SMALL + expects)
     (expect,) = failed.value.expects

@@ -74,26 +74,26 @@ impl Layout for Implicit {
         let (named, k) = (&knowledge.named(), knowledge.rule.k());
         let (sibling, depth) = (owner.key.flipped(bucket), bucket.depth());
         let policy = knowledge.rule.policy;
-        match stage {
-            0 => {
-                let depth = match policy {
-                    Policy::Closest => named.closest_depth(depth, k),
-                    Policy::Random => depth,
-                };
-                named.prefetch_subtree(sibling, depth, prefetcher);
-            }
-            1 if policy == Policy::Closest => named.prefetch_closest(sibling, depth, k, prefetcher),
-            // Closest entries are neighbours of the keys that the stage before has prefetched, where all nodes are named.
-            2 if policy == Policy::Closest && knowledge.members.is_none() => {}
-            _ if stage == 1 || policy == Policy::Closest => {
-                // The bucket is drawn here and again for the answer. That costs less than a wait for k scattered keys.
-                rows.clear();
-                knowledge.fill(owner.key, bucket, rows);
-                let keys = knowledge.population.keys();
-                rows.iter()
-                    .for_each(|row| prefetcher.item(keys, row.index()));
-            }
-            _ => {}
+        let is_drawn = match policy {
+            Policy::Random => stage == 1,
+            // Where all nodes are named, the closest are neighbours of the keys that stage 1 prefetches.
+            Policy::Closest => stage == 2 && knowledge.members.is_some(),
+        };
+        if stage == 0 {
+            let depth = match policy {
+                Policy::Closest => named.closest_depth(depth, k),
+                Policy::Random => depth,
+            };
+            named.prefetch_subtree(sibling, depth, prefetcher);
+        } else if is_drawn {
+            // The bucket is drawn here and again for the answer. That costs less than a wait for k scattered keys.
+            rows.clear();
+            knowledge.fill(owner.key, bucket, rows);
+            let keys = knowledge.population.keys();
+            rows.iter()
+                .for_each(|row| prefetcher.item(keys, row.index()));
+        } else if stage == 1 {
+            named.prefetch_closest(sibling, depth, k, prefetcher);
         }
     }
 

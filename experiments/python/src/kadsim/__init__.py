@@ -10,7 +10,8 @@
 
 from importlib.metadata import version
 
-from kadsim._errors import Diagnostic, ExpectationFailed, ExperimentError, KadsimError, RunFailed
+from kadsim._base import KadsimError
+from kadsim._errors import Diagnostic, ExpectationFailed, ExperimentError, RunFailed
 from kadsim._folders import Cell, Run, Study, open
 from kadsim._program import find_program
 from kadsim._run import run

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from kadsim._base import KadsimError
+
 if TYPE_CHECKING:
     from kadsim._folders import Run, Study
 
@@ -37,10 +39,6 @@ class Diagnostic:
     @classmethod
     def _of(cls, event: Mapping[str, Any]) -> Diagnostic:
         return cls(**{name: event[name] for name in cls.__dataclass_fields__})
-
-
-class KadsimError(Exception):
-    """Base of all exceptions of this package."""
 
 
 class ExperimentError(KadsimError):

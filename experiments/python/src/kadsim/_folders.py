@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kadsim._errors import KadsimError
+from kadsim._base import KadsimError
 from kadsim._program import output_of
 
 

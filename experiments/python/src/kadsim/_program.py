@@ -9,7 +9,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-from kadsim._errors import KadsimError
+from kadsim._base import KadsimError
 
 _NAME = "kadsim" + (sysconfig.get_config_var("EXE") or "")
 

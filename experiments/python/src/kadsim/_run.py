@@ -107,7 +107,7 @@ class _Call:
         if self.status == 0 and folder is not None:
             return folder
         failing = list(self._failing())
-        is_all = failing and not self.document.get("failed") and not any(part["cut_off"] for part in self._parts())
+        is_all = failing and not any(part["cut_off"] for part in self._parts())
         if folder is not None and is_all:
             raise ExpectationFailed(self._message(), folder, failing)
         raise RunFailed(self._message(), self.status, folder)

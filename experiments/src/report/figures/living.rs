@@ -1,6 +1,6 @@
 //! Figures of living runs: who is online, and how good routing tables are.
 
-use super::{name_of, table};
+use super::shared::{name_of, table};
 use crate::report::figure::{Figure, line};
 use crate::report::run::Run;
 

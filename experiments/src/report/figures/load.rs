@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{lacks, name_of, table};
+use super::shared::{name_of, table, unless_lacking};
 use crate::report::figure::{Figure, line, rounded};
 use crate::report::run::{KEY_PARTS, Load, Run};
 
@@ -12,14 +12,6 @@ const RANKS: usize = 300;
 fn loads(runs: &[Run]) -> impl Iterator<Item = (&Run, &Load)> {
     runs.iter()
         .filter_map(|run| Some((run, run.load.as_ref()?)))
-}
-
-fn finished(mut figure: Figure) -> Figure {
-    if figure.data.is_empty() {
-        figure.query.clear();
-        figure.caption = lacks("nodes");
-    }
-    figure
 }
 
 /// Requests by rank of the node.
@@ -54,7 +46,7 @@ pub fn by_rank(runs: &[Run]) -> Figure {
          FROM {}\nWHERE contacts > 0 ORDER BY phase, rank",
         table(runs, "nodes")
     );
-    finished(figure.query(query))
+    unless_lacking(figure.query(query), "nodes")
 }
 
 /// Requests over the key space.
@@ -85,7 +77,7 @@ pub fn over_keys(runs: &[Run]) -> Figure {
          FROM {}\nGROUP BY phase, part ORDER BY phase, part",
         table(runs, "nodes")
     );
-    finished(figure.query(query))
+    unless_lacking(figure.query(query), "nodes")
 }
 
 /// The hottest nodes.
@@ -128,5 +120,5 @@ pub fn hottest(runs: &[Run]) -> Figure {
         "SELECT node, network, phase, contacts{degree}\nFROM {}\nORDER BY contacts DESC LIMIT 15",
         table(runs, "nodes")
     );
-    finished(figure.query(query))
+    unless_lacking(figure.query(query), "nodes")
 }

@@ -4,6 +4,7 @@ mod living;
 mod load;
 mod operations;
 mod sampling;
+mod shared;
 pub mod study;
 mod time;
 
@@ -29,25 +30,4 @@ pub fn of_runs(runs: &[Run]) -> Vec<Figure> {
     // Figures that could not be drawn come last.
     figures.sort_by_key(|figure| figure.data.is_empty());
     figures
-}
-
-/// Returns the name of a trace: what it is of and, if there are several runs, which.
-fn name_of(runs: &[Run], run: &Run, what: &str) -> String {
-    match runs.len() {
-        1 => what.to_owned(),
-        _ => format!("{what}, {}", run.label),
-    }
-}
-
-/// Returns the path of a table as a literal of SQL; of several runs, of the first.
-fn table(runs: &[Run], name: &str) -> String {
-    let path = runs[0].path.join(format!("{name}.parquet"));
-    format!("'{}'", path.display().to_string().replace('\'', "''"))
-}
-
-/// Returns a caption for a figure whose table is missing.
-fn lacks(table: &str) -> String {
-    format!(
-        "Not drawn: there is no table `{table}`. Name it in `output.tables` of the experiment file."
-    )
 }

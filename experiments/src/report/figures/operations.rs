@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{lacks, name_of, table};
+use super::shared::{name_of, table, unless_lacking};
 use crate::report::figure::{Figure, line, rounded};
 use crate::report::run::{Phase, Run};
 use crate::report::tally::Tally;
@@ -18,13 +18,10 @@ fn phases(runs: &[Run]) -> impl Iterator<Item = (&Run, &Phase)> {
 }
 
 /// Ends a figure of the table of operations: says why it is empty.
-fn finished(mut figure: Figure, runs: &[Run]) -> Figure {
-    if figure.data.is_empty() {
-        figure.query.clear();
-        figure.caption = match runs.iter().any(|run| run.has_operations) {
-            true => "Not drawn: no operation has such a value.".to_owned(),
-            false => lacks("operations"),
-        };
+fn finished(figure: Figure, runs: &[Run]) -> Figure {
+    let mut figure = unless_lacking(figure, "operations");
+    if figure.data.is_empty() && runs.iter().any(|run| run.has_operations) {
+        figure.caption = "Not drawn: no operation has such a value.".to_owned();
     }
     figure
 }
@@ -76,10 +73,12 @@ fn bars(name: &str, tally: &Tally) -> Value {
     json!({"type": "bar", "name": name, "x": x, "y": y})
 }
 
+/// Draws the distribution of a column over the operations that meet a condition.
 fn distribution(
     runs: &[Run],
     figure: Figure,
     column: &str,
+    condition: &str,
     of: impl Fn(&Phase) -> &Tally,
 ) -> Figure {
     let mut figure = figure.shares("yaxis");
@@ -90,7 +89,7 @@ fn distribution(
     }
     let query = format!(
         "SELECT phase, {column}, count(*) / sum(count(*)) OVER (PARTITION BY phase) AS share\n\
-         FROM {}\nWHERE duration_ms IS NOT NULL GROUP BY phase, {column} ORDER BY phase, {column}",
+         FROM {}\n{condition}GROUP BY phase, {column} ORDER BY phase, {column}",
         table(runs, "operations")
     );
     finished(figure.query(query), runs)
@@ -103,9 +102,7 @@ pub fn contacts(runs: &[Run]) -> Figure {
     );
     let figure = Figure::new("contacts", "Contacts that operations send", caption)
         .axes("contacts of an operation", "share of operations");
-    let mut figure = distribution(runs, figure, "attempts", |phase| &phase.attempts);
-    figure.query = figure.query.replace("WHERE duration_ms IS NOT NULL ", "");
-    figure
+    distribution(runs, figure, "attempts", "", |phase| &phase.attempts)
 }
 
 /// Depth of operations.
@@ -114,7 +111,8 @@ pub fn depth(runs: &[Run]) -> Figure {
                    that the table named.";
     let figure = Figure::new("depth", "Depth at which operations end", caption)
         .axes("depth", "share of operations");
-    distribution(runs, figure, "depth", |phase| &phase.depth)
+    let ended = "WHERE duration_ms IS NOT NULL ";
+    distribution(runs, figure, "depth", ended, |phase| &phase.depth)
 }
 
 /// Recall of results.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{name_of, table};
+use super::shared::{name_of, table};
 use crate::report::figure::{Figure, line, rounded};
 use crate::report::run::{Phase, Run};
 
@@ -165,7 +165,7 @@ impl Withheld {
         (is_law && text("draw").is_none_or(|draw| draw == "distinct")).then_some(law)
     }
 
-    /// Returns the probability that a node draws so many of the withheld segments.
+    /// Returns the probability that a node draws exactly `lacking` of the withheld segments.
     fn share(&self, lacking: u64) -> f64 {
         let rest = self.all - self.withheld;
         if lacking > self.drawn.min(self.withheld) || self.drawn - lacking > rest {

@@ -74,7 +74,7 @@ pub fn durations(study: &Study) -> Figure {
     // A legend of many cells scrolls beside the plot.
     figure.layout["legend"] = json!({"orientation": "v", "x": 1.02, "y": 1});
     if figure.data.is_empty() {
-        figure.caption = super::lacks("operations");
+        figure.caption = super::shared::lacks("operations");
         return figure;
     }
     let path = study.path.display().to_string().replace('\'', "''");

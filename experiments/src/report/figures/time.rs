@@ -2,21 +2,13 @@
 
 use serde_json::json;
 
-use super::{lacks, name_of, table};
+use super::shared::{name_of, table, unless_lacking};
 use crate::report::figure::{Figure, line, rounded};
 use crate::report::run::{OUTCOMES, Run, Ticks};
 
 fn ticks(runs: &[Run]) -> impl Iterator<Item = (&Run, &Ticks)> {
     runs.iter()
         .filter_map(|run| Some((run, run.ticks.as_ref()?)))
-}
-
-fn finished(mut figure: Figure) -> Figure {
-    if figure.data.is_empty() {
-        figure.query.clear();
-        figure.caption = lacks("ticks");
-    }
-    figure
 }
 
 /// Operations in flight.
@@ -40,7 +32,7 @@ pub fn in_flight(runs: &[Run]) -> Figure {
          FROM {ticks}\nGROUP BY time_ms ORDER BY time_ms",
         ticks = table(runs, "ticks")
     );
-    finished(figure.query(query))
+    unless_lacking(figure.query(query), "ticks")
 }
 
 /// Connections by outcome.
@@ -70,7 +62,7 @@ pub fn connections(runs: &[Run]) -> Figure {
          sum(slow_error) AS slow_error, sum(not_found) AS not_found\nFROM {}\nGROUP BY seconds ORDER BY seconds",
         table(runs, "ticks")
     );
-    finished(figure.query(query))
+    unless_lacking(figure.query(query), "ticks")
 }
 
 /// Wall time of the run by phase and part.
