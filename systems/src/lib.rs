@@ -14,6 +14,7 @@ pub mod interleaving;
 pub mod living;
 pub mod lookahead;
 pub mod lookup;
+pub mod maintenance;
 pub mod network;
 pub mod origins;
 pub mod out_of_time;

@@ -12,6 +12,10 @@ pub struct Living {
     pub aging: Aging,
     /// What becomes of a holder's records when it leaves.
     pub records: OnLeaving,
+    /// How long a record is held after its publication, µs; `None`: for ever.
+    pub ttl_us: Option<u64>,
+    /// Time after the start of a provide after which its origin provides again, µs; `None`: never.
+    pub republish_us: Option<u64>,
     /// Share of the entries of bootstrapped tables that are replaced by clients of the same range.
     pub clients_in_tables: Probability,
 }

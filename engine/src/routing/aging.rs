@@ -15,17 +15,20 @@ pub enum Join {
     Ideal,
     /// What it knew when it left.
     None,
+    /// What it learns by lookups after it has come, from nodes that it knows.
+    Protocol,
 }
 
 impl Join {
     /// Every way to join.
-    pub const ALL: [Self; 2] = [Self::Ideal, Self::None];
+    pub const ALL: [Self; 3] = [Self::Ideal, Self::None, Self::Protocol];
 
     /// Returns the word of the experiment file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ideal => "ideal",
             Self::None => "none",
+            Self::Protocol => "protocol",
         }
     }
 }
@@ -115,8 +118,8 @@ impl Aging {
         }
         match (self.join, self.table) {
             (Join::Ideal, _) => Made::At(came_us),
-            (Join::None, OnLeaving::Lost) => Made::Never,
-            (Join::None, OnLeaving::Kept) => self.made_before(timelines, owner, came_us),
+            (Join::None | Join::Protocol, OnLeaving::Lost) => Made::Never,
+            (Join::None | Join::Protocol, OnLeaving::Kept) => self.made_before(timelines, owner, came_us),
         }
     }
 

@@ -9,6 +9,7 @@ mod in_time;
 mod instant;
 mod knowledge;
 pub mod layout;
+pub mod live;
 mod members;
 mod rule;
 mod sizes;

@@ -40,6 +40,11 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
             .as_ref()
             .map_or_else(Default::default, |churn| churn.records),
         horizon_us: churn::horizon_us(experiment, inputs),
+        ttl_us: None,
+        republish_us: None,
+        maintenance: None,
+        doubling_us: None,
+        events: false,
     }
 }
 

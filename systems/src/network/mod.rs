@@ -100,6 +100,8 @@ impl Network {
         world.insert_resource(Living {
             aging: spec.aging,
             records: spec.records,
+            ttl_us: spec.ttl_us,
+            republish_us: spec.republish_us,
             clients_in_tables: spec.clients_in_tables,
         });
         world.insert_resource(Timelines::default());

@@ -8,6 +8,7 @@ use kadsim_engine::random::Probability;
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_engine::routing::{Aging, OnLeaving, Policy};
 
+use crate::maintenance::Maintenance;
 use crate::rules::Rules;
 
 /// Most nodes of a network.
@@ -43,6 +44,17 @@ pub struct Spec {
     pub aging: Aging,
     /// What becomes of a holder's records when it leaves.
     pub records: OnLeaving,
+    /// How long a record is held after its publication, µs; `None`: for ever.
+    pub ttl_us: Option<u64>,
+    /// Time after the start of a provide after which its origin provides again, µs; `None`: never.
+    pub republish_us: Option<u64>,
+    /// How nodes keep their routing tables; `None`: no traffic changes a table.
+    pub maintenance: Option<Maintenance>,
+    /// Time in which the number of nodes doubles while the network comes to be by joins, µs; `None`: tables are
+    /// bootstrapped from full knowledge.
+    pub doubling_us: Option<u64>,
+    /// Whether operations run as events by node even where each could run whole. It changes no result.
+    pub events: bool,
     /// Share of the entries of bootstrapped tables that are replaced by clients of the same range.
     pub clients_in_tables: Probability,
     /// Entries that an answer names, and with which a lookup starts, 1 to 255; `None` for k.
@@ -68,6 +80,11 @@ impl Default for Spec {
             churn: None,
             aging: Aging::default(),
             records: OnLeaving::default(),
+            ttl_us: None,
+            republish_us: None,
+            maintenance: None,
+            doubling_us: None,
+            events: false,
             clients_in_tables: Probability::default(),
             answer: None,
             horizon_us: 0,

@@ -44,8 +44,8 @@ impl Reference {
                 Some(came_us) if came_us > at_us => break,
                 Some(came_us) => match (aging.join, aging.table) {
                     (Join::Ideal, _) => made = Some(Instant::At(came_us)),
-                    (Join::None, OnLeaving::Lost) => made = None,
-                    (Join::None, OnLeaving::Kept) => {}
+                    (Join::None | Join::Protocol, OnLeaving::Lost) => made = None,
+                    (Join::None | Join::Protocol, OnLeaving::Kept) => {}
                 },
                 None => made = Some(Instant::Start),
             }

@@ -1,0 +1,5 @@
+//! Maintenance: what nodes do to keep their routing tables good.
+
+mod rules;
+
+pub use rules::{Check, Checked, JoinRefresh, Joining, Maintenance, Refresh, Refreshed};
