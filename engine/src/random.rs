@@ -58,6 +58,12 @@ pub enum Purpose {
     Replaced,
     /// Nodes whose tables are counted.
     Freshness,
+    /// Key that a refresh or a join looks up; entity: node's key, part: number of the maintenance operation.
+    RefreshKey,
+    /// Whom a newcomer knows; entity: node's key, part: session, and how often it has begun to join in the upper half.
+    Known,
+    /// A random entry or replacement; entity: node's key, part: count.
+    Choice,
 }
 
 const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;

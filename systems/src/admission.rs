@@ -35,6 +35,7 @@ pub fn start_operations(
             phases.take_due(window.starts_us, BATCH);
             start(&mut phases, &window, &mut operations, BATCH);
         }
+        Execution::Events => unreachable!("events start operations of their own"),
     }
     window.again = false;
     let fresh = before..operations.active();
@@ -106,6 +107,7 @@ pub fn admit_successors(
         Execution::Whole | Execution::Sequential => {
             window.final_us = phases.next_start_us().unwrap_or(u64::MAX);
         }
+        Execution::Events => unreachable!("events admit operations of their own"),
     }
 }
 

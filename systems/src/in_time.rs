@@ -50,6 +50,7 @@ impl InTime<'_, '_> {
             makeup: &self.makeup,
             aging: self.living.aging,
             online: self.online.0,
+            live: None,
         }
     }
 }

@@ -9,6 +9,7 @@ pub mod barrier;
 pub mod bootstrap;
 pub mod completion;
 pub mod context;
+pub mod events;
 pub mod in_time;
 pub mod interleaving;
 pub mod living;

@@ -81,7 +81,8 @@ impl Lookahead {
                 (until_us, until_us)
             }
             Execution::Sequential => (END_US, after_us(segments_us(links, shared))),
-            Execution::Whole => (END_US, END_US),
+            // Operations as events: the caller knows when the next events are.
+            Execution::Whole | Execution::Events => (END_US, END_US),
         };
         Bounds {
             until_us,

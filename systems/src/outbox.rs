@@ -128,7 +128,7 @@ pub struct Outbox {
 
 impl Outbox {
     /// Empties the outbox for a window. `phases` is the number of phase slots.
-    fn open(&mut self, window: &Window, recording: &Recording, phases: usize) {
+    pub fn open(&mut self, window: &Window, recording: &Recording, phases: usize) {
         self.ticks.resize_with(phases, Ticks::default);
         self.ticks.iter_mut().for_each(|ticks| ticks.open(window));
         if self.prefetcher.is_counting() != recording.instrumented {

@@ -87,6 +87,8 @@ struct Running {
     accounting: Accounting,
     queue: Queue,
     in_flight: u64,
+    /// Operations that were taken from the queue and never started, because the phase was cut off.
+    dropped: u64,
     /// End of its last operation so far, or of its duration if that is later, µs.
     last_end_us: u64,
 }
@@ -111,7 +113,7 @@ impl Running {
 
     /// Returns whether every operation has ended.
     fn is_done(&self) -> bool {
-        self.in_flight == 0 && self.queue.is_empty()
+        self.in_flight == 0 && self.dropped == 0 && self.queue.is_empty()
     }
 
     /// Returns when the phase ends, as far as that is known: with its last operation and its duration, or when it is cut
@@ -170,6 +172,7 @@ impl Phases {
             queue: Queue::new(phase.source, phase.parallel),
             start_us: phase.start_us,
             in_flight: 0,
+            dropped: 0,
             last_end_us: phase.start_us.max(over_us),
         });
         slot
@@ -280,7 +283,7 @@ impl Phases {
             && match execution {
                 Execution::Whole => self.all().any(starts),
                 Execution::Windowed => true,
-                Execution::Sequential => false,
+                Execution::Sequential | Execution::Events => false,
             };
     }
 
@@ -307,6 +310,53 @@ impl Phases {
         running.queue.pop();
         running.in_flight += 1;
         Some((running.task, first))
+    }
+
+    /// Removes the operations due before `until_us`, whether their origins have permits or not, and passes them to `take`,
+    /// with the most operations in flight per origin. They count as in flight.
+    pub fn take_planned(
+        &mut self,
+        until_us: u64,
+        mut take: impl FnMut(Task, Planned, Option<u32>),
+    ) {
+        for running in self.all_mut() {
+            let until_us = until_us.min(running.task.until_us);
+            let task = running.task;
+            while let Some(planned) = running.queue.take_planned(until_us) {
+                running.in_flight += 1;
+                take(task, planned, running.queue.parallel());
+            }
+        }
+    }
+
+    /// Returns the slot of the phase that has started last by `now_us`, among those in flight.
+    pub fn started_last(&self, now_us: u64) -> Option<PhaseSlot> {
+        let started = self.all().filter(|running| running.start_us <= now_us);
+        let last = started.max_by_key(|running| (running.start_us, running.task.phase))?;
+        Some(last.task.slot)
+    }
+
+    /// Returns when the next phase in flight starts after `now_us`, µs.
+    pub fn next_begin_us(&self, now_us: u64) -> Option<u64> {
+        let starts = self.all().map(|running| running.start_us);
+        starts.filter(|&start_us| start_us > now_us).min()
+    }
+
+    /// Counts operations of the phase in `slot` that were taken and never start, because the phase is cut off.
+    pub fn drop_taken(&mut self, slot: PhaseSlot, count: u64) {
+        if let Some(running) = &mut self.slots[slot.index()] {
+            running.in_flight -= count;
+            running.dropped += count;
+        }
+    }
+
+    /// Returns, for each phase whose operations have all been taken, its slot and the time before which it does not end as
+    /// far as its duration and the operations that have ended say, µs.
+    pub fn ending(&self) -> impl Iterator<Item = (PhaseSlot, u64)> {
+        let taken = self
+            .all()
+            .filter(|running| running.next_start_us().is_none());
+        taken.map(|running| (running.task.slot, running.last_end_us))
     }
 
     /// Counts an operation of the phase in `slot` that ended at `end_us`.

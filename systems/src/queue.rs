@@ -80,6 +80,21 @@ impl Queue {
         self.parallel.is_some()
     }
 
+    /// Returns the most operations in flight per origin; `None` for no limit.
+    pub fn parallel(&self) -> Option<u32> {
+        self.parallel
+    }
+
+    /// Takes the next operation from the source, if it is due before `until_us`. No permit is asked for.
+    pub fn take_planned(&mut self, until_us: u64) -> Option<Planned> {
+        let planned = self
+            .source
+            .peek()
+            .filter(|planned| planned.due_us < until_us)?;
+        self.source.advance();
+        Some(planned)
+    }
+
     /// Returns when the next operation of the source is due, µs.
     fn next_due_us(&self) -> Option<u64> {
         self.source.peek().map(|planned| planned.due_us)

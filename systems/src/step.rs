@@ -3,16 +3,20 @@
 //! | stage | system | does | writes |
 //! |---|---|---|---|
 //! | [`Stages::Start`] | [`admission::start_operations`] | puts operations that start into slots | phases, window, operations |
+//! | | [`events::start_events`] | hands operations that are due to the nodes that ask ([`Execution::Events`]) | chunks |
 //! | [`Stages::Advance`] | [`origins::find_origins`] | ends operations whose origin is offline | operations |
 //! | | [`retrieve::look_in_own_stores`] | ends retrieves whose origin holds the value | operations |
 //! | | [`lookup::advance_lookups`] | handles answers and failures, sends contacts | contacts, operations |
 //! | | [`provide::provide_segments`] | sends the stores of lookups that have ended | contacts, operations |
 //! | | [`completion::complete_operations`] | ends operations whose last contact completes | operations |
 //! | | [`lookup::evaluate_in_order`] | does all four, one operation after the other ([`Execution::Sequential`]) | contacts, overhead, operations |
+//! | | [`events::handle_events`] | handles the events of each node ([`Execution::Events`]) | contacts, chunks, tables |
 //! | | [`admission::admit_successors`] | lets operations follow those that have ended | phases, window |
 //! | [`Stages::Barrier`] | [`barrier::charge_contacts`] | charges overhead in the order of time, which fixes completions | overhead, operations |
 //! | | [`barrier::enter_stores`] | makes stores visible from their arrival on | segments |
+//! | | [`barrier::exchange_messages`] | delivers what nodes have sent each other ([`Execution::Events`]) | chunks |
 //! | [`Stages::Record`] | [`record::record_operations`] | makes rows of operations that have ended | recorded, phases |
+//! | | [`record::record_events`] | the same of operations that run as events | recorded, phases, chunks |
 //! | | [`record::record_ticks`] | makes rows of ticks that are over | recorded |
 //! | | [`record::record_connections`] | makes rows of connections | recorded |
 //! | | [`admission::free_slots`] | frees the slots of operations that have ended | operations |
@@ -32,7 +36,7 @@ use bevy_ecs::schedule::{
 };
 
 use crate::window::{Execution, Window};
-use crate::{admission, barrier, completion, lookup, origins, provide, record, retrieve};
+use crate::{admission, barrier, completion, events, lookup, origins, provide, record, retrieve};
 
 /// The four stages of a step, in this order.
 #[derive(SystemSet, Clone, Debug, PartialEq, Eq, Hash)]
@@ -69,11 +73,16 @@ pub fn schedule() -> Schedule {
             .chain(),
     );
     schedule.add_systems((
-        (start_clock, admission::start_operations, lap(0))
+        (
+            start_clock,
+            admission::start_operations.run_if(not(are_events)),
+            events::start_events.run_if(are_events),
+            lap(0),
+        )
             .chain()
             .in_set(Stages::Start),
         (
-            origins::find_origins,
+            origins::find_origins.run_if(not(are_events)),
             (
                 retrieve::look_in_own_stores,
                 lookup::advance_lookups,
@@ -82,20 +91,28 @@ pub fn schedule() -> Schedule {
             )
                 .chain()
                 .run_if(is_parallel),
-            lookup::evaluate_in_order.run_if(not(is_parallel)),
-            admission::admit_successors,
+            lookup::evaluate_in_order.run_if(is_sequential),
+            events::handle_events.run_if(are_events),
+            admission::admit_successors.run_if(not(are_events)),
             lap(1),
         )
             .chain()
             .in_set(Stages::Advance),
-        (barrier::charge_contacts, barrier::enter_stores, lap(2))
+        (
+            (barrier::charge_contacts, barrier::enter_stores)
+                .chain()
+                .run_if(not(are_events)),
+            barrier::exchange_messages.run_if(are_events),
+            lap(2),
+        )
             .chain()
             .in_set(Stages::Barrier),
         (
-            record::record_operations,
+            record::record_operations.run_if(not(are_events)),
+            record::record_events.run_if(are_events),
             record::record_ticks,
             record::record_connections,
-            admission::free_slots,
+            admission::free_slots.run_if(not(are_events)),
             lap(3),
         )
             .chain()
@@ -104,9 +121,19 @@ pub fn schedule() -> Schedule {
     schedule
 }
 
-/// Whether operations of the window run in parallel.
+/// Whether operations of the window are run side by side or whole.
 fn is_parallel(window: Res<Window>) -> bool {
-    window.execution != Execution::Sequential
+    matches!(window.execution, Execution::Windowed | Execution::Whole)
+}
+
+/// Whether operations of the window run one after the other.
+fn is_sequential(window: Res<Window>) -> bool {
+    window.execution == Execution::Sequential
+}
+
+/// Whether operations of the window run as events.
+fn are_events(window: Res<Window>) -> bool {
+    window.execution == Execution::Events
 }
 
 /// Whether no operation starts in this window any more.

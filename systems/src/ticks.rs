@@ -23,6 +23,16 @@ pub struct TickCounts {
     pub broken_off: u64,
     /// Whether routing tables are counted at its end.
     pub is_counted: bool,
+    /// Contacts of maintenance sent, by [`Purpose`](crate::events::Purpose).
+    pub maintenance: [u64; 4],
+    /// Contacts of maintenance sent that will fail.
+    pub maintenance_failed: u64,
+    /// Entries appended to buckets.
+    pub learned: u64,
+    /// Entries removed from buckets of nodes that stay.
+    pub evicted: u64,
+    /// Records that have expired.
+    pub expired: u64,
     /// Durations of the operations that ended, µs, in no order.
     pub durations_us: Vec<u64>,
 }
@@ -45,6 +55,14 @@ impl TickCounts {
             .iter_mut()
             .zip(other.outcomes)
             .for_each(|(sum, n)| *sum += n);
+        self.maintenance
+            .iter_mut()
+            .zip(other.maintenance)
+            .for_each(|(sum, n)| *sum += n);
+        self.maintenance_failed += other.maintenance_failed;
+        self.learned += other.learned;
+        self.evicted += other.evicted;
+        self.expired += other.expired;
         self.stored += other.stored;
         self.found += other.found;
         self.missed += other.missed;

@@ -125,16 +125,40 @@ impl View<'_> {
     /// Draws the fate of a contact that an operation sends at `time_us`.
     #[inline]
     pub fn draw(&self, operation: &Operation, sequence: u32, remote: Owner, time_us: u64) -> Fate {
+        let (number, origin) = (operation.number, operation.origin_owner());
+        self.fate(number, sequence, origin, remote, time_us)
+    }
+
+    /// Draws the fate of the contact with this number of an operation, from one node to another, sent at `time_us`.
+    #[inline]
+    pub fn fate(
+        &self,
+        operation: u64,
+        sequence: u32,
+        from: Owner,
+        remote: Owner,
+        time_us: u64,
+    ) -> Fate {
         let attempt = Attempt {
             network_seed: self.in_time.tables.rule().network_seed,
-            operation: operation.number,
+            operation,
             sequence,
-            from: operation.origin_owner(),
+            from,
             to: Some(remote),
             time_us,
         };
         let answers = |request_us| self.answers(remote, time_us.saturating_add(request_us));
         self.links.link.draw(attempt, &answers)
+    }
+
+    /// Returns when a node leaves that is online at `at_us`, µs; `u64::MAX` if never.
+    pub fn leaves_us(&self, row: Row, at_us: u64) -> u64 {
+        if !self.in_time.timelines.are_living() {
+            return u64::MAX;
+        }
+        let key = self.in_time.population.key(row);
+        let change_us = self.in_time.timelines.change_after(row, key, at_us);
+        change_us.unwrap_or(u64::MAX)
     }
 
     /// Returns the column that [`View::count`] writes, to be prefetched.

@@ -19,12 +19,17 @@ pub enum Execution {
     /// Each from start to end in one step, one after the other in the order of (start, number): under py-dht's procedure,
     /// if overhead is charged or connections are recorded.
     Sequential,
+    /// As events by node, window by window, because traffic changes what nodes hold.
+    Events,
 }
 
 impl Execution {
-    /// Returns how operations under these rules go through time.
-    pub fn of(rules: &Rules, recording: &Recording, links: &Links) -> Self {
-        if !links.is_charged() && !recording.connections {
+    /// Returns how operations under these rules go through time. `as_events` says whether the network has nodes whose events
+    /// are kept.
+    pub fn of(rules: &Rules, recording: &Recording, links: &Links, as_events: bool) -> Self {
+        if as_events {
+            Self::Events
+        } else if !links.is_charged() && !recording.connections {
             Self::Whole
         } else if rules.procedure.is_by_clock() {
             Self::Windowed
@@ -90,7 +95,7 @@ mod tests {
             link: Box::new(UniformLink::default()),
             overhead_us,
         };
-        Execution::of(&rules, &recording, &links)
+        Execution::of(&rules, &recording, &links, false)
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! Networks vary in errors, overhead, offline nodes, nodes added later, cut-offs, load and procedure.
 
 mod case;
+mod events;
 mod life;
 mod phases;
 mod ticks;
@@ -203,6 +204,7 @@ struct Kept {
     results: Vec<Option<Vec<i64>>>,
     connections: Vec<ConnectionRow>,
     ticks: Vec<TickRow>,
+    ends: Vec<(u32, u64, CutOff, Vec<NodeState>)>,
 }
 
 /// Changes nodes between the phases of a case: some go offline, some are added, overhead is reset.
@@ -300,6 +302,7 @@ fn run_case(case: &Case, seen: &mut Seen) {
                 results: recorded.result_ids.clone(),
                 connections: recorded.connections.clone(),
                 ticks: recorded.ticks.clone(),
+                ends: Vec::new(),
             });
         }
     }

@@ -5,10 +5,12 @@
 
 mod contact;
 mod lookup;
+mod pool;
 mod slots;
 
 pub use contact::Contact;
 pub use lookup::Lookup;
+pub use pool::Pool;
 pub use slots::Operations;
 
 use crate::hardware::Prefetcher;
@@ -16,7 +18,7 @@ use crate::key::Key;
 use crate::node::Row;
 use crate::population::Owner;
 pub use crate::record::Ending;
-use crate::record::Kind;
+use crate::record::{Kind, Outcome};
 use crate::slot::{OperationSlot, PhaseSlot};
 
 /// Capacity, in items, up to which a slot keeps the memory of a list from one operation to the next. A lookup in a
@@ -244,6 +246,20 @@ impl Operation {
         event_us.min(self.leaves_us)
     }
 
+    /// Returns when the next event of an operation that runs as events happens, µs: a contact completes, its last store does,
+    /// or its origin leaves.
+    pub fn next_event_us(&self) -> u64 {
+        let next_us = match self.stage {
+            Stage::Lookup => self
+                .in_flight
+                .iter()
+                .map(|contact| contact.completes_us)
+                .min(),
+            _ => Some(self.end_us),
+        };
+        self.next_us(next_us.unwrap_or(u64::MAX))
+    }
+
     /// Returns `event_us`, or [`Operations::NEVER`] if the operation is cut off before.
     #[inline]
     pub fn before_cut(&self, event_us: u64) -> u64 {
@@ -252,6 +268,14 @@ impl Operation {
         } else {
             Operations::NEVER
         }
+    }
+
+    /// Counts a contact of the lookup that failed.
+    #[inline]
+    pub fn count_failure(&mut self, outcome: Outcome) {
+        self.failed += 1;
+        self.late += u32::from(outcome == Outcome::Late);
+        self.stale_contacts += u32::from(outcome == Outcome::NotFound);
     }
 
     /// Returns the contacts handled.

@@ -220,6 +220,22 @@ impl Timelines {
         Walk::new(&self.churn, &self.makeup, key)
     }
 
+    /// Returns the first change of a node, µs; `None` if there is none.
+    pub fn first_change(&self, row: Row, key: Key) -> Option<u64> {
+        let kept_us = self.of(row).1.first().copied();
+        kept_us.or_else(|| self.walk(key).next())
+    }
+
+    /// Returns the first change of a node after `at_us`, µs; `None` if there is none. Only for nodes that are not offline for
+    /// the whole run.
+    pub fn change_after(&self, row: Row, key: Key, at_us: u64) -> Option<u64> {
+        let kept_us = self.of(row).1;
+        match kept_us.get(kept_us.partition_point(|&us| us <= at_us)) {
+            Some(&change_us) => Some(change_us),
+            None => self.walk(key).find(|&change_us| change_us > at_us),
+        }
+    }
+
     /// Returns the session in which a node is online at `at_us`, changes of that moment included; `None` if it is offline.
     pub fn session(&self, row: Row, key: Key, at_us: u64) -> Option<Session> {
         let (at_start, kept_us) = self.of(row);

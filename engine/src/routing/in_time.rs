@@ -1,6 +1,7 @@
 //! The routing tables of a network at any moment: as they were bootstrapped or, where nodes come and go, as full knowledge
 //! gave them at the instant that [`Aging`] says.
 
+use super::live::LiveTables;
 use super::{Aging, Instant, Made, Tables};
 use crate::answer::Answer;
 use crate::key::{BucketIndex, Key};
@@ -26,6 +27,8 @@ pub struct TablesInTime<'a> {
     pub aging: Aging,
     /// Number of the nodes that are not offline for the whole run.
     pub online: u64,
+    /// Tables that traffic changes, as they are now; they have precedence over all others.
+    pub live: Option<&'a LiveTables>,
 }
 
 /// A moment, and what of it has passed. Requests arrive before timers fire, operations start after it.
@@ -63,6 +66,8 @@ enum At {
     Bootstrapped(Table),
     /// Made at this time, µs.
     Made(u64),
+    /// As traffic has left it.
+    Live,
 }
 
 impl TablesInTime<'_> {
@@ -112,6 +117,9 @@ impl TablesInTime<'_> {
     /// Returns the table that a node has at a moment; an empty one if it is offline.
     #[inline]
     fn at(&self, owner: Owner, moment: Moment) -> At {
+        if self.live.is_some_and(|live| live.of(owner.row).is_some()) {
+            return At::Live;
+        }
         let bootstrapped = || {
             let column = self.columns.tables;
             At::Bootstrapped(self.tables.table(&self.population, column, owner.row))
@@ -147,6 +155,56 @@ impl TablesInTime<'_> {
                     .closest(&self.population, owner, table, key, out);
             }
             At::Made(made_us) => self.instant(made_us).closest(owner, key, out),
+            At::Live => {
+                let (population, count) = (&self.population, self.tables.rule().answer_size());
+                if let Some(tables) = self.live.and_then(|live| live.of(owner.row)) {
+                    tables.closest(population, owner, key, count, true, out);
+                }
+            }
+        }
+    }
+
+    /// Returns the entries of one bucket of a table that traffic changes.
+    fn live_entries(&self, owner: Row, bucket: BucketIndex) -> impl Iterator<Item = Row> {
+        let tables = self.live.and_then(|live| live.of(owner));
+        let entries = tables.map_or(&[][..], |tables| tables.entries(owner, bucket.index()));
+        entries.iter().map(|entry| entry.row())
+    }
+
+    /// Calls `visit` with each bucket of the owner's bootstrapped table that is not empty, and its entries, in no order. `rows`
+    /// is memory for reuse.
+    pub fn bootstrapped(
+        &self,
+        owner: Owner,
+        rows: &mut Vec<Row>,
+        visit: impl FnMut(BucketIndex, &mut [Row]),
+    ) {
+        let column = self.columns.tables;
+        let table = self.tables.table(&self.population, column, owner.row);
+        let population = &self.population;
+        self.tables
+            .for_each_bucket_unsorted(population, owner.row, table, rows, visit);
+    }
+
+    /// Calls `visit` with each bucket that is not empty of the table that full knowledge gives the owner at `made_us`, and its
+    /// entries, in no order. `rows` is memory for reuse.
+    pub fn made(
+        &self,
+        owner: Owner,
+        made_us: u64,
+        rows: &mut Vec<Row>,
+        mut visit: impl FnMut(BucketIndex, &mut [Row]),
+    ) {
+        let instant = self.instant(made_us);
+        for bucket in BucketIndex::all() {
+            rows.clear();
+            instant.bucket(owner, bucket, rows);
+            if !rows.is_empty() {
+                visit(bucket, rows);
+            }
+            if self.population.subtree(owner.key, bucket.depth()).len() <= 1 {
+                break;
+            }
         }
     }
 
@@ -160,6 +218,10 @@ impl TablesInTime<'_> {
             At::Made(made_us) => {
                 out.clear();
                 self.instant(made_us).bucket(owner, bucket, out);
+            }
+            At::Live => {
+                out.clear();
+                out.extend(self.live_entries(owner.row, bucket));
             }
         }
     }
@@ -179,16 +241,13 @@ impl TablesInTime<'_> {
                 self.tables
                     .for_each_bucket_unsorted(population, owner.row, table, rows, visit);
             }
-            At::Made(made_us) => {
-                let instant = self.instant(made_us);
+            At::Made(made_us) => self.made(owner, made_us, rows, visit),
+            At::Live => {
                 for bucket in BucketIndex::all() {
                     rows.clear();
-                    instant.bucket(owner, bucket, rows);
+                    rows.extend(self.live_entries(owner.row, bucket));
                     if !rows.is_empty() {
                         visit(bucket, rows);
-                    }
-                    if self.population.subtree(owner.key, bucket.depth()).len() <= 1 {
-                        break;
                     }
                 }
             }

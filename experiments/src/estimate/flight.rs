@@ -128,7 +128,9 @@ impl<'a> Flight<'a> {
         let batch = self.total().min(BATCH);
         match self.execution {
             Execution::Whole | Execution::Sequential => batch,
-            Execution::Windowed => batch.min(self.even_sends() / self.sends_each()),
+            Execution::Windowed | Execution::Events => {
+                batch.min(self.even_sends() / self.sends_each())
+            }
         }
     }
 
@@ -139,7 +141,7 @@ impl<'a> Flight<'a> {
             Execution::Sequential if self.phases.iter().any(is_limited) => 1.0,
             Execution::Whole | Execution::Sequential => self.batch(),
             // An operation that ends in a step keeps its slot until the step is over.
-            Execution::Windowed => {
+            Execution::Windowed | Execution::Events => {
                 let in_flight = self.sum(|phase| phase.in_flight);
                 (in_flight + self.batch()).min(self.total())
             }
@@ -193,7 +195,7 @@ impl<'a> Flight<'a> {
         let operations = match self.execution {
             Execution::Whole | Execution::Sequential => self.slots(),
             // Operations that start together do not end together.
-            Execution::Windowed => self.batch().max(self.together() / 4.0),
+            Execution::Windowed | Execution::Events => self.batch().max(self.together() / 4.0),
         };
         let stores = operations.min(self.provides()) * self.lookup.result;
         2.0 * stores * size_of::<Stored>() as f64
@@ -206,7 +208,7 @@ impl<'a> Flight<'a> {
         let sends = match self.execution {
             Execution::Whole => return 0.0,
             Execution::Sequential => self.slots() * self.sends_each(),
-            Execution::Windowed => {
+            Execution::Windowed | Execution::Events => {
                 let burst = self.together() * (self.lookup.in_flight + 1.0);
                 burst.min(all).max(self.even_sends())
             }
@@ -222,7 +224,7 @@ impl<'a> Flight<'a> {
     pub(super) fn waiting_bytes(&self) -> f64 {
         let total = self.total();
         let rows = match self.execution {
-            Execution::Windowed => 2.0 * self.batch() + self.together() / 2.0,
+            Execution::Windowed | Execution::Events => 2.0 * self.batch() + self.together() / 2.0,
             Execution::Whole | Execution::Sequential => {
                 let ahead = self.sum(|phase| phase.in_flight.max(phase.together));
                 // Retrieves start when all provides in flight with them are evaluated.

@@ -2,7 +2,9 @@
 //! whichever thread ran an operation.
 
 pub mod charge;
+mod exchange;
 pub mod stores;
 
 pub use charge::charge_contacts;
+pub use exchange::exchange_messages;
 pub use stores::enter_stores;

@@ -209,9 +209,7 @@ fn poll(context: &mut Context, operation: &mut Operation, machine: impl Machine)
                 contact: Some(contact),
             });
         }
-        operation.failed += 1;
-        operation.late += u32::from(contact.fate.outcome == Outcome::Late);
-        operation.stale_contacts += u32::from(contact.fate.outcome == Outcome::NotFound);
+        operation.count_failure(contact.fate.outcome);
         let population = &context.view.in_time.population;
         machine.failed(&mut operation.lookup, population, contact.row);
         go_on(context, operation, completes_us, machine);

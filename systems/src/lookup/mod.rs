@@ -25,7 +25,7 @@ use crate::rules::Procedure;
 use crate::view::{Readable, View};
 use crate::{completion, provide};
 
-use iterative::Iterative;
+pub use iterative::Iterative;
 use py_dht::PyDht;
 use rfm19::Rfm19;
 

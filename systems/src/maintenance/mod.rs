@@ -1,5 +1,11 @@
 //! Maintenance: what nodes do to keep their routing tables good.
 
+mod chain;
+mod check;
+mod join;
+mod refresh;
+mod republish;
 mod rules;
 
+pub use chain::{Chain, Rest};
 pub use rules::{Check, Checked, JoinRefresh, Joining, Maintenance, Refresh, Refreshed};

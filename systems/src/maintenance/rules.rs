@@ -8,7 +8,7 @@ use kadsim_engine::routing::live::TableRules;
 /// How nodes keep their routing tables.
 ///
 /// [`Default`]: no table ever changes.
-#[derive(Resource, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Resource, Clone, Debug, PartialEq, Eq)]
 pub struct Maintenance {
     /// Whether a node learns servers that ask it.
     pub learn_asker: bool,
@@ -28,6 +28,38 @@ pub struct Maintenance {
     pub check: Option<Check>,
     /// What a node does when it comes.
     pub joining: Joining,
+    /// Whether nodes know who is a client, and learn none.
+    pub clients_known: bool,
+}
+
+impl Default for Maintenance {
+    fn default() -> Self {
+        Self {
+            learn_asker: false,
+            learn_answerer: false,
+            learn_named: false,
+            verify: false,
+            errors_count: false,
+            table: TableRules::DEFAULT,
+            refresh: None,
+            check: None,
+            joining: Joining::default(),
+            clients_known: true,
+        }
+    }
+}
+
+impl Maintenance {
+    /// Returns whether idle buckets are refreshed.
+    pub fn has_idle_refresh(&self) -> bool {
+        matches!(
+            self.refresh,
+            Some(Refresh {
+                what: Refreshed::Idle,
+                ..
+            })
+        )
+    }
 }
 
 /// Lookups that refresh buckets.
@@ -84,6 +116,8 @@ pub struct Joining {
     pub known: Vec<Row>,
     /// What is looked up after the own key.
     pub refresh: JoinRefresh,
+    /// Time after which a lookup of the own key that no node answered begins anew, µs, at least 1.
+    pub retry_us: u64,
 }
 
 impl Default for Joining {
@@ -93,6 +127,7 @@ impl Default for Joining {
             knows: 1,
             known: Vec::new(),
             refresh: JoinRefresh::Farther,
+            retry_us: 1_000_000,
         }
     }
 }

@@ -27,11 +27,13 @@ use kadsim_engine::operation::Operations;
 use kadsim_engine::population::RadixIndex;
 use kadsim_engine::presence::{Churn, Draw, Offline, Timelines, TooManyChanges};
 use kadsim_engine::routing::layout::LayoutKind;
+use kadsim_engine::routing::live::LiveTables;
 use kadsim_engine::routing::{OnLeaving, Rule, Tables};
 use kadsim_engine::segments::Segments;
 use kadsim_engine::time::LAST_US;
 
 use crate::barrier::charge::Sends;
+use crate::events::Chunks;
 use crate::in_time::Online;
 use crate::living::Living;
 use crate::lookahead::Lookahead;
@@ -41,7 +43,7 @@ use crate::record::{self, Recorded};
 use crate::recording::Recording;
 use crate::rules::Rules;
 use crate::window::Window;
-use crate::{bootstrap, step};
+use crate::{bootstrap, events, step};
 
 use nodes::{component_bytes, make_nodes, spawn_nodes};
 use read::States;
@@ -60,6 +62,10 @@ pub struct Network {
     lookahead: Lookahead,
     /// Whether a node is or has been offline, so that contacts may time out.
     absences: bool,
+    /// Whether operations run as events.
+    events: bool,
+    /// Longest window of events, µs; `None` for as long as the lookahead allows.
+    window_us: Option<u64>,
 }
 
 impl Network {
@@ -71,6 +77,7 @@ impl Network {
     /// each other.
     pub fn new(spec: Spec) -> Result<Self, NetworkError> {
         spec.check()?;
+        let events = spec.runs_as_events();
         let (ids, keys) = make_nodes(spec.nodes, spec.seed)?;
         let nodes = keys.len();
         let mut world = World::new();
@@ -104,6 +111,9 @@ impl Network {
             republish_us: spec.republish_us,
             clients_in_tables: spec.clients_in_tables,
         });
+        world.insert_resource(spec.maintenance.unwrap_or_default());
+        world.insert_resource(Chunks::default());
+        world.insert_resource(LiveTables::default());
         world.insert_resource(Timelines::default());
         world.insert_resource(Makeup {
             network_seed: spec.seed,
@@ -116,6 +126,7 @@ impl Network {
         });
         // The schedule would insert it when it first runs, after the nodes.
         world.init_resource::<Schedules>();
+        world.register_system_cached(events::prepare);
         world.register_system_cached(bootstrap::bootstrap_all);
         world.register_system_cached(bootstrap::forget_all);
         world.register_system_cached(bootstrap::bootstrap_node);
@@ -132,6 +143,8 @@ impl Network {
             next_operation: 0,
             lookahead: Lookahead::default(),
             absences: false,
+            events,
+            window_us: None,
         };
         network.read_all(|nodes, counters| {
             move_to_huge_pages(nodes.columns.keys);
@@ -247,9 +260,24 @@ impl Network {
 
     /// Fills every node's table from full knowledge, in the network's layout.
     pub fn bootstrap(&mut self) {
+        // Tables that traffic changes are copies of those of the layout, which then need no memory.
+        let layout = match self.events {
+            true => LayoutKind::Implicit,
+            false => self.layout,
+        };
         self.world
-            .run_system_cached_with(bootstrap::bootstrap_all, self.layout)
+            .run_system_cached_with(bootstrap::bootstrap_all, layout)
             .expect(REGISTERED);
+        if self.events {
+            self.world
+                .run_system_cached(events::prepare)
+                .expect(REGISTERED);
+        }
+    }
+
+    /// Limits the windows of events to `window_us` µs, at least 1. It changes no result.
+    pub fn set_window_us(&mut self, window_us: u64) {
+        self.window_us = Some(window_us.max(1));
     }
 
     /// Empties every node's table and frees its memory. A caller that bootstraps again calls it first, so that

@@ -85,6 +85,9 @@ impl PhaseEnd {
 
     /// Returns how many segments a node holds.
     fn segments(&self, nodes: &NodesView, row: Row) -> u32 {
+        if nodes.chunks.are_used() {
+            return nodes.chunks.of(row).records.of(row);
+        }
         let store = nodes.columns.stores[row.index()];
         if nodes.living.records == OnLeaving::Kept || !nodes.in_time.timelines.are_living() {
             return nodes.segments.held(store, self.end_us);

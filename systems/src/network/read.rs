@@ -12,10 +12,12 @@ use kadsim_engine::key::{Distance, Key};
 use kadsim_engine::link::Links;
 use kadsim_engine::node::{Column, Columns, Contacts, Overhead, Presence, Row, Store};
 use kadsim_engine::population::{Population, RadixIndex};
+use kadsim_engine::routing::live::LiveTables;
 use kadsim_engine::routing::{Tables, TablesInTime};
 use kadsim_engine::segments::Segments;
 
 use super::Network;
+use crate::events::Chunks;
 use crate::in_time::InTime;
 use crate::living::Living;
 
@@ -50,6 +52,8 @@ type Readable<'w, 's> = (
     Res<'w, Ids>,
     Res<'w, Segments>,
     Res<'w, Living>,
+    Res<'w, LiveTables>,
+    Res<'w, Chunks>,
 );
 
 /// Components that [`Counters`] shows.
@@ -82,6 +86,8 @@ pub struct NodesView<'a> {
     pub in_time: TablesInTime<'a>,
     /// How tables and records follow who is online.
     pub living: &'a Living,
+    /// What events have changed; without chunks where operations do not run as events.
+    pub chunks: &'a Chunks,
 }
 
 /// The nodes' counters, by row.
@@ -108,8 +114,11 @@ impl Network {
         let Ok((contacts, overhead)) = states.counters.get(&self.world) else {
             unreachable!("queries have no conditions");
         };
-        let (in_time, ids, segments, living) = shown;
-        let in_time = in_time.tables();
+        let (in_time, ids, segments, living, live, chunks) = shown;
+        let in_time = TablesInTime {
+            live: Some(&live),
+            ..in_time.tables()
+        };
         let nodes = NodesView {
             population: in_time.population,
             columns: in_time.columns,
@@ -118,6 +127,7 @@ impl Network {
             segments: &segments,
             in_time,
             living: &living,
+            chunks: &chunks,
         };
         let counters = Counters {
             contacts: column(&contacts),

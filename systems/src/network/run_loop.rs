@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use bevy_ecs::prelude::*;
+
 use kadsim_engine::counts::Counts;
 use kadsim_engine::key::Key;
 use kadsim_engine::link::Links;
@@ -19,6 +21,7 @@ use kadsim_engine::time::LAST_US;
 use super::Network;
 use super::phase_end::PhaseEnd;
 use crate::barrier::charge::Sends;
+use crate::events::{Chunk, Chunks, Start};
 use crate::lookahead::{Lookahead, Shared};
 use crate::out_of_time::OutOfTime;
 use crate::phases::{Accounting, Over, Phase, Phases};
@@ -124,6 +127,7 @@ impl Network {
             self.world.resource::<Rules>(),
             self.world.resource::<Recording>(),
             self.world.resource::<Links>(),
+            self.world.resource::<Chunks>().are_used(),
         );
         self.lookahead = Lookahead::default();
         let mut window = self.world.resource_mut::<Window>();
@@ -145,6 +149,9 @@ impl Network {
 
     /// Simulates the next window of time in which something happens. Returns what is left to do.
     pub fn step(&mut self) -> Progress {
+        if self.world.resource::<Window>().execution == Execution::Events {
+            return self.step_events();
+        }
         let event_us = self.world.resource::<Operations>().next_event_us();
         let start_us = self.world.resource::<Phases>().next_start_us();
         let Some(from_us) = event_us.into_iter().chain(start_us).min() else {
@@ -182,6 +189,95 @@ impl Network {
             Some(out_of_time) => Progress::OutOfTime(out_of_time),
             None => Progress::Going,
         }
+    }
+
+    /// Simulates the next window in which events happen. Returns what is left to do.
+    fn step_events(&mut self) -> Progress {
+        if self.world.resource::<Phases>().is_empty() {
+            self.world.resource_mut::<Window>().final_us = u64::MAX;
+            return Progress::Done;
+        }
+        let tick_us = self.world.resource::<Window>().tick_us;
+        let mut chunks = self.world.resource_mut::<Chunks>();
+        let chunks = &mut *chunks;
+        let event_us = chunks.next_us();
+        let taken_us = chunks.taken.iter().map(|start| start.planned.due_us).min();
+        let slot_us = chunks.slot_us;
+        let phases = self.world.resource::<Phases>();
+        let start_us = phases.next_start_us().into_iter().chain(taken_us).min();
+        let end_us = phases.first_end_us().map(|end_us| end_us.saturating_add(1));
+        // Tables are counted in rows of living runs.
+        let is_living = self.world.resource::<Recording>().living;
+        let recorded = is_living.then(|| self.world.resource::<Recorded>());
+        let count_us = recorded.and_then(|recorded| recorded.next_count_us(tick_us));
+        let stop_us = end_us.into_iter().chain(count_us).min().unwrap_or(u64::MAX);
+        let next_us = event_us
+            .into_iter()
+            .chain(start_us)
+            .min()
+            .unwrap_or(u64::MAX);
+        let from_us = next_us.min(stop_us);
+        if from_us > LAST_US {
+            return self.events_out_of_time();
+        }
+        let slot_end_us = (from_us / slot_us + 1).saturating_mul(slot_us);
+        let longest_us = from_us.saturating_add(self.window_us.unwrap_or(u64::MAX));
+        // Maintenance is counted in the phase that has started last.
+        let begin_us = phases.next_begin_us(from_us).unwrap_or(u64::MAX);
+        let until_us = match next_us < stop_us {
+            true => slot_end_us.min(stop_us).min(begin_us).min(longest_us),
+            // Nothing happens before a phase ends or tables are counted.
+            false => from_us,
+        };
+        let until_us = self.take_starts(from_us, until_us);
+        self.extend_presence(until_us);
+        let mut window = self.world.resource_mut::<Window>();
+        window.from_us = from_us;
+        window.until_us = until_us;
+        window.starts_us = until_us;
+        window.final_us = until_us;
+        window.again = false;
+        self.schedule.run(&mut self.world);
+        Progress::Going
+    }
+
+    /// Does [`Network::out_of_time`] for operations that run as events.
+    fn events_out_of_time(&self) -> Progress {
+        let chunks = self.world.resource::<Chunks>();
+        let in_flight = chunks.all.iter().flat_map(Chunk::all_users);
+        let event = in_flight.map(|one| (one.next_event_us(), one.number, one.phase));
+        let start = self.world.resource::<Phases>().first_after(LAST_US);
+        let Some((_, operation, phase)) = event.chain(start).min() else {
+            unreachable!("a phase without operations ends before the clock does");
+        };
+        Progress::OutOfTime(OutOfTime { phase, operation })
+    }
+
+    /// Takes the operations that are due before `until_us`, and returns the end of a window that begins at `from_us` and in
+    /// which no phase ends before the last moment: another one may start at any node then.
+    fn take_starts(&mut self, from_us: u64, until_us: u64) -> u64 {
+        self.world.resource_scope(|world, mut chunks: Mut<Chunks>| {
+            let mut phases = world.resource_mut::<Phases>();
+            let taken = &mut chunks.taken;
+            phases.take_planned(until_us, |task, planned, parallel| {
+                taken.push(Start {
+                    task,
+                    planned,
+                    parallel,
+                });
+            });
+            let ends = phases.ending().map(|(slot, ended_us)| {
+                let operations = chunks.all.iter().flat_map(|chunk| chunk.users(slot));
+                let next = operations.map(|operation| operation.next_event_us());
+                let starts = chunks.taken.iter().filter(|start| start.task.slot == slot);
+                let starts = starts.map(|start| start.planned.due_us);
+                next.chain(starts).max().unwrap_or(0).max(ended_us)
+            });
+            let end_us = ends
+                .min()
+                .map_or(u64::MAX, |end_us| end_us.saturating_add(1));
+            until_us.min(end_us.max(from_us + u64::from(until_us > from_us)))
+        })
     }
 
     /// Returns the first operation that would go on after the end of the clock, where nothing is left before.
@@ -251,6 +347,7 @@ impl Network {
         let is_read = match execution {
             Execution::Whole => phases.share_segments() && !phases.are_retrieves_held(),
             Execution::Windowed | Execution::Sequential => phases.share_segments(),
+            Execution::Events => false,
         };
         // A phase whose end lies before the window has not ended: its end reads what nodes held then.
         let now_us = phases

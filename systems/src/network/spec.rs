@@ -6,7 +6,7 @@ use kadsim_engine::makeup::Makeup;
 use kadsim_engine::presence::{Churn, Offline, TooManyChanges};
 use kadsim_engine::random::Probability;
 use kadsim_engine::routing::layout::LayoutKind;
-use kadsim_engine::routing::{Aging, OnLeaving, Policy};
+use kadsim_engine::routing::{Aging, Join, OnLeaving, Policy};
 
 use crate::maintenance::Maintenance;
 use crate::rules::Rules;
@@ -141,6 +141,16 @@ pub enum NetworkError {
 }
 
 impl Spec {
+    /// Returns whether operations run as events, because traffic changes what nodes hold.
+    pub(super) fn runs_as_events(&self) -> bool {
+        self.events
+            || self.maintenance.is_some()
+            || self.ttl_us.is_some()
+            || self.republish_us.is_some()
+            || self.doubling_us.is_some()
+            || (self.aging.join == Join::Protocol && self.churn.is_some())
+    }
+
     /// Checks the parameters on their own and together.
     pub(super) fn check(&self) -> Result<(), NetworkError> {
         let named = [

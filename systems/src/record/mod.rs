@@ -3,6 +3,7 @@
 //! [`Recorded`] keeps rows until the caller takes them, in the order of the tables. A window is recorded after all its
 //! events have happened, so no later window adds a row before those recorded.
 
+mod events;
 pub mod phase_order;
 mod rows;
 mod ticks;
@@ -18,10 +19,13 @@ use kadsim_engine::ids::Ids;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Operations;
 use kadsim_engine::record::{ConnectionRow, OperationRow, Request, TickRow};
+use kadsim_engine::routing::TablesInTime;
+use kadsim_engine::routing::live::LiveTables;
 use kadsim_engine::slot::{OperationSlot, PhaseSlot};
 use kadsim_engine::time::LAST_US;
 
 use crate::barrier::charge::Sends;
+use crate::events::Chunks;
 use crate::in_time::InTime;
 use crate::out_of_time::OutOfTime;
 use crate::outbox::{Outboxes, Reads, Send, Sent};
@@ -29,6 +33,7 @@ use crate::phases::Phases;
 use crate::recording::Recording;
 use crate::window::Window;
 
+pub use events::record_events;
 use phase_order::PhaseOrder;
 pub use rows::Ended;
 pub use ticks::Begun;
@@ -122,6 +127,13 @@ impl Recorded {
         if open.is_open {
             open.close(until, tick_us, of, living, |row| closed.push(phase, row));
         }
+    }
+
+    /// Returns the end of the first tick at whose end routing tables are counted, µs; `None` if they are no more.
+    pub fn next_count_us(&self, tick_us: u64) -> Option<u64> {
+        let open = self.open.iter().filter(|open| open.is_open);
+        let next = open.filter_map(OpenTicks::next_count_us).min()?;
+        Some((next / tick_us + 1).saturating_mul(tick_us))
     }
 
     /// Begins a phase without operations in flight.
@@ -237,6 +249,7 @@ impl Recorded {
 #[derive(bevy_ecs::system::SystemParam)]
 pub struct Naming<'w, 's> {
     in_time: InTime<'w, 's>,
+    live: Res<'w, LiveTables>,
     ids: Res<'w, Ids>,
     recording: Res<'w, Recording>,
 }
@@ -245,7 +258,10 @@ impl Naming<'_, '_> {
     /// Returns what rows of living runs are made from; `None` in other runs.
     fn living<'a>(&'a self, sample: &'a [Row]) -> Option<Living<'a>> {
         self.recording.living.then(|| Living {
-            tables: self.in_time.tables(),
+            tables: TablesInTime {
+                live: Some(&self.live),
+                ..self.in_time.tables()
+            },
             sample,
         })
     }
@@ -354,6 +370,8 @@ pub fn end_phase(
     naming: Naming,
     window: Res<Window>,
     mut operations: ResMut<Operations>,
+    mut chunks: ResMut<Chunks>,
+    mut phases: ResMut<Phases>,
     mut recorded: ResMut<Recorded>,
 ) {
     let recorded = &mut *recorded;
@@ -369,6 +387,15 @@ pub fn end_phase(
         }
     }
     operations.free(cut);
+    events::cut_off(
+        slot,
+        &mut chunks,
+        recorded,
+        end_us,
+        window.tick_us,
+        &naming,
+        &mut phases,
+    );
     recorded.close_operations(end_us + 1, naming.recording.results);
     let sample = naming.sample(&mut recorded.sample);
     let living = naming.living(&sample);

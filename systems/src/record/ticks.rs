@@ -131,6 +131,11 @@ impl OpenTicks {
         }
     }
 
+    /// Returns the next instant at which tables are counted, µs.
+    pub fn next_count_us(&self) -> Option<u64> {
+        self.freshness_us.map(|(_, next_us)| next_us)
+    }
+
     /// Adds the counts of a window, and returns the number of connections sent in it.
     pub fn add(&mut self, window: &mut Ticks) -> u64 {
         let mut sent = 0;

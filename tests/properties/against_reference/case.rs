@@ -253,6 +253,11 @@ impl Case {
 
     /// Makes and bootstraps the network.
     pub fn network(&self) -> Network {
+        self.network_that_runs(false)
+    }
+
+    /// Makes the network of the case. `events` says whether its operations run as events where they need not.
+    pub fn network_that_runs(&self, events: bool) -> Network {
         let mut life = self.life.clone().unwrap_or_default();
         if self.is_never {
             life.churn = Some(Churn {
@@ -271,6 +276,7 @@ impl Case {
             link: life.link(&self.links),
             overhead_us: self.overhead_us,
             tick_us: self.tick_us,
+            events,
             ..life.spec()
         })
         .unwrap();

@@ -275,7 +275,7 @@ impl Case {
         life = Life {
             churn: Some(churn),
             aging: Aging {
-                join: pick(stream, &Join::ALL),
+                join: pick(stream, &[Join::Ideal, Join::None]),
                 table: pick(stream, &OnLeaving::ALL),
                 renewal_us: pick(
                     stream,

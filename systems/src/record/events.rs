@@ -1,0 +1,70 @@
+//! Records what events have done: rows of the operations that have ended in the window, and counts of its ticks.
+
+use bevy_ecs::prelude::*;
+
+use kadsim_engine::slot::PhaseSlot;
+
+use super::{Naming, Recorded, rows};
+use crate::events::Chunks;
+use crate::phases::Phases;
+
+/// Makes the rows of users' operations that have ended in the window, frees their slots, and adds the counts of the window
+/// to the open ticks.
+pub fn record_events(
+    naming: Naming,
+    mut phases: ResMut<Phases>,
+    mut chunks: ResMut<Chunks>,
+    mut recorded: ResMut<Recorded>,
+) {
+    let recorded = &mut *recorded;
+    let (keys, ids) = (naming.in_time.keys(), &*naming.ids);
+    for chunk in chunks.all.iter_mut().filter(|chunk| chunk.is_active) {
+        for slot in chunk.ended.drain(..) {
+            let ended = rows::ended(chunk.pool.get(slot), None, &naming.recording, ids, keys);
+            phases.end(ended.phase_slot, ended.end_us);
+            recorded.count(&ended);
+            recorded.ended.push(ended);
+            chunk.pool.free(slot);
+        }
+        for (ticks, open) in chunk.out.ticks.iter_mut().zip(&mut recorded.open) {
+            open.add(ticks);
+        }
+        recorded.reads.answers += chunk.out.reads.answers;
+        chunk.is_active = false;
+    }
+}
+
+/// Cuts off users' operations in flight that may not go on after `end_us`, and drops those that wait for a permit. The phase
+/// in `ended` is over.
+pub fn cut_off(
+    ended: PhaseSlot,
+    chunks: &mut Chunks,
+    recorded: &mut Recorded,
+    end_us: u64,
+    tick_us: u64,
+    naming: &Naming,
+    phases: &mut Phases,
+) {
+    let (keys, ids) = (naming.in_time.keys(), &*naming.ids);
+    for chunk in &mut chunks.all {
+        let mut cut = Vec::new();
+        for operation in chunk.pool.in_flight() {
+            if operation.until_us == end_us + 1 {
+                let ended = rows::ended(operation, Some(end_us), &naming.recording, ids, keys);
+                recorded.count(&ended);
+                recorded.open[operation.phase_slot.index()].cut_off(end_us / tick_us);
+                recorded.ended.push(ended);
+                cut.push(operation.slot);
+            }
+        }
+        cut.into_iter().for_each(|slot| chunk.pool.free(slot));
+        chunk.permits.retain(|&(slot, _), permits| {
+            let next = permits.waiting.front();
+            if next.is_some_and(|next| next.task.until_us == end_us + 1) {
+                phases.drop_taken(slot, permits.waiting.len() as u64);
+                permits.waiting.clear();
+            }
+            slot != ended
+        });
+    }
+}
