@@ -58,6 +58,12 @@ pub enum Purpose {
     Replaced,
     /// Nodes whose tables are counted.
     Freshness,
+    /// Key that a refresh looks up; entity: node's key, part: number of the node's maintenance operation.
+    RefreshKey,
+    /// Nodes that one that joins gets to know; entity: node's key, part: session, and from bit 32 on the number of the attempt.
+    Known,
+    /// Entry or replacement that a node picks; entity: node's key, part: number of the pick.
+    Choice,
 }
 
 const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;

@@ -5,6 +5,8 @@
 
 mod case;
 mod life;
+mod live;
+mod maintenance;
 mod phases;
 mod ticks;
 
@@ -109,7 +111,8 @@ fn run_phases(
     kinds: &[(u32, Kind)],
 ) {
     copy_nodes(case, network, reference);
-    let phases = any_phases(case, stream, network, reference, kinds);
+    let first = network.next_operation();
+    let phases = any_phases(case, stream, reference, first, kinds);
     network.recorded().clear();
     for phase in &phases {
         network.begin_phase(Phase {
