@@ -329,17 +329,22 @@ impl Phases {
         }
     }
 
-    /// Returns the slot of the phase that has started last by `now_us`, among those in flight.
+    /// Returns the slot of the phase that has started last before `now_us`, among those in flight; if there is none, of one
+    /// that starts then.
     pub fn started_last(&self, now_us: u64) -> Option<PhaseSlot> {
-        let started = self.all().filter(|running| running.start_us <= now_us);
-        let last = started.max_by_key(|running| (running.start_us, running.task.phase))?;
+        let order = |running: &&Running| (running.start_us, running.task.phase);
+        let before = self.all().filter(|running| running.start_us < now_us);
+        let starting = self.all().filter(|running| running.start_us == now_us);
+        let last = before
+            .max_by_key(order)
+            .or_else(|| starting.min_by_key(order))?;
         Some(last.task.slot)
     }
 
-    /// Returns when the next phase in flight starts after `now_us`, µs.
+    /// Returns when the next phase in flight starts, at `now_us` or later, µs.
     pub fn next_begin_us(&self, now_us: u64) -> Option<u64> {
         let starts = self.all().map(|running| running.start_us);
-        starts.filter(|&start_us| start_us > now_us).min()
+        starts.filter(|&start_us| start_us >= now_us).min()
     }
 
     /// Counts operations of the phase in `slot` that were taken and never start, because the phase is cut off.

@@ -6,6 +6,9 @@
 mod case;
 mod events;
 mod life;
+mod live;
+mod live_engine;
+mod maintenance;
 mod phases;
 mod ticks;
 
@@ -110,7 +113,8 @@ fn run_phases(
     kinds: &[(u32, Kind)],
 ) {
     copy_nodes(case, network, reference);
-    let phases = any_phases(case, stream, network, reference, kinds);
+    let first = network.next_operation();
+    let phases = any_phases(case, stream, reference, first, kinds);
     network.recorded().clear();
     for phase in &phases {
         network.begin_phase(Phase {

@@ -4,5 +4,6 @@
 mod against_reference;
 mod error_free;
 mod listed;
+mod living_tables;
 mod memory;
 mod reference;

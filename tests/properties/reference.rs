@@ -8,6 +8,7 @@
 
 mod contact;
 pub mod link;
+pub mod live;
 mod lookup;
 pub mod makeup;
 mod operation;
@@ -19,7 +20,7 @@ mod stores;
 pub mod tables;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, VecDeque};
 use std::sync::Arc;
 
 use kadsim_engine::operation::Planned;
@@ -35,7 +36,7 @@ use presence::Stay;
 use tables::Tables;
 
 /// A node is the number of its row.
-type Node = usize;
+pub type Node = usize;
 
 /// A phase to run, at the same time as others.
 #[derive(Clone, Debug)]
@@ -93,8 +94,9 @@ pub struct Seen {
     pub lost: usize,
 }
 
-/// Times of stores, µs, by node and key.
-pub type Stored = BTreeMap<(Node, u64), BTreeSet<u64>>;
+/// Times of stores, each with the time of publication, µs, by node and key. Of stores of one instant the latest publication
+/// counts.
+pub type Stored = BTreeMap<(Node, u64), BTreeMap<u64, u64>>;
 
 /// A network, and the rows of its last run.
 #[derive(Clone)]
@@ -109,6 +111,8 @@ pub struct Reference {
     pub answer: usize,
     pub makeup: Makeup,
     pub records: OnLeaving,
+    /// How long a record is held after its publication, µs.
+    pub ttl_us: Option<u64>,
     /// Whether the states of nodes at the end of a phase say when they were online.
     pub records_life: bool,
     pub ids: Vec<i64>,
@@ -163,6 +167,7 @@ impl Reference {
             answer: k,
             makeup: Makeup::default(),
             records: OnLeaving::Kept,
+            ttl_us: None,
             records_life: false,
             ids: Vec::new(),
             keys: Vec::new(),
@@ -254,6 +259,17 @@ impl Reference {
                 self.cut_off(&running, (phase, described.number), cut_us);
             }
         }
+        self.sort_rows(phases);
+        self.ends = phases
+            .iter()
+            .map(|phase| self.phase_end(phase, &uses_before))
+            .collect();
+        self.ends.sort_by_key(|end| (end.end_us, end.number));
+        self.now_us = self.ends.last().unwrap().end_us;
+    }
+
+    /// Puts rows in the order of the tables.
+    fn sort_rows(&mut self, phases: &[Phase]) {
         let mut order: Vec<usize> = (0..self.operations.len()).collect();
         // Operations that were cut off have their rows at the time of the cut.
         order.sort_unstable_by_key(|&i| {
@@ -267,12 +283,6 @@ impl Reference {
         self.results = order.iter().map(|&i| self.results[i].clone()).collect();
         self.connections
             .sort_by_key(|c| (c.time_us, c.operation, c.sequence));
-        self.ends = phases
-            .iter()
-            .map(|phase| self.phase_end(phase, &uses_before))
-            .collect();
-        self.ends.sort_by_key(|end| (end.end_us, end.number));
-        self.now_us = self.ends.last().unwrap().end_us;
     }
 
     fn phase_end(&self, phase: &Phase, uses_before: &HashMap<Node, u64>) -> PhaseEnd {

@@ -88,6 +88,10 @@ impl Worker<'_> {
         operation.origin_key = origin.key;
         operation.lookup.shortlist.reset(machine.0.beta as usize);
         operation.stage = Stage::Lookup;
+        if operation.kind == Kind::Provide {
+            self.note_provide(origin.row, key, now_us);
+        }
+        let operation = self.chunk.pool.get_mut(slot);
         let holds = operation.kind == Kind::Retrieve && self.chunk.records.holds(origin.row, key);
         if holds {
             operation.holder = Some(origin.row);
@@ -185,7 +189,9 @@ impl Worker<'_> {
         let operation = self.chunk.pool.get_mut(slot);
         operation.result = result;
         operation.end_us = end_us;
-        self.note_provide(origin, key, published_us, now_us);
+        if self.chunk.errands[slot.index()] == Errand::User {
+            self.own(origin, key, published_us, now_us);
+        }
     }
 
     /// The last store of a provide has completed.

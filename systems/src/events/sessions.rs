@@ -43,7 +43,7 @@ impl Worker<'_> {
         self.expect_change(node, now_us);
     }
 
-    /// A node comes: it sets its timers, joins, and provides what is overdue.
+    /// A node comes: it sets its timers and joins.
     pub fn come(&mut self, node: Row, now_us: u64) {
         self.node(node).is_online = true;
         self.expect_change(node, now_us);
@@ -53,7 +53,7 @@ impl Worker<'_> {
             Join::Protocol => self.join(node, 0, now_us),
             Join::None => {}
         }
-        self.republish(node, now_us);
+        self.set_republish_timer(node, now_us);
     }
 
     /// Adds the next change of a node's presence after `now_us`.

@@ -223,7 +223,8 @@ impl Network {
         let slot_end_us = (from_us / slot_us + 1).saturating_mul(slot_us);
         let longest_us = from_us.saturating_add(self.window_us.unwrap_or(u64::MAX));
         // Maintenance is counted in the phase that has started last.
-        let begin_us = phases.next_begin_us(from_us).unwrap_or(u64::MAX);
+        let begin_us = phases.next_begin_us(from_us);
+        let begin_us = begin_us.map_or(u64::MAX, |begin_us| begin_us.saturating_add(1));
         let until_us = match next_us < stop_us {
             true => slot_end_us.min(stop_us).min(begin_us).min(longest_us),
             // Nothing happens before a phase ends or tables are counted.

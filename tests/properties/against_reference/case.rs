@@ -253,11 +253,11 @@ impl Case {
 
     /// Makes and bootstraps the network.
     pub fn network(&self) -> Network {
-        self.network_that_runs(false)
+        self.network_of(|spec| spec)
     }
 
-    /// Makes the network of the case. `events` says whether its operations run as events where they need not.
-    pub fn network_that_runs(&self, events: bool) -> Network {
+    /// Makes the network of the case, with changes of its specification.
+    pub fn network_of(&self, change: impl FnOnce(Spec) -> Spec) -> Network {
         let mut life = self.life.clone().unwrap_or_default();
         if self.is_never {
             life.churn = Some(Churn {
@@ -265,7 +265,7 @@ impl Case {
                 ..Churn::default()
             });
         }
-        let mut network = Network::new(Spec {
+        let mut network = Network::new(change(Spec {
             nodes: NodeSet::Generated(self.nodes),
             offline: Offline::Drawn(self.offline_from_start()),
             seed: self.seed,
@@ -276,9 +276,8 @@ impl Case {
             link: life.link(&self.links),
             overhead_us: self.overhead_us,
             tick_us: self.tick_us,
-            events,
             ..life.spec()
-        })
+        }))
         .unwrap();
         network.bootstrap();
         network.recording().connections = self.connections;

@@ -3,6 +3,7 @@
 use kadsim_engine::random::Stream;
 use kadsim_engine::record::Kind;
 use kadsim_systems::Network;
+use kadsim_systems::network::Spec;
 use kadsim_systems::network::run_loop::Progress;
 use kadsim_systems::phases::Phase;
 use kadsim_systems::rules::Procedure;
@@ -14,7 +15,7 @@ use crate::properties::listed::Listed;
 use crate::properties::reference::{self, Reference};
 
 /// Runs phases to their ends and returns what they record.
-fn run(network: &mut Network, phases: &[reference::Phase]) -> Kept {
+pub fn run(network: &mut Network, phases: &[reference::Phase]) -> Kept {
     network.recorded().clear();
     for phase in phases {
         network.begin_phase(Phase {
@@ -52,7 +53,7 @@ fn run(network: &mut Network, phases: &[reference::Phase]) -> Kept {
 }
 
 /// Returns whether operations of a case can run as events.
-fn fits(case: &Case) -> bool {
+pub fn fits(case: &Case) -> bool {
     let life = case.life.clone().unwrap_or_default();
     case.rules.procedure == Procedure::Iterative
         && case.overhead_us == 0
@@ -80,7 +81,10 @@ fn operations_as_events_record_the_same() {
     for case in any_cases().chain(crowds).filter(fits) {
         let stream = &mut Stream::from_state(!case.seed);
         let mut whole = case.network();
-        let mut events = case.network_that_runs(true);
+        let mut events = case.network_of(|spec| Spec {
+            events: true,
+            ..spec
+        });
         if let Some(window_us) = pick(stream, &[None, Some(1), Some(777), Some(20_000)]) {
             events.set_window_us(window_us);
         }
@@ -96,7 +100,8 @@ fn operations_as_events_record_the_same() {
         for (phase, kind) in (0..).zip([Kind::Provide, Kind::Retrieve, Kind::Lookup]) {
             let beside = [kind, Kind::Retrieve, Kind::Provide];
             let group: Vec<_> = (phase * 3..).zip(beside).take(case.beside).collect();
-            let phases = any_phases(&case, stream, &whole, &reference, &group);
+            let first = whole.next_operation();
+            let phases = any_phases(&case, stream, &reference, first, &group);
             reference.run(&phases);
             let (one, other) = (run(&mut whole, &phases), run(&mut events, &phases));
             let at = format!("{case:?}, {phases:?}");

@@ -18,8 +18,11 @@ use super::case::{Case, any_delay, any_fault, pick};
 use crate::properties::reference::Reference;
 use crate::properties::reference::link::Links;
 use crate::properties::reference::makeup::{self, ClientShares};
-use crate::properties::reference::presence::{Churning, HORIZON_US, Stay};
+use crate::properties::reference::presence::{Churning, Stay};
 use crate::properties::reference::tables::Tables;
+
+/// Presence is known to the reference up to this time, µs.
+const HORIZON_US: u64 = 400_000_000;
 
 /// What the nodes of an experiment are, and how they come and go.
 #[derive(Clone, Debug, Default)]
@@ -110,6 +113,7 @@ impl Life {
             seed,
             makeup: self.makeup.clone(),
             churn,
+            horizon_us: HORIZON_US,
         };
         let nodes = reference.keys.iter().zip(&*reference.stays);
         let stays: Vec<Vec<Stay>> = nodes

@@ -4,7 +4,6 @@ use kadsim_engine::node::Row;
 use kadsim_engine::operation::Planned;
 use kadsim_engine::random::Stream;
 use kadsim_engine::record::Kind;
-use kadsim_systems::Network;
 
 use super::case::{Case, pick};
 use crate::properties::reference::{Phase, Reference};
@@ -101,22 +100,22 @@ fn any_cut(stream: &mut Stream, uncut: &Reference, phase: &Phase) -> Option<u64>
     Some(time_us.saturating_sub(1).max(phase.start_us))
 }
 
-/// Draws phases of these numbers and kinds that run at the same time. The first starts now.
+/// Draws phases of these numbers and kinds that run at the same time, with operations numbered from `first`. The first
+/// phase starts now.
 pub fn any_phases(
     case: &Case,
     stream: &mut Stream,
-    network: &Network,
     reference: &Reference,
+    mut first: u64,
     kinds: &[(u32, Kind)],
 ) -> Vec<Phase> {
-    let mut first = network.next_operation();
     let mut phases = Vec::new();
     for (index, &(number, kind)) in kinds.iter().enumerate() {
         let later_us = match index {
             0 => 0,
             _ => pick(stream, &[0, 1, 60_000, 300_000, 2_000_000]),
         };
-        let start_us = network.now_us() + later_us;
+        let start_us = reference.now_us + later_us;
         let planned = plan(case, stream, reference, start_us, first);
         first += planned.len() as u64;
         phases.push(Phase {

@@ -3,7 +3,7 @@
 use kadsim_engine::record::{ConnectionRow, Outcome, Request as Asked};
 
 use super::link::Request;
-use super::{Event, Node, Reference, Running, Status, What};
+use super::{Event, Node, Reference, Running, What};
 
 /// A contact to be sent.
 pub struct Outgoing {
@@ -68,12 +68,8 @@ impl Reference {
         operation: &mut Running,
         time_us: u64,
     ) -> Option<Contacted> {
-        let mut known = operation.known.iter_mut();
-        let (&distance, known) = known.find(|(_, known)| known.status == Status::Candidate)?;
-        known.status = Status::InFlight;
-        let (remote, sequence) = (known.node, operation.attempts);
-        operation.attempts += 1;
-        operation.in_flight += 1;
+        let (distance, remote) = operation.take_nearest()?;
+        let sequence = operation.attempts - 1;
         let outgoing = Outgoing {
             time_us,
             carried_us: time_us,

@@ -2,14 +2,14 @@
 
 use kadsim_engine::operation::Ending;
 use kadsim_engine::record::{Kind, Outcome};
-use kadsim_systems::rules::{Procedure, Stop};
+use kadsim_systems::rules::Procedure;
 
 use super::contact::Completed;
 use super::{Event, Known, Node, Reference, Running, Status, What};
 
 impl Reference {
     /// Returns the nodes that a table names for a key.
-    fn closest(&self, mut table: Vec<Node>, key: u64) -> Vec<Node> {
+    pub(super) fn closest(&self, mut table: Vec<Node>, key: u64) -> Vec<Node> {
         table.sort_unstable_by_key(|&entry| self.keys[entry] ^ key);
         table.truncate(self.answer);
         table
@@ -51,14 +51,8 @@ impl Reference {
         }
         operation.origin_overhead_us = self.charge(origin, event.time_us);
         let table = self.table(origin, now_us, now_us + 1);
-        for node in self.closest(table, key) {
-            let known = Known {
-                node,
-                depth: 1,
-                status: Status::Candidate,
-            };
-            operation.known.insert(self.keys[node] ^ key, known);
-        }
+        let own = self.closest(table, key);
+        self.begin_with(operation, &own);
         if !by_clock {
             let time_us = event.time_us + self.evaluate(operation);
             return self.end(operation, Event { time_us, ..event });
@@ -66,6 +60,19 @@ impl Reference {
         self.fill(operation, event);
         if operation.in_flight == 0 {
             self.end(operation, event);
+        }
+    }
+
+    /// Lets a lookup begin with these nodes.
+    pub(super) fn begin_with(&self, operation: &mut Running, own: &[Node]) {
+        for &node in own {
+            let known = Known {
+                node,
+                depth: 1,
+                status: Status::Candidate,
+            };
+            let distance = self.keys[node] ^ operation.planned.key.0;
+            operation.known.insert(distance, known);
         }
     }
 
@@ -81,13 +88,31 @@ impl Reference {
 
     /// Counts a contact that has completed, and adds its answer to what is known.
     pub(super) fn take(&mut self, operation: &mut Running, completed: Completed) {
+        let remote = operation.known[&completed.distance].node;
+        let named = match completed.outcome {
+            Outcome::Ok => {
+                let table = self.table(remote, completed.acts_us, completed.acts_us);
+                self.closest(table, operation.planned.key.0)
+            }
+            _ => Vec::new(),
+        };
+        self.take_answer(operation, completed, &named);
+    }
+
+    /// Counts a contact that has completed, and adds the nodes that its answer names to what is known.
+    pub(super) fn take_answer(
+        &mut self,
+        operation: &mut Running,
+        completed: Completed,
+        named: &[Node],
+    ) {
         let distance = completed.distance;
         operation.in_flight -= 1;
         let contacted = operation.known[&distance];
         if completed.outcome == Outcome::Ok {
             operation.succeeded += 1;
             operation.set_status(distance, Status::Answered);
-            self.join(operation, contacted, completed.acts_us);
+            self.join(operation, contacted, named);
             let key = operation.planned.key.0;
             if operation.kind == Kind::Retrieve && self.holds(contacted.node, key, &completed) {
                 operation.holder = Some((contacted.node, contacted.depth));
@@ -108,18 +133,7 @@ impl Reference {
             return self.handle_in_round(operation, event, completed);
         }
         self.take(operation, completed);
-        let mut is_stopped = operation.holder.is_some();
-        is_stopped |= match self.rules.stop {
-            Stop::NoProgress => operation.idle_steps == self.rules.steps_to_stop,
-            Stop::ClosestAnswered => {
-                let asked = operation.known.values();
-                let counted =
-                    asked.filter(|k| k.status != Status::Failed && k.status != Status::Origin);
-                counted
-                    .take(self.rules.beta as usize)
-                    .all(|k| k.status == Status::Answered)
-            }
-        };
+        let is_stopped = operation.is_stopped(&self.rules);
         if !is_stopped {
             self.fill(operation, event);
         }
@@ -129,12 +143,11 @@ impl Reference {
     }
 
     /// Adds the answer of a contacted node to what is known.
-    fn join(&self, operation: &mut Running, contacted: Known, acts_us: u64) {
+    fn join(&self, operation: &mut Running, contacted: Known, named: &[Node]) {
         let key = operation.planned.key.0;
         let farthest = *operation.known.keys().next_back().unwrap();
         let mut progress = false;
-        let table = self.table(contacted.node, acts_us, acts_us);
-        for node in self.closest(table, key) {
+        for &node in named {
             let distance = self.keys[node] ^ key;
             if operation.known.contains_key(&distance) {
                 continue;
@@ -166,13 +179,9 @@ impl Reference {
     pub(super) fn end(&mut self, operation: &mut Running, event: Event) {
         let lookup_end_us = event.time_us;
         operation.lookup_end_us = Some(lookup_end_us);
-        let closest = operation
-            .known
-            .values()
-            .filter(|known| self.rules.stop == Stop::NoProgress || known.status != Status::Failed);
         let result: Vec<Known> = match self.rules.procedure {
             Procedure::Rfm19 => operation.met.into_iter().collect(),
-            _ => closest.take(self.rules.beta as usize).copied().collect(),
+            _ => operation.result(&self.rules),
         };
         let end_us = match operation.kind {
             // A lookup that is evaluated whole may end after its origin has left.

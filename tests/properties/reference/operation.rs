@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use kadsim_engine::operation::Planned;
 use kadsim_engine::record::{Kind, Outcome};
+use kadsim_systems::rules::{Rules, Stop};
 
 use super::contact::Completed;
 use super::{Node, Phase};
@@ -77,7 +78,16 @@ impl Running {
         Self {
             phase,
             number: described.number,
-            kind: described.kind,
+            ..Self::of(planned, described.kind)
+        }
+    }
+
+    /// Returns an operation of no phase.
+    pub fn of(planned: Planned, kind: Kind) -> Self {
+        Self {
+            phase: usize::MAX,
+            number: u32::MAX,
+            kind,
             planned,
             origin: planned.origin.index(),
             start_us: 0,
@@ -117,6 +127,41 @@ impl Running {
         self.failed += 1;
         self.late += u32::from(outcome == Outcome::Late);
         self.stale += u32::from(outcome == Outcome::NotFound);
+    }
+
+    /// Takes the nearest candidate, which is contacted now. Returns its distance and the node.
+    pub fn take_nearest(&mut self) -> Option<(u64, Node)> {
+        let mut known = self.known.iter_mut();
+        let (&distance, known) = known.find(|(_, known)| known.status == Status::Candidate)?;
+        known.status = Status::InFlight;
+        self.attempts += 1;
+        self.in_flight += 1;
+        Some((distance, known.node))
+    }
+
+    /// Returns whether its lookup has found a value, or ends by its stop rule.
+    pub fn is_stopped(&self, rules: &Rules) -> bool {
+        let stops = match rules.stop {
+            Stop::NoProgress => self.idle_steps == rules.steps_to_stop,
+            Stop::ClosestAnswered => {
+                let asked = self.known.values();
+                let counted =
+                    asked.filter(|k| k.status != Status::Failed && k.status != Status::Origin);
+                counted
+                    .take(rules.beta as usize)
+                    .all(|k| k.status == Status::Answered)
+            }
+        };
+        self.holder.is_some() || stops
+    }
+
+    /// Returns the result of its lookup, unless that is a walk.
+    pub fn result(&self, rules: &Rules) -> Vec<Known> {
+        let closest = self
+            .known
+            .values()
+            .filter(|known| rules.stop == Stop::NoProgress || known.status != Status::Failed);
+        closest.take(rules.beta as usize).copied().collect()
     }
 
     pub fn set_status(&mut self, distance: u64, status: Status) {

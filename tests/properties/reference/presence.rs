@@ -11,9 +11,6 @@ use kadsim_systems::network::phase_end::Life;
 use super::makeup::Makeup;
 use super::{Node, Reference};
 
-/// Presence is known up to this time, µs.
-pub const HORIZON_US: u64 = 400_000_000;
-
 /// An interval in which a node is online.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stay {
@@ -29,7 +26,7 @@ impl Stay {
         until_us: u64::MAX,
     };
 
-    fn begins_us(&self) -> u64 {
+    pub fn begins_us(&self) -> u64 {
         self.from_us.unwrap_or(0)
     }
 
@@ -44,6 +41,8 @@ pub struct Churning {
     pub seed: u64,
     pub makeup: Makeup,
     pub churn: Churn,
+    /// Up to when presence is worked out, µs.
+    pub horizon_us: u64,
 }
 
 impl Churning {
@@ -106,7 +105,7 @@ impl Churning {
             (Start::Online, _) | (Start::Steady, None) => stay.until_us = rest_us(session),
         }
         for number in 0.. {
-            if stay.begins_us() > HORIZON_US {
+            if stay.begins_us() > self.horizon_us {
                 break;
             }
             stays.push(stay);

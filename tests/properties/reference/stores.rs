@@ -1,6 +1,6 @@
 //! Stores in the reference simulator: which node holds which segment from when.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use kadsim_engine::record::{Outcome, Request};
 use kadsim_engine::routing::OnLeaving;
@@ -22,9 +22,9 @@ impl Reference {
         let Some(times_us) = stores.get(&(node, key)) else {
             return false;
         };
-        let first_us = times_us.first().copied().unwrap();
+        let first_us = *times_us.keys().next().unwrap();
         let holds = self.has_kept(node, times_us, stored_us, acts_us);
-        self.seen.ties += usize::from(times_us.contains(&stored_us));
+        self.seen.ties += usize::from(times_us.contains_key(&stored_us));
         self.seen.early += usize::from(stored_us < first_us && first_us <= back_us);
         self.seen.lost += usize::from(!holds && first_us <= stored_us);
         holds
@@ -34,23 +34,29 @@ impl Reference {
     pub(super) fn has_kept(
         &self,
         node: Node,
-        times_us: &BTreeSet<u64>,
+        times_us: &BTreeMap<u64, u64>,
         until_us: u64,
         at_us: u64,
     ) -> bool {
-        let mut stored = times_us.range(..=until_us);
+        let stored = times_us.range(..=until_us);
+        let mut unexpired = stored.filter(|&(_, published_us)| {
+            self.ttl_us
+                .is_none_or(|ttl_us| at_us < published_us + ttl_us)
+        });
         match self.records {
-            OnLeaving::Kept => stored.next().is_some(),
+            OnLeaving::Kept => unexpired.next().is_some(),
             OnLeaving::Lost => {
                 let stay = self.stay(node, at_us);
-                stored.any(|&stored_us| stay.is_some_and(|stay| stay.holds(stored_us)))
+                unexpired.any(|(&stored_us, _)| stay.is_some_and(|stay| stay.holds(stored_us)))
             }
         }
     }
 
-    /// Stores the key at a node at `at_us`.
-    pub(super) fn store(&mut self, node: Node, key: u64, at_us: u64) {
-        self.stored_us.entry((node, key)).or_default().insert(at_us);
+    /// Stores the key, published at `published_us`, at a node at `at_us`.
+    pub(super) fn store(&mut self, node: Node, key: u64, at_us: u64, published_us: u64) {
+        let times_us = self.stored_us.entry((node, key)).or_default();
+        let published = times_us.entry(at_us).or_default();
+        *published = published_us.max(*published);
     }
 
     /// Stores the segment of a provide, whose lookup ended at `lookup_end_us`, at the nodes of its result. Returns when
@@ -75,7 +81,7 @@ impl Reference {
             if by_clock && remote == operation.origin {
                 operation.stored += 1;
                 self.own_stores.push((operation.number, lookup_end_us));
-                self.store(remote, key, lookup_end_us);
+                self.store(remote, key, lookup_end_us, operation.start_us);
                 continue;
             }
             let outgoing = Outgoing {
@@ -98,7 +104,7 @@ impl Reference {
             }
             // A remote whose answer comes too late has stored all the same.
             if let Some(acts_us) = sent.acts_us {
-                self.store(remote, key, lookup_end_us + acts_us);
+                self.store(remote, key, lookup_end_us + acts_us, operation.start_us);
             }
         }
         end_us

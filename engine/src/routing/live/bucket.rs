@@ -296,10 +296,9 @@ impl Bucket<'_> {
         has_room
     }
 
-    /// Removes all entries and replacements; returns the number of entries.
+    /// Removes all entries and replacements; returns the number of entries. A ping in flight goes on.
     pub fn clear(&mut self) -> u32 {
         self.head.replacements = 0;
-        self.head.is_pinging = false;
         u32::from(std::mem::take(&mut self.head.len))
     }
 

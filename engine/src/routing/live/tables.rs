@@ -138,6 +138,17 @@ impl Tables {
         &self.entries[entry..entry + head.len as usize]
     }
 
+    /// Returns the replacements of one bucket of a node, the newest last.
+    pub fn replacements(&self, owner: Row, bucket: usize) -> &[Row] {
+        let (place, count) = self.place(owner);
+        if bucket >= count {
+            return &[];
+        }
+        let index = place.bucket as usize + bucket;
+        let first = index * self.replacements_max;
+        &self.replacements[first..first + usize::from(self.heads[index].replacements)]
+    }
+
     /// Returns the deepest bucket of a node that is not empty.
     pub fn deepest(&self, owner: Row) -> Option<BucketIndex> {
         let (place, count) = self.place(owner);
