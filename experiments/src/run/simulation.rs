@@ -325,6 +325,8 @@ impl<'a> Simulation<'a> {
                 online_us: life.map_or(0, |life| life.online_us),
                 stale: life.and_then(|life| life.freshness?.stale()),
                 missing: life.and_then(|life| life.freshness?.missing()),
+                maintenance_sent: 0,
+                maintenance_received: 0,
             }
         };
         let nodes = columns.keys.len();

@@ -17,7 +17,7 @@ use kadsim_engine::counts::Counts;
 use kadsim_engine::ids::Ids;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Operations;
-use kadsim_engine::record::{ConnectionRow, OperationRow, Request, TickRow};
+use kadsim_engine::record::{ConnectionRow, OperationRow, Purpose, Request, TickRow};
 use kadsim_engine::slot::{OperationSlot, PhaseSlot};
 use kadsim_engine::time::LAST_US;
 
@@ -227,6 +227,7 @@ impl Recorded {
                 origin_overhead_us: charge.origin_us,
                 remote_overhead_us: charge.remote_us,
                 total_delay_us,
+                purpose: Purpose::User,
             });
         }
     }
