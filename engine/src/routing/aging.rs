@@ -119,7 +119,9 @@ impl Aging {
         match (self.join, self.table) {
             (Join::Ideal, _) => Made::At(came_us),
             (Join::None | Join::Protocol, OnLeaving::Lost) => Made::Never,
-            (Join::None | Join::Protocol, OnLeaving::Kept) => self.made_before(timelines, owner, came_us),
+            (Join::None | Join::Protocol, OnLeaving::Kept) => {
+                self.made_before(timelines, owner, came_us)
+            }
         }
     }
 
