@@ -23,8 +23,9 @@ use std::time::Instant;
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
-use kadsim::estimate::{self, Estimate, human};
-use kadsim::file::{Loaded, Notices};
+use indicatif::HumanCount;
+use kadsim::estimate::{self, Estimate, Upkeep, human};
+use kadsim::file::{Experiment, Loaded, Notices};
 use kadsim::inputs::{self, Inputs};
 use kadsim::inspect::{self, View};
 use kadsim::run::{self, Options, RunError};
@@ -344,6 +345,9 @@ fn check(args: &ExperimentArgs, threads: Option<usize>) -> Result<ExitCode, Fail
     text.push_str("\n# Estimated memory\n");
     text.push_str(&parts(&need));
     text.push_str(&part("this machine has", has));
+    if let Some(upkeep) = estimate::upkeep(&loaded.experiment, &inputs) {
+        text.push_str(&maintenance(&upkeep, &loaded.experiment));
+    }
     print(&text)?;
     if need.total() > has {
         return Err(Failure::Run(RunError::Memory {
@@ -362,6 +366,29 @@ fn parts(need: &Estimate) -> String {
 
 fn part(name: &str, bytes: u64) -> String {
     format!("# {name:<22}{:>15}\n", human(bytes))
+}
+
+/// Formats the contacts of maintenance, as comments of an experiment file.
+fn maintenance(upkeep: &Upkeep, experiment: &Experiment) -> String {
+    let mut text = "\n# Contacts of maintenance, at most, per node and second\n".to_owned();
+    let parts = [
+        ("joins", upkeep.join),
+        ("refreshes", upkeep.refresh),
+        ("checks and pings", upkeep.check),
+        ("in all", upkeep.per_node_s()),
+    ];
+    for (name, per_s) in parts {
+        text.push_str(&format!("# {name:<22}{per_s:>15.4}\n"));
+    }
+    let phases = experiment.phases.iter();
+    let lasts_us: u64 = phases.map(|phase| phase.length_us().unwrap_or(0)).sum();
+    let all = upkeep.per_node_s() * upkeep.online * lasts_us as f64 / 1e6;
+    let all = all * f64::from(experiment.networks);
+    text + &format!(
+        "# {:<22}{:>15}\n",
+        "in the run",
+        HumanCount(all as u64).to_string()
+    )
 }
 
 /// Columns of a terminal that does not report them.

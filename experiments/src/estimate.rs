@@ -18,6 +18,7 @@
 
 mod flight;
 mod lookup;
+mod maintenance;
 mod nodes;
 mod recording;
 
@@ -26,6 +27,8 @@ use crate::inputs::Inputs;
 
 use self::flight::Flight;
 use self::lookup::Lookup;
+pub(crate) use self::lookup::hops;
+pub use self::maintenance::{Upkeep, upkeep};
 
 /// Estimated peak memory by part, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -51,7 +51,7 @@ impl Report {
             }
             (1, [folder]) => {
                 let study = Study::read(folder)?;
-                let figures = vec![figures::study::durations(&study)];
+                let figures = figures::of_study(&study);
                 let html = page::of_study(&study, &figures);
                 Ok(Self { html, figures })
             }

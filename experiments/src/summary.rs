@@ -61,9 +61,13 @@ const NODE_COLUMNS: [Column<NodeRow>; 5] = [
     ("started", |row, _| Some(row.started)),
 ];
 /// Columns of nodes with statistics in living runs.
-const LIVING_NODE_COLUMNS: [Column<NodeRow>; 2] = [
+const LIVING_NODE_COLUMNS: [Column<NodeRow>; 4] = [
     ("sessions", |row, _| Some(row.sessions.into())),
     ("online_ms", |row, _| Some(row.online_us)),
+    ("maintenance_sent", |row, _| Some(row.maintenance_sent)),
+    ("maintenance_received", |row, _| {
+        Some(row.maintenance_received)
+    }),
 ];
 /// A column of nodes with statistics if the table has it.
 const IN_DEGREE: Column<NodeRow> = ("in_degree", |row, _| row.in_degree.map(u64::from));

@@ -5,9 +5,10 @@
 
 use std::collections::HashSet;
 
+use crate::estimate::hops;
 use crate::file::{
-    DeadlineFrom, Experiment, Kind, Lengths, Loaded, Notices, Origin, Phase, Policy, Population,
-    Sources, Span, Stop, Work, milliseconds,
+    DeadlineFrom, Experiment, Join, Kind, Lengths, Loaded, MaintenanceSection, Notices, Origin,
+    Phase, Population, Sources, Span, Stop, Work, milliseconds,
 };
 use crate::inputs::{Inputs, makeup};
 
@@ -42,6 +43,7 @@ pub fn warnings(experiment: &Experiment, inputs: &Inputs) -> Vec<Warning> {
     found.extend(finding.timeout());
     found.extend(finding.clients());
     found.extend(finding.presence());
+    found.extend(finding.joins());
     for place in 0..experiment.phases.len() {
         found.extend(finding.deadline(place));
         found.extend(finding.retrieves(place));
@@ -155,6 +157,20 @@ impl Finding<'_> {
             ),
             advice: "better: clients, or clients_in_tables of 0".to_owned(),
             span: reachability.clients_in_tables_span,
+        })
+    }
+
+    /// Warns of joins by protocol where no routing table learns.
+    fn joins(&self) -> Option<Warning> {
+        let churn = self.experiment.churn.as_ref()?;
+        let maintenance = self.experiment.maintenance.as_ref();
+        let learns = maintenance.is_some_and(MaintenanceSection::learns);
+        (churn.join == Join::Protocol && !learns).then(|| Warning {
+            key: "churn.join".to_owned(),
+            title: "`churn.join` is \"protocol\", and no routing table learns: the lookups of a join leave nothing"
+                .to_owned(),
+            advice: "better: `maintenance.rules` of a protocol, or `maintenance.learn_answerer`".to_owned(),
+            span: churn.span,
         })
     }
 
@@ -378,17 +394,11 @@ fn nothing(phase: &Phase) -> Stored<'static> {
 /// Estimates the contacts of an operation of this kind, stores included, in a network of `nodes` nodes. Memory is
 /// estimated by [`estimate`](crate::estimate) from rarer, longer lookups; this is the mean.
 ///
-/// A hop gains 2 bits of the key over buckets of the closest, log2 k + 1.3 over random ones, until k nodes are left;
-/// alpha contacts are in flight in each hop, and `steps_to_stop` answers bring nothing more.
+/// Alpha contacts are in flight in each hop, and `steps_to_stop` answers bring nothing more.
 fn contacts(experiment: &Experiment, kind: Kind, nodes: u32) -> f64 {
     let rules = &experiment.lookup.rules;
     let others = f64::from(nodes.saturating_sub(1));
-    let k = f64::from(experiment.network.bucket_size);
-    let gained = match experiment.network.bootstrap {
-        Policy::Closest => 2.0,
-        Policy::Random => k.log2() + 1.3,
-    };
-    let hops = (f64::from(nodes) / k).max(1.0).log2() / gained + 1.0;
+    let hops = hops(experiment, f64::from(nodes));
     let stores = match kind {
         Kind::Provide => f64::from(rules.beta.min(nodes)),
         Kind::Lookup | Kind::Retrieve => 0.0,
@@ -404,6 +414,25 @@ mod tests {
     use crate::run::{self, Options};
     use crate::watch::Watch;
     use crate::{file, inputs};
+
+    #[test]
+    fn joins_that_teach_nothing_are_warned_of() {
+        let warned = |maintenance: &str| {
+            let settings = [
+                "link={ delay_ms = 10, timeout_ms = 20 }",
+                "churn={ session = \"never\", join = \"protocol\" }",
+                maintenance,
+            ];
+            let settings = settings.map(str::to_owned);
+            let loaded = file::parse("small.toml", SMALL, &settings).unwrap();
+            let inputs = inputs::read(&loaded, Watch::SILENT).unwrap();
+            let found = warnings(&loaded.experiment, &inputs);
+            found.iter().any(|warning| warning.key == "churn.join")
+        };
+        assert!(warned("maintenance.evict_after=1"));
+        assert!(!warned("maintenance.learn_answerer=true"));
+        assert!(!warned("maintenance.rules=mainline"));
+    }
 
     #[test]
     fn sessions_that_leave_no_node_online_are_warned_of() {

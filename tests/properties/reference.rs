@@ -309,6 +309,8 @@ impl Reference {
             let charged = charges.filter(|(us, at)| *at == node && *us <= end_us);
             let before = uses_before.get(&node).copied().unwrap_or(0);
             NodeState {
+                maintenance_sent: 0,
+                maintenance_received: 0,
                 contacts: contacts.copied().unwrap_or(0),
                 segments: held.count() as u32,
                 uses: before as u32 + charged.count() as u32,

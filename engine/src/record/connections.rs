@@ -11,7 +11,7 @@ use super::column::{Label, Millis, Number};
 use super::error::RecordError;
 use super::footer::RunInfo;
 use super::table::table;
-use super::{Outcome, Request};
+use super::{Outcome, Purpose, Request};
 
 table! {
     "connections", "A connection: a request with its answer or failure. With lookup.procedure = \"py-dht\", time_ms is the operation's start", "network, time sent, operation, sequence";
@@ -30,11 +30,13 @@ table! {
     origin_overhead_ms: Millis, "ms", "Delay that the origin's overhead adds" = row.origin_overhead_us;
     remote_overhead_ms: Millis, "ms", "Delay that the contacted node's overhead adds" = row.remote_overhead_us;
     total_delay_ms: Millis, "ms", "Time from sending to outcome" = row.total_delay_us;
+    @living
+    purpose: Label, "1", "What it is made for: user, an operation of the phase; refresh, join, check, ping, republish" = row.purpose as u32;
 }
 
 /// One connection. A field means what the column of its name means; times are in µs.
 #[expect(missing_docs, reason = "the columns say what the fields mean")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionRow {
     pub network: u32,
     /// Index into the phase names given at `create`.
@@ -50,6 +52,7 @@ pub struct ConnectionRow {
     pub origin_overhead_us: u64,
     pub remote_overhead_us: u64,
     pub total_delay_us: u64,
+    pub purpose: Purpose,
 }
 
 impl ConnectionTable {
@@ -62,6 +65,7 @@ impl ConnectionTable {
             phase: Label::new(phases),
             request: Label::new(Request::ALL.map(Request::as_str)),
             outcome: Label::new(Outcome::ALL.map(Outcome::as_str)),
+            purpose: Label::new(Purpose::ALL.map(Purpose::as_str)),
             ..Batch::default()
         };
         Ok(Self(Batches::create(path, info, columns)?))

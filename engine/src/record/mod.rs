@@ -139,9 +139,10 @@ impl Ending {
 }
 
 /// Request of a connection to the contacted node.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Request {
     /// Asks for the nodes closest to a key, or for a segment, in a retrieve.
+    #[default]
     Lookup,
     /// Asks to keep a segment.
     Store,
@@ -160,10 +161,53 @@ impl Request {
     }
 }
 
+/// What a connection is made for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// An operation of the phase.
+    #[default]
+    User,
+    /// A lookup that refreshes a bucket.
+    Refresh,
+    /// A lookup of a node that joins.
+    Join,
+    /// A ping that checks an entry.
+    Check,
+    /// A ping before a node becomes an entry: of the node, or of the entry that it would replace.
+    Ping,
+    /// A segment that is provided again.
+    Republish,
+}
+
+impl Purpose {
+    /// Every purpose, in the order of their discriminants.
+    pub const ALL: [Self; 6] = [
+        Self::User,
+        Self::Refresh,
+        Self::Join,
+        Self::Check,
+        Self::Ping,
+        Self::Republish,
+    ];
+
+    /// Returns the name in the column `purpose` of the connections table.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Refresh => "refresh",
+            Self::Join => "join",
+            Self::Check => "check",
+            Self::Ping => "ping",
+            Self::Republish => "republish",
+        }
+    }
+}
+
 /// Outcome of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Outcome {
     /// Answered.
+    #[default]
     Ok,
     /// Failed early, as a refused connection does.
     FastError,

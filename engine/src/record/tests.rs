@@ -14,6 +14,8 @@ use crate::operation::Ending;
 
 use super::*;
 
+mod living;
+
 /// A folder for one test, removed at the end of the test.
 pub(super) struct Folder(PathBuf);
 
@@ -418,6 +420,7 @@ fn connections() {
             origin_overhead_us: 7_000,
             remote_overhead_us: 8_000,
             total_delay_us: 21_000,
+            purpose: Purpose::User,
         };
         table.push(&row).unwrap();
     }

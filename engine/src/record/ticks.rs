@@ -42,6 +42,16 @@ table! {
     entries: Optional<Float64Type>, "1", "Entries of a routing table at the end of the tick, mean over the nodes counted that are online" = row.entries;
     stale: Optional<Float64Type>, "1", "Share of these entries whose node is offline or a client" = row.stale;
     missing: Optional<Float64Type>, "1", "1 - live entries / entries that full knowledge of the nodes that answer would give" = row.missing;
+    maintenance_connections: Number<UInt64Type>, "1", "Connections of maintenance made in the tick; connections counts those of the phase's operations alone" = row.maintenance_connections;
+    maintenance_failed: Number<UInt64Type>, "1", "Connections of maintenance of the tick that are not answered in time" = row.maintenance_failed;
+    refresh: Number<UInt64Type>, "1", "Connections of maintenance of the tick by which buckets are refreshed" = row.refresh;
+    join: Number<UInt64Type>, "1", "Connections of maintenance of the tick by which nodes join" = row.join;
+    check: Number<UInt64Type>, "1", "Connections of maintenance of the tick by which entries are checked, and nodes that may become entries" = row.check;
+    republish: Number<UInt64Type>, "1", "Connections of maintenance of the tick by which segments are provided again" = row.republish;
+    learned: Number<UInt64Type>, "1", "Entries that buckets took in the tick" = row.learned;
+    evicted: Number<UInt64Type>, "1", "Entries that left buckets in the tick, those of wiped tables left out" = row.evicted;
+    expired: Number<UInt64Type>, "1", "Copies of segments that expired in the tick" = row.expired;
+    records: Optional<UInt64Type>, "1", "Copies of segments at online nodes at the end of the tick, counted with the tables" = row.records;
 }
 
 /// One tick. A field means what the column of its name means; times are in µs.
@@ -73,6 +83,16 @@ pub struct TickRow {
     pub entries: Option<f64>,
     pub stale: Option<f64>,
     pub missing: Option<f64>,
+    pub maintenance_connections: u64,
+    pub maintenance_failed: u64,
+    pub refresh: u64,
+    pub join: u64,
+    pub check: u64,
+    pub republish: u64,
+    pub learned: u64,
+    pub evicted: u64,
+    pub expired: u64,
+    pub records: Option<u64>,
 }
 
 impl TickTable {

@@ -130,6 +130,7 @@ pub(super) fn connect(
         origin_overhead_us: single.origin_overhead_us,
         remote_overhead_us: single.remote_overhead_us,
         total_delay_us: single.total_us(),
+        ..ConnectionRow::default()
     });
     let kind = match (single.fate.outcome, remote) {
         (Outcome::Ok, Some(row)) => {

@@ -34,6 +34,18 @@ const RANDOM_KNOWN: f64 = 0.85;
 /// Share of the possible contacts in flight that are sent.
 const SENT: f64 = 0.85;
 
+/// Returns the mean number of hops in which a lookup among `nodes` nodes comes near its key.
+///
+/// A hop gains 2 bits of the key over buckets of the closest, log2 k + 1.3 over random ones, until k nodes are left.
+pub(crate) fn hops(experiment: &Experiment, nodes: f64) -> f64 {
+    let k = f64::from(experiment.network.bucket_size);
+    let gained = match experiment.network.bootstrap {
+        Policy::Closest => 2.0,
+        Policy::Random => k.log2() + 1.3,
+    };
+    (nodes / k).max(1.0).log2() / gained + 1.0
+}
+
 impl Lookup {
     /// Estimates the lookups of an experiment.
     ///

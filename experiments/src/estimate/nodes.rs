@@ -4,6 +4,7 @@ use arrow::array::Array;
 
 use kadsim_engine::key::Key;
 
+use super::maintenance;
 use crate::file::{Experiment, Keys, Layout, Leavers, Origin, Phase, Policy, Work};
 use crate::inputs::{self, Inputs};
 
@@ -92,6 +93,9 @@ fn timeline_bytes(experiment: &Experiment, inputs: &Inputs) -> f64 {
 
 /// Returns bytes of the routing tables and of the index over the keys.
 pub(super) fn table_bytes(experiment: &Experiment, nodes: u32) -> f64 {
+    if let Some(kept) = experiment.maintenance() {
+        return maintenance::table_bytes(experiment, &kept, nodes);
+    }
     let nodes = f64::from(nodes);
     let k = f64::from(experiment.network.bucket_size);
     // Buckets that are stored one by one. The deeper ones are stored together.

@@ -1,18 +1,23 @@
-//! How nodes come and leave: `[churn]`, and how routing tables follow: `[maintenance]`.
+//! How nodes come and leave: `[churn]`; what routing tables learn and how they follow: `[maintenance]`; how long segments
+//! are held: `[records]`.
 
 mod length;
 mod maintenance;
 mod read;
+mod records;
 
 use std::fmt::{self, Display, Write};
 use std::path::PathBuf;
 
 pub use self::length::Length;
 pub use self::maintenance::MaintenanceSection;
+pub(in crate::file) use self::read::Joining;
+pub use self::records::RecordsSection;
 use super::diagnostic::Span;
 use super::milliseconds::milliseconds;
 use super::quoted::{optional, quoted, quoted_path};
 use super::words::{Join, OnLeaving, Start};
+use kadsim_systems::maintenance::JoinRefresh;
 
 /// `[churn]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,6 +30,15 @@ pub struct ChurnSection {
     pub start: Start,
     /// What a node that comes knows.
     pub join: Join,
+    /// What a node that joins by protocol looks up after its own key.
+    pub join_refresh: JoinRefresh,
+    /// Number of random servers that a node without entries gets to know when it joins by protocol, 1 to
+    /// [`KNOWS_MAX`](super::defaults::KNOWS_MAX).
+    pub knows: u32,
+    /// Ids of the nodes that it gets to know instead, all different; empty for random ones.
+    pub known: Vec<i64>,
+    /// Place of `known` in the text.
+    pub known_span: Span,
     /// Whether a node has its routing table in its next session.
     pub table: OnLeaving,
     /// Whether a node has its segments in its next session.
@@ -112,7 +126,23 @@ impl ChurnSection {
         all
     }
 
-    pub(super) fn write(&self, out: &mut String) -> fmt::Result {
+    fn write_joining(&self, out: &mut String, is_joined: bool) -> fmt::Result {
+        let joins = self.join == Join::Protocol;
+        if joins || is_joined {
+            writeln!(out, "join_refresh = {}", join_refresh(self.join_refresh))?;
+        }
+        if !joins {
+            return Ok(());
+        }
+        let known = (!self.known.is_empty()).then(|| format!("{:?}", self.known));
+        if known.is_none() {
+            writeln!(out, "knows = {}", self.knows)?;
+        }
+        optional(out, "known", known, "random ones")
+    }
+
+    /// Writes the section. `is_joined`: all nodes join by protocol before the first phase.
+    pub(super) fn write(&self, out: &mut String, is_joined: bool) -> fmt::Result {
         writeln!(out, "\n[churn]")?;
         match &self.presence {
             Presence::Drawn(lengths) => {
@@ -123,10 +153,20 @@ impl ChurnSection {
             Presence::Listed { path, .. } => writeln!(out, "trace = {}", quoted_path(path))?,
         }
         writeln!(out, "join = \"{}\"", self.join)?;
+        self.write_joining(out, is_joined)?;
         writeln!(out, "table = \"{}\"", self.table)?;
         writeln!(out, "records = \"{}\"", self.records)?;
         optional(out, "class", listed(&self.classes), "none")?;
         optional(out, "event", listed(&self.events), "none")
+    }
+}
+
+/// Writes what is looked up after the own key.
+pub(super) fn join_refresh(refresh: JoinRefresh) -> String {
+    match refresh {
+        JoinRefresh::Farther => quoted("farther"),
+        JoinRefresh::Own => quoted("own"),
+        JoinRefresh::Random(keys) => format!("{{ random = {keys} }}"),
     }
 }
 

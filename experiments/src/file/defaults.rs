@@ -4,7 +4,8 @@ use kadsim_engine::time::LAST_US;
 
 use super::delay::Delay;
 use super::phase::{Origin, Tables};
-use super::words::{DeadlineFrom, Draw, Join, Keys, Layout, OnLeaving, Policy, RuleSet, Start};
+use super::words::{Bootstrap, DeadlineFrom, Draw, Keys, Layout, OnLeaving, RuleSet, Start};
+use kadsim_engine::routing::Join;
 
 /// The only version of the file's format so far: `schema`.
 pub const SCHEMA: u32 = 1;
@@ -13,15 +14,21 @@ pub const DEFAULT_NETWORKS: u32 = 1;
 /// Default of `network.bucket_size`, the k of the paper.
 pub const DEFAULT_BUCKET_SIZE: u8 = 20;
 /// Default of `network.bootstrap`.
-pub const DEFAULT_BOOTSTRAP: Policy = Policy::Closest;
+pub const DEFAULT_BOOTSTRAP: Bootstrap = Bootstrap::Closest;
+/// Default of `network.doubling_ms`, in microseconds.
+pub const DEFAULT_DOUBLING_US: u64 = 60_000_000;
 /// Default of `network.offline`.
 pub const DEFAULT_OFFLINE: f64 = 0.0;
 /// Default of `churn.start`.
 pub const DEFAULT_START: Start = Start::Steady;
 /// Default of `churn.table` and `churn.records`.
 pub const DEFAULT_ON_LEAVING: OnLeaving = OnLeaving::Kept;
-/// Default of `churn.join`.
+/// Default of `churn.join`, unless the rules of a protocol have another.
 pub const DEFAULT_JOIN: Join = Join::Ideal;
+/// Default of `churn.knows`.
+pub const DEFAULT_KNOWS: u32 = 1;
+/// Default of `engine.events`.
+pub const DEFAULT_EVENTS: bool = false;
 /// Default of `maintenance.rules`.
 pub const DEFAULT_RULES: RuleSet = RuleSet::None;
 /// Default of `link.delay_ms`, in microseconds. Also of `link.timeout_ms` where there is no slow error.
@@ -87,6 +94,10 @@ pub const ALPHA_MAX: u32 = 4096;
 pub const BETA_MAX: u32 = 65_536;
 /// Largest `lookup.steps_to_stop`.
 pub const STEPS_TO_STOP_MAX: u32 = 1_000_000;
+/// Largest `churn.knows`, and most nodes of `churn.known`.
+pub const KNOWS_MAX: u32 = 255;
+/// Most random keys of `maintenance.refresh` and `churn.join_refresh`.
+pub const RANDOM_KEYS_MAX: u32 = 1000;
 /// Largest `link.round_trips`.
 pub const ROUND_TRIPS_MAX: u32 = 10;
 /// Most regions of a region file: a region is an index of 8 bits.

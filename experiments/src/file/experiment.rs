@@ -3,9 +3,11 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
+use kadsim_engine::routing::Join;
+use kadsim_systems::maintenance::Maintenance;
 use kadsim_systems::rules::Rules;
 
-use super::churn::{ChurnSection, MaintenanceSection};
+use super::churn::{ChurnSection, MaintenanceSection, RecordsSection};
 use super::defaults::DEFAULT_DELAY;
 use super::delay::{Delay, ErrorRate};
 use super::diagnostic::Span;
@@ -32,12 +34,16 @@ pub struct Experiment {
     pub reachability: ReachabilitySection,
     /// How nodes come and go, if they do.
     pub churn: Option<ChurnSection>,
-    /// How routing tables follow who is online.
+    /// What routing tables learn, and how they follow who is online.
     pub maintenance: Option<MaintenanceSection>,
+    /// How long segments are held and when they are provided again, if the file or the rules say so.
+    pub records: Option<RecordsSection>,
     /// Time that one row of the ticks table covers, in microseconds, from 1.
     pub tick_us: u64,
     /// How tables lie in memory.
     pub layout: Layout,
+    /// Whether operations run as events even where each could run whole.
+    pub events: bool,
     /// The phases, in order; at least one.
     pub phases: Vec<Phase>,
     /// What is written.
@@ -53,8 +59,11 @@ pub struct NetworkSection {
     pub size: Population,
     /// k, 1 to 255.
     pub bucket_size: u8,
-    /// Which candidates a bucket keeps.
+    /// Which candidates a bucket keeps where full knowledge gives a table.
     pub bootstrap: Policy,
+    /// Time in which the number of nodes doubles while they join one after the other before the first phase, in
+    /// microseconds, above 0; `None` if full knowledge gives the first tables.
+    pub doubling_us: Option<u64>,
     /// Place of `nodes` or `ids` in the text.
     pub size_span: Span,
     /// Share of generated nodes that are offline, from 0 up to but below 1; 0 of imported ones.
@@ -131,7 +140,8 @@ pub struct LinkSection {
     pub fast_error: Option<ErrorRate>,
     /// Contacts that fail slowly, of those that do not fail fast.
     pub slow_error: Option<ErrorRate>,
-    /// Cost of a contact to a node that is offline. By default the slow error's delay, else [`DEFAULT_DELAY`].
+    /// Cost of a contact to a node that is offline. By default that of the rules of a protocol, else the slow error's delay,
+    /// else [`DEFAULT_DELAY`].
     pub timeout: Delay,
     /// gamma, in microseconds. If it is above 0, every contact takes time, except under
     /// [`Procedure::PyDht`](super::words::Procedure::PyDht).
@@ -152,7 +162,7 @@ pub struct LinkSpans {
 }
 
 impl LinkSection {
-    /// Returns the default of `timeout`.
+    /// Returns the default of `timeout` where no rules have one.
     pub fn default_timeout(&self) -> Delay {
         self.slow_error
             .as_ref()
@@ -228,9 +238,25 @@ impl Experiment {
         period_us.filter(|_| self.has_living_columns())
     }
 
-    /// Returns whether the network is living: nodes come and go, or tables are maintained.
+    /// Returns whether the network is living: nodes come and go, tables are maintained, or records are looked after.
     pub fn is_living(&self) -> bool {
-        self.churn.is_some() || self.maintenance.is_some()
+        self.churn.is_some() || self.maintenance.is_some() || self.records.is_some()
+    }
+
+    /// Returns how nodes keep their routing tables and how they join, with nobody known; `None` if no traffic changes a
+    /// table and no record.
+    pub fn maintenance(&self) -> Option<Maintenance> {
+        let section = self.maintenance.as_ref();
+        let mut kept = section.map_or_else(Maintenance::default, |section| section.kept.clone());
+        let acts = section.is_some_and(MaintenanceSection::acts);
+        let churn = self.churn.as_ref();
+        let joins = churn.is_some_and(|churn| churn.join == Join::Protocol);
+        let looks_after = self.records.is_some_and(|records| records.acts());
+        if let Some(churn) = churn {
+            kept.joining.knows = churn.knows;
+            kept.joining.refresh = churn.join_refresh;
+        }
+        (acts || joins || looks_after).then_some(kept)
     }
 
     /// Returns whether recall is measured after each lookup: the operations table is written, or an expectation names

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use kadsim_systems::maintenance::sets::Protocol;
+
 use super::defaults::DEFAULT_DELAY;
 use super::delay::{Delay, ErrorRate};
 use super::document::Node;
@@ -20,7 +22,11 @@ const WEIGHTS_OFF: f64 = 1e-6;
 /// Type and range of a share by region.
 static SHARE: Takes = Takes::Share(false);
 
-pub(super) fn link(top: &Section<'_>, procedure: Procedure, folder: &Path) -> LinkSection {
+pub(super) fn link(
+    top: &Section<'_>,
+    (procedure, protocol): (Procedure, Option<&'static Protocol>),
+    folder: &Path,
+) -> LinkSection {
     let before = top.report.len();
     let section = top.section(&keys::LINK);
     let place = |key| section.place(key).unwrap_or(section.span);
@@ -53,6 +59,7 @@ pub(super) fn link(top: &Section<'_>, procedure: Procedure, folder: &Path) -> Li
     };
     link.timeout = section
         .micros(&keys::TIMEOUT)
+        .or(protocol.map(|set| set.timeout_us))
         .map_or_else(|| link.default_timeout(), Delay::Constant);
     let sound = top.report.len() == before;
     if sound && link.overhead_us > 0 && !link.takes_time() && procedure.is_by_clock() {
@@ -119,7 +126,11 @@ fn no_lookahead(section: &Section<'_>, link: &LinkSection) {
     section.report.push(error);
 }
 
-pub(super) fn reachability(top: &Section<'_>, link: &LinkSection) -> ReachabilitySection {
+pub(super) fn reachability(
+    top: &Section<'_>,
+    protocol: Option<&'static Protocol>,
+    link: &LinkSection,
+) -> ReachabilitySection {
     let section = top.section(&keys::REACHABILITY);
     let clients = section
         .get(&keys::CLIENTS)
@@ -129,7 +140,11 @@ pub(super) fn reachability(top: &Section<'_>, link: &LinkSection) -> Reachabilit
         .and_then(|field| field.share());
     ReachabilitySection {
         clients: clients.unwrap_or(ClientShares::OfAll(keys::CLIENTS.default)),
-        clients_known: section.boolean_or(&keys::CLIENTS_KNOWN),
+        clients_known: section
+            .get(&keys::CLIENTS_KNOWN)
+            .and_then(|field| field.boolean())
+            .or(protocol.map(|set| set.clients_known))
+            .unwrap_or(keys::CLIENTS_KNOWN.default),
         clients_in_tables: in_tables.unwrap_or(keys::CLIENTS_IN_TABLES.default),
         clients_span: section.place(&keys::CLIENTS).unwrap_or_default(),
         clients_in_tables_span: section.place(&keys::CLIENTS_IN_TABLES).unwrap_or_default(),

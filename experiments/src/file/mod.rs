@@ -54,6 +54,7 @@ pub(crate) use self::cell::setting_of;
 pub use self::cell::{Cell, Setting};
 pub use self::churn::{
     ChurnSection, Class, Event, Leavers, Length, Lengths, MaintenanceSection, Presence,
+    RecordsSection,
 };
 pub use self::defaults::*;
 pub use self::delay::{Choice, Delay, ErrorRate};
@@ -72,8 +73,8 @@ pub use self::sweep::CELLS_MAX;
 pub(crate) use self::sweep::Grid;
 pub(crate) use self::wording::shown;
 pub use self::words::{
-    DeadlineFrom, Draw, Hash, Join, Keys, Kind, Layout, OnLeaving, PhaseKind, Policy, Procedure,
-    RuleSet, Start, Stop,
+    Bootstrap, DeadlineFrom, Draw, Hash, Join, Keys, Kind, Layout, OnLeaving, PhaseKind, Policy,
+    Procedure, RuleSet, Start, Stop,
 };
 
 /// Longest experiment file that is read, in bytes.

@@ -8,7 +8,7 @@ use super::experiment::*;
 use super::milliseconds::milliseconds;
 use super::phase::{Origin, Pace, Phase, Work};
 use super::quoted::{optional, quoted, quoted_path};
-use super::words::{Kind, PhaseKind, Stop};
+use super::words::{Bootstrap, Kind, PhaseKind, Stop};
 
 impl Experiment {
     /// Returns an experiment file with every key, which reads as an equal experiment from any folder: paths of `ids` and
@@ -50,9 +50,12 @@ impl Experiment {
                 &|out| self.reachability.write(out),
             ),
             section(
-                is_same(&|like| like.churn == self.churn),
+                is_same(&|like| {
+                    let is_joined = |of: &Self| of.network.doubling_us.is_some();
+                    like.churn == self.churn && is_joined(like) == is_joined(self)
+                }),
                 &|out| match &self.churn {
-                    Some(churn) => churn.write(out),
+                    Some(churn) => churn.write(out, self.network.doubling_us.is_some()),
                     None => writeln!(out, "\n# churn: no node comes or leaves"),
                 },
             ),
@@ -63,11 +66,19 @@ impl Experiment {
                     None => writeln!(out, "\n# maintenance: routing tables stay as they are"),
                 },
             ),
+            section(
+                is_same(&|like| like.records == self.records),
+                &|out| match &self.records {
+                    Some(records) => records.write(out),
+                    None => writeln!(out, "\n# records: segments are held for ever"),
+                },
+            ),
             section(false, &|out| {
                 writeln!(out, "\n[clock]\ntick_ms = {}", milliseconds(self.tick_us))
             }),
             section(false, &|out| {
-                writeln!(out, "\n[engine]\nlayout = \"{}\"", self.layout)
+                writeln!(out, "\n[engine]\nlayout = \"{}\"", self.layout)?;
+                writeln!(out, "events = {}", self.events)
             }),
         ];
         // The text of a phase may depend on another phase, whose name it has.
@@ -114,7 +125,13 @@ impl NetworkSection {
             }
         }
         writeln!(out, "bucket_size = {}", self.bucket_size)?;
-        writeln!(out, "bootstrap = \"{}\"", self.bootstrap)
+        match self.doubling_us {
+            None => writeln!(out, "bootstrap = \"{}\"", self.bootstrap),
+            Some(doubling_us) => {
+                writeln!(out, "bootstrap = \"{}\"", Bootstrap::Joined)?;
+                writeln!(out, "doubling_ms = {}", milliseconds(doubling_us))
+            }
+        }
     }
 }
 

@@ -3,13 +3,15 @@
 
 use std::path::Path;
 
+use kadsim_systems::maintenance::sets::Protocol;
 use kadsim_systems::rules::Rules;
 
-use super::churn::{ChurnSection, MaintenanceSection};
+use super::churn::{ChurnSection, Joining, MaintenanceSection, RecordsSection};
 use super::diagnostic::{Sources, Span};
 use super::document::Table;
 use super::experiment::*;
 use super::field::Field;
+use super::keys::key::Typed;
 use super::keys::of_section;
 use super::keys::table as keys;
 use super::link::{link, reachability};
@@ -17,7 +19,7 @@ use super::phase::Tables;
 use super::phases;
 use super::reader::Section;
 use super::report::{Choices, Report};
-use super::words::{Procedure, Stop};
+use super::words::{Bootstrap, Procedure, RuleSet, Stop};
 use super::{Draft, Known, Loaded};
 
 /// Reads an experiment from `root`, with its errors. Relative paths start at `folder`. `choices` are the lists that
@@ -49,17 +51,28 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
         .to_owned();
     let seed = top.required(&keys::SEED).and_then(|field| field.integer());
     let networks = top.integer_or(&keys::NETWORKS);
-    let (network, nodes_known) = network(top, folder);
-    let lookup = lookup(top, network.bucket_size);
+    // The rules of a protocol give the defaults of keys in other sections.
+    let maintained = top.section(&keys::MAINTENANCE);
+    let rules = rules(&maintained);
+    let protocol = rules.and_then(RuleSet::protocol);
+    let (network, nodes_known) = network(top, protocol, folder);
+    let lookup = lookup(top, protocol, network.bucket_size);
     let before = top.report.len();
-    let link = link(top, lookup.rules.procedure, folder);
+    let link = link(top, (lookup.rules.procedure, protocol), folder);
     // Invalid links say nothing about the time of contacts, so no error is derived from them.
     let takes_time = top.report.len() > before || link.takes_time();
-    let reachability = reachability(top, &link);
-    let churn = ChurnSection::read(top, folder, &link);
-    let maintenance = MaintenanceSection::read(top);
+    let reachability = reachability(top, protocol, &link);
+    let joining = Joining {
+        protocol,
+        is_joined: network.doubling_us.is_some(),
+    };
+    let churn = ChurnSection::read(top, folder, &link, joining);
+    let maintenance = MaintenanceSection::read(&maintained, rules);
+    let records = RecordsSection::read(top, protocol);
     let tick_us = top.section(&keys::CLOCK).micros_or(&keys::TICK);
-    let layout = top.section(&keys::ENGINE).word_or(&keys::LAYOUT);
+    let engine = top.section(&keys::ENGINE);
+    let layout = engine.word_or(&keys::LAYOUT);
+    let events = engine.boolean_or(&keys::EVENTS);
     let nodes = match network.size {
         Population::Generated(nodes) if nodes_known => Some(nodes),
         _ => None,
@@ -84,8 +97,10 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
         reachability,
         churn,
         maintenance,
+        records,
         tick_us,
         layout,
+        events,
         phases,
         output: output(top),
         expects: expects(top),
@@ -94,15 +109,62 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
     if top.report.len() == 0 && !experiment.has_living_columns() {
         top.section(&keys::OUTPUT).refuse(
             &keys::FRESHNESS,
-            "needs `[churn]`, `[maintenance]`, clients or regions",
+            "needs `[churn]`, `[maintenance]`, `[records]`, clients or regions",
             "no `freshness_ms`, as routing tables stay as they are",
         );
+    }
+    if top.report.len() == 0 {
+        live_tables(top, &experiment);
     }
     (experiment, known)
 }
 
+/// Returns the rules of `[maintenance]`; `None` if they are invalid.
+fn rules(section: &Section<'_>) -> Option<RuleSet> {
+    match section.get(&keys::RULES) {
+        Some(field) => field.word(),
+        None => Some(keys::RULES.default),
+    }
+}
+
+/// Reports what does not go with tables that traffic changes, and what needs them.
+fn live_tables(top: &Section<'_>, experiment: &Experiment) {
+    let learns = experiment
+        .maintenance
+        .as_ref()
+        .is_some_and(MaintenanceSection::learns);
+    let network = top.section(&keys::NETWORK);
+    if experiment.network.doubling_us.is_some() && !learns {
+        let field = network.get(&keys::BOOTSTRAP);
+        if let Some(field) = field {
+            let allowed = "closest or random, or `[maintenance]` with the rules of a protocol or `learn_answerer`";
+            let title = "`network.bootstrap` of \"joined\" needs routing tables that learn";
+            top.report
+                .error(&field.value.span, title, format!("allowed: {allowed}"));
+        }
+    }
+    let procedure = experiment.lookup.rules.procedure;
+    if experiment.maintenance().is_none() || procedure == Procedure::Iterative {
+        return;
+    }
+    if let Some(field) = top.section(&keys::LOOKUP).get(&keys::PROCEDURE) {
+        let title = format!(
+            "`lookup.procedure` of \"{procedure}\" does not go with routing tables and records that traffic changes"
+        );
+        let label = format!(
+            "allowed: {}, or no `[records]`, no `churn.join` of \"protocol\", and `maintenance.rules` of none or ideal alone",
+            Procedure::Iterative
+        );
+        top.report.error(&field.value.span, title, label);
+    }
+}
+
 /// Reads the section. Returns it, and whether its nodes are read without errors.
-fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
+fn network(
+    top: &Section<'_>,
+    protocol: Option<&'static Protocol>,
+    folder: &Path,
+) -> (NetworkSection, bool) {
     let section = top.section(&keys::NETWORK);
     let mut known = false;
     let mut size = Population::Generated(1);
@@ -149,14 +211,26 @@ fn network(top: &Section<'_>, folder: &Path) -> (NetworkSection, bool) {
         size = Population::Generated(nodes);
     }
     let size_span = section.place(&keys::NODES).or(section.place(&keys::IDS));
-    let bucket_size = section.integer_or(&keys::BUCKET_SIZE);
+    let bucket_size = section.integer(&keys::BUCKET_SIZE);
+    let bucket_size = bucket_size.or(protocol.map(|set| set.bucket_size));
+    let before = top.report.len();
     let bootstrap = section.word_or(&keys::BOOTSTRAP);
+    let doubling_us = section.micros_or(&keys::DOUBLING);
+    let is_joined = bootstrap == Bootstrap::Joined;
+    if !is_joined && top.report.len() == before {
+        section.refuse(
+            &keys::DOUBLING,
+            "is for bootstrap = \"joined\"",
+            &format!("no `doubling_ms` with bootstrap = \"{bootstrap}\""),
+        );
+    }
     let (offline, offline_span) = offline(&section);
     (
         NetworkSection {
             size,
-            bucket_size,
-            bootstrap,
+            bucket_size: bucket_size.unwrap_or(keys::BUCKET_SIZE.default),
+            bootstrap: bootstrap.policy(),
+            doubling_us: is_joined.then_some(doubling_us),
             size_span: size_span.unwrap_or_default(),
             offline,
             offline_span,
@@ -182,11 +256,19 @@ fn offline(section: &Section<'_>) -> (f64, Span) {
     (share.unwrap_or(keys::OFFLINE.default), field.value.span)
 }
 
-fn lookup(top: &Section<'_>, bucket_size: u8) -> LookupSection {
+fn lookup(
+    top: &Section<'_>,
+    protocol: Option<&'static Protocol>,
+    bucket_size: u8,
+) -> LookupSection {
     let section = top.section(&keys::LOOKUP);
-    let stop = section.word_or(&keys::STOP);
+    let of_rules = protocol.map(|set| set.lookup);
+    let stop = section.get(&keys::STOP).and_then(|field| field.word());
+    let stop = stop.or(of_rules.map(|rules| rules.stop));
+    let stop = stop.unwrap_or(keys::STOP.default);
     let procedure = section.word_or(&keys::PROCEDURE);
-    if !procedure.allows(stop) {
+    // With the rules of a protocol, the procedure is refused for another reason.
+    if !procedure.allows(stop) && protocol.is_none() {
         let allowing = Procedure::ALL.into_iter().find(|one| one.allows(stop));
         let sources = top.report.sources;
         let title =
@@ -206,10 +288,16 @@ fn lookup(top: &Section<'_>, bucket_size: u8) -> LookupSection {
         top.report
             .push(sources.diagnostic(&stop, title, label).also(procedure));
     }
+    let number = |key: &'static Typed<u32>, of: &dyn Fn(Rules) -> u32| {
+        section
+            .integer(key)
+            .or(of_rules.map(of))
+            .unwrap_or(key.default)
+    };
     LookupSection {
         rules: Rules {
-            alpha: section.integer_or(&keys::ALPHA),
-            beta: section.integer_or(&keys::BETA),
+            alpha: number(&keys::ALPHA, &|rules| rules.alpha),
+            beta: number(&keys::BETA, &|rules| rules.beta),
             steps_to_stop: section.integer_or(&keys::STEPS_TO_STOP),
             stop,
             procedure,

@@ -2,6 +2,7 @@
 
 mod churn;
 mod link;
+mod maintenance;
 mod refused;
 mod resolved;
 mod strange;

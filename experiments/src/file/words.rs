@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use kadsim_systems::maintenance::sets::{self, Protocol};
+
 /// A fixed set of words of the file.
 pub(super) trait Word: Copy + 'static {
     const ALL: &'static [Self];
@@ -47,7 +49,7 @@ words! {
 
 /// What the operations of a phase do: `kind`.
 pub use kadsim_engine::record::Kind;
-/// Which of a bucket's candidates bootstrapping keeps: `network.bootstrap`.
+/// Which of its candidates a bucket keeps.
 pub use kadsim_engine::routing::Policy;
 /// How routing tables lie in memory: `engine.layout`. Never changes a result.
 pub use kadsim_engine::routing::layout::LayoutKind as Layout;
@@ -69,18 +71,97 @@ macro_rules! words_of {
 
 /// The state of nodes at the start: `churn.start`.
 pub use kadsim_engine::presence::Start;
+/// Which entries are evicted: `maintenance.evict`. Which replacement takes a place: `maintenance.replacement`.
+pub use kadsim_engine::routing::live::{Evict, Replacement};
 /// What a node that comes knows: `churn.join`. Whether a node that leaves keeps what it has: `churn.table`, `churn.records`.
 pub use kadsim_engine::routing::{Join, OnLeaving};
 
-words_of!(Layout, Policy, Procedure, Stop, Start, Join, OnLeaving);
+words_of!(
+    Layout,
+    Procedure,
+    Stop,
+    Start,
+    Join,
+    OnLeaving,
+    Evict,
+    Replacement
+);
 
 words! {
     /// How routing tables follow who is online: `maintenance.rules`.
     RuleSet {
-        /// They do not.
+        /// They do not, unless other keys say how.
         None = "none",
         /// Full knowledge makes them anew at a period.
         Ideal = "ideal",
+        /// By [`sets::KADEMLIA`].
+        Kademlia = "kademlia",
+        /// By [`sets::KADEMLIA_4_1`].
+        Kademlia41 = "kademlia-4.1",
+        /// By [`sets::LIBP2P`].
+        Libp2p = "libp2p",
+        /// By [`sets::DISCV5`].
+        Discv5 = "discv5",
+        /// By [`sets::MAINLINE`].
+        Mainline = "mainline",
+    }
+}
+
+impl RuleSet {
+    /// Returns the parameters of a protocol, which are the defaults of many keys.
+    pub fn protocol(self) -> Option<&'static Protocol> {
+        match self {
+            Self::None | Self::Ideal => None,
+            Self::Kademlia => Some(&sets::KADEMLIA),
+            Self::Kademlia41 => Some(&sets::KADEMLIA_4_1),
+            Self::Libp2p => Some(&sets::LIBP2P),
+            Self::Discv5 => Some(&sets::DISCV5),
+            Self::Mainline => Some(&sets::MAINLINE),
+        }
+    }
+}
+
+words! {
+    /// What nodes know at first: `network.bootstrap`.
+    Bootstrap {
+        /// Full knowledge; a bucket keeps the candidates closest to the owner.
+        Closest = "closest",
+        /// Full knowledge; a bucket keeps a sample of its candidates.
+        Random = "random",
+        /// What they have learned by joining one after the other.
+        Joined = "joined",
+    }
+}
+
+impl Bootstrap {
+    /// Returns which candidates a bucket keeps where full knowledge gives a table.
+    pub fn policy(self) -> Policy {
+        match self {
+            Self::Closest => Policy::Closest,
+            Self::Random | Self::Joined => Policy::Random,
+        }
+    }
+}
+
+words! {
+    /// What a full bucket does when its owner hears from a node that is not in it: `maintenance.full`.
+    WhenFull {
+        /// The node becomes a replacement.
+        Keep = "keep",
+        /// The least recently heard entry is pinged.
+        PingOldest = "ping-oldest",
+    }
+}
+
+words! {
+    /// Which entries a check pings: `maintenance.check`.
+    CheckWord {
+        /// All that were not heard for some time.
+        Idle = "idle",
+        /// The least recently heard of the table.
+        Oldest = "oldest",
+        /// A random one of the table.
+        Random = "random",
     }
 }
 

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use kadsim_engine::distribution::{Distribution, Quantiles};
 use kadsim_engine::key::Key;
 use kadsim_engine::makeup::{Clients, Makeup, Region, Shares};
+use kadsim_engine::node::Row;
 use kadsim_engine::presence::{self, Churn, Sessions};
 use kadsim_engine::random::Probability;
 use kadsim_engine::routing::Aging;
 use kadsim_engine::time::LAST_US;
+use kadsim_systems::maintenance::Maintenance;
 use kadsim_systems::network::key_seed;
 
 use super::nodes::Nodes;
@@ -20,6 +22,9 @@ use crate::file::{
     unknown_region,
 };
 use crate::import::{self, Interval};
+
+#[cfg(test)]
+mod tests;
 
 /// From when until when nodes are online, in the order of ids and times.
 pub type Listed = Arc<[Interval]>;
@@ -127,8 +132,54 @@ pub(super) fn aging(experiment: &Experiment) -> Aging {
     Aging {
         join: churn.map_or_else(Default::default, |churn| churn.join),
         table: churn.map_or_else(Default::default, |churn| churn.table),
-        renewal_us: experiment.maintenance.and_then(|one| one.refresh_us),
+        renewal_us: experiment
+            .maintenance
+            .as_ref()
+            .and_then(|one| one.renewal_us),
     }
+}
+
+/// Returns how nodes keep their tables and join, in the network with this seed; `None` if no traffic changes a table.
+pub(super) fn maintenance(
+    experiment: &Experiment,
+    inputs: &Inputs,
+    seed: u64,
+) -> Option<Maintenance> {
+    let mut kept = experiment.maintenance()?;
+    kept.clients_known = experiment.reachability.clients_known;
+    if let Some(churn) = &experiment.churn {
+        kept.joining.known = rows(&churn.known, inputs, seed);
+    }
+    // What no node answers within the timeout begins anew.
+    if let Delay::Constant(timeout_us) = experiment.link.timeout {
+        kept.joining.retry_us = timeout_us.max(1);
+    }
+    Some(kept)
+}
+
+/// Returns the rows of nodes, which are the ranks of their keys, in the order of `ids`. The cost is that of all keys.
+fn rows(ids: &[i64], inputs: &Inputs, seed: u64) -> Vec<Row> {
+    if ids.is_empty() {
+        return Vec::new();
+    }
+    let key_seed = key_seed(seed);
+    let all: Vec<(i64, Key)> = match &inputs.ids {
+        Some(imported) => imported.to_vec(),
+        None => (0..inputs.nodes)
+            .map(|id| (id.into(), Key::of_node(id.into(), key_seed)))
+            .collect(),
+    };
+    let wanted: HashSet<i64> = ids.iter().copied().collect();
+    let keys: HashMap<i64, Key> = all
+        .iter()
+        .copied()
+        .filter(|(id, _)| wanted.contains(id))
+        .collect();
+    let rank = |key: Key| all.iter().filter(|(_, other)| *other < key).count() as u32;
+    ids.iter()
+        .filter_map(|id| keys.get(id))
+        .map(|&key| Row(rank(key)))
+        .collect()
 }
 
 /// Returns the time by which the run has probably ended, in microseconds: the end of the last due time of all phases,
@@ -166,6 +217,7 @@ impl Reader<'_> {
             return ChurnInputs::default();
         };
         self.events(section, link);
+        self.known(section, nodes);
         self.clients_of_classes(section);
         ChurnInputs {
             quantiles: self.quantiles_of(section),
@@ -256,6 +308,25 @@ impl Reader<'_> {
         }
     }
 
+    /// Reports known nodes that are not there.
+    fn known(&mut self, section: &ChurnSection, nodes: &Nodes) {
+        for &id in &section.known {
+            let why = if !nodes.has(id) {
+                format!("there is no node {id}")
+            } else if nodes.first_without(id).is_some() {
+                format!("node {id} is offline for the whole run")
+            } else {
+                continue;
+            };
+            let title = format!("`churn.known` cannot have {id}: {why}");
+            self.error(
+                &section.known_span,
+                title,
+                "allowed: ids of nodes that are not offline",
+            );
+        }
+    }
+
     /// Reports clients by classes beside other clients.
     fn clients_of_classes(&mut self, section: &ChurnSection) {
         let mut classes = section.classes.iter();
@@ -264,163 +335,6 @@ impl Reader<'_> {
         {
             let title = "`churn.class.clients` does not go with `reachability.clients`";
             self.error(&class.span, title.to_owned(), "allowed: one of the two");
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use kadsim_engine::makeup::{Clients, Region};
-    use kadsim_engine::presence::{Leavers, Start};
-    use kadsim_engine::random::Probability;
-
-    use super::super::{InputError, Inputs, load, spec};
-    use crate::file::Loaded;
-    use crate::watch::Watch;
-
-    const TEXT: &str = "schema = 1\nname = \"living\"\nseed = 7\nnetwork.nodes = 10\n\
-                        link = { delay_ms = 50, timeout_ms = 1000 }\n\
-                        [[phase]]\nname = \"a\"\nkind = \"lookup\"\ncount = 1\nspread_ms = 5000\n\
-                        [[phase]]\nname = \"b\"\nkind = \"lookup\"\ncount = 1\nspread_ms = 7000\n[churn]\n";
-
-    /// Reads an experiment with these keys of `[churn]` beside a file `list.csv`.
-    fn living(churn: &str, list: &str) -> Result<(Loaded, Inputs), InputError> {
-        living_of(TEXT, churn, list)
-    }
-
-    fn living_of(text: &str, churn: &str, list: &str) -> Result<(Loaded, Inputs), InputError> {
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("list.csv"), list).unwrap();
-        let path = folder.path().join("living.toml");
-        fs::write(&path, format!("{text}{churn}")).unwrap();
-        load(&path, &[], Watch::SILENT)
-    }
-
-    #[track_caller]
-    fn fails(churn: &str, list: &str, says: &str) {
-        let error = living(churn, list).err().unwrap().to_string();
-        assert!(error.contains(says), "{error}");
-    }
-
-    #[test]
-    fn the_engine_is_told_what_the_file_says() {
-        let churn = "session = { quantiles = 'list.csv' }\nstart = 'online'\ntable = 'lost'\nrecords = 'lost'\n\
-                     class = [{ share = 0.5, absence = { fixed_ms = 3 }, clients = 0.25 }]\n\
-                     event = [{ at_ms = 1, leave = 0.5, for_ms = 2 }]\n\
-                     [maintenance]\nrules = 'ideal'\nrefresh_ms = 9\n";
-        let (loaded, inputs) = living(churn, "p,ms\n0,1\n1,3\n").unwrap();
-        let spec = spec(&loaded.experiment, &inputs, 7);
-        let churn = spec.churn.unwrap();
-        assert_eq!(churn.start, Start::Online);
-        let means = churn.sessions.iter().map(|one| {
-            let absence = one.absence.as_ref();
-            (
-                one.session.as_ref().unwrap().mean_us(),
-                absence.map(|one| one.mean_us()),
-            )
-        });
-        assert_eq!(
-            means.collect::<Vec<_>>(),
-            [(2000.0, Some(3000.0)), (2000.0, None)]
-        );
-        assert_eq!(
-            (churn.events[0].at_us, churn.events[0].for_us),
-            (1000, Some(2000))
-        );
-        let shares = [0.25, 0.0].map(Probability::new).to_vec();
-        assert_eq!(spec.makeup.clients, Clients::OfClass(shares));
-        assert_eq!(spec.makeup.classes.len(), 1);
-        assert_eq!(spec.aging.renewal_us, Some(9000));
-        assert_eq!(
-            (spec.aging.table.as_str(), spec.records.as_str()),
-            ("lost", "lost")
-        );
-        // Both phases, ten timeouts and a minute.
-        assert_eq!(
-            spec.horizon_us,
-            5_000_000 + 7_000_000 + 10_000_000 + 60_000_000
-        );
-    }
-
-    #[test]
-    fn a_trace_names_the_nodes_by_their_keys() {
-        let list = "node,online_ms,offline_ms\n3,0,5\n4,1,\n3,6,7\n";
-        let (loaded, inputs) = living("trace = 'list.csv'\n", list).unwrap();
-        for seed in [7, 8] {
-            let spec = spec(&loaded.experiment, &inputs, seed);
-            let trace = spec.churn.unwrap().trace.unwrap();
-            let of_a_node = [vec![(0, 5000), (6000, 7000)], vec![(1000, u64::MAX)]];
-            let mut times: Vec<_> = trace.values().cloned().collect();
-            times.sort();
-            assert_eq!(times, of_a_node);
-        }
-    }
-
-    #[test]
-    fn a_network_in_which_no_node_is_ever_online_is_refused() {
-        let says = "no node is ever online";
-        fails("trace = 'list.csv'\n", "node,online_ms,offline_ms\n", says);
-        let churn = "session = 'never'\nevent = [{ at_ms = 0, leave = 1 }]\n";
-        fails(churn, "", says);
-        assert!(living(&churn.replace("leave = 1", "leave = 0.5"), "").is_ok());
-    }
-
-    #[test]
-    fn files_are_refused_where_they_are_named() {
-        let list = "node,online_ms,offline_ms\n10,0,5\n";
-        fails(
-            "trace = 'list.csv'\n",
-            list,
-            "line 2: `node` is `10`, not a node of the network",
-        );
-        let churn = "session = { quantiles = 'list.csv' }\n";
-        fails(churn, "p,ms\n0,1\n", "at least 2 quantiles");
-        fails(&churn.replace("list", "none"), "", "none.csv: ");
-    }
-
-    #[test]
-    fn a_file_that_several_classes_name_is_refused_once() {
-        let churn =
-            "session = { quantiles = 'none.csv' }\nclass = [{ share = 0.5 }, { share = 0.25 }]\n";
-        let error = living(churn, "").err().unwrap().to_string();
-        assert_eq!(error.matches("none.csv: ").count(), 1, "{error}");
-    }
-
-    #[test]
-    fn a_timeout_below_a_round_trip_is_refused() {
-        let timed = |timeout| {
-            let text = TEXT.replace("timeout_ms = 1000", timeout);
-            living_of(&text, "session = 'never'\n", "").map(|_| ())
-        };
-        let error = timed("timeout_ms = 99").err().unwrap().to_string();
-        assert!(error.contains("`link.timeout_ms` is 99"), "{error}");
-        assert!(error.contains("allowed: from 100"), "{error}");
-        assert!(timed("timeout_ms = 100").is_ok());
-        assert!(timed("timeout_ms = 0").is_err());
-    }
-
-    #[test]
-    fn regions_that_leave_are_those_of_the_link() {
-        let text = TEXT.replace("delay_ms = 50", "delay_ms = { regions = 'world-2018' }");
-        let event = |name| {
-            let churn = format!(
-                "session = 'never'\nevent = [{{ at_ms = 1, leave = {{ region = '{name}' }} }}]\n"
-            );
-            living_of(&text, &churn, "")
-        };
-        let error = event("Atlantis").err().unwrap().to_string();
-        let says = "`churn.event.leave.region` names the unknown region `Atlantis`";
-        assert!(error.contains(says), "{error}");
-        let (_, inputs) = living_of(&text, "session = 'never'\n", "").unwrap();
-        for (index, name) in inputs.link.world.unwrap().names.iter().enumerate() {
-            let (loaded, inputs) = event(name).unwrap();
-            let churn = spec(&loaded.experiment, &inputs, 7).churn.unwrap();
-            assert_eq!(
-                churn.events[0].leavers,
-                Leavers::Region(Region(index as u8))
-            );
         }
     }
 }

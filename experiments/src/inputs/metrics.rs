@@ -40,6 +40,7 @@ impl<'a> Names<'a> {
             reachability: experiment.reachability.clone(),
             link: experiment.link.clone(),
             churn: experiment.churn.clone(),
+            maintenance: experiment.maintenance.clone(),
             output: experiment.output.clone(),
             phases: Vec::new(),
             expects: Vec::new(),

@@ -40,11 +40,11 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
             .as_ref()
             .map_or_else(Default::default, |churn| churn.records),
         horizon_us: churn::horizon_us(experiment, inputs),
-        ttl_us: None,
-        republish_us: None,
-        maintenance: None,
-        doubling_us: None,
-        events: false,
+        ttl_us: experiment.records.and_then(|records| records.ttl_us),
+        republish_us: experiment.records.and_then(|records| records.republish_us),
+        maintenance: churn::maintenance(experiment, inputs, seed),
+        doubling_us: experiment.network.doubling_us,
+        events: experiment.events,
     }
 }
 

@@ -80,12 +80,23 @@ pub struct Ticks {
     pub living: Timeline<8>,
     /// Whether there are columns of living runs.
     pub is_living: bool,
+    /// Connections of maintenance, in the order of [`PURPOSES`].
+    pub purposes: Timeline<5>,
 }
 
 /// Outcomes of a connection: columns of the table of ticks.
 pub const OUTCOMES: [&str; 5] = ["ok", "fast_error", "slow_error", "not_found", "late"];
 /// Quantities of a living network: columns of the table of ticks.
 pub const LIVING: [&str; 4] = ["online", "stale", "missing", "entries"];
+
+/// Connections of maintenance: what the report calls them, and their columns of the table of ticks.
+pub const PURPOSES: [(&str, &str); 5] = [
+    ("refresh", "refresh"),
+    ("join", "join"),
+    ("check", "check"),
+    ("republish", "republish"),
+    ("failed, of all", "maintenance_failed"),
+];
 
 /// Load of the nodes, by phase.
 #[derive(Default)]
@@ -287,7 +298,9 @@ impl Run {
             active: Timeline::new(tick_ms),
             living: Timeline::new(tick_ms),
             is_living: false,
+            purposes: Timeline::new(tick_ms),
         };
+        let purposes = PURPOSES.map(|(_, column)| column);
         for phase in &mut self.phases {
             phase.found = Timeline::new(tick_ms);
         }
@@ -295,6 +308,7 @@ impl Run {
             &["time_ms", "phase", "active", "found"][..],
             &OUTCOMES,
             &LIVING,
+            &purposes,
         ]
         .concat();
         scan(file, &columns, |rows| {
@@ -305,6 +319,7 @@ impl Run {
                 names.iter().map(|name| rows.numbers(name)).collect()
             };
             let (outcomes, living) = (all(&OUTCOMES)?, all(&LIVING)?);
+            let of_maintenance = all(&purposes)?;
             for row in 0..rows.len() {
                 let or_zero = |value: f64| if value.is_nan() { 0.0 } else { value };
                 let at = |columns: &[Vec<f64>], index: usize| or_zero(columns[index][row]);
@@ -322,6 +337,10 @@ impl Run {
                         0..4 => at(&living, index),
                         _ => f64::from(u8::from(!living[index - 4][row].is_nan())),
                     }),
+                );
+                ticks.purposes.add(
+                    time[row],
+                    std::array::from_fn(|index| at(&of_maintenance, index)),
                 );
                 ticks.is_living |= !living[3][row].is_nan();
             }

@@ -292,6 +292,8 @@ impl<'a> Simulation<'a> {
                 segments,
                 uses,
                 started,
+                maintenance_sent,
+                maintenance_received,
                 life,
             } = node(owner);
             let size = match life {
@@ -325,6 +327,8 @@ impl<'a> Simulation<'a> {
                 online_us: life.map_or(0, |life| life.online_us),
                 stale: life.and_then(|life| life.freshness?.stale()),
                 missing: life.and_then(|life| life.freshness?.missing()),
+                maintenance_sent: maintenance_sent.into(),
+                maintenance_received: maintenance_received.into(),
             }
         };
         let nodes = columns.keys.len();

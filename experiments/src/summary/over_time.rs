@@ -7,7 +7,28 @@ use serde_json::{Map, Value};
 use super::share::Share;
 
 /// Columns of the ticks table with statistics over time.
-const COLUMNS: [&str; 4] = ["online", "entries", "stale", "missing"];
+const COLUMNS: [&str; 5] = ["online", "entries", "stale", "missing", "records"];
+/// A column of the ticks table that is a count: its name, and its value of a row.
+type Count = (&'static str, fn(&TickRow) -> u64);
+
+/// Columns of which there is the mean in a second.
+const COUNTS: [Count; 11] = [
+    ("arrivals", |row| row.arrivals),
+    ("departures", |row| row.departures),
+    (MAINTENANCE, |row| row.maintenance_connections),
+    ("maintenance_failed", |row| row.maintenance_failed),
+    ("refresh", |row| row.refresh),
+    ("join", |row| row.join),
+    ("check", |row| row.check),
+    ("republish", |row| row.republish),
+    ("learned", |row| row.learned),
+    ("evicted", |row| row.evicted),
+    ("expired", |row| row.expired),
+];
+/// The column that counts all connections of maintenance.
+const MAINTENANCE: &str = "maintenance_connections";
+/// Key behind the phase: connections of maintenance that a node makes in a second of the time that it is online.
+pub(super) const MAINTENANCE_PER_NODE_S: &str = "maintenance_per_node_s";
 /// Statistics of such a column: its mean over time, and its last value.
 const STATISTICS: [&str; 2] = ["mean", "last"];
 
@@ -60,8 +81,8 @@ impl Track {
 pub(super) struct OverTime {
     /// In the order of [`COLUMNS`].
     tracks: [Track; COLUMNS.len()],
-    arrivals: u64,
-    departures: u64,
+    /// In the order of [`COUNTS`].
+    counts: [u64; COUNTS.len()],
     /// Lengths of the phase in all networks, µs.
     length_us: u64,
     /// Operations that ended in each way of [`Ending::ALL`], of all.
@@ -81,16 +102,19 @@ impl OverTime {
         let end_us = row.time_us + tick_us;
         let passed_us = end_us.saturating_sub(self.counted_us) as f64;
         self.counted_us = end_us;
-        let values = [Some(row.online as f64), row.entries, row.stale, row.missing];
+        let records = row.records.map(|records| records as f64);
+        let online = Some(row.online as f64);
+        let values = [online, row.entries, row.stale, row.missing, records];
         // Tables are counted at equal distances.
-        let weights = [passed_us, 1.0, 1.0, 1.0];
+        let weights = [passed_us, 1.0, 1.0, 1.0, 1.0];
         for ((track, value), weight) in self.tracks.iter_mut().zip(values).zip(weights) {
             if let Some(value) = value {
                 track.add(value, weight);
             }
         }
-        self.arrivals += row.arrivals;
-        self.departures += row.departures;
+        for (sum, (_, count)) in self.counts.iter_mut().zip(COUNTS) {
+            *sum += count(row);
+        }
     }
 
     /// Counts an operation.
@@ -113,8 +137,9 @@ impl OverTime {
         for (share, other) in self.endings.iter_mut().zip(&mut other.endings) {
             share.take(other);
         }
-        self.arrivals += std::mem::take(&mut other.arrivals);
-        self.departures += std::mem::take(&mut other.departures);
+        for (sum, other) in self.counts.iter_mut().zip(&mut other.counts) {
+            *sum += std::mem::take(other);
+        }
         self.length_us += std::mem::take(&mut other.length_us);
     }
 
@@ -125,10 +150,17 @@ impl OverTime {
                 json.insert(format!("{phase}.{column}.{statistic}"), value);
             }
         }
-        for (column, count) in [("arrivals", self.arrivals), ("departures", self.departures)] {
-            let seconds = self.length_us as f64 / 1e6;
+        let seconds = self.length_us as f64 / 1e6;
+        let [online, _] = self.tracks[0].values();
+        for ((column, _), count) in COUNTS.iter().zip(self.counts) {
             let rate = (seconds > 0.0).then(|| count as f64 / seconds);
             json.insert(format!("{phase}.{column}.per_s"), rate.into());
+            if *column == MAINTENANCE {
+                let online = online.as_f64().filter(|online| *online > 0.0);
+                let of_a_node = rate.zip(online).map(|(rate, online)| rate / online);
+                let key = format!("{phase}.{MAINTENANCE_PER_NODE_S}");
+                json.insert(key, of_a_node.into());
+            }
         }
         for (share, ending) in self.endings.iter().zip(Ending::ALL) {
             // `PHASE.cut_off` is the share of networks.
@@ -137,5 +169,47 @@ impl OverTime {
                 json.insert(format!("{phase}.ended.{ending}"), share.value());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn maintenance_is_that_of_a_node_that_is_online() {
+        let mut over_time = OverTime::default();
+        let mut second = OverTime::default();
+        // Two networks of 2 s: 10 nodes, then 20 nodes, and 30 connections in all.
+        for (of_network, online, sent) in [(&mut over_time, 10, 6), (&mut second, 20, 9)] {
+            of_network.begin(0);
+            for time_us in [0, 1_000_000] {
+                let row = TickRow {
+                    time_us,
+                    online,
+                    maintenance_connections: sent,
+                    refresh: 1,
+                    evicted: 3,
+                    records: (time_us == 0).then_some(8),
+                    ..TickRow::default()
+                };
+                of_network.tick(&row, 1_000_000);
+            }
+            of_network.end(2_000_000);
+        }
+        let mut metrics = Map::new();
+        over_time.write("a", &mut metrics);
+        assert_eq!(metrics["a.maintenance_per_node_s"], 0.6);
+        assert_eq!(metrics["a.maintenance_connections.per_s"], 6.0);
+        assert_eq!(metrics["a.refresh.per_s"], 1.0);
+        assert_eq!(metrics["a.evicted.per_s"], 3.0);
+        assert_eq!(metrics["a.records.mean"], 8.0);
+        assert_eq!(metrics["a.expired.per_s"], 0.0);
+        over_time.take(&mut second);
+        over_time.write("a", &mut metrics);
+        // 30 connections in 2 · 10 + 2 · 20 seconds of nodes.
+        assert_eq!(metrics["a.maintenance_per_node_s"], 0.5);
+        OverTime::default().write("b", &mut metrics);
+        assert!(metrics["b.maintenance_per_node_s"].is_null());
     }
 }

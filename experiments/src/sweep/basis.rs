@@ -17,7 +17,7 @@ use toml::Table;
 
 use super::difference::{Difference, VERSION};
 use super::study::StudyCell;
-use crate::file::{DEFAULT_LAYOUT, Experiment, Population, Work};
+use crate::file::{DEFAULT_EVENTS, DEFAULT_LAYOUT, Experiment, Population, Work};
 use crate::hex::hex;
 use crate::import;
 use crate::output::{CELL, RESOLVED};
@@ -70,6 +70,7 @@ impl Basis {
     pub(super) fn of(cell: &StudyCell, known: &mut FileDigests) -> anyhow::Result<Self> {
         let mut experiment = cell.loaded.experiment.clone();
         experiment.layout = DEFAULT_LAYOUT;
+        experiment.events = DEFAULT_EVENTS;
         experiment.output.dir = String::new();
         experiment.expects.clear();
         let mut files = BTreeMap::new();

@@ -322,9 +322,28 @@ impl Chunks {
         self.all.iter().filter_map(Chunk::next_us).min()
     }
 
+    /// Returns the state of a node; `None` if operations do not run as events.
+    pub fn node(&self, node: Row) -> Option<Node> {
+        let chunk = self.all.get(node.index().checked_div(self.rows)?)?;
+        Some(chunk.nodes[chunk.index(node)])
+    }
+
     /// Returns the chunk of a node.
     pub fn of(&self, node: Row) -> &Chunk {
         &self.all[node.index() / self.rows]
+    }
+
+    /// Returns the number of copies of records that nodes hold.
+    pub fn records(&self) -> u64 {
+        self.all.iter().map(|chunk| chunk.records.held()).sum()
+    }
+
+    /// Starts counting the contacts of maintenance of each node from zero. Cost: O(nodes).
+    pub fn reset_counters(&mut self) {
+        for node in self.all.iter_mut().flat_map(|chunk| &mut chunk.nodes) {
+            node.maintenance_sent = 0;
+            node.maintenance_received = 0;
+        }
     }
 
     /// Returns whether operations run as events.

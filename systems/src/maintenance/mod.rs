@@ -6,6 +6,7 @@ mod join;
 mod refresh;
 mod republish;
 mod rules;
+pub mod sets;
 
 pub use chain::{Chain, Rest};
 pub use rules::{Check, Checked, JoinRefresh, Joining, Maintenance, Refresh, Refreshed};

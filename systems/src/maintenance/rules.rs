@@ -120,15 +120,22 @@ pub struct Joining {
     pub retry_us: u64,
 }
 
-impl Default for Joining {
+impl Joining {
+    /// Default of [`Joining::retry_us`].
+    pub const RETRY_US: u64 = 1_000_000;
+
     /// One random server, and all farther buckets.
+    pub const DEFAULT: Self = Self {
+        knows: 1,
+        known: Vec::new(),
+        refresh: JoinRefresh::Farther,
+        retry_us: Self::RETRY_US,
+    };
+}
+
+impl Default for Joining {
     fn default() -> Self {
-        Self {
-            knows: 1,
-            known: Vec::new(),
-            refresh: JoinRefresh::Farther,
-            retry_us: 1_000_000,
-        }
+        Self::DEFAULT
     }
 }
 

@@ -45,6 +45,10 @@ pub struct NodeState {
     pub uses: u32,
     /// Operations of the phase that it has started.
     pub started: u32,
+    /// Contacts of maintenance that it has sent since the last phase has begun.
+    pub maintenance_sent: u32,
+    /// Requests of maintenance that have reached it since then.
+    pub maintenance_received: u32,
     /// What is known of it where nodes come and leave, cannot be asked, or lie in regions.
     pub life: Option<Life>,
 }
@@ -71,7 +75,10 @@ impl PhaseEnd {
     fn node(&self, nodes: &NodesView, counters: &Counters, row: Row) -> NodeState {
         let apart = self.received.get(row.index());
         let later = self.later_uses.get(&row).copied().unwrap_or(0);
+        let events = nodes.chunks.node(row).unwrap_or_default();
         NodeState {
+            maintenance_sent: events.maintenance_sent,
+            maintenance_received: events.maintenance_received,
             contacts: apart.map_or_else(
                 || counters.contacts[row.index()].get(),
                 |contacts| contacts.load(Ordering::Relaxed),

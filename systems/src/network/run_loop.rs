@@ -109,6 +109,7 @@ impl Network {
         self.next_operation += phase.operations;
         let started = Counts::new(self.len(), phase.operations);
         let slot = self.open_phase(phase, Accounting::Full, started);
+        self.world.resource_mut::<Chunks>().reset_counters();
         if slot.index() == 0 {
             self.reset_contacts();
         } else {

@@ -18,7 +18,7 @@ use kadsim_engine::counts::Counts;
 use kadsim_engine::ids::Ids;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Operations;
-use kadsim_engine::record::{ConnectionRow, OperationRow, Request, TickRow};
+use kadsim_engine::record::{ConnectionRow, OperationRow, Purpose, Request, TickRow};
 use kadsim_engine::routing::TablesInTime;
 use kadsim_engine::routing::live::LiveTables;
 use kadsim_engine::slot::{OperationSlot, PhaseSlot};
@@ -239,6 +239,7 @@ impl Recorded {
                 origin_overhead_us: charge.origin_us,
                 remote_overhead_us: charge.remote_us,
                 total_delay_us,
+                purpose: Purpose::User,
             });
         }
     }
@@ -256,8 +257,9 @@ pub struct Naming<'w, 's> {
 
 impl Naming<'_, '_> {
     /// Returns what rows of living runs are made from; `None` in other runs.
-    fn living<'a>(&'a self, sample: &'a [Row]) -> Option<Living<'a>> {
+    fn living<'a>(&'a self, sample: &'a [Row], chunks: &Chunks) -> Option<Living<'a>> {
         self.recording.living.then(|| Living {
+            records: chunks.are_used().then(|| chunks.records()),
             tables: TablesInTime {
                 live: Some(&self.live),
                 ..self.in_time.tables()
@@ -323,6 +325,7 @@ pub fn record_ticks(
     naming: Naming,
     window: Res<Window>,
     phases: Res<Phases>,
+    chunks: Res<Chunks>,
     mut outboxes: ResMut<Outboxes>,
     mut recorded: ResMut<Recorded>,
 ) {
@@ -341,7 +344,7 @@ pub fn record_ticks(
     let final_us = window.final_us.min(cut_us);
     recorded.close_most_operations(final_us, naming.recording.results);
     let sample = naming.sample(&mut recorded.sample);
-    let living = naming.living(&sample);
+    let living = naming.living(&sample, &chunks);
     // Changes beyond the horizon are not known yet.
     let final_us = living.map_or(final_us, |living| living.known_until(final_us));
     recorded.close_ticks(&phases, final_us, window.tick_us, naming.columns(), living);
@@ -398,7 +401,7 @@ pub fn end_phase(
     );
     recorded.close_operations(end_us + 1, naming.recording.results);
     let sample = naming.sample(&mut recorded.sample);
-    let living = naming.living(&sample);
+    let living = naming.living(&sample, &chunks);
     let until = Until::End(end_us);
     recorded.close_ticks_of(slot, until, window.tick_us, naming.columns(), living);
     recorded.open[slot.index()].is_open = false;

@@ -11,6 +11,7 @@ use kadsim_engine::record::TickRow;
 use kadsim_engine::routing::{Freshness, TablesInTime};
 use rayon::prelude::*;
 
+use crate::events;
 use crate::ticks::{TickCounts, Ticks};
 
 /// Maximum number of durations of a tick whose percentiles are exact.
@@ -36,6 +37,8 @@ pub struct Living<'a> {
     pub tables: TablesInTime<'a>,
     /// Nodes whose tables are counted.
     pub sample: &'a [Row],
+    /// Copies of records that nodes hold, where they are looked after.
+    pub records: Option<u64>,
 }
 
 /// Returns the nodes whose tables are counted: a uniform sample of at most 1000.
@@ -218,6 +221,15 @@ impl OpenTicks {
                 found: counts.found,
                 missed: counts.missed,
                 duration_us: percentiles(&mut counts.durations_us),
+                maintenance_connections: counts.maintenance.iter().sum(),
+                maintenance_failed: counts.maintenance_failed,
+                refresh: counts.maintenance[events::Purpose::Refresh as usize],
+                join: counts.maintenance[events::Purpose::Join as usize],
+                check: counts.maintenance[events::Purpose::Check as usize],
+                republish: counts.maintenance[events::Purpose::Republish as usize],
+                learned: counts.learned,
+                evicted: counts.evicted,
+                expired: counts.expired,
                 ..TickRow::default()
             };
             if let Some(living) = living {
@@ -245,6 +257,7 @@ impl OpenTicks {
             row.entries = (tables > 0).then(|| freshness.entries as f64 / tables as f64);
             row.stale = freshness.stale();
             row.missing = freshness.missing();
+            row.records = living.records;
         }
     }
 }

@@ -69,7 +69,7 @@ fn values(key: &str) -> (&'static [&'static str], &'static [&'static str]) {
         "networks" => (&["1", "2"], &["1_000_000"]),
         "nodes" => (&["1", "2", "7", "30", "60"], &["2147483648", "65_536"]),
         "bucket_size" => (&["1", "3", "20"], &["255"]),
-        "bootstrap" => (&["\"closest\"", "\"random\""], &[]),
+        "bootstrap" => (&["\"closest\"", "\"random\""], &["\"joined\""]),
         "alpha" => (&["1", "3", "5"], &["4096"]),
         "beta" => (&["1", "5", "20"], &["65_536"]),
         "steps_to_stop" => (&["1", "3"], &["1_000_000"]),
@@ -113,7 +113,35 @@ fn values(key: &str) -> (&'static [&'static str], &'static [&'static str]) {
         "deadline_from" => (&["\"due\"", "\"run\""], &[]),
         "offline" => (&["0", "0.25"], &["0.999", "1"]),
         "hash" => (&["\"sha256\"", "\"keccak256\""], &[]),
-        "reset_overhead" | "results" | "in_degree" | "clients_known" => (&["true", "false"], &[]),
+        "reset_overhead" | "results" | "in_degree" | "clients_known" | "events" | "learn_asker"
+        | "learn_answerer" | "learn_named" | "verify" | "errors_count" | "names_failed"
+        | "refresh_own" => (&["true", "false"], &[]),
+        "rules" => (
+            &[
+                "\"none\"",
+                "\"kademlia\"",
+                "\"kademlia-4.1\"",
+                "\"libp2p\"",
+                "\"discv5\"",
+                "\"mainline\"",
+            ],
+            &["\"ideal\""],
+        ),
+        "full" => (&["\"keep\"", "\"ping-oldest\""], &[]),
+        "replacements" => (&["0", "1", "20"], &["255", "256"]),
+        "replacement" => (&["\"newest\"", "\"random\""], &[]),
+        "evict_after" => (&["0", "1", "5"], &["31", "32"]),
+        "evict" => (&["\"always\"", "\"replaced\""], &[]),
+        "refresh" => (
+            &["\"idle\"", "\"all\"", "{ random = 3 }"],
+            &["{ random = 0 }", "{ random = 1001 }"],
+        ),
+        "check" => (&["\"idle\"", "\"oldest\"", "\"random\""], &[]),
+        "refresh_ms" | "check_ms" | "check_idle_ms" | "ping_idle_ms" | "ttl_ms"
+        | "republish_ms" | "doubling_ms" => (&["0", "100", "1000.5"], &["9e12"]),
+        "join_refresh" => (&["\"farther\"", "\"own\"", "{ random = 1 }"], &[]),
+        "knows" => (&["1", "3"], &["255", "256"]),
+        "known" => (&["[0]", "[0, 1]"], &["[]", "[7, 7]"]),
         "max_ms" => (&["100", "0", "5000.5"], &["9e12"]),
         "deadline_ms" => (&["100", "[50, 4000]", "0"], &["9e12", "[1, 1]"]),
         "dir" => (&["\"out\""], &["\"/\""]),
@@ -155,6 +183,8 @@ fn values(key: &str) -> (&'static [&'static str], &'static [&'static str]) {
 /// All keys of the experiment file.
 pub struct Grammar {
     sections: Vec<(&'static str, Vec<String>)>,
+    /// Keys of `[maintenance]` and of `[records]`, many of which need others.
+    upkeep: Vec<(&'static str, Vec<String>)>,
     phase: Vec<String>,
 }
 
@@ -169,6 +199,7 @@ impl Grammar {
         };
         let grammar = Self {
             sections: SECTIONS.map(section).into(),
+            upkeep: ["maintenance", "records"].map(section).into(),
             phase: allowed("[[phase]]\nname = \"p\"\nzzz = 1\n", "phase.p.zzz"),
         };
         assert!(grammar.phase.len() >= 17 && grammar.sections[2].1.len() >= 5);
@@ -203,7 +234,7 @@ impl Grammar {
                         writeln!(text, "nodes = {}", value(key, stream)).unwrap();
                         true
                     }
-                    "ids" | "hash" => is_small || stream.below(20) > 0,
+                    "ids" | "hash" | "doubling_ms" => is_small || stream.below(20) > 0,
                     "offline" => stream.below(5) > 0,
                     "procedure" => closes,
                     "stop" => !closes,
@@ -221,6 +252,14 @@ impl Grammar {
             for key in keys {
                 writeln!(text, "{key} = {}", value(key, stream)).unwrap();
             }
+            for key in ["join_refresh", "knows", "known"] {
+                if !is_small && stream.below(6) == 0 {
+                    writeln!(text, "{key} = {}", value(key, stream)).unwrap();
+                }
+            }
+        }
+        if !is_small {
+            self.upkeep(&mut text, stream);
         }
         let names = self.phases(&mut text, is_small, stream);
         let swept = match stream.below(4) {
@@ -236,6 +275,22 @@ impl Grammar {
             }
         }
         text
+    }
+
+    /// Adds sections of upkeep, each with some of its keys.
+    fn upkeep(&self, text: &mut String, stream: &mut Stream) {
+        for (section, keys) in &self.upkeep {
+            if stream.below(4) > 0 {
+                continue;
+            }
+            writeln!(text, "[{section}]").unwrap();
+            for key in keys.iter().map(String::as_str) {
+                if key == "rules" || stream.below(6) == 0 {
+                    let value = self.value(key, false, stream);
+                    writeln!(text, "{key} = {value}").unwrap();
+                }
+            }
+        }
     }
 
     /// Adds phases. Returns their names.

@@ -144,6 +144,7 @@ impl Reference {
             origin_overhead_us: origin_us,
             remote_overhead_us: remote_us,
             total_delay_us: fate.total_us + overhead_us,
+            ..ConnectionRow::default()
         });
         Sent {
             outcome: fate.outcome,

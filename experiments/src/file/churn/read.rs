@@ -2,8 +2,11 @@
 
 use std::path::Path;
 
+use kadsim_systems::maintenance::JoinRefresh;
+use kadsim_systems::maintenance::sets::Protocol;
+
 use super::{ChurnSection, Class, Event, Leavers, Length, Lengths, Presence};
-use crate::file::defaults::TIME_MAX_US;
+use crate::file::defaults::{DEFAULT_JOIN, TIME_MAX_US};
 use crate::file::document::Node;
 use crate::file::experiment::LinkSection;
 use crate::file::field::Field;
@@ -12,6 +15,7 @@ use crate::file::keys::table as keys;
 use crate::file::keys::{Key, Takes, of_section};
 use crate::file::reader::Section;
 use crate::file::regions::OneWay;
+use crate::file::words::Join;
 
 impl ChurnSection {
     /// Reads the section, if the file has it. Relative paths start at `folder`.
@@ -19,11 +23,25 @@ impl ChurnSection {
         top: &Section<'_>,
         folder: &Path,
         link: &LinkSection,
+        joining: Joining,
     ) -> Option<Self> {
         let section = top.section(&keys::CHURN);
         if !section.is_there() {
             return None;
         }
+        let join = section.get(&keys::JOIN);
+        let join_known = join
+            .as_ref()
+            .is_none_or(|field| field.word::<Join>().is_some());
+        let join = join.filter(|_| join_known).and_then(|field| field.word());
+        let join = join.unwrap_or(joining.default_join());
+        if join_known {
+            joining.refuse(&section, join);
+        }
+        let known = section.get(&keys::KNOWN);
+        let known_span = section.place(&keys::KNOWN).unwrap_or_default();
+        let join_refresh = section.get(&keys::JOIN_REFRESH);
+        let join_refresh = join_refresh.and_then(|field| self::join_refresh(&field));
         let trace = section.get(&keys::CHURN_TRACE);
         let presence = match &trace {
             Some(trace) => {
@@ -49,7 +67,11 @@ impl ChurnSection {
             classes: classes_of(&classes.unwrap_or_default(), &presence, folder),
             presence,
             start: section.word_or(&keys::START_OF_CHURN),
-            join: section.word_or(&keys::JOIN),
+            join,
+            join_refresh: join_refresh.unwrap_or(joining.default_refresh()),
+            knows: section.integer_or(&keys::KNOWS),
+            known: known.and_then(|field| field.ids()).unwrap_or_default(),
+            known_span,
             table: section.word_or(&keys::CHURN_TABLE),
             records: section.word_or(&keys::CHURN_RECORDS),
             events: events
@@ -59,6 +81,57 @@ impl ChurnSection {
                 .collect(),
             span: section.span,
         })
+    }
+}
+
+/// What the rest of the file says about how nodes join.
+#[derive(Clone, Copy)]
+pub(in crate::file) struct Joining {
+    /// The rules of a protocol.
+    pub(in crate::file) protocol: Option<&'static Protocol>,
+    /// Whether all nodes join before the first phase.
+    pub(in crate::file) is_joined: bool,
+}
+
+impl Joining {
+    fn default_join(self) -> Join {
+        self.protocol.map_or(DEFAULT_JOIN, |_| Join::Protocol)
+    }
+
+    fn default_refresh(self) -> JoinRefresh {
+        let protocol = self.protocol;
+        protocol.map_or(JoinRefresh::Farther, |set| set.maintenance.joining.refresh)
+    }
+
+    /// Reports keys that mean nothing with `join`.
+    fn refuse(self, section: &Section<'_>, join: Join) {
+        if join == Join::Protocol {
+            if section.has(&keys::KNOWN) {
+                let allowed = "no `knows` with `known`, which names the nodes";
+                section.refuse(&keys::KNOWS, "does not go with `churn.known`", allowed);
+            }
+            return;
+        }
+        let of_protocol: [&'static Key; 2] = [&keys::KNOWS, &keys::KNOWN];
+        for key in of_protocol {
+            let allowed = format!("no `{}` with join = \"{join}\"", key.name());
+            section.refuse(key, "is for join = \"protocol\"", &allowed);
+        }
+        if !self.is_joined {
+            section.refuse(
+                &keys::JOIN_REFRESH,
+                "is for join = \"protocol\" and network.bootstrap = \"joined\"",
+                &format!("no `join_refresh` with join = \"{join}\""),
+            );
+        }
+    }
+}
+
+fn join_refresh(field: &Field<'_>) -> Option<JoinRefresh> {
+    match field.word_or_random()? {
+        Ok("own") => Some(JoinRefresh::Own),
+        Ok(_) => Some(JoinRefresh::Farther),
+        Err(keys) => Some(JoinRefresh::Random(keys)),
     }
 }
 
@@ -185,6 +258,43 @@ impl<'a> Field<'a> {
             return None;
         }
         Some(length)
+    }
+
+    /// Reads one of the key's words, or a number of random keys.
+    pub(in crate::file) fn word_or_random(&self) -> Option<Result<&'a str, u32>> {
+        let Takes::WordOr(words, forms) = *self.takes else {
+            return None;
+        };
+        match &self.value.node {
+            Node::String(text) if words.contains(&text.as_str()) => Some(Ok(text)),
+            Node::String(text) => {
+                self.unknown_word(text, words);
+                None
+            }
+            _ => self.form(forms)?.integer(&keys::RANDOM).map(Err),
+        }
+    }
+
+    /// Reads different node ids.
+    fn ids(&self) -> Option<Vec<i64>> {
+        let Takes::Ids(most) = *self.takes else {
+            return None;
+        };
+        let ids: Vec<i64> = self.elements(|one| match one.value.node {
+            Node::Integer(id) if i64::try_from(id).is_ok() => i64::try_from(id).ok(),
+            _ => {
+                one.is_not_allowed(&one.written());
+                None
+            }
+        })?;
+        let mut different = ids.clone();
+        different.sort_unstable();
+        different.dedup();
+        if ids.is_empty() || ids.len() > most || different.len() < ids.len() {
+            self.is_not_allowed(&self.written());
+            return None;
+        }
+        Some(ids)
     }
 
     /// Opens a table with exactly one of the keys `forms`.

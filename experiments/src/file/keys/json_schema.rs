@@ -122,6 +122,13 @@ fn takes(key: &Key) -> Value {
             one_form_of(share, LEAVE_FORMS)
         }
         Takes::Form(keys, _) => form(keys),
+        Takes::WordOr(words, forms) => one_form_of(json!({ "enum": words }), forms),
+        Takes::Ids(most) => {
+            let mut ids = list(json!({ "type": "integer" }), 1);
+            ids["maxItems"] = json!(most);
+            ids["uniqueItems"] = json!(true);
+            ids
+        }
         Takes::Uniform => pair(milliseconds(Least::Zero)),
         Takes::Choice => list(milliseconds(Least::Zero), 1),
         Takes::Name => json!({ "type": "string", "pattern": format!("^{NAME}$") }),
@@ -209,6 +216,7 @@ fn swept(given: &dyn Fn(Value) -> Value) -> Value {
             Takes::OneWay => &[DELAY_FORMS, REGIONS_KEYS],
             Takes::Length => &[LENGTH_FORMS],
             Takes::Origin => &[ORIGIN_FORMS],
+            Takes::WordOr(_, forms) => &[forms],
             _ => &[],
         };
         for form in forms.iter().copied().flatten() {

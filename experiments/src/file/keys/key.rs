@@ -104,6 +104,10 @@ pub enum Takes {
     Length,
     /// A share of the nodes, or a region.
     Leave,
+    /// One of these words, or a table with one of these keys.
+    WordOr(&'static [&'static str], &'static [&'static Key]),
+    /// A list of different node ids, from one up to so many.
+    Ids(usize),
     /// A table of these keys, described by this text.
     Form(&'static [&'static Key], &'static str),
     /// A name of a phase, a case or an experiment.
@@ -136,6 +140,10 @@ pub(super) fn words<T: Word>() -> Vec<&'static str> {
 
 /// Words of `origin`, which also takes a table with `sample` or `node`.
 pub(in crate::file) const ORIGIN_WORDS: [&str; 3] = ["random", "one", "each"];
+/// Words of `maintenance.refresh`, which also takes a table with `random`.
+pub(in crate::file) const REFRESH_WORDS: [&str; 2] = ["idle", "all"];
+/// Words of `churn.join_refresh`, which also takes a table with `random`.
+pub(in crate::file) const JOIN_REFRESH_WORDS: [&str; 2] = ["farther", "own"];
 /// The word of a session or an absence without an end.
 pub(in crate::file) const NEVER: &str = "never";
 /// The forms of a delay as messages write them.
@@ -165,7 +173,8 @@ impl Takes {
             Self::Length => "string or table",
             Self::Name | Self::Text(_) | Self::Word(_) => "string",
             Self::Words(_) => "list of strings",
-            Self::Origin => "string or table",
+            Self::Ids(_) => "list of integers",
+            Self::Origin | Self::WordOr(..) => "string or table",
             Self::Bounds => "list of numbers",
         }
     }
@@ -207,6 +216,14 @@ impl Takes {
                 let words = ORIGIN_WORDS.map(|word| format!("\"{word}\"")).join(", ");
                 format!("{words}, {{ sample = SIZE }} or {{ node = ID }}")
             }
+            Self::WordOr(words, forms) => {
+                let words = words.iter().map(|word| format!("\"{word}\""));
+                let forms = forms
+                    .iter()
+                    .map(|key| format!("{{ {} = {} }}", key.name(), key.takes.allowed()));
+                words.chain(forms).collect::<Vec<_>>().join(", ")
+            }
+            Self::Ids(most) => format!("a list of 1 to {most} different node ids"),
             Self::Uniform => "[lo, hi] in milliseconds, lo not above hi".to_owned(),
             Self::Choice => "a list of at least one number of milliseconds".to_owned(),
             Self::Bounds => "[lo, hi], two finite numbers, lo not above hi".to_owned(),

@@ -2,16 +2,19 @@
 
 use std::fmt;
 
+use kadsim_engine::routing::live::TableRules;
 use kadsim_systems::rules::Rules;
 
-use super::key::{Absent, Goes, Key, Least, Takes, Typed, spelled, words};
+use super::key::{
+    Absent, Goes, JOIN_REFRESH_WORDS, Key, Least, REFRESH_WORDS, Takes, Typed, spelled, words,
+};
 use crate::file::defaults::*;
 use crate::file::delay::Delay;
 use crate::file::milliseconds::milliseconds;
 use crate::file::phase::{Origin, Tables};
 use crate::file::words::{
-    DeadlineFrom, Draw, Hash, Join, Keys, Kind, Layout, OnLeaving, PhaseKind, Policy, Procedure,
-    RuleSet, Start, Stop,
+    Bootstrap, CheckWord, DeadlineFrom, Draw, Evict, Hash, Join, Keys, Kind, Layout, OnLeaving,
+    PhaseKind, Procedure, Replacement, RuleSet, Start, Stop, WhenFull,
 };
 
 /// A default in microseconds that the file spells in milliseconds.
@@ -35,7 +38,7 @@ macro_rules! keys {
     (@absent [section]) => { Absent::Section };
     (@absent [required]) => { Absent::Required };
     (@absent [required or $others:literal]) => { Absent::OneOf($others) };
-    (@absent [none, $meaning:literal]) => { Absent::Means($meaning) };
+    (@absent [none, $meaning:expr]) => { Absent::Means($meaning) };
     (@goes) => { Goes::Anywhere };
     (@goes $goes:expr) => { $goes };
     ($($all:ident: $(
@@ -64,6 +67,8 @@ macro_rules! keys {
 const A_FILE: Takes =
     Takes::Text("the path of a .parquet, .csv or .tsv file, the latter two also .gz or .zst");
 
+const OF_THE_RULES: &str = "that of the rules";
+
 const A_MATRIX: &str = "a symmetric matrix: for each region a list of times in milliseconds above 0, one to each region";
 
 keys! {
@@ -86,11 +91,13 @@ keys! {
     LINK = "link", Takes::Table("a table"), [section];
     /// Which nodes answer requests.
     REACHABILITY = "reachability", Takes::Table("a table"), [section];
-    /// How nodes come and leave. With this table, and with `[maintenance]`, an answer that comes after `link.timeout_ms` is
-    /// late: the contact has failed by then.
+    /// How nodes come and leave. With this table, and with `[maintenance]` and `[records]`, an answer that comes after
+    /// `link.timeout_ms` is late: the contact has failed by then.
     CHURN = "churn", Takes::Table("a table"), [none, "no node comes or leaves"];
-    /// How routing tables follow who is online.
+    /// What routing tables learn from traffic, and how nodes keep them good.
     MAINTENANCE = "maintenance", Takes::Table("a table"), [none, "routing tables stay as they are"];
+    /// How long segments are held, and when their origins provide them again.
+    RECORDS = "records", Takes::Table("a table"), [none, "those of the rules of a protocol, else segments are held for ever"];
     /// How time is reported.
     CLOCK = "clock", Takes::Table("a table"), [section];
     /// How the simulator works. Changes no result.
@@ -112,8 +119,12 @@ keys! {
     HASH = "network.hash", Takes::Word(words::<Hash>), [none, "none"];
     /// k: most entries of a bucket.
     BUCKET_SIZE = "network.bucket_size", Takes::Integer(1, u8::MAX as i128, ""), [u8 = DEFAULT_BUCKET_SIZE];
-    /// Candidates that a full bucket keeps: the `closest` to the owner, or a `random` sample.
-    BOOTSTRAP = "network.bootstrap", Takes::Word(words::<Policy>), [Policy = DEFAULT_BOOTSTRAP];
+    /// What nodes know at first. Full knowledge gives the tables, and a full bucket keeps the candidates `closest` to the
+    /// owner, or a `random` sample; or all nodes have `joined` before the first phase, one after the other, as
+    /// `churn.join = "protocol"` does, each knowing a random one of the elder half. `joined` needs rules that learn.
+    BOOTSTRAP = "network.bootstrap", Takes::Word(words::<Bootstrap>), [Bootstrap = DEFAULT_BOOTSTRAP];
+    /// Time in which the number of nodes doubles, for `bootstrap = "joined"`.
+    DOUBLING = "network.doubling_ms", Takes::Milliseconds(Least::AboveZero), [Micros = Micros(DEFAULT_DOUBLING_US)];
     /// Share of the generated nodes that are offline. They are in routing tables and do not answer; operations start at
     /// online nodes only. The number of offline nodes is exact, the share of `network.nodes` rounded.
     OFFLINE = "network.offline", Takes::Share(true), [f64 = DEFAULT_OFFLINE];
@@ -155,7 +166,7 @@ keys! {
     /// Delay of such a failure, drawn once.
     SLOW_ERROR_DELAY = "link.slow_error.delay_ms", Takes::Delay, [required];
     /// Cost of a contact to a node that is offline.
-    TIMEOUT = "link.timeout_ms", Takes::Milliseconds(Least::Zero), [none, "the slow error's delay, else 0"];
+    TIMEOUT = "link.timeout_ms", Takes::Milliseconds(Least::Zero), [none, "that of the rules of a protocol, else the slow error's delay, else 0"];
     /// gamma: the n-th contact of a node costs n times this.
     OVERHEAD = "link.overhead_ms", Takes::Milliseconds(Least::Zero), [Micros = Micros(DEFAULT_OVERHEAD_US)];
 
@@ -180,9 +191,16 @@ keys! {
     /// not come back, `steady` is `online`. Not with `trace`.
     START_OF_CHURN = "churn.start", Takes::Word(words::<Start>), [Start = DEFAULT_START];
     /// What a node that comes knows: `ideal`, the routing table that full knowledge gives at that instant; `none`, what it
-    /// knew when it left.
-    JOIN = "churn.join", Takes::Word(words::<Join>), [Join = DEFAULT_JOIN];
-    /// Whether a node has its routing table in its next session. Makes a difference with `join = "none"`.
+    /// knew when it left; `protocol`, that too, and it looks up its own key and then those of `join_refresh`.
+    JOIN = "churn.join", Takes::Word(words::<Join>), [none, "`protocol` with the rules of a protocol, else `ideal`"];
+    /// What a node that joins by protocol looks up after its own key: a key in the range of each bucket `farther` than its
+    /// closest entry, nothing more than its `own`, or so many random ones.
+    JOIN_REFRESH = "churn.join_refresh", Takes::WordOr(&JOIN_REFRESH_WORDS, RANDOM_FORMS), [none, "that of the rules of a protocol, else `farther`"];
+    /// Random online servers that a node without entries gets to know when it joins by protocol.
+    KNOWS = "churn.knows", Takes::Integer(1, KNOWS_MAX as i128, ""), [u32 = DEFAULT_KNOWS];
+    /// The nodes that a node without entries gets to know instead, by their ids.
+    KNOWN = "churn.known", Takes::Ids(KNOWS_MAX as usize), [none, "random ones"];
+    /// Whether a node has its routing table in its next session. Makes no difference with `join = "ideal"`.
     CHURN_TABLE = "churn.table", Takes::Word(words::<OnLeaving>), [OnLeaving = DEFAULT_ON_LEAVING];
     /// Whether a node has its segments in its next session.
     CHURN_RECORDS = "churn.records", Takes::Word(words::<OnLeaving>), [OnLeaving = DEFAULT_ON_LEAVING];
@@ -205,17 +223,64 @@ keys! {
     /// How long they stay away at least. A node is back when its own session allows it.
     FOR = "churn.event.for_ms", Takes::Milliseconds(Least::AboveZero), [none, "for ever"];
 
-    /// Rules by which nodes keep their routing tables: `none`, or `ideal`, by which full knowledge gives each node its table
-    /// anew every `refresh_ms`, without traffic.
+    /// Rules by which nodes keep their routing tables: `none`; `ideal`, by which full knowledge gives each node its table
+    /// anew every `refresh_ms`, without traffic; or those of a protocol. The other keys of this table override single rules,
+    /// of `none` too. The rules of a protocol also give the defaults of `network.bucket_size`, `lookup.alpha`, `.beta` and
+    /// `.stop`, `link.timeout_ms`, `reachability.clients_known`, `churn.join` and `.join_refresh`, and of `[records]`.
     RULES = "maintenance.rules", Takes::Word(words::<RuleSet>), [RuleSet = DEFAULT_RULES];
-    /// Period of `ideal`, which needs it. Nodes online at the start begin at a random phase of it, others when they come.
-    REFRESH = "maintenance.refresh_ms", Takes::Milliseconds(Least::AboveZero), [none, "none"];
+    /// Whether a node learns servers that ask it.
+    LEARN_ASKER = "maintenance.learn_asker", Takes::Boolean, [none, OF_THE_RULES];
+    /// Whether a node learns nodes that answer it.
+    LEARN_ANSWERER = "maintenance.learn_answerer", Takes::Boolean, [none, OF_THE_RULES];
+    /// Whether a node learns nodes that answers name.
+    LEARN_NAMED = "maintenance.learn_named", Takes::Boolean, [none, OF_THE_RULES];
+    /// Whether a node pings an asker, or a node that an answer names, before it learns it.
+    VERIFY = "maintenance.verify", Takes::Boolean, [none, OF_THE_RULES];
+    /// Whether an error of `link.fast_error` or `link.slow_error` counts as a failure of the entry, as a timeout does.
+    ERRORS_COUNT = "maintenance.errors_count", Takes::Boolean, [none, OF_THE_RULES];
+    /// Whether an answer names entries whose last contact has failed.
+    NAMES_FAILED = "maintenance.names_failed", Takes::Boolean, [none, OF_THE_RULES];
+    /// What a full bucket does with a node that is heard and not in it: `keep` its entries, and the node becomes a
+    /// replacement; or `ping-oldest`, which evicts the least recently heard entry if it does not answer.
+    FULL = "maintenance.full", Takes::Word(words::<WhenFull>), [none, OF_THE_RULES];
+    /// Time since the least recently heard entry was heard, below which `full = "ping-oldest"` does not ping it.
+    PING_IDLE = "maintenance.ping_idle_ms", Takes::Milliseconds(Least::Zero), [none, "that of the rules, else 0"];
+    /// Most replacements of a bucket.
+    REPLACEMENTS = "maintenance.replacements", Takes::Integer(0, u8::MAX as i128, ""), [none, OF_THE_RULES];
+    /// Which replacement takes the place of an entry that is evicted: the `newest`, or a `random` one.
+    REPLACEMENT = "maintenance.replacement", Takes::Word(words::<Replacement>), [none, OF_THE_RULES];
+    /// Failures in a row after which an entry may be evicted; 0: never.
+    EVICT_AFTER = "maintenance.evict_after", Takes::Integer(0, TableRules::FAILURES_MAX as i128, ""), [none, OF_THE_RULES];
+    /// Which of these entries are evicted: `always` all, or those that are `replaced`, for which there is a replacement.
+    EVICT = "maintenance.evict", Takes::Word(words::<Evict>), [none, "that of the rules, else `always`"];
+    /// Lookups that refresh buckets: a key in the range of each bucket that has seen no lookup for `refresh_ms` (`idle`); or
+    /// every `refresh_ms`, the own key and then a key in the range of each bucket (`all`), or so many random keys.
+    REFRESH_KEYS = "maintenance.refresh", Takes::WordOr(&REFRESH_WORDS, RANDOM_FORMS), [none, OF_THE_RULES];
+    /// Period of refreshes, and of `rules = "ideal"`, which needs it; 0: no refreshes. Nodes online at the start begin at a
+    /// random phase of it, others when they come.
+    REFRESH = "maintenance.refresh_ms", Takes::Milliseconds(Least::Zero), [none, OF_THE_RULES];
+    /// Whether a node refreshes the bucket of its closest entry by a lookup of its own key.
+    REFRESH_OWN = "maintenance.refresh_own", Takes::Boolean, [none, "that of the rules, else true"];
+    /// Entries that a node pings every `check_ms`: those that are `idle`, which it has not heard for `check_idle_ms`, the
+    /// `oldest`, which it has not heard for longest, or a `random` one.
+    CHECK = "maintenance.check", Takes::Word(words::<CheckWord>), [none, OF_THE_RULES];
+    /// Period of checks; 0: no checks.
+    CHECK_PERIOD = "maintenance.check_ms", Takes::Milliseconds(Least::Zero), [none, OF_THE_RULES];
+    /// Time since an entry was heard after which `check = "idle"` pings it.
+    CHECK_IDLE = "maintenance.check_idle_ms", Takes::Milliseconds(Least::Zero), [none, OF_THE_RULES];
+
+    /// How long a segment is held after its publication, the start of the operation that provided it; 0: for ever.
+    TTL = "records.ttl_ms", Takes::Milliseconds(Least::Zero), [none, "that of the rules of a protocol, else 0"];
+    /// Time after the start of a provide after which its origin, while online, provides the segment again; 0: never.
+    REPUBLISH = "records.republish_ms", Takes::Milliseconds(Least::Zero), [none, "that of the rules of a protocol, else 0"];
 
     /// Time that a row of the table `ticks` covers. Changes nothing else but, in living networks, means over ticks in the summary.
     TICK = "clock.tick_ms", Takes::Milliseconds(Least::AboveZero), [Micros = Micros(DEFAULT_TICK_US)];
 
     /// Bucket layout: how routing tables lie in memory. Changes no result.
     LAYOUT = "engine.layout", Takes::Word(words::<Layout>), [Layout = DEFAULT_LAYOUT];
+    /// Runs operations as events by node even where each could run whole. It changes no result.
+    EVENTS = "engine.events", Takes::Boolean, [bool = DEFAULT_EVENTS];
 
     /// Name of the phase, by which paths call it. `bootstrap`, `end`, `nodes` and `warnings` are taken.
     PHASE_NAME = "phase.name", Takes::Name, [required];
@@ -271,7 +336,7 @@ keys! {
     /// Whether the table `operations` carries the result lists.
     RESULTS = "output.results", Takes::Boolean, [bool = DEFAULT_RESULTS];
     /// Period at which stale and missing entries of routing tables are counted, from the start of a phase. Needs `[churn]`,
-    /// `[maintenance]`, clients or regions.
+    /// `[maintenance]`, `[records]`, clients or regions.
     FRESHNESS = "output.freshness_ms", Takes::Milliseconds(Least::AboveZero), [none, "at 100 instants of a phase"];
     /// Whether the table `nodes` carries how many routing tables name each node.
     IN_DEGREE = "output.in_degree", Takes::Boolean, [bool = DEFAULT_IN_DEGREE];
@@ -326,6 +391,11 @@ keys! {
     SHAPE = "shape", Takes::Positive, [required];
     /// Scale.
     SCALE = "scale_ms", Takes::Milliseconds(Least::AboveZero), [required];
+
+    RANDOM_FORMS:
+
+    /// Random keys after the own one.
+    RANDOM = "random", Takes::Integer(0, RANDOM_KEYS_MAX as i128, ""), [none, "none"];
 
     LEAVE_FORMS:
 

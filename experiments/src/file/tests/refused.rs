@@ -83,7 +83,7 @@ fn bad_overrides_are_refused_where_they_stand() {
     let cases: &[(&str, &[&str])] = &[
         ("network.bucket_size=0", &["allowed: 1 to 255"]),
         ("network.bucket_size=256", &["allowed: 1 to 255"]),
-        ("network.bootstrap=close", &["closest, random"]),
+        ("network.bootstrap=close", &["closest, random, joined"]),
         (
             "lookup.alpha=0",
             &["`lookup.alpha` cannot be 0", "allowed: 1 to 4096"],

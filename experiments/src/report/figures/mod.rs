@@ -2,6 +2,7 @@
 
 mod living;
 mod load;
+mod maintenance;
 mod operations;
 mod sampling;
 mod shared;
@@ -10,6 +11,14 @@ mod time;
 
 use super::figure::Figure;
 use super::run::Run;
+use super::study::Study;
+
+/// Returns the figures of a study, beside those that the page draws from its metrics.
+pub fn of_study(study: &Study) -> Vec<Figure> {
+    let mut figures = vec![study::durations(study)];
+    figures.extend(maintenance::success(study));
+    figures
+}
 
 /// Returns the figures of runs, which are overlaid.
 pub fn of_runs(runs: &[Run]) -> Vec<Figure> {
@@ -27,6 +36,7 @@ pub fn of_runs(runs: &[Run]) -> Vec<Figure> {
     ];
     figures.extend(sampling::figures(runs));
     figures.extend(living::figures(runs));
+    figures.extend(maintenance::by_purpose(runs));
     // Figures that could not be drawn come last.
     figures.sort_by_key(|figure| figure.data.is_empty());
     figures
