@@ -39,6 +39,11 @@ impl InTime<'_, '_> {
         self.online.0
     }
 
+    /// Returns whether records expire or are provided again.
+    pub fn are_records_kept(&self) -> bool {
+        self.living.ttl_us.is_some() || self.living.republish_us.is_some()
+    }
+
     /// Returns the tables.
     pub fn tables(&self) -> TablesInTime<'_> {
         let columns = self.nodes.columns();

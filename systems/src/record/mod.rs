@@ -259,7 +259,7 @@ impl Naming<'_, '_> {
     /// Returns what rows of living runs are made from; `None` in other runs.
     fn living<'a>(&'a self, sample: &'a [Row], chunks: &Chunks) -> Option<Living<'a>> {
         self.recording.living.then(|| Living {
-            records: chunks.are_used().then(|| chunks.records()),
+            records: self.in_time.are_records_kept().then(|| chunks.records()),
             tables: TablesInTime {
                 live: Some(&self.live),
                 ..self.in_time.tables()
