@@ -278,3 +278,21 @@ fn threads_and_their_stacks_are_limited_whatever_the_environment_says() {
         Answer::new(command.env(variable, value).output().unwrap()).ends(0);
     }
 }
+
+#[test]
+fn the_contacts_of_maintenance_are_estimated() {
+    let churn = "[churn]\nsession = { fixed_ms = 1_000_000 }\nabsence = { fixed_ms = 1_000_000 }\n";
+    let phase = "[[phase]]\nname = \"p\"\nkind = \"idle\"\nduration_ms = 1_000_000\n";
+    // A random entry every two seconds, at half of the ten nodes.
+    let checks = "[maintenance]\ncheck = \"random\"\ncheck_ms = 2000\n[link]\ndelay_ms = 50\ntimeout_ms = 1000\n";
+    let answer = check(&format!("{HEAD}{churn}{checks}{phase}")).ends(0);
+    let line = |name: &str| {
+        let line = answer.stdout.lines().find(|line| line.starts_with(name));
+        line.unwrap_or_else(|| panic!("no {name} in {}", answer.stdout))
+            .to_owned()
+    };
+    assert!(line("# checks and pings").ends_with("0.5000"));
+    assert!(line("# in the run").ends_with(" 2,500"));
+    let without = check(&format!("{HEAD}{PHASE}")).ends(0);
+    assert!(!without.stdout.contains("Contacts of maintenance"));
+}

@@ -106,14 +106,8 @@ fn top(top: &Section<'_>, folder: &Path) -> (Experiment, Known) {
         expects: expects(top),
     };
     // Sections with errors may stand for no section here.
-    if top.report.len() == 0 && !experiment.has_living_columns() {
-        top.section(&keys::OUTPUT).refuse(
-            &keys::FRESHNESS,
-            "needs `[churn]`, `[maintenance]`, `[records]`, clients or regions",
-            "no `freshness_ms`, as routing tables stay as they are",
-        );
-    }
     if top.report.len() == 0 {
+        freshness(top, &experiment);
         live_tables(top, &experiment);
     }
     (experiment, known)
@@ -124,6 +118,17 @@ fn rules(section: &Section<'_>) -> Option<RuleSet> {
     match section.get(&keys::RULES) {
         Some(field) => field.word(),
         None => Some(keys::RULES.default),
+    }
+}
+
+/// Reports a period of counting where there is nothing to count.
+fn freshness(top: &Section<'_>, experiment: &Experiment) {
+    if !experiment.has_living_columns() {
+        top.section(&keys::OUTPUT).refuse(
+            &keys::FRESHNESS,
+            "needs `[churn]`, `[maintenance]`, `[records]`, clients or regions",
+            "no `freshness_ms`, as routing tables stay as they are",
+        );
     }
 }
 
@@ -213,30 +218,36 @@ fn network(
     let size_span = section.place(&keys::NODES).or(section.place(&keys::IDS));
     let bucket_size = section.integer(&keys::BUCKET_SIZE);
     let bucket_size = bucket_size.or(protocol.map(|set| set.bucket_size));
-    let before = top.report.len();
-    let bootstrap = section.word_or(&keys::BOOTSTRAP);
-    let doubling_us = section.micros_or(&keys::DOUBLING);
-    let is_joined = bootstrap == Bootstrap::Joined;
-    if !is_joined && top.report.len() == before {
-        section.refuse(
-            &keys::DOUBLING,
-            "is for bootstrap = \"joined\"",
-            &format!("no `doubling_ms` with bootstrap = \"{bootstrap}\""),
-        );
-    }
+    let (bootstrap, doubling_us) = bootstrap(&section);
     let (offline, offline_span) = offline(&section);
     (
         NetworkSection {
             size,
             bucket_size: bucket_size.unwrap_or(keys::BUCKET_SIZE.default),
             bootstrap: bootstrap.policy(),
-            doubling_us: is_joined.then_some(doubling_us),
+            doubling_us,
             size_span: size_span.unwrap_or_default(),
             offline,
             offline_span,
         },
         known,
     )
+}
+
+/// Reads what nodes know at first, and the time in which their number doubles where they have joined.
+fn bootstrap(section: &Section<'_>) -> (Bootstrap, Option<u64>) {
+    let before = section.report.len();
+    let bootstrap = section.word_or(&keys::BOOTSTRAP);
+    let doubling_us = section.micros_or(&keys::DOUBLING);
+    let is_joined = bootstrap == Bootstrap::Joined;
+    if !is_joined && section.report.len() == before {
+        section.refuse(
+            &keys::DOUBLING,
+            "is for bootstrap = \"joined\"",
+            &format!("no `doubling_ms` with bootstrap = \"{bootstrap}\""),
+        );
+    }
+    (bootstrap, is_joined.then_some(doubling_us))
 }
 
 /// Reads the share of nodes that are offline, and its place.

@@ -109,6 +109,42 @@ fn the_engine_is_told_how_tables_learn_and_nodes_join() {
     assert!(none.maintenance.is_none() && none.ttl_us.is_none() && !none.events);
 }
 
+/// Sections that make a network living, each without the others.
+#[test]
+fn contacts_of_a_living_network_take_time_and_no_overhead() {
+    let of = |link: &str, living: &str| {
+        let text = TEXT.replace("link = { delay_ms = 50, timeout_ms = 1000 }", link);
+        let text = text.replace("[churn]\n", living);
+        living_of(&text, "", "").map(|_| ())
+    };
+    let rules = "[maintenance]\nrules = 'kademlia'\n";
+    for living in [
+        rules,
+        "[records]\nttl_ms = 5\n",
+        "[maintenance]\nlearn_asker = true\n",
+    ] {
+        let fails = |link: &str, says: &str| {
+            let error = of(link, living).unwrap_err().to_string();
+            assert!(error.contains(says), "{living}: {error}");
+        };
+        fails("link = { timeout_ms = 1000 }", "`link.delay_ms` can be 0");
+        let overhead = "link = { delay_ms = 50, timeout_ms = 1000, overhead_ms = 1 }";
+        fails(
+            overhead,
+            "`link.overhead_ms` does not go with a living network",
+        );
+        let short = "link = { delay_ms = 50, timeout_ms = 99 }";
+        fails(short, "allowed: from 100");
+        of("link = { delay_ms = 50, timeout_ms = 100 }", living).unwrap();
+    }
+    // The timeout of a protocol is its own, and long delays need another.
+    of("link = { delay_ms = 500 }", rules).unwrap();
+    let error = of("link = { delay_ms = 501 }", rules)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("`link.timeout_ms` is 1000"), "{error}");
+}
+
 #[test]
 fn known_nodes_that_are_not_there_are_refused() {
     let churn = "session = 'never'\njoin = 'protocol'\nknown = [3, 10]\n";
