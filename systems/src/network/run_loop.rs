@@ -188,10 +188,13 @@ impl Network {
     fn out_of_time(&self) -> Progress {
         let event = self.world.resource::<Operations>().first_after(LAST_US);
         let start = self.world.resource::<Phases>().first_after(LAST_US);
-        let Some((_, operation, phase)) = event.into_iter().chain(start).min() else {
+        let Some(first) = event.into_iter().chain(start).min() else {
             unreachable!("something was to happen after the end of the clock");
         };
-        Progress::OutOfTime(OutOfTime { phase, operation })
+        Progress::OutOfTime(OutOfTime {
+            phase: first.phase,
+            operation: first.operation,
+        })
     }
 
     /// Ends the first phase that is over, if there is one: each of its operations has ended or is cut off, its duration has
