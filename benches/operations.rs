@@ -13,7 +13,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use kadsim::workload::Listed;
 use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
-use kadsim_engine::operation::Planned;
+use kadsim_engine::operation::{Planned, SlotBytes};
 use kadsim_engine::record::Kind;
 use kadsim_engine::routing::Policy;
 use kadsim_engine::routing::layout::LayoutKind;
@@ -208,7 +208,7 @@ fn state(_: &mut Criterion) {
         }
         let mut network = Setup::new(NODES, LayoutKind::Implicit, policy).network();
         look_up(&mut network, 2_000_000);
-        let (bytes, slots) = network.operation_bytes();
+        let SlotBytes { bytes, slots } = network.operation_bytes();
         println!("{name}: {} B, mean of {slots} slots", bytes / slots.max(1));
     }
 }

@@ -13,7 +13,7 @@ use std::alloc::System;
 use kadsim::engine::key::{Key, mix};
 use kadsim::engine::link::{Delay, UniformLink};
 use kadsim::engine::node::Row;
-use kadsim::engine::operation::{Planned, Source};
+use kadsim::engine::operation::{Planned, SlotBytes, Source};
 use kadsim::engine::record::Kind;
 use kadsim::systems::Network;
 use kadsim::systems::network::run_loop::Progress;
@@ -128,7 +128,7 @@ fn lists_follow_what_is_known() {
     // Each comes to know every node.
     network.rules().stop = Stop::ClosestAnswered;
     look_up(&mut network, 20);
-    let (bytes, slots) = network.operation_bytes();
+    let SlotBytes { bytes, slots } = network.operation_bytes();
     println!("{bytes} bytes in {slots} slots");
     assert!(slots >= 20);
     // The result of the last one is still there.

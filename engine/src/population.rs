@@ -216,6 +216,17 @@ impl<'a> Population<'a> {
         }
     }
 
+    /// Returns whether another sorted node than a sorted `owner` is in the range of a bucket, or of a deeper one.
+    #[inline]
+    pub fn reaches(&self, owner: Key, bucket: BucketIndex) -> bool {
+        self.subtree(owner, bucket.shared_bits()).len() > 1
+    }
+
+    /// Returns the buckets of `owner` from the first to the deepest that has candidates among the sorted nodes.
+    pub fn buckets(&self, owner: Key) -> impl Iterator<Item = BucketIndex> {
+        BucketIndex::all().take_while(move |&bucket| self.reaches(owner, bucket))
+    }
+
     /// Returns the sorted rows that a bucket of `owner` is chosen from.
     #[inline]
     pub fn candidates(&self, owner: Key, bucket: BucketIndex) -> Rows {

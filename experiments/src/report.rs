@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use self::figure::Figure;
+use self::figures::metrics::Pick;
 use self::run::Run;
 use self::study::Study;
 use crate::inspect::{is_study, is_unfinished};
@@ -41,6 +42,7 @@ impl Report {
         let studies = folders.iter().filter(|folder| is_study(folder));
         match (studies.count(), folders) {
             (0, _) => {
+                check_different(folders)?;
                 let labels = labels(folders);
                 let runs = folders.iter().zip(labels);
                 let runs = runs.map(|(folder, label)| run(folder, label));
@@ -51,8 +53,9 @@ impl Report {
             }
             (1, [folder]) => {
                 let study = Study::read(folder)?;
-                let figures = figures::of_study(&study);
-                let html = page::of_study(&study, &figures);
+                let pick = Pick::of(&study);
+                let figures = figures::of_study(&study, pick.as_ref());
+                let html = page::of_study(&study, pick.as_ref(), &figures);
                 Ok(Self { html, figures })
             }
             _ => bail!("a study has a report of its own: name one study, or runs alone"),
@@ -68,18 +71,33 @@ impl Report {
         write(path, self.html.as_bytes())
     }
 
-    /// Writes each figure to `FOLDER/NAME.json`, as plotly takes it.
+    /// Writes each figure that is drawn to `FOLDER/NAME.json`, as plotly takes it.
     ///
     /// # Errors
     ///
     /// The file system refuses; the path is in the message.
     pub fn write_figures(&self, folder: &Path) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-        for figure in &self.figures {
+        let drawn = self.figures.iter().filter(|figure| !figure.data.is_empty());
+        for figure in drawn {
             let path = folder.join(format!("{}.json", figure.id));
             write(&path, figure.json().to_string().as_bytes())?;
         }
         Ok(())
+    }
+}
+
+/// Checks that no folder is named twice.
+fn check_different(folders: &[PathBuf]) -> Result<()> {
+    // A folder that is missing is found when it is read.
+    let whole = folders
+        .iter()
+        .map(|path| fs::canonicalize(path).unwrap_or_else(|_| path.clone()));
+    let whole: Vec<PathBuf> = whole.collect();
+    let is_again = |index: &usize| whole[..*index].contains(&whole[*index]);
+    match (0..whole.len()).find(is_again) {
+        Some(index) => bail!("{}: named twice", folders[index].display()),
+        None => Ok(()),
     }
 }
 

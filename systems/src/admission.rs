@@ -189,7 +189,7 @@ mod tests {
     /// Ends the operations in flight, each 15 µs after its start.
     fn end_all(world: &mut World) {
         let ended: Vec<_> = world.resource_scope(|_, mut operations: Mut<Operations>| {
-            let (slots, _) = operations.slots_mut();
+            let slots = operations.slots_mut().operations;
             let running = slots
                 .iter_mut()
                 .filter(|operation| operation.stage != Stage::Ended);

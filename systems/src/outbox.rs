@@ -64,7 +64,7 @@ pub enum Sent {
 
 impl Send {
     /// Returns the order in which overhead is charged and connections are recorded.
-    pub fn order(&self) -> (u64, u64, u32, bool) {
+    pub fn order(&self) -> impl Ord + use<> {
         (
             self.time_us,
             self.operation,
@@ -267,10 +267,10 @@ impl Outboxes {
         operations: &'a mut Operations,
     ) -> impl ExactSizeIterator<Item = Chunk<'a>> + std::marker::Send {
         let (first, fresh) = (self.first, self.fresh);
-        let (slots, next_events_us) = operations.slots_mut();
-        slots[first..]
+        let slots = operations.slots_mut();
+        slots.operations[first..]
             .chunks_mut(CHUNK)
-            .zip(next_events_us[first..].chunks_mut(CHUNK))
+            .zip(slots.next_event_us[first..].chunks_mut(CHUNK))
             .zip(&mut self.boxes)
             .enumerate()
             .map(move |(chunk, ((slots, next_events_us), out))| Chunk {

@@ -8,7 +8,7 @@
 use bevy_ecs::prelude::*;
 
 use kadsim_engine::node::Row;
-use kadsim_engine::operation::{Planned, Source, Task};
+use kadsim_engine::operation::{Event, Planned, Source, Task};
 use kadsim_engine::record::Kind;
 use kadsim_engine::slot::PhaseSlot;
 use kadsim_engine::time::LAST_US;
@@ -250,12 +250,16 @@ impl Phases {
         self.all().filter_map(Running::next_start_us).min()
     }
 
-    /// Returns the first operation that starts after `last_us` and before it is cut off: its start, number and phase.
-    pub fn first_after(&self, last_us: u64) -> Option<(u64, u64, u32)> {
+    /// Returns the start of the first operation that starts after `last_us` and before it is cut off.
+    pub fn first_after(&self, last_us: u64) -> Option<Event> {
         let starts = self.all().filter_map(|running| {
             let next = running.queue.next()?;
             let is_later = last_us < next.start_us && next.start_us < running.task.until_us;
-            is_later.then_some((next.start_us, next.planned.number, running.task.phase))
+            is_later.then_some(Event {
+                at_us: next.start_us,
+                operation: next.planned.number,
+                phase: running.task.phase,
+            })
         });
         starts.min()
     }

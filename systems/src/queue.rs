@@ -33,7 +33,7 @@ pub struct Ready {
 
 impl Ready {
     /// Returns the order in which operations start.
-    pub fn order(&self) -> (u64, u64) {
+    pub fn order(&self) -> impl Ord + use<> {
         (self.start_us, self.planned.number)
     }
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Opens reports in Chromium and checks what a reader sees; see check.py. Installs Debian's Chromium if it is not there.
+# `run.sh --pictures` takes the pictures of the documents instead; see pictures.py.
 # KADSIM names the program, if it is not to be built here.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -14,5 +15,8 @@ venv=target/venv
 if [ -z "${KADSIM:-}" ]; then
     cargo build --locked --quiet --release
     KADSIM=target/release/kadsim
+fi
+if [ "${1:-}" = --pictures ]; then
+    exec "$venv/bin/python" tests/browser/pictures.py "$KADSIM" experiments/pictures
 fi
 exec "$venv/bin/python" tests/browser/check.py "$KADSIM" "$@"

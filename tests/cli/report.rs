@@ -1,5 +1,7 @@
 //! Reports: what they show of runs and studies, and what they refuse.
 
+mod naive;
+
 use std::fs;
 
 use serde_json::Value;
@@ -17,6 +19,28 @@ fn figures(page: &str) -> Value {
     serde_json::from_str(&data[..data.find(";</script>").unwrap()]).unwrap()
 }
 
+/// Returns the data of a study's page.
+fn of_study(page: &str) -> Value {
+    let begin = "<script>const kadsimStudy = ";
+    let data = &page[page.find(begin).unwrap() + begin.len()..];
+    serde_json::from_str(&data[..data.find(";</script>").unwrap()]).unwrap()
+}
+
+/// Returns the trace of this name.
+#[track_caller]
+fn trace<'f>(figure: &'f Value, name: &str) -> &'f Value {
+    let traces = figure["data"].as_array().unwrap();
+    let trace = traces.iter().find(|trace| trace["name"] == name);
+    trace.unwrap_or_else(|| panic!("no trace {name}"))
+}
+
+/// Returns the numbers of a list.
+#[track_caller]
+fn numbers(list: &Value) -> Vec<f64> {
+    let list = list.as_array().unwrap().iter();
+    list.map(|number| number.as_f64().unwrap()).collect()
+}
+
 /// Returns a folder with a finished run of [`MIXED`].
 fn mixed() -> Dir {
     let dir = Dir::new();
@@ -25,12 +49,44 @@ fn mixed() -> Dir {
     dir
 }
 
+/// Returns a folder with a finished run of [`MIXED`] with these changes, and its report.
+fn mixed_with(sets: &[&str]) -> Dir {
+    let dir = Dir::new();
+    dir.write("mixed.toml", MIXED);
+    let sets = sets.iter().flat_map(|set| ["--set", set]);
+    let call: Vec<&str> = ["run", "mixed.toml", "--quiet"]
+        .into_iter()
+        .chain(sets)
+        .collect();
+    dir.kadsim(&call).ends(0);
+    dir.kadsim(&["report", "out/mixed"]).ends(0);
+    dir
+}
+
+/// Checks that `--figures` writes each figure of a report on these folders as its page has it. Returns the names.
+#[track_caller]
+fn figures_are_written(dir: &Dir, folders: &[&str]) -> Vec<String> {
+    let call = [&["report"], folders, &["--figures", "figures"]].concat();
+    dir.kadsim(&call).ends(0);
+    let figures = figures(&dir.read("report.html"));
+    let mut names: Vec<String> = figures.as_object().unwrap().keys().cloned().collect();
+    names.sort();
+    let files: Vec<String> = names.iter().map(|name| format!("{name}.json")).collect();
+    assert_eq!(dir.list("figures"), files);
+    for (name, file) in names.iter().zip(&files) {
+        let written: Value = serde_json::from_str(&dir.read(&format!("figures/{file}"))).unwrap();
+        assert_eq!(written, figures[name]);
+        assert!(!written["data"].as_array().unwrap().is_empty(), "{name}");
+    }
+    fs::remove_dir_all(dir.path("figures")).unwrap();
+    names
+}
+
 #[test]
 fn the_page_of_a_run_has_its_figures_and_needs_no_network() {
     let dir = mixed();
-    let answer = dir
-        .kadsim(&["report", "out/mixed", "--figures", "figures"])
-        .ends(0);
+    let written = figures_are_written(&dir, &["out/mixed"]);
+    let answer = dir.kadsim(&["report", "out/mixed"]).ends(0);
     assert_eq!(answer.stdout, "report.html\n");
     let page = dir.read("report.html");
     assert!(page.len() < PAGE_BYTES_MAX, "{}", page.len());
@@ -59,59 +115,12 @@ fn the_page_of_a_run_has_its_figures_and_needs_no_network() {
             !figures[name]["data"].as_array().unwrap().is_empty(),
             "{name}"
         );
-        let written: Value =
-            serde_json::from_str(&dir.read(&format!("figures/{name}.json"))).unwrap();
-        assert_eq!(written, figures[name]);
+        assert!(written.contains(&name.to_owned()), "{name}");
         assert!(
             page.contains(&format!("id=\"{name}-title\""))
                 && page.contains(&format!("id=\"{name}-query\""))
         );
     }
-}
-
-/// The curve of a retrieve phase ends at the share found.
-#[test]
-fn curves_are_those_of_the_tables() {
-    let dir = Dir::new();
-    dir.write("mixed.toml", MIXED);
-    let withheld = "phase.putting.withheld=6";
-    dir.kadsim(&["run", "mixed.toml", "--quiet", "--set", withheld])
-        .ends(0);
-    dir.kadsim(&["report", "out/mixed"]).ends(0);
-    let figures = figures(&dir.read("report.html"));
-    let summary: Value = serde_json::from_str(&dir.read("out/mixed/summary.json")).unwrap();
-    let traces = figures["succeeded"]["data"].as_array().unwrap();
-    let last = |name: &str| {
-        let trace = traces.iter().find(|trace| trace["name"] == name).unwrap();
-        trace["y"]
-            .as_array()
-            .unwrap()
-            .last()
-            .unwrap()
-            .as_f64()
-            .unwrap()
-    };
-    let found = summary["getting.found.mean"].as_f64().unwrap();
-    assert!(
-        found < 1.0 && (last("getting") - found).abs() < 1e-5,
-        "{found}"
-    );
-    assert_eq!(last("looking"), 1.0);
-    let ticks = dir.table("out/mixed/ticks.parquet");
-    let connections: f64 = ticks.values("ok").iter().sum();
-    let trace = &figures["connections"]["data"][0];
-    assert_eq!(trace["name"], "ok");
-    let rates = trace["y"].as_array().unwrap();
-    let times = trace["x"].as_array().unwrap();
-    let width_s = times[1].as_f64().unwrap() - times[0].as_f64().unwrap();
-    let sum: f64 = rates
-        .iter()
-        .map(|rate| rate.as_f64().unwrap() * width_s)
-        .sum();
-    assert!(
-        (sum / connections - 1.0).abs() < 1e-3,
-        "{sum}, not {connections}"
-    );
 }
 
 #[test]
@@ -122,15 +131,17 @@ fn several_runs_are_overlaid() {
         dir.kadsim(&["run", "small.toml", "--quiet", "--set", &set, "--out", &out])
             .ends(0);
     }
-    dir.kadsim(&[
-        "report",
-        "alpha 1/small",
-        "alpha 3/small",
-        "-o",
-        "both.html",
-    ])
-    .ends(0);
-    let page = dir.read("both.html");
+    let folders = ["alpha 1/small", "alpha 3/small"];
+    let written = figures_are_written(&dir, &folders);
+    assert!(written.len() >= 10, "{written:?}");
+    let page = dir.read("report.html");
+    // The queries cover both.
+    for table in ["operations", "ticks", "nodes", "timings"] {
+        let of =
+            |folder: &str| format!("SELECT '{folder}' AS run, * FROM '{folder}/{table}.parquet'");
+        let both = folders.map(of).join("\n      UNION ALL BY NAME ");
+        assert!(page.contains(&both), "{table}");
+    }
     let figures = figures(&page);
     let traces = figures["succeeded"]["data"].as_array().unwrap();
     let names: Vec<&str> = traces
@@ -156,15 +167,11 @@ fn a_study_has_all_metrics_of_its_cells() {
         "{}",
         answer.stdout
     );
-    dir.kadsim(&["report", "out/grid"]).ends(0);
-    let page = dir.read("report.html");
-    let begin = "<script>const kadsimStudy = ";
-    let data = &page[page.find(begin).unwrap() + begin.len()..];
-    let data: Value = serde_json::from_str(&data[..data.find(";</script>").unwrap()]).unwrap();
-    assert_eq!(
-        data["axes"],
-        serde_json::json!(["lookup.alpha", "networks"])
-    );
+    let written = figures_are_written(&dir, &["out/grid"]);
+    assert_eq!(written, ["durations", "front", "heat", "multiples"]);
+    let data = of_study(&dir.read("report.html"));
+    assert_eq!(data["axes"][0]["name"], "lookup.alpha");
+    assert_eq!(data["axes"][1]["name"], "networks");
     let metrics = data["metrics"].as_array().unwrap();
     let metric = metrics
         .iter()
@@ -205,7 +212,23 @@ fn an_unfinished_run_is_marked() {
     let bytes = fs::read(&operations).unwrap();
     fs::write(&operations, &bytes[..bytes.len() / 2]).unwrap();
     dir.kadsim(&["report", "out/mixed.partial/"]).ends(0);
-    assert!(dir.read("report.html").contains("is not finished"));
+    let page = dir.read("report.html");
+    assert!(page.contains("is not finished"));
+    let lacks = "id=\"succeeded-caption\">Not drawn: the table <code>operations</code> breaks off";
+    assert!(page.contains(lacks));
+    assert!(
+        !page.contains("operations.parquet"),
+        "a query of a table that breaks off"
+    );
+    assert!(!figures(&page)["load"].is_null());
+    // Beside another run, queries leave out what breaks off.
+    dir.kadsim(&["run", "small.toml", "--quiet"]).ends(0);
+    dir.kadsim(&["report", "out/small", "out/mixed.partial"])
+        .ends(0);
+    let page = dir.read("report.html");
+    assert!(page.contains("FROM 'out/small/operations.parquet'"));
+    assert!(!page.contains("out/mixed.partial/operations.parquet"));
+    assert!(page.contains("FROM 'out/mixed.partial/ticks.parquet'"));
 }
 
 #[test]
@@ -222,15 +245,118 @@ fn tables_that_are_missing_are_named_in_words() {
             "{table}"
         );
     }
-    // A phase without operations.
-    let idle = SMALL
-        .replace("count = 20", "count = 0")
-        .replace("\"small\"", "\"idle\"");
-    dir.write("idle.toml", idle);
-    let answer = dir.kadsim(&["run", "idle.toml", "--quiet"]);
-    if answer.status == Some(0) {
-        dir.kadsim(&["report", "out/idle"]).ends(0);
+}
+
+#[test]
+fn a_run_of_one_operation_has_a_report() {
+    let dir = Dir::new();
+    let text = "schema = 1\nname = \"one\"\nseed = 1\nnetwork.nodes = 50\n[[phase]]\nname = \"looking\"\n\
+                kind = \"lookup\"\ncount = 1\n";
+    dir.write("one.toml", text);
+    dir.kadsim(&["run", "one.toml", "--quiet"]).ends(0);
+    let operations = dir.table("out/one/operations.parquet");
+    assert_eq!(operations.rows(), 1);
+    dir.kadsim(&["report", "out/one"]).ends(0);
+    let figures = figures(&dir.read("report.html"));
+    let seconds = operations.sum("duration_ms") / 1e3;
+    let succeeded = trace(&figures["succeeded"], "looking");
+    assert_eq!(numbers(&succeeded["y"]), [0.0, 1.0]);
+    let shown = numbers(&succeeded["x"])[1];
+    assert!(
+        (shown / seconds - 1.0).abs() < 1e-3,
+        "{shown}, not {seconds}"
+    );
+    for (figure, column) in [("contacts", "attempts"), ("depth", "depth")] {
+        let bars = trace(&figures[figure], "looking");
+        assert_eq!(numbers(&bars["x"]), [operations.sum(column)]);
+        assert_eq!(numbers(&bars["y"]), [1.0]);
     }
+}
+
+#[test]
+fn a_run_without_operations_has_a_report() {
+    let dir = Dir::new();
+    let text = "schema = 1\nname = \"quiet\"\nseed = 1\nnetwork.nodes = 50\n[[phase]]\nname = \"resting\"\n\
+                kind = \"idle\"\nduration_ms = 1000\n";
+    dir.write("quiet.toml", text);
+    dir.kadsim(&["run", "quiet.toml", "--quiet"]).ends(0);
+    assert_eq!(dir.table("out/quiet/operations.parquet").rows(), 0);
+    dir.kadsim(&["report", "out/quiet"]).ends(0);
+    let page = dir.read("report.html");
+    for (figure, table) in [
+        ("succeeded", "operations"),
+        ("load", "nodes"),
+        ("hottest", "nodes"),
+    ] {
+        let caption = format!(
+            "id=\"{figure}-caption\">Not drawn: the table <code>{table}</code> has no such value."
+        );
+        assert!(page.contains(&caption), "{figure}");
+    }
+    // What the run has is drawn.
+    assert!(!figures(&page)["spent"].is_null());
+}
+
+/// The cell with delays of 9e12 ms fails: its clock ends before its operations do.
+#[test]
+fn a_study_with_a_failed_cell_shows_the_others() {
+    let dir = Dir::new();
+    study(&dir, "\"link.delay_ms\" = [50, 9e12]\nseed = [1, 2]\n");
+    let answer = dir.kadsim(&["run", "grid.toml"]).ends(1);
+    assert!(
+        answer.stdout.contains("2 of 4 cells done"),
+        "{}",
+        answer.stdout
+    );
+    assert!(answer.stdout.contains("2 failed"), "{}", answer.stdout);
+    let written = figures_are_written(&dir, &["out/grid"]);
+    assert_eq!(written, ["durations", "front", "heat", "multiples"]);
+    let page = dir.read("report.html");
+    assert!(page.contains("2 of 4 cells are not done, among them link.delay_ms="));
+    let data = of_study(&page);
+    assert_eq!(data["cells"].as_array().unwrap().len(), 2);
+    assert_eq!(data["axes"][0]["values"], serde_json::json!(["50"]));
+    // The table of means is not written yet, so the queries read the tables of the cells.
+    assert!(
+        page.contains("read_parquet('out/grid/**/summary.parquet'")
+            && !page.contains("study.parquet")
+    );
+    // Without any cell there is nothing to show.
+    fs::remove_dir_all(dir.path("out/grid/link.delay_ms=50")).unwrap();
+    let answer = dir.kadsim(&["report", "out/grid", "-o", "none.html"]);
+    assert_eq!(answer.status, Some(2));
+    answer.says(&["out/grid: no cell of the study is done"]);
+    assert!(!dir.path("none.html").exists());
+}
+
+#[test]
+fn as_many_distributions_are_coloured_as_can_be_told_apart() {
+    let dir = Dir::new();
+    study(
+        &dir,
+        "\"lookup.alpha\" = [1, 2, 3, 4, 5, 6]\nseed = [1, 2]\n",
+    );
+    dir.kadsim(&["run", "grid.toml", "--quiet"]).ends(0);
+    dir.kadsim(&["report", "out/grid"]).ends(0);
+    let page = dir.read("report.html");
+    assert!(page.contains("Of 24 curves, 8 are coloured"));
+    let figures = figures(&page);
+    let curves = figures["durations"]["data"].as_array().unwrap();
+    let is_grey = |curve: &&Value| curve["line"]["color"] == "#888888";
+    let (grey, coloured): (Vec<&Value>, Vec<&Value>) = curves.iter().partition(is_grey);
+    assert_eq!((coloured.len(), grey.len()), (8, 16));
+    assert!(
+        coloured
+            .iter()
+            .all(|curve| curve["line"]["color"].is_null())
+    );
+    assert!(grey.iter().all(|curve| curve["showlegend"] == false));
+    // Coloured ones come first, and so have the colours one after the other.
+    assert!(!is_grey(&&curves[7]));
+    let colours = figures["durations"]["layout"]["colorway"]
+        .as_array()
+        .unwrap();
+    assert_eq!(colours.len(), 8);
 }
 
 #[test]
@@ -246,7 +372,7 @@ fn what_is_no_run_is_refused() {
         dir.write(&format!("{name}/resolved.toml"), text);
         dir.write(&format!("{name}/summary.json"), "{}");
     }
-    let refusals: [(&[&str], &[&str]); 7] = [
+    let refusals: [(&[&str], &[&str]); 8] = [
         (
             &["later"],
             &["later/resolved.toml: schema = 9", "this one reads 1"],
@@ -264,6 +390,7 @@ fn what_is_no_run_is_refused() {
             ],
         ),
         (&["nowhere"], &["nowhere", "No such file"]),
+        (&["out/mixed", "out/mixed/"], &["out/mixed/: named twice"]),
         (&["mixed.toml"], &["mixed.toml: no folder"]),
         (
             &["out/mixed", "-o", "no/such/page.html"],

@@ -11,7 +11,7 @@ mod slots;
 pub use contact::Contact;
 pub use lookup::Lookup;
 pub use pool::Pool;
-pub use slots::Operations;
+pub use slots::{Operations, SlotBytes, SlotsMut};
 
 use crate::hardware::Prefetcher;
 use crate::key::Key;
@@ -51,6 +51,17 @@ pub struct Task {
     pub kind: Kind,
     /// When they are cut off, µs: no event is handled from then on.
     pub until_us: u64,
+}
+
+/// An event of an operation, in the order of the fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Event {
+    /// When it happens, µs.
+    pub at_us: u64,
+    /// Number of the operation.
+    pub operation: u64,
+    /// Number of its phase.
+    pub phase: u32,
 }
 
 /// Source of the operations of a phase: drawn, listed in a trace, or given by a caller.

@@ -2,7 +2,7 @@
 
 use bevy_ecs::resource::Resource;
 
-use super::{Contact, KEPT, Operation, Planned, Task, give_back};
+use super::{Contact, Event, KEPT, Operation, Planned, Task, give_back};
 use crate::record::{Kind, Outcome};
 use crate::slot::OperationSlot;
 
@@ -35,11 +35,11 @@ impl Operations {
     }
 
     /// Returns the operations in flight, and the time of the next event of each, µs.
-    pub fn slots_mut(&mut self) -> (&mut [Operation], &mut [u64]) {
-        (
-            &mut self.slots[..self.active],
-            &mut self.next_event_us[..self.active],
-        )
+    pub fn slots_mut(&mut self) -> SlotsMut<'_> {
+        SlotsMut {
+            operations: &mut self.slots[..self.active],
+            next_event_us: &mut self.next_event_us[..self.active],
+        }
     }
 
     /// Returns the time of the first event of any operation, µs; `None` if every operation is cut off before its next
@@ -49,12 +49,16 @@ impl Operations {
         events_us.min().filter(|&event_us| event_us < Self::NEVER)
     }
 
-    /// Returns the first event after `last_us` of an operation that is not cut off before: time in µs, operation, phase.
-    pub fn first_after(&self, last_us: u64) -> Option<(u64, u64, u32)> {
+    /// Returns the first event after `last_us` of an operation that is not cut off before.
+    pub fn first_after(&self, last_us: u64) -> Option<Event> {
         let events_us = self.next_event_us.iter().zip(self.slots());
         let later = events_us.filter(|&(&us, _)| last_us < us && us < Self::NEVER);
         later
-            .map(|(&us, operation)| (us, operation.number, operation.phase))
+            .map(|(&at_us, operation)| Event {
+                at_us,
+                operation: operation.number,
+                phase: operation.phase,
+            })
             .min()
     }
 
@@ -106,11 +110,30 @@ impl Operations {
         self.slots.get(self.active)
     }
 
-    /// Returns the bytes that all slots take, free ones included, and the number of slots.
-    pub fn bytes_used(&self) -> (usize, usize) {
-        let bytes: usize = self.slots.iter().map(Operation::bytes_used).sum();
-        (bytes, self.slots.len())
+    /// Returns what all slots take, free ones included.
+    pub fn bytes_used(&self) -> SlotBytes {
+        SlotBytes {
+            bytes: self.slots.iter().map(Operation::bytes_used).sum(),
+            slots: self.slots.len(),
+        }
     }
+}
+
+/// Operations in flight, to change.
+pub struct SlotsMut<'a> {
+    /// The operations, by slot.
+    pub operations: &'a mut [Operation],
+    /// Time of the next event of each, µs.
+    pub next_event_us: &'a mut [u64],
+}
+
+/// Memory of the slots of operations, free ones included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotBytes {
+    /// Bytes that all slots take.
+    pub bytes: usize,
+    /// Number of slots.
+    pub slots: usize,
 }
 
 #[cfg(test)]
@@ -148,7 +171,7 @@ mod tests {
         assert_eq!(numbers.collect::<Vec<_>>(), [0, 2]);
         let slots = operations.slots().iter().map(|operation| operation.slot);
         assert_eq!(slots.collect::<Vec<_>>(), [0, 1].map(OperationSlot));
-        assert_eq!(operations.slots_mut().1, [10, 12]);
+        assert_eq!(operations.slots_mut().next_event_us, [10, 12]);
         assert_eq!(operations.last_freed().map(|freed| freed.number), Some(1));
     }
 }

@@ -8,6 +8,15 @@ const BLOCK: usize = 4096;
 /// Least offset, µs, that does not fit.
 const OFFSET_END_US: u64 = 1 << 31;
 
+/// Changes of presence in a stretch of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turnover {
+    /// Nodes that come; a node counts each time.
+    pub arrivals: u64,
+    /// Nodes that leave; a node counts each time.
+    pub departures: u64,
+}
+
 /// A block of changes.
 #[derive(Clone, Copy, Debug)]
 struct Block {
@@ -107,7 +116,7 @@ impl ByTime {
     }
 
     /// Returns how many nodes come and how many leave from `from_us` to `until_us`, both included.
-    pub(super) fn turnover(&self, from_us: u64, until_us: u64) -> (u64, u64) {
+    pub(super) fn turnover(&self, from_us: u64, until_us: u64) -> Turnover {
         let (changes, before) = match from_us.checked_sub(1) {
             Some(before_us) => (
                 self.count(until_us).saturating_sub(self.count(before_us)),
@@ -116,11 +125,14 @@ impl ByTime {
             None => (self.count(until_us), u64::from(self.online_at_start)),
         };
         if changes == 0 {
-            return (0, 0);
+            return Turnover::default();
         }
         // Arrivals and departures add up to the changes, and differ by what the number of nodes online has grown by.
         let arrivals = (changes + self.online(until_us) - before) / 2;
-        (arrivals, changes - arrivals)
+        Turnover {
+            arrivals,
+            departures: changes - arrivals,
+        }
     }
 
     /// Returns the time of the first change from `from_us` on, µs.
@@ -172,18 +184,22 @@ mod tests {
         let near = times.flat_map(|us| [us.saturating_sub(1), us, us + 1]);
         for at_us in near.chain([0, u64::MAX >> 1]) {
             let passed = all.iter().filter(|&&change| change >> 1 <= at_us);
-            let (mut comes, mut leaves) = (0, 0);
+            let mut all_by_then = Turnover::default();
             passed.for_each(|change| match change & 1 {
-                1 => comes += 1,
-                _ => leaves += 1,
+                1 => all_by_then.arrivals += 1,
+                _ => all_by_then.departures += 1,
             });
-            assert_eq!(by_time.online(at_us), 4 + comes - leaves, "{at_us}");
-            assert_eq!(by_time.turnover(0, at_us), (comes, leaves), "{at_us}");
+            let online = 4 + all_by_then.arrivals - all_by_then.departures;
+            assert_eq!(by_time.online(at_us), online, "{at_us}");
+            assert_eq!(by_time.turnover(0, at_us), all_by_then, "{at_us}");
             let from_us = 3 * OFFSET_END_US;
             let later = |&&change: &&u64| (from_us..=at_us).contains(&(change >> 1));
             let later: Vec<u64> = all.iter().filter(later).map(|change| change & 1).collect();
-            let comes = later.iter().sum();
-            let expected = (comes, later.len() as u64 - comes);
+            let arrivals = later.iter().sum();
+            let expected = Turnover {
+                arrivals,
+                departures: later.len() as u64 - arrivals,
+            };
             assert_eq!(by_time.turnover(from_us, at_us), expected, "{at_us}");
             let next = all.iter().map(|change| change >> 1).find(|&us| us >= at_us);
             assert_eq!(by_time.next_us(at_us), next, "{at_us}");
@@ -194,7 +210,7 @@ mod tests {
     fn without_changes_the_number_stays() {
         let by_time = ByTime::new(3, Vec::new());
         assert_eq!((by_time.online(0), by_time.online(u64::MAX)), (3, 3));
-        assert_eq!(by_time.turnover(0, u64::MAX), (0, 0));
+        assert_eq!(by_time.turnover(0, u64::MAX), Turnover::default());
         assert_eq!(by_time.next_us(0), None);
     }
 }

@@ -13,6 +13,7 @@ mod offline;
 mod timelines;
 mod walk;
 
+pub use by_time::Turnover;
 pub use churn::{Churn, Event, Leavers, Sessions, Start, Trace};
 pub use offline::{Draw, Offline};
-pub use timelines::{Session, Since, Timelines, TooManyChanges};
+pub use timelines::{Session, Since, TimeOnline, Timelines, TooManyChanges};

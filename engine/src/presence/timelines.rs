@@ -14,7 +14,7 @@ use std::sync::Arc;
 use bevy_ecs::resource::Resource;
 use rayon::prelude::*;
 
-use super::by_time::ByTime;
+use super::by_time::{ByTime, Turnover};
 use super::churn::Churn;
 use super::epochs::{During, Epochs};
 use super::walk::Walk;
@@ -42,6 +42,15 @@ pub struct Session {
     pub from_us: Option<u64>,
     /// When the node leaves, µs; `u64::MAX` if never.
     pub until_us: u64,
+}
+
+/// How often and how long a node has been online.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TimeOnline {
+    /// Sessions that it has begun, one that went on at the start included.
+    pub sessions: u32,
+    /// Time online, µs.
+    pub online_us: u64,
 }
 
 /// Since when a node has been online.
@@ -306,9 +315,8 @@ impl Timelines {
         self.makeup.network_seed
     }
 
-    /// Returns how many sessions a node has begun by `at_us`, one that goes on at the start included, and how long it has been
-    /// online from `from_us` to `at_us`, µs. `at_us` is at most the horizon.
-    pub fn sessions(&self, row: Row, from_us: u64, at_us: u64) -> (u32, u64) {
+    /// Returns the sessions of a node by `at_us`, and its time online from `from_us` to `at_us`. `at_us` is at most the horizon.
+    pub fn sessions(&self, row: Row, from_us: u64, at_us: u64) -> TimeOnline {
         let (at_start, changes_us) = self.of(row);
         let mut is_online = at_start;
         let (mut sessions, mut online_us, mut since_us) = (u32::from(at_start), 0, from_us);
@@ -323,7 +331,10 @@ impl Timelines {
         if is_online {
             online_us += at_us - since_us;
         }
-        (sessions, online_us)
+        TimeOnline {
+            sessions,
+            online_us,
+        }
     }
 
     /// Returns how many nodes are online at `at_us`, changes of that moment included. `at_us` is at most the horizon.
@@ -333,7 +344,7 @@ impl Timelines {
 
     /// Returns how many nodes come and how many leave from `from_us` to `until_us`, both included. `until_us` is at most the
     /// horizon.
-    pub fn turnover(&self, from_us: u64, until_us: u64) -> (u64, u64) {
+    pub fn turnover(&self, from_us: u64, until_us: u64) -> Turnover {
         self.changes.by_time.turnover(from_us, until_us)
     }
 

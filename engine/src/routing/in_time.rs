@@ -196,14 +196,11 @@ impl TablesInTime<'_> {
         mut visit: impl FnMut(BucketIndex, &mut [Row]),
     ) {
         let instant = self.instant(made_us);
-        for bucket in BucketIndex::all() {
+        for bucket in self.population.buckets(owner.key) {
             rows.clear();
             instant.bucket(owner, bucket, rows);
             if !rows.is_empty() {
                 visit(bucket, rows);
-            }
-            if self.population.subtree(owner.key, bucket.depth()).len() <= 1 {
-                break;
             }
         }
     }
@@ -287,13 +284,10 @@ impl TablesInTime<'_> {
             freshness.buckets += 1;
         });
         let k = self.tables.rule().k();
-        for bucket in BucketIndex::all() {
+        for bucket in self.population.buckets(owner.key) {
             let candidates = self.population.candidates(owner.key, bucket);
             let ideal = candidates.iter().filter(|&row| answers(row)).take(k);
             freshness.ideal += ideal.count() as u64;
-            if self.population.subtree(owner.key, bucket.depth()).len() <= 1 {
-                break;
-            }
         }
         freshness
     }

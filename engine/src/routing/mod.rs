@@ -237,14 +237,14 @@ impl Tables {
             return;
         }
         let owner = population.owner(owner);
-        for bucket in BucketIndex::all() {
+        // Tables of the overlay may name nodes that are not sorted.
+        let may_have_entries = |bucket: &BucketIndex| {
+            table != Table::LAID_OUT || population.reaches(owner.key, *bucket)
+        };
+        for bucket in BucketIndex::all().take_while(may_have_entries) {
             self.bucket(population, owner, table, bucket, rows);
             if !rows.is_empty() {
                 visit(bucket, rows);
-            }
-            let deeper = bucket.depth();
-            if table == Table::LAID_OUT && population.subtree(owner.key, deeper).len() <= 1 {
-                break;
             }
         }
     }

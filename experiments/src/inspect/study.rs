@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use arrow::array::{Array, ArrayRef, AsArray};
@@ -64,13 +64,36 @@ fn read(path: &Path) -> Result<Study> {
     })
 }
 
-/// Returns the folders of a study's cells, in order.
+/// A cell that a study names.
+pub(crate) struct CellFolder {
+    /// Its folder in the study's.
+    pub folder: String,
+    /// Whether it is done. A finished cell of an earlier state of the experiment file is not.
+    pub is_done: bool,
+}
+
+impl Study {
+    /// Returns the cells of the study in the folder `path`, in order.
+    fn cells(&self, path: &Path) -> impl Iterator<Item = CellFolder> {
+        let cells = self.cells.iter().zip(&self.digests);
+        cells.map(|(cell, wanted)| {
+            let folder = path.join(cell);
+            let is_done = folder.is_dir() && (wanted.is_none() || digest_in(&folder) == *wanted);
+            CellFolder {
+                folder: cell.clone(),
+                is_done,
+            }
+        })
+    }
+}
+
+/// Returns a study's cells, in order.
 ///
 /// # Errors
 ///
 /// The study's file cannot be read, or names no cells; its path is in the message.
-pub(crate) fn cells_of(path: &Path) -> Result<Vec<String>> {
-    Ok(read(path)?.cells)
+pub(crate) fn cells_of(path: &Path) -> Result<Vec<CellFolder>> {
+    Ok(read(path)?.cells(path).collect())
 }
 
 /// Returns the digest of a finished study.
@@ -95,11 +118,7 @@ pub(super) fn digest_of_study(path: &Path) -> Result<String> {
 pub(super) fn describe(path: &Path, view: &View) -> Result<String> {
     let study = read(path)?;
     let folders: Vec<_> = study.cells.iter().map(|cell| path.join(cell)).collect();
-    // A finished cell of an earlier state of the experiment file counts as not done.
-    let is_done = |(folder, wanted): (&PathBuf, &Option<String>)| {
-        folder.is_dir() && (wanted.is_none() || digest_in(folder) == *wanted)
-    };
-    let are_done: Vec<bool> = folders.iter().zip(&study.digests).map(is_done).collect();
+    let are_done: Vec<bool> = study.cells(path).map(|cell| cell.is_done).collect();
     let done = are_done.iter().filter(|is_done| **is_done).count();
     let is_there = |table: &str| path.join(table).is_file();
     let is_finished = done == folders.len() && is_there(MEANS) && is_there(SUMMARY);

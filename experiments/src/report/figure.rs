@@ -2,6 +2,18 @@
 
 use serde_json::{Value, json};
 
+/// Colours of traces: Okabe and Ito's, told apart with any colour vision. Traces beyond them take these colours again, with
+/// other dashes or hatches.
+pub const PALETTE: [&str; 8] = [
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b2a100",
+];
+/// Dashes of lines, by how often the colours were used before.
+pub const DASHES: [&str; 3] = ["solid", "dash", "dot"];
+/// Hatches of bars and of areas, by the same.
+const HATCHES: [&str; 3] = ["", "/", "."];
+/// Most traces of a figure that can be told apart.
+pub const TRACES_MAX: usize = PALETTE.len() * DASHES.len();
+
 /// A figure of a report.
 pub struct Figure {
     /// Its name in the page and among the files of `--figures`.
@@ -12,12 +24,16 @@ pub struct Figure {
     pub caption: String,
     /// The query by which DuckDB gives its data; empty if a table lacks.
     pub query: String,
+    /// The query with METRIC, COST and BENEFIT for what the reader of the page picks; empty if there is nothing to pick.
+    pub query_to_pick: String,
     /// Traces; none if there is nothing to draw.
     pub data: Vec<Value>,
     /// Axes and shapes.
     pub layout: Value,
     /// Whether it takes the whole width of the page.
     pub is_wide: bool,
+    /// Whether it is higher than others.
+    pub is_tall: bool,
 }
 
 impl Figure {
@@ -28,9 +44,11 @@ impl Figure {
             title: title.to_owned(),
             caption: caption.into(),
             query: String::new(),
+            query_to_pick: String::new(),
             data: Vec::new(),
             layout: json!({}),
             is_wide: false,
+            is_tall: false,
         }
     }
 
@@ -77,14 +95,45 @@ impl Figure {
         self
     }
 
-    /// Adds a trace.
+    /// Adds a trace, unless it has no points.
     pub fn trace(&mut self, trace: Value) {
-        self.data.push(trace);
+        if trace["x"].as_array().is_none_or(|x| !x.is_empty()) {
+            self.data.push(trace);
+        }
+    }
+
+    /// Gives traces beyond the colours other dashes or hatches. Drops those that even so could not be told from others,
+    /// which the caption then says.
+    pub fn told_apart(mut self) -> Self {
+        let all = self.data.len();
+        if all > TRACES_MAX {
+            self.data.truncate(TRACES_MAX);
+            self.caption += &format!(
+                " Drawn are the first {TRACES_MAX} of {all} traces, which can be told apart."
+            );
+        }
+        for (index, trace) in self.data.iter_mut().enumerate() {
+            vary(trace, index / PALETTE.len());
+        }
+        self
     }
 
     /// Returns the figure as plotly.js takes it.
     pub fn json(&self) -> Value {
-        json!({"data": self.data, "layout": self.layout})
+        let mut layout = self.layout.clone();
+        layout["colorway"] = json!(PALETTE);
+        json!({"data": self.data, "layout": layout})
+    }
+}
+
+/// Varies a trace whose colour was used `times` times before.
+pub fn vary(trace: &mut Value, times: usize) {
+    let hatch = HATCHES[times % HATCHES.len()];
+    match trace["type"].as_str() {
+        _ if times == 0 => {}
+        Some("bar") => trace["marker"]["pattern"]["shape"] = hatch.into(),
+        _ if trace.get("stackgroup").is_some() => trace["fillpattern"]["shape"] = hatch.into(),
+        _ => trace["line"]["dash"] = DASHES[times % DASHES.len()].into(),
     }
 }
 
@@ -94,6 +143,13 @@ pub fn line(name: &str, points: impl Iterator<Item = (f64, f64)>) -> Value {
     json!({"type": "scatter", "mode": "lines", "name": name, "x": x, "y": y})
 }
 
+/// Returns a line that stays at the value of a point until the next one.
+pub fn steps(name: &str, points: impl Iterator<Item = (f64, f64)>) -> Value {
+    let mut trace = line(name, points);
+    trace["line"]["shape"] = "hv".into();
+    trace
+}
+
 /// Rounds to six significant digits, so that pages stay small.
 pub fn rounded(value: f64) -> f64 {
     if value == 0.0 || !value.is_finite() {
@@ -101,4 +157,31 @@ pub fn rounded(value: f64) -> f64 {
     }
     let scale = 10f64.powi(5 - value.abs().log10().floor() as i32);
     (value * scale).round() / scale
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn traces_can_be_told_apart_or_are_dropped() {
+        let mut figure = Figure::new("many", "Many", "Lines.");
+        for index in 0..30 {
+            figure.trace(line(&index.to_string(), [(0.0, 0.0)].into_iter()));
+        }
+        let figure = figure.told_apart();
+        assert_eq!(
+            figure.caption,
+            "Lines. Drawn are the first 24 of 30 traces, which can be told apart."
+        );
+        let look = |index: usize| {
+            (
+                index % PALETTE.len(),
+                figure.data[index]["line"]["dash"].clone(),
+            )
+        };
+        let looks: Vec<_> = (0..figure.data.len()).map(look).collect();
+        let is_new = |index: usize| !looks[..index].contains(&looks[index]);
+        assert!(looks.len() == TRACES_MAX && (0..looks.len()).all(is_new));
+    }
 }

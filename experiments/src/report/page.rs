@@ -5,9 +5,10 @@ use std::fmt::Write as _;
 use serde_json::{Map, Value};
 
 use super::figure::Figure;
-use super::figures;
+use super::figures::metrics::Pick;
 use super::run::Run;
 use super::study::Study;
+use crate::run::verdicts;
 
 const STYLE: &str = include_str!("page/style.css");
 const SCRIPT: &str = include_str!("page/script.js");
@@ -117,7 +118,7 @@ pub fn of_runs(runs: &[Run], figures: &[Figure]) -> String {
 }
 
 /// Returns the page of a study.
-pub fn of_study(study: &Study, figures: &[Figure]) -> String {
+pub fn of_study(study: &Study, pick: Option<&Pick>, figures: &[Figure]) -> String {
     let name = study
         .path
         .file_name()
@@ -136,57 +137,34 @@ pub fn of_study(study: &Study, figures: &[Figure]) -> String {
     }
     let select =
         |id: &str, label: &str| format!("<label>{label}<select id=\"{id}\"></select></label>\n");
-    let plot = |id: &str, title: &str, caption: &str, query: &str| {
-        format!(
-            "<figure class=\"wide\"><h3 id=\"{id}-title\">{title}</h3>\n\
-             <div class=\"plot\" id=\"{id}\" role=\"img\" aria-labelledby=\"{id}-title\" aria-describedby=\"{id}-caption\"></div>\n\
-             <figcaption id=\"{id}-caption\">{caption}</figcaption>\n\
-             <details><summary>DuckDB query</summary>\n\
-             <pre id=\"{id}-query\" tabindex=\"0\" data-query=\"{}\"></pre>\n\
-             <button type=\"button\" data-copy=\"{id}-query\">Copy query</button></details></figure>\n",
-            escaped(query)
-        )
+    let all = |names: &[&str], body: &mut String| {
+        *body += "<div class=\"figures\">\n";
+        let figures = figures.iter();
+        let wanted = figures.filter(|figure| names.contains(&figure.id.as_str()));
+        wanted.for_each(|figure| *body += &drawn(figure));
+        *body += "</div>\n";
     };
-    let of_metric = figures::study::query(study, "= 'METRIC'");
-    let of_both = figures::study::query(study, "IN ('COST', 'BENEFIT')");
-    body += "<h2>Metrics against swept keys</h2>\n<div class=\"choices\">\n";
-    body += &select("metric", "Metric");
-    body += &select("axis", "Across");
-    body += &select("lines", "Lines, and rows of the map");
-    body += &select("columns", "Panels");
-    body += "</div>\n<div class=\"figures\">\n";
-    body += &plot(
-        "multiples",
-        "A metric against a swept key",
-        "Bars are 95 % confidence intervals over the networks of a cell. Swept keys that are not drawn are averaged over.",
-        &of_metric,
-    );
-    body += &plot(
-        "heat",
-        "The same as a map",
-        "The number of each field is the metric's mean over all cells that agree in the keys of both axes.",
-        &of_metric,
-    );
-    body += "</div>\n<h2>Cost against benefit</h2>\n<div class=\"choices\">\n";
-    body += &select("cost", "Cost (less is better)");
-    body += &select("benefit", "Benefit");
-    body += "<label>Better is<select id=\"better\"><option value=\"more\">more</option><option value=\"less\">less</option></select></label>\n";
-    body += "</div>\n<div class=\"figures\">\n";
-    body += &plot(
-        "front",
-        "Cells by cost and benefit",
-        "The line joins the cells that no other cell beats in both.",
-        &of_both,
-    );
-    figures.iter().for_each(|figure| body += &drawn(figure));
-    body += "</div>\n<h2>Cells</h2>\n";
+    if pick.is_some() {
+        body += "<h2>Metrics against swept keys</h2>\n<div class=\"choices\">\n";
+        body += &select("metric", "Metric");
+        body += &select("axis", "Across");
+        body += &select("lines", "Lines, and rows of the map");
+        body += &select("columns", "Panels");
+        body += "</div>\n";
+        all(&["multiples", "heat"], &mut body);
+        body += "<h2>Cost against benefit</h2>\n<div class=\"choices\">\n";
+        body += &select("cost", "Cost (less is better)");
+        body += &select("benefit", "Benefit");
+        body += "<label>Better is<select id=\"better\"><option value=\"more\">more</option><option value=\"less\">less</option></select></label>\n";
+        body += "</div>\n";
+        all(&["front"], &mut body);
+    }
+    body += "<h2>Distributions</h2>\n";
+    all(&["durations"], &mut body);
+    body += "<h2>Cells</h2>\n";
     body += &cells(study);
-    page(
-        &name,
-        &body,
-        figures,
-        &constant("kadsimStudy", &figures::study::data(study)),
-    )
+    let data = pick.map(|pick| constant("kadsimStudy", &pick.data(study)));
+    page(&name, &body, figures, &data.unwrap_or_default())
 }
 
 /// Returns the page around a body.
@@ -216,24 +194,29 @@ fn drawn(figure: &Figure) -> String {
         title,
         caption,
         query,
+        query_to_pick,
         ..
     } = figure;
     let (title, caption) = (escaped(title), with_code(caption));
-    let class = if figure.is_wide {
-        " class=\"wide tall\""
-    } else {
-        ""
+    let class = match (figure.is_wide, figure.is_tall) {
+        (true, true) => " class=\"wide tall\"",
+        (true, false) => " class=\"wide\"",
+        _ => "",
     };
     let plot = match figure.data.is_empty() {
         true => String::new(),
         false => format!(
-            "<div class=\"plot\" data-figure=\"{id}\" role=\"img\" aria-labelledby=\"{id}-title\" aria-describedby=\"{id}-caption\"></div>\n"
+            "<div class=\"plot\" id=\"{id}\" data-figure=\"{id}\" role=\"img\" aria-labelledby=\"{id}-title\" aria-describedby=\"{id}-caption\"></div>\n"
         ),
+    };
+    let to_pick = match query_to_pick.is_empty() {
+        true => String::new(),
+        false => format!(" data-query=\"{}\"", escaped(query_to_pick)),
     };
     let query = match query.is_empty() {
         true => String::new(),
         false => format!(
-            "<details><summary>DuckDB query</summary>\n<pre id=\"{id}-query\" tabindex=\"0\">{}</pre>\n\
+            "<details><summary>DuckDB query</summary>\n<pre id=\"{id}-query\" tabindex=\"0\"{to_pick}>{}</pre>\n\
              <button type=\"button\" data-copy=\"{id}-query\">Copy query</button></details>\n",
             escaped(query)
         ),
@@ -312,35 +295,19 @@ fn tiles(run: &Run, is_named: bool) -> String {
 
 /// Returns the table of a run's expectations, if it has any.
 fn expectations(run: &Run) -> String {
-    let expects = run
-        .experiment
-        .get("expect")
-        .and_then(|expects| expects.as_array());
     let mut rows = String::new();
-    for expect in expects.into_iter().flatten() {
-        let text = |key: &str| {
-            expect
-                .get(key)
-                .and_then(|value| value.as_str())
-                .unwrap_or_default()
-        };
-        let bound = |index: usize| {
-            let bound = expect.get("within")?.get(index)?;
-            let whole = bound.as_integer().map(|whole| whole as f64);
-            bound.as_float().or(whole)
-        };
-        let value = run.summary.get(text("metric")).and_then(Value::as_f64);
-        let (low, high) = (bound(0).unwrap_or(f64::NAN), bound(1).unwrap_or(f64::NAN));
-        let holds = value.is_some_and(|value| low <= value && value <= high);
+    for verdict in verdicts(&run.experiment, &run.summary) {
+        let [low, high] = verdict.within.map(number);
         let _ = writeln!(
             rows,
-            "<tr><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{} to {}</td><td>{}</td><td>{}</td></tr>",
-            escaped(text("metric")),
-            value.map_or("no value".to_owned(), number),
-            number(low),
-            number(high),
-            if holds { "holds" } else { "does not hold" },
-            escaped(text("source"))
+            "<tr><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{low} to {high}</td><td>{}</td><td>{}</td></tr>",
+            escaped(&verdict.metric),
+            verdict.value.map_or("no value".to_owned(), number),
+            match verdict.holds() {
+                true => "holds",
+                false => "does not hold",
+            },
+            escaped(verdict.source.as_deref().unwrap_or_default())
         );
     }
     match rows.is_empty() {
@@ -371,7 +338,10 @@ fn cells(study: &Study) -> String {
         .collect();
     let head = |text: &str, class: &str| format!("<th scope=\"col\"{class}>{}</th>", escaped(text));
     let mut table = "<div class=\"wide-table\" tabindex=\"0\"><table>\n<thead><tr>".to_owned();
-    study.axes.iter().for_each(|axis| table += &head(axis, ""));
+    study
+        .axes
+        .iter()
+        .for_each(|axis| table += &head(&axis.name, ""));
     metrics
         .iter()
         .for_each(|metric| table += &head(metric, " class=\"number\""));
@@ -382,7 +352,7 @@ fn cells(study: &Study) -> String {
             let _ = write!(table, "<td>{}</td>", escaped(setting));
         });
         for metric in &metrics {
-            let value = cell.summary.get(*metric).and_then(Value::as_f64);
+            let value = cell.value(metric);
             let _ = write!(
                 table,
                 "<td class=\"number\">{}</td>",

@@ -12,12 +12,12 @@ use serde_json::{Map, Value};
 
 use super::scan::scan;
 use super::tally::{Tally, Timeline};
-use crate::file::SCHEMA;
+use crate::file::{self, Experiment, SCHEMA};
 use crate::inspect::summary_of;
 use crate::output::{METRICS, RESOLVED};
 
 /// Nodes that are listed as the hottest.
-const HOTTEST: usize = 15;
+pub const HOTTEST: usize = 15;
 /// Parts of the key space that load is shown by.
 pub const KEY_PARTS: usize = 128;
 
@@ -33,8 +33,10 @@ pub struct Run {
     pub summary: Map<String, Value>,
     /// The resolved file.
     pub resolved: String,
-    /// The same, parsed.
-    pub experiment: toml::Table,
+    /// The experiment in it.
+    pub experiment: Experiment,
+    /// What was read of its tables, in the order of [`TABLES`].
+    pub states: [State; TABLES.len()],
     /// Phases in the order of the file.
     pub phases: Vec<Phase>,
     /// Counts of the table of ticks, if there is one.
@@ -43,8 +45,20 @@ pub struct Run {
     pub load: Option<Load>,
     /// Phase, part and wall time, ms, in the order of the table of timings.
     pub spent: Vec<(String, String, f64)>,
-    /// Whether there is a table of operations.
-    pub has_operations: bool,
+}
+
+/// Tables that a report reads.
+pub const TABLES: [&str; 4] = ["operations", "ticks", "nodes", "timings"];
+
+/// What was read of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// All of it.
+    Whole,
+    /// Not all: the run is unfinished, and the table breaks off.
+    Broken,
+    /// Nothing: there is no such table.
+    Missing,
 }
 
 /// Operations of a phase.
@@ -74,8 +88,8 @@ pub struct Phase {
 pub struct Ticks {
     /// Outcomes of connections, in the order of [`OUTCOMES`].
     pub outcomes: Timeline<5>,
-    /// Operations in flight and rows they are counted in.
-    pub active: Timeline<2>,
+    /// Operations in flight of all networks, times ms.
+    pub active: Timeline<1>,
     /// Nodes online, stale and missing shares, entries, and the rows that each is counted in.
     pub living: Timeline<8>,
     /// Whether there are columns of living runs.
@@ -122,10 +136,26 @@ pub struct Hot {
     pub in_degree: Option<u64>,
 }
 
-/// Returns a number of the resolved file.
-fn number(value: &toml::Value) -> Option<f64> {
-    let whole = value.as_integer().map(|whole| whole as f64);
-    value.as_float().or(whole)
+/// Reads a resolved file: its text, and the experiment in it.
+///
+/// # Errors
+///
+/// It cannot be read, is of another version of kadsim, or holds no experiment. The path is in the message.
+fn resolved(file: &Path) -> Result<(String, Experiment)> {
+    let context = || format!("cannot read {}", file.display());
+    let text = fs::read_to_string(file).with_context(context)?;
+    let keys: toml::Table = toml::from_str(&text).with_context(context)?;
+    // Said before the keys are read, because another version has other keys.
+    match keys.get("schema").and_then(toml::Value::as_integer) {
+        Some(schema) if schema == i64::from(SCHEMA) => {}
+        Some(schema) => bail!(
+            "{}: schema = {schema}, of another version of kadsim; this one reads {SCHEMA}",
+            file.display()
+        ),
+        None => bail!("{}: no experiment of kadsim", file.display()),
+    }
+    let experiment = file::load(file, &[])?.experiment;
+    Ok((text, experiment))
 }
 
 impl Run {
@@ -135,68 +165,56 @@ impl Run {
     ///
     /// The folder is none of a run, or a file in it cannot be read; the path is in the message.
     pub fn read(path: &Path, label: String, is_finished: bool) -> Result<Self> {
-        let file = path.join(RESOLVED);
-        let context = || format!("cannot read {}", file.display());
-        let resolved = fs::read_to_string(&file).with_context(context)?;
-        let experiment: toml::Table = toml::from_str(&resolved).with_context(context)?;
-        match experiment.get("schema").and_then(toml::Value::as_integer) {
-            Some(schema) if schema == i64::from(SCHEMA) => {}
-            Some(schema) => bail!(
-                "{}: schema = {schema}, of another version of kadsim; this one reads {SCHEMA}",
-                file.display()
-            ),
-            None => bail!("{}: no experiment of kadsim", file.display()),
-        }
-        let has = |table: &str| path.join(format!("{table}.parquet")).is_file();
+        let (resolved, experiment) = resolved(&path.join(RESOLVED))?;
         let summary = match path.join(METRICS).is_file() {
             true => summary_of(path)?,
             false if is_finished => bail!("{}: a run without {METRICS}", path.display()),
             false => Map::new(),
         };
-        let names = experiment.get("phase").and_then(toml::Value::as_array);
-        let names = names.into_iter().flatten();
-        let phases = names.filter_map(|phase| Some(phase.get("name")?.as_str()?.to_owned()));
-        let phases = phases.map(|name| Phase {
-            name,
+        let phases = experiment.phases.iter().map(|phase| Phase {
+            name: phase.name.clone(),
             ..Phase::default()
         });
-        let phases = phases.collect();
         let mut run = Self {
             label,
             path: path.to_owned(),
             is_finished,
             summary,
             resolved,
+            phases: phases.collect(),
             experiment,
-            phases,
+            states: [State::Missing; TABLES.len()],
             ticks: None,
             load: None,
             spent: Vec::new(),
-            has_operations: has("operations"),
         };
         type Gather = fn(&mut Run, &Path) -> Result<()>;
-        let tables: [(&str, Gather); 4] = [
-            ("operations", Self::operations),
-            ("ticks", Self::ticks),
-            ("nodes", Self::nodes),
-            ("timings", Self::timings),
-        ];
-        for (table, gather) in tables.into_iter().filter(|(table, _)| has(table)) {
-            let gathered = gather(&mut run, &path.join(format!("{table}.parquet")));
-            // The tables of an unfinished run may break off.
-            if is_finished {
-                gathered?;
+        let gathers: [Gather; TABLES.len()] =
+            [Self::operations, Self::ticks, Self::nodes, Self::timings];
+        for (index, gather) in gathers.into_iter().enumerate() {
+            let file = run.table(TABLES[index]);
+            if !file.is_file() {
+                continue;
             }
+            run.states[index] = match gather(&mut run, &file) {
+                Ok(()) => State::Whole,
+                Err(error) if is_finished => return Err(error),
+                // The tables of an unfinished run may break off.
+                Err(_) => State::Broken,
+            };
         }
         Ok(run)
     }
 
-    /// Returns the number of networks.
-    pub fn networks(&self) -> f64 {
-        self.experiment
-            .get("networks")
-            .and_then(number)
-            .unwrap_or(1.0)
+    /// Returns the path of a table.
+    pub fn table(&self, name: &str) -> PathBuf {
+        self.path.join(format!("{name}.parquet"))
+    }
+
+    /// Returns what was read of one of [`TABLES`].
+    pub fn state(&self, name: &str) -> State {
+        let index = TABLES.iter().position(|table| *table == name);
+        index.map_or(State::Missing, |index| self.states[index])
     }
 
     /// Returns the number of retrieves of a phase, by the summary.
@@ -204,24 +222,19 @@ impl Run {
         self.summary.get(&format!("{phase}.found.count"))?.as_f64()
     }
 
-    /// Returns a phase's table in the resolved file.
-    pub fn settings(&self, phase: &str) -> Option<&toml::Value> {
-        let phases = self.experiment.get("phase")?.as_array()?;
-        let is_it =
-            |one: &&toml::Value| one.get("name").and_then(|name| name.as_str()) == Some(phase);
-        phases.iter().find(is_it)
+    /// Returns a phase as the resolved file has it.
+    pub fn settings(&self, phase: &Phase) -> Option<&file::Phase> {
+        let mut phases = self.experiment.phases.iter();
+        phases.find(|one| one.name == phase.name)
     }
 
-    /// Returns the deadlines of a phase, ms.
-    pub fn deadlines_ms(&self, phase: &str) -> Vec<f64> {
-        match self
-            .settings(phase)
-            .and_then(|phase| phase.get("deadline_ms"))
-        {
-            Some(toml::Value::Array(several)) => several.iter().filter_map(number).collect(),
-            Some(one) => number(one).into_iter().collect(),
-            None => Vec::new(),
-        }
+    /// Returns the deadlines of a phase, s.
+    pub fn deadlines_s(&self, phase: &Phase) -> impl Iterator<Item = f64> {
+        let deadlines_us = self.settings(phase).map(|phase| &phase.deadlines_us);
+        deadlines_us
+            .into_iter()
+            .flatten()
+            .map(|&us| us as f64 / 1e6)
     }
 
     fn operations(&mut self, file: &Path) -> Result<()> {
@@ -239,6 +252,7 @@ impl Run {
             "recall",
             "found",
             "stored",
+            "ended",
         ];
         scan(file, &columns, |rows| {
             let (names, kinds) = (rows.texts("phase")?, rows.texts("kind")?);
@@ -248,6 +262,12 @@ impl Run {
             let (due, end, duration) = (of("due_ms")?, of("end_ms")?, of("duration_ms")?);
             let (attempts, depth, recall) = (of("attempts")?, of("depth")?, of("recall")?);
             let (found, stored) = (of("found")?, of("stored")?);
+            // Only living runs say how operations ended.
+            let ended = match rows.has("ended") {
+                true => Some(rows.texts("ended")?),
+                false => None,
+            };
+            let ended = ended.as_ref().map(|ended| ended.as_string::<i32>());
             for row in 0..rows.len() {
                 let name = names.value(row);
                 let Some(phase) = self.phases.iter_mut().find(|phase| phase.name == name) else {
@@ -260,7 +280,7 @@ impl Run {
                     && match kind {
                         "retrieve" => found[row] == 1.0,
                         "provide" => stored[row] > 0.0,
-                        _ => true,
+                        _ => ended.is_none_or(|ended| ended.value(row) == "done"),
                     };
                 phase.operations += 1;
                 phase.attempts.record(attempts[row] as u64);
@@ -288,11 +308,9 @@ impl Run {
     }
 
     fn ticks(&mut self, file: &Path) -> Result<()> {
-        let tick_ms = self
-            .experiment
-            .get("clock")
-            .and_then(|clock| clock.get("tick_ms"));
-        let tick_ms = tick_ms.and_then(number).unwrap_or(1.0);
+        let tick_ms = self.experiment.tick_us as f64 / 1e3;
+        // The end of the last tick of a network's phase, ms, and the operations in flight from then on.
+        let mut levels: HashMap<(u32, usize), (f64, f64)> = HashMap::new();
         let mut ticks = Ticks {
             outcomes: Timeline::new(tick_ms),
             active: Timeline::new(tick_ms),
@@ -305,7 +323,7 @@ impl Run {
             phase.found = Timeline::new(tick_ms);
         }
         let columns = [
-            &["time_ms", "phase", "active", "found"][..],
+            &["network", "time_ms", "phase", "active", "found"][..],
             &OUTCOMES,
             &LIVING,
             &purposes,
@@ -313,6 +331,7 @@ impl Run {
         .concat();
         scan(file, &columns, |rows| {
             let (time, active) = (rows.numbers("time_ms")?, rows.numbers("active")?);
+            let network = rows.numbers("network")?;
             let (names, found) = (rows.texts("phase")?, rows.numbers("found")?);
             let names = names.as_string::<i32>();
             let all = |names: &[&str]| -> Result<Vec<Vec<f64>>> {
@@ -326,11 +345,15 @@ impl Run {
                 ticks
                     .outcomes
                     .add(time[row], std::array::from_fn(|index| at(&outcomes, index)));
-                ticks.active.add(time[row], [active[row], 1.0]);
-                let is_it = |phase: &&mut Phase| phase.name == names.value(row);
-                if let Some(phase) = self.phases.iter_mut().find(is_it) {
-                    phase.found.add(time[row], [found[row]]);
-                }
+                let is_it = |phase: &Phase| phase.name == names.value(row);
+                let Some(phase) = self.phases.iter().position(is_it) else {
+                    bail!("a phase \"{}\" that {RESOLVED} lacks", names.value(row));
+                };
+                self.phases[phase].found.add(time[row], [found[row]]);
+                let end_ms = time[row] + tick_ms;
+                let level = levels.entry((network[row] as u32, phase)).or_default();
+                ticks.active.spread(level.0, end_ms, [level.1]);
+                *level = (end_ms, active[row]);
                 ticks.living.add(
                     time[row],
                     std::array::from_fn(|index| match index {

@@ -30,7 +30,7 @@ impl Rows {
     ///
     /// The column holds no numbers.
     pub fn numbers(&self, name: &str) -> Result<Vec<f64>> {
-        if self.0.column_by_name(name).is_none() {
+        if !self.has(name) {
             return Ok(vec![f64::NAN; self.len()]);
         }
         let column = column(&self.0, name, &DataType::Float64)?;
@@ -40,6 +40,11 @@ impl Rows {
             false => f64::NAN,
         };
         Ok((0..column.len()).map(value).collect())
+    }
+
+    /// Returns whether the table has a column.
+    pub fn has(&self, name: &str) -> bool {
+        self.0.column_by_name(name).is_some()
     }
 
     /// Returns a column of texts.

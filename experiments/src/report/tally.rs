@@ -7,7 +7,7 @@ const BITS: u32 = 11;
 /// Most bins of a [`Timeline`]. Beyond, two bins become one.
 const BINS_MAX: usize = 800;
 /// Most points of a curve.
-const POINTS_MAX: usize = 400;
+pub const POINTS_MAX: usize = 400;
 
 /// How often each value occurs. Takes at most 54 · 1024 values.
 #[derive(Clone, Debug, Default)]
@@ -34,9 +34,21 @@ impl Tally {
         self.counts.iter().map(|(&value, &count)| (value, count))
     }
 
-    /// Returns at most 401 points of the number of values at or below each value, over `of`.
-    pub fn cumulative(&self, of: u64) -> Vec<(u64, f64)> {
-        let step = self.total.div_ceil(POINTS_MAX as u64).max(1);
+    /// Returns the lowest value at or below which half of the values lie; 0 without values.
+    pub fn median(&self) -> u64 {
+        let mut sum = 0;
+        let mut counts = self.counts();
+        let median = counts.find(|&(_, count)| {
+            sum += count;
+            2 * sum >= self.total
+        });
+        median.map_or(0, |(value, _)| value)
+    }
+
+    /// Returns at most `most + 1` points of the number of values at or below each value, over `of`. The last value is among
+    /// them.
+    pub fn cumulative(&self, of: u64, most: usize) -> Vec<(u64, f64)> {
+        let step = self.total.div_ceil(most as u64).max(1);
         let (mut sum, mut next) = (0, 0);
         let mut points = Vec::new();
         for (value, count) in self.counts() {
@@ -91,6 +103,25 @@ impl<const N: usize> Timeline<N> {
         }
     }
 
+    /// Adds quantities at each moment from one time to another, both from 0 on, ms: a bin gets them times the ms that it
+    /// shares with that time.
+    pub fn spread(&mut self, from_ms: f64, until_ms: f64, quantities: [f64; N]) {
+        if from_ms >= until_ms {
+            return;
+        }
+        // Widens the bins until the last moment has one.
+        self.add(until_ms, [0.0; N]);
+        let mut bin = (from_ms / self.width_ms) as usize;
+        while bin < self.bins.len() && bin as f64 * self.width_ms < until_ms {
+            let begin_ms = from_ms.max(bin as f64 * self.width_ms);
+            let end_ms = until_ms.min((bin + 1) as f64 * self.width_ms);
+            for (sum, quantity) in self.bins[bin].iter_mut().zip(quantities) {
+                *sum += quantity * (end_ms - begin_ms);
+            }
+            bin += 1;
+        }
+    }
+
     /// Returns the width of a bin, ms.
     pub fn width_ms(&self) -> f64 {
         self.width_ms
@@ -118,7 +149,12 @@ mod tests {
             let mut tally = Tally::default();
             values.iter().for_each(|&value| tally.record(value));
             values.sort_unstable();
-            let points = tally.cumulative(values.len() as u64);
+            let points = tally.cumulative(values.len() as u64, POINTS_MAX);
+            prop_assert_eq!(tally.median(), {
+                let median = values[values.len().div_ceil(2) - 1];
+                let shift = (median | 1).ilog2().saturating_sub(BITS - 1);
+                median >> shift << shift
+            });
             prop_assert!(points.len() <= POINTS_MAX + 1);
             prop_assert_eq!(points[points.len() - 1].1, 1.0);
             for (value, share) in points {
@@ -142,6 +178,21 @@ mod tests {
                 prop_assert!((sum_ms - bin * middle_ms).abs() <= bin * timeline.width_ms() / 2.0 + 1e-3);
             }
             prop_assert_eq!(count, times_ms.len() as f64);
+        }
+
+        #[test]
+        fn what_is_spread_is_there_at_each_moment(spans in proptest::collection::vec((0.0f64..1e5, 0.0f64..1e4), 1..100)) {
+            let mut timeline = Timeline::<1>::new(1.0);
+            spans.iter().for_each(|&(from_ms, length_ms)| timeline.spread(from_ms, from_ms + length_ms, [2.0]));
+            prop_assert!(timeline.bins().count() <= BINS_MAX);
+            let width_ms = timeline.width_ms();
+            for (middle_ms, &[sum]) in timeline.bins() {
+                let (begin_ms, end_ms) = (middle_ms - width_ms / 2.0, middle_ms + width_ms / 2.0);
+                let shared_ms = spans.iter().map(|&(from_ms, length_ms)| {
+                    (end_ms.min(from_ms + length_ms) - begin_ms.max(from_ms)).max(0.0)
+                });
+                prop_assert!((sum - 2.0 * shared_ms.sum::<f64>()).abs() < 1e-3);
+            }
         }
     }
 }

@@ -49,12 +49,12 @@ pub fn charge_contacts(
         let Some(out) = outboxes.iter_mut().next() else {
             unreachable!("contacts come from outboxes");
         };
-        let (slots, next_events_us) = operations.slots_mut();
+        let slots = operations.slots_mut();
         let mut charging = Charging {
             overhead: overhead.as_mut_slice(),
             links: &links,
-            slots,
-            next_events_us,
+            slots: slots.operations,
+            next_events_us: slots.next_event_us,
             stores: &mut out.stores,
         };
         charging.charge_all(sends);

@@ -23,7 +23,7 @@ use kadsim_engine::key::Key;
 use kadsim_engine::link::Links;
 use kadsim_engine::makeup::Makeup;
 use kadsim_engine::node::{Contacts, NodeBundle, Overhead, Presence, Received, Row};
-use kadsim_engine::operation::Operations;
+use kadsim_engine::operation::{Operations, SlotBytes};
 use kadsim_engine::population::RadixIndex;
 use kadsim_engine::presence::{Churn, Draw, Offline, Timelines, TooManyChanges};
 use kadsim_engine::routing::layout::LayoutKind;
@@ -454,8 +454,8 @@ impl Network {
         }
     }
 
-    /// Returns the bytes that slots of operations take, free ones included, and the number of slots.
-    pub fn operation_bytes(&self) -> (usize, usize) {
+    /// Returns what the slots of operations take, free ones included.
+    pub fn operation_bytes(&self) -> SlotBytes {
         self.world.resource::<Operations>().bytes_used()
     }
 }

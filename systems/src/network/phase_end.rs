@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use kadsim_engine::counts::Counts;
 use kadsim_engine::node::Row;
+use kadsim_engine::presence::TimeOnline;
 
 use kadsim_engine::makeup::Region;
 use kadsim_engine::routing::{Freshness, OnLeaving};
@@ -113,9 +114,12 @@ impl PhaseEnd {
         let (tables, owner) = (nodes.in_time, nodes.population.owner(row));
         let is_online = tables.is_online(row, self.end_us);
         let is_there = nodes.columns.presence[row.index()].is_online();
-        let (sessions, online_us) = match (is_there, nodes.in_time.timelines.are_living()) {
-            (false, _) => (0, 0),
-            (true, false) => (1, self.end_us - self.start_us),
+        let time_online = match (is_there, nodes.in_time.timelines.are_living()) {
+            (false, _) => TimeOnline::default(),
+            (true, false) => TimeOnline {
+                sessions: 1,
+                online_us: self.end_us - self.start_us,
+            },
             (true, true) => nodes
                 .in_time
                 .timelines
@@ -127,8 +131,8 @@ impl PhaseEnd {
             is_server: nodes.in_time.makeup.is_server(owner.key),
             region: (!nodes.in_time.makeup.regions.is_empty())
                 .then(|| nodes.in_time.makeup.region(owner.key)),
-            sessions,
-            online_us,
+            sessions: time_online.sessions,
+            online_us: time_online.online_us,
             freshness: is_online.then(freshness),
         }
     }

@@ -12,7 +12,7 @@ use kadsim_engine::counts::Counts;
 use kadsim_engine::key::Key;
 use kadsim_engine::link::Links;
 use kadsim_engine::node::{Received, Row};
-use kadsim_engine::operation::{Operations, Planned, Source, Stage};
+use kadsim_engine::operation::{self, Operations, Planned, Source, Stage};
 use kadsim_engine::record::Kind;
 use kadsim_engine::segments::Segments;
 use kadsim_engine::slot::PhaseSlot;
@@ -247,9 +247,16 @@ impl Network {
     fn events_out_of_time(&self) -> Progress {
         let chunks = self.world.resource::<Chunks>();
         let in_flight = chunks.all.iter().flat_map(Chunk::all_users);
-        let event = in_flight.map(|one| (one.next_event_us(), one.number, one.phase));
+        let event = in_flight.map(|one| operation::Event {
+            at_us: one.next_event_us(),
+            operation: one.number,
+            phase: one.phase,
+        });
         let start = self.world.resource::<Phases>().first_after(LAST_US);
-        let Some((_, operation, phase)) = event.chain(start).min() else {
+        let Some(operation::Event {
+            operation, phase, ..
+        }) = event.chain(start).min()
+        else {
             unreachable!("a phase without operations ends before the clock does");
         };
         Progress::OutOfTime(OutOfTime { phase, operation })
@@ -286,10 +293,13 @@ impl Network {
     fn out_of_time(&self) -> Progress {
         let event = self.world.resource::<Operations>().first_after(LAST_US);
         let start = self.world.resource::<Phases>().first_after(LAST_US);
-        let Some((_, operation, phase)) = event.into_iter().chain(start).min() else {
+        let Some(first) = event.into_iter().chain(start).min() else {
             unreachable!("something was to happen after the end of the clock");
         };
-        Progress::OutOfTime(OutOfTime { phase, operation })
+        Progress::OutOfTime(OutOfTime {
+            phase: first.phase,
+            operation: first.operation,
+        })
     }
 
     /// Ends the first phase that is over, if there is one: each of its operations has ended or is cut off, its duration has

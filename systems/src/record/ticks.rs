@@ -249,7 +249,8 @@ impl OpenTicks {
         }
         let counted_us = last_us.min(self.counts_until_us);
         if self.uncounted_us <= counted_us {
-            (row.arrivals, row.departures) = timelines.turnover(self.uncounted_us, counted_us);
+            let turnover = timelines.turnover(self.uncounted_us, counted_us);
+            (row.arrivals, row.departures) = (turnover.arrivals, turnover.departures);
             self.uncounted_us = counted_us + 1;
         }
         if is_counted {

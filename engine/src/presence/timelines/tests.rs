@@ -98,7 +98,10 @@ fn what_is_counted_by_time_is_the_sum_over_nodes() {
         assert_eq!(timelines.online(at_us), online_at(at_us));
     }
     let (from_us, until_us) = (1000 * SECOND_US, 9000 * SECOND_US);
-    let (arrivals, departures) = timelines.turnover(from_us, until_us);
+    let Turnover {
+        arrivals,
+        departures,
+    } = timelines.turnover(from_us, until_us);
     assert!(arrivals > 0 && departures > 0);
     let before = online_at(from_us - 1);
     assert_eq!(before + arrivals - departures, online_at(until_us));
@@ -120,7 +123,11 @@ fn fixed_sessions_follow_one_another() {
         until_us: 25,
     };
     assert_eq!(session, second);
-    assert_eq!(timelines.sessions(Row(0), 5, 31), (3, 5 + 10 + 1));
+    let time_online = TimeOnline {
+        sessions: 3,
+        online_us: 5 + 10 + 1,
+    };
+    assert_eq!(timelines.sessions(Row(0), 5, 31), time_online);
 }
 
 #[test]
@@ -213,7 +220,7 @@ fn a_steady_start_stays_steady_and_a_fresh_one_does_not() {
             share(&steady, second)
         );
     }
-    let (arrivals, _) = steady.turnover(0, horizon_us);
+    let arrivals = steady.turnover(0, horizon_us).arrivals;
     let expected = 5.0e-5 * NODES * 28_800.0;
     assert!(
         (arrivals as f64 / expected - 1.0).abs() < 0.01,

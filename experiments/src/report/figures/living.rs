@@ -1,6 +1,6 @@
 //! Figures of living runs: who is online, and how good routing tables are.
 
-use super::shared::{name_of, table};
+use super::shared::{Source, finished, name_of};
 use crate::report::figure::{Figure, line};
 use crate::report::run::Run;
 
@@ -32,10 +32,10 @@ pub fn figures(runs: &[Run]) -> Vec<Figure> {
         "Mean over the sample's online nodes.",
     )
     .axes("time (s)", "entries of a table");
-    let ticks = table(runs, "ticks");
+    let Source { table, run } = Source::of(runs, "ticks");
     let of = |columns: &str, condition: &str| {
         format!(
-            "SELECT time_ms / 1000 AS seconds, {columns}\nFROM {ticks}\n{condition}GROUP BY time_ms ORDER BY time_ms"
+            "SELECT {run}time_ms / 1000 AS seconds, {columns}\nFROM {table}\n{condition}GROUP BY {run}time_ms ORDER BY {run}time_ms"
         )
     };
     let counted = "WHERE entries IS NOT NULL ";
@@ -63,5 +63,8 @@ pub fn figures(runs: &[Run]) -> Vec<Figure> {
             }
         }
     }
-    figures.into_iter().map(|(figure, _)| figure).collect()
+    let figures = figures.into_iter();
+    figures
+        .map(|(figure, _)| finished(figure, runs, "ticks"))
+        .collect()
 }

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::shared::{name_of, table, unless_lacking};
+use super::shared::{Source, finished, name_of};
 use crate::report::figure::{Figure, line, rounded};
-use crate::report::run::{KEY_PARTS, Load, Run};
+use crate::report::run::{HOTTEST, KEY_PARTS, Load, Run};
 
 /// Points of a curve by rank.
 const RANKS: usize = 300;
@@ -41,12 +41,12 @@ pub fn by_rank(runs: &[Run]) -> Figure {
             }
         }
     }
+    let Source { table, run } = Source::of(runs, "nodes");
     let query = format!(
-        "SELECT phase, row_number() OVER (PARTITION BY phase ORDER BY contacts DESC) AS rank, contacts\n\
-         FROM {}\nWHERE contacts > 0 ORDER BY phase, rank",
-        table(runs, "nodes")
+        "SELECT {run}phase, row_number() OVER (PARTITION BY {run}phase ORDER BY contacts DESC) AS rank, contacts\n\
+         FROM {table}\nWHERE contacts > 0 ORDER BY {run}phase, rank"
     );
-    unless_lacking(figure.query(query), "nodes")
+    finished(figure.query(query), runs, "nodes")
 }
 
 /// Requests over the key space.
@@ -72,12 +72,12 @@ pub fn over_keys(runs: &[Run]) -> Figure {
     }
     figure.layout["xaxis"]["range"] = json!([0, 1]);
     figure.layout["yaxis"]["rangemode"] = "tozero".into();
+    let Source { table, run } = Source::of(runs, "nodes");
     let query = format!(
-        "SELECT phase, floor(key / 2.0^64 * {KEY_PARTS}) / {KEY_PARTS} AS part, sum(contacts) AS contacts\n\
-         FROM {}\nGROUP BY phase, part ORDER BY phase, part",
-        table(runs, "nodes")
+        "SELECT {run}phase, floor(key / 2.0^64 * {KEY_PARTS}) / {KEY_PARTS} AS part, sum(contacts) AS contacts\n\
+         FROM {table}\nGROUP BY {run}phase, part ORDER BY {run}phase, part"
     );
-    unless_lacking(figure.query(query), "nodes")
+    finished(figure.query(query), runs, "nodes")
 }
 
 /// The hottest nodes.
@@ -116,9 +116,14 @@ pub fn hottest(runs: &[Run]) -> Figure {
     figure.layout["yaxis"]["automargin"] = true.into();
     figure.layout["yaxis"]["type"] = "category".into();
     let degree = if has_degrees { ", in_degree" } else { "" };
-    let query = format!(
-        "SELECT node, network, phase, contacts{degree}\nFROM {}\nORDER BY contacts DESC LIMIT 15",
-        table(runs, "nodes")
-    );
-    unless_lacking(figure.query(query), "nodes")
+    let Source { table, run } = Source::of(runs, "nodes");
+    let first = match run {
+        "" => format!("ORDER BY contacts DESC LIMIT {HOTTEST}"),
+        _ => format!(
+            "QUALIFY row_number() OVER (PARTITION BY run ORDER BY contacts DESC) <= {HOTTEST}\nORDER BY run, contacts DESC"
+        ),
+    };
+    let query =
+        format!("SELECT {run}node, network, phase, contacts{degree}\nFROM {table}\n{first}");
+    finished(figure.query(query), runs, "nodes")
 }

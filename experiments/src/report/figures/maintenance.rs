@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::shared::{name_of, table};
-use super::study::query;
+use super::metrics::query;
+use super::shared::{Source, name_of};
 use crate::report::figure::{Figure, line, rounded};
 use crate::report::run::{PURPOSES, Run};
 use crate::report::study::{Cell, Study};
@@ -47,10 +47,10 @@ pub fn by_purpose(runs: &[Run]) -> Option<Figure> {
         .iter()
         .map(|(_, column)| format!("sum(\"{column}\") AS \"{column}\""))
         .collect();
+    let Source { table, run } = Source::of(runs, "ticks");
     Some(figure.query(format!(
-        "SELECT floor(time_ms / 1000) AS seconds,\n       {}\nFROM {}\nGROUP BY seconds ORDER BY seconds",
-        sums.join(", "),
-        table(runs, "ticks")
+        "SELECT {run}floor(time_ms / 1000) AS seconds,\n       {}\nFROM {table}\nGROUP BY {run}seconds ORDER BY {run}seconds",
+        sums.join(", ")
     )))
 }
 
@@ -116,6 +116,8 @@ mod tests {
 
     use kadsim_engine::record::{RunInfo, TickRow, TickTable};
 
+    use crate::report::study::Axis;
+
     use super::*;
 
     fn cell(folder: &str, summary: Value) -> Cell {
@@ -123,14 +125,18 @@ mod tests {
             folder: folder.to_owned(),
             settings: Vec::new(),
             summary: summary.as_object().unwrap().clone(),
-            durations_us: Vec::new(),
+            durations: Vec::new(),
         }
     }
 
     fn study(cells: Vec<Cell>) -> Study {
         Study {
             path: PathBuf::from("out/upkeep"),
-            axes: vec!["case".to_owned()],
+            axes: vec![Axis {
+                name: "case".to_owned(),
+                values: Vec::new(),
+                is_numeric: false,
+            }],
             cells,
             unfinished: Vec::new(),
         }
@@ -166,7 +172,7 @@ mod tests {
             &json!(["case=kademlia"]),
         );
         assert_eq!(traces, [recall, found]);
-        assert!(figure.query.contains("out/upkeep/study.parquet"));
+        assert!(figure.query.contains("out/upkeep/**/summary.parquet"));
     }
 
     /// Reads a run with these rows of the table of ticks, each of a second.

@@ -3,22 +3,17 @@
 mod living;
 mod load;
 mod maintenance;
+pub mod metrics;
 mod operations;
 mod sampling;
 mod shared;
-pub mod study;
+mod study;
 mod time;
 
 use super::figure::Figure;
 use super::run::Run;
 use super::study::Study;
-
-/// Returns the figures of a study, beside those that the page draws from its metrics.
-pub fn of_study(study: &Study) -> Vec<Figure> {
-    let mut figures = vec![study::durations(study)];
-    figures.extend(maintenance::success(study));
-    figures
-}
+use metrics::Pick;
 
 /// Returns the figures of runs, which are overlaid.
 pub fn of_runs(runs: &[Run]) -> Vec<Figure> {
@@ -37,7 +32,17 @@ pub fn of_runs(runs: &[Run]) -> Vec<Figure> {
     figures.extend(sampling::figures(runs));
     figures.extend(living::figures(runs));
     figures.extend(maintenance::by_purpose(runs));
+    let mut figures: Vec<Figure> = figures.into_iter().map(Figure::told_apart).collect();
     // Figures that could not be drawn come last.
     figures.sort_by_key(|figure| figure.data.is_empty());
+    figures
+}
+
+/// Returns the figures of a study.
+pub fn of_study(study: &Study, pick: Option<&Pick>) -> Vec<Figure> {
+    let of_metrics = pick.map(|pick| pick.figures(study));
+    let mut figures: Vec<Figure> = of_metrics.into_iter().flatten().collect();
+    figures.push(study::durations(study));
+    figures.extend(maintenance::success(study));
     figures
 }

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::shared::{name_of, table, unless_lacking};
-use crate::report::figure::{Figure, line, rounded};
+use super::shared::{Source, finished, name_of};
+use crate::report::figure::{Figure, rounded, steps};
 use crate::report::run::{Phase, Run};
-use crate::report::tally::Tally;
+use crate::report::tally::{POINTS_MAX, Tally};
 
 /// Most bars of a distribution; wider values share the last one.
 const BARS_MAX: u64 = 100;
@@ -17,46 +17,42 @@ fn phases(runs: &[Run]) -> impl Iterator<Item = (&Run, &Phase)> {
     all.filter(|(_, phase)| phase.operations > 0)
 }
 
-/// Ends a figure of the table of operations: says why it is empty.
-fn finished(figure: Figure, runs: &[Run]) -> Figure {
-    let mut figure = unless_lacking(figure, "operations");
-    if figure.data.is_empty() && runs.iter().any(|run| run.has_operations) {
-        figure.caption = "Not drawn: no operation has such a value.".to_owned();
-    }
-    figure
-}
-
 /// Share of operations that have succeeded, by time since they were due.
 pub fn succeeded(runs: &[Run]) -> Figure {
     let title = "Share of operations that have succeeded, by time since they were due";
-    let caption = "An operation succeeds when a retrieve has its segment, a provide has stored it, or a lookup has ended. \
+    let caption = "An operation succeeds when a retrieve has its segment, a provide has stored it, or a lookup has ended with a result. \
                    A retrieve that misses never succeeds, so a curve ends at the share found. Dotted lines are deadlines.";
     let mut figure = Figure::new("succeeded", title, caption)
         .axes("time since due (s)", "share of operations")
         .shares("yaxis");
     let mut deadlines = Vec::new();
     for (run, phase) in phases(runs) {
-        let points = phase.since_due_us.cumulative(phase.operations);
+        let points = phase.since_due_us.cumulative(phase.operations, POINTS_MAX);
         let points = points
             .into_iter()
             .map(|(us, share)| (us as f64 / 1e6, share));
         let points = std::iter::once((0.0, 0.0)).chain(points);
-        figure.trace(line(&name_of(runs, run, &phase.name), points));
-        for ms in run.deadlines_ms(&phase.name) {
-            let label = (ms / 1e3, format!("{} s", ms / 1e3));
+        figure.trace(steps(&name_of(runs, run, &phase.name), points));
+        for s in run.deadlines_s(phase) {
+            let label = (s, format!("{s} s"));
             if !deadlines.contains(&label) {
                 deadlines.push(label);
             }
         }
     }
+    let Source { table, run } = Source::of(runs, "operations");
+    let is_living = runs.iter().any(|run| run.experiment.has_living_columns());
+    let lookup = match is_living {
+        true => "kind = 'lookup' AND coalesce(ended, 'done') = 'done'",
+        false => "kind = 'lookup'",
+    };
     let query = format!(
-        "SELECT phase, (end_ms - due_ms) / 1000 AS seconds,\n       \
-         row_number() OVER (PARTITION BY phase ORDER BY end_ms - due_ms) / total AS share\n\
-         FROM (SELECT *, count(*) OVER (PARTITION BY phase) AS total FROM {})\n\
-         WHERE duration_ms IS NOT NULL AND (kind = 'lookup' OR found OR stored > 0)\nORDER BY phase, seconds",
-        table(runs, "operations")
+        "SELECT {run}phase, (end_ms - due_ms) / 1000 AS seconds,\n       \
+         row_number() OVER (PARTITION BY {run}phase ORDER BY end_ms - due_ms) / total AS share\n\
+         FROM (SELECT *, count(*) OVER (PARTITION BY {run}phase) AS total\nFROM {table})\n\
+         WHERE duration_ms IS NOT NULL AND ({lookup} OR found OR stored > 0)\nORDER BY {run}phase, seconds"
     );
-    finished(figure.lines(deadlines).query(query), runs)
+    finished(figure.lines(deadlines).query(query), runs, "operations")
 }
 
 /// Returns bars of the share of operations by a whole number.
@@ -87,18 +83,18 @@ fn distribution(
             figure.trace(bars(&name_of(runs, run, &phase.name), of(phase)));
         }
     }
+    let Source { table, run } = Source::of(runs, "operations");
     let query = format!(
-        "SELECT phase, {column}, count(*) / sum(count(*)) OVER (PARTITION BY phase) AS share\n\
-         FROM {}\n{condition}GROUP BY phase, {column} ORDER BY phase, {column}",
-        table(runs, "operations")
+        "SELECT {run}phase, {column}, count(*) / sum(count(*)) OVER (PARTITION BY {run}phase) AS share\n\
+         FROM {table}\n{condition}GROUP BY {run}phase, {column} ORDER BY {run}phase, {column}"
     );
-    finished(figure.query(query), runs)
+    finished(figure.query(query), runs, "operations")
 }
 
 /// Contacts that operations send.
 pub fn contacts(runs: &[Run]) -> Figure {
     let caption = format!(
-        "All contacts of an operation, failed ones included. The last bar holds those of {BARS_MAX} and more."
+        "Contacts of an operation, failed ones included and stores left out. The last bar holds those of {BARS_MAX} and more."
     );
     let figure = Figure::new("contacts", "Contacts that operations send", caption)
         .axes("contacts of an operation", "share of operations");
@@ -125,21 +121,20 @@ pub fn recall(runs: &[Run]) -> Figure {
     for (run, phase) in phases(runs) {
         let total = phase.recall.total();
         if total > 0 {
-            let points = phase.recall.cumulative(total).into_iter();
+            let points = phase.recall.cumulative(total, POINTS_MAX).into_iter();
             let points = points.map(|(thousandths, share)| (thousandths as f64 / 1e3, share));
             let points = std::iter::once((0.0, 0.0)).chain(points);
-            let mut trace = line(&name_of(runs, run, &phase.name), points);
-            trace["line"]["shape"] = "hv".into();
+            let mut trace = steps(&name_of(runs, run, &phase.name), points);
             trace["mode"] = "lines+markers".into();
             trace["marker"]["size"] = 4.into();
             figure.trace(trace);
         }
     }
     figure.layout["xaxis"]["range"] = json!([0, 1.02]);
+    let Source { table, run } = Source::of(runs, "operations");
     let query = format!(
-        "SELECT phase, recall, cume_dist() OVER (PARTITION BY phase ORDER BY recall) AS share\n\
-         FROM {}\nWHERE recall IS NOT NULL ORDER BY phase, recall",
-        table(runs, "operations")
+        "SELECT {run}phase, recall, cume_dist() OVER (PARTITION BY {run}phase ORDER BY recall) AS share\n\
+         FROM {table}\nWHERE recall IS NOT NULL ORDER BY {run}phase, recall"
     );
-    finished(figure.query(query), runs)
+    finished(figure.query(query), runs, "operations")
 }

@@ -2,9 +2,11 @@
 
 use serde_json::json;
 
-use super::shared::{name_of, table};
-use crate::report::figure::{Figure, line, rounded};
-use crate::report::run::{Phase, Run};
+use super::shared::{Source, finished, name_of};
+use crate::file::{DeadlineFrom, Draw, Origin, Pace, Work};
+use crate::report::figure::{Figure, line, rounded, steps};
+use crate::report::run::{Phase, Run, State};
+use crate::report::tally::POINTS_MAX;
 
 /// Returns the figures, if a run has such a phase.
 pub fn figures(runs: &[Run]) -> Vec<Figure> {
@@ -45,38 +47,51 @@ fn by_the_clock(runs: &[Run], found: &[(&Run, &Phase)]) -> Figure {
         let points: Vec<(f64, f64)> = match phase.since_start_us.total() {
             0 => by_ticks(run, phase),
             _ => {
-                let points = phase.since_start_us.cumulative(phase.operations);
+                let points = phase
+                    .since_start_us
+                    .cumulative(phase.operations, POINTS_MAX);
                 let points = points.into_iter();
                 points.map(|(us, share)| (us as f64 / 1e6, share)).collect()
             }
         };
-        figure.trace(line(&name_of(runs, run, &phase.name), points.into_iter()));
-        let from = run
-            .settings(&phase.name)
-            .and_then(|phase| phase.get("deadline_from"));
-        if from.and_then(|from| from.as_str()) == Some("run") {
-            deadlines.extend(run.deadlines_ms(&phase.name).into_iter().map(|ms| ms / 1e3));
+        // Nothing is found before the first.
+        let before = points.first().map(|&(s, _)| (s, 0.0));
+        let points = before.into_iter().chain(points);
+        figure.trace(steps(&name_of(runs, run, &phase.name), points));
+        let settings = run.settings(phase);
+        if settings.is_some_and(|phase| phase.deadline_from == DeadlineFrom::Run) {
+            deadlines.extend(run.deadlines_s(phase));
         }
     }
     deadlines.sort_unstable_by(f64::total_cmp);
     deadlines.dedup();
     let lines = deadlines.into_iter().map(|s| (s, format!("{s} s")));
-    let query = match runs[0].has_operations {
-        true => format!(
-            "SELECT phase, end_ms / 1000 AS seconds,\n       \
-             row_number() OVER (PARTITION BY phase ORDER BY end_ms) / total AS share\n\
-             FROM (SELECT *, count(*) OVER (PARTITION BY phase) AS total FROM {} WHERE kind = 'retrieve')\n\
-             WHERE found ORDER BY phase, seconds",
-            table(runs, "operations")
-        ),
-        false => format!(
-            "SELECT phase, time_ms / 1000 AS seconds,\n       \
-             sum(sum(found)) OVER (PARTITION BY phase ORDER BY time_ms) AS found\n\
-             FROM {}\nGROUP BY phase, time_ms ORDER BY phase, time_ms",
-            table(runs, "ticks")
-        ),
+    // A run without operations is queried by its ticks, in which all runs have what they found.
+    let is_whole = |table: &str| runs.iter().all(|run| run.state(table) == State::Whole);
+    let table = match is_whole("operations") || !is_whole("ticks") {
+        true => "operations",
+        false => "ticks",
     };
-    figure.lines(lines).query(query)
+    let query = query(&Source::of(runs, table), table);
+    finished(figure.lines(lines).query(query), runs, table)
+}
+
+/// Returns the query for the segments found by the clock from the table of operations or of ticks.
+fn query(source: &Source, name: &str) -> String {
+    let Source { table, run } = source;
+    match name {
+        "operations" => format!(
+            "SELECT {run}phase, end_ms / 1000 AS seconds,\n       \
+             row_number() OVER (PARTITION BY {run}phase ORDER BY end_ms) / total AS share\n\
+             FROM (SELECT *, count(*) OVER (PARTITION BY {run}phase) AS total\nFROM {table}\nWHERE kind = 'retrieve')\n\
+             WHERE found ORDER BY {run}phase, seconds"
+        ),
+        _ => format!(
+            "SELECT {run}phase, time_ms / 1000 AS seconds,\n       \
+             sum(sum(found)) OVER (PARTITION BY {run}phase ORDER BY time_ms) AS found\n\
+             FROM {table}\nGROUP BY {run}phase, time_ms ORDER BY {run}phase, time_ms"
+        ),
+    }
 }
 
 /// Returns the share of a phase's retrieves that have found their segments at the end of each bin of ticks.
@@ -128,14 +143,14 @@ fn lacking(runs: &[Run], found: &[(&Run, &Phase)]) -> Figure {
             figure.trace(trace);
         }
     }
+    let Source { table, run } = Source::of(runs, "operations");
     let query = format!(
-        "SELECT phase, lacking, count(*) / sum(count(*)) OVER (PARTITION BY phase) AS share\n\
-         FROM (SELECT phase, network, origin, count(*) FILTER (WHERE found IS NOT TRUE) AS lacking\n      \
-         FROM {} WHERE kind = 'retrieve' GROUP BY phase, network, origin)\n\
-         GROUP BY phase, lacking ORDER BY phase, lacking",
-        table(runs, "operations")
+        "SELECT {run}phase, lacking, count(*) / sum(count(*)) OVER (PARTITION BY {run}phase) AS share\n\
+         FROM (SELECT {run}phase, network, origin, count(*) FILTER (WHERE found IS NOT TRUE) AS lacking\n\
+         FROM {table}\nWHERE kind = 'retrieve' GROUP BY {run}phase, network, origin)\n\
+         GROUP BY {run}phase, lacking ORDER BY {run}phase, lacking"
     );
-    figure.query(query)
+    finished(figure.query(query), runs, "operations")
 }
 
 /// A draw without repetition of segments of which some are withheld.
@@ -148,21 +163,39 @@ struct Withheld {
 impl Withheld {
     /// Returns the draw of a phase, if segments are withheld and drawn without repetition.
     fn of(run: &Run, phase: &Phase) -> Option<Self> {
-        let retrieve = run.settings(&phase.name)?;
-        let text = |key: &str| retrieve.get(key).and_then(|value| value.as_str());
-        let provide = run.settings(text("segments")?)?;
-        let number = |of: &toml::Value, key: &str| of.get(key).and_then(|value| value.as_integer());
-        let number = |of: &toml::Value, key: &str| {
-            number(of, key).and_then(|value| u64::try_from(value).ok())
+        let Work::Drawn {
+            pace: Pace::Count { count: drawn, .. },
+            origin: Origin::Each | Origin::Sample(_) | Origin::One | Origin::Node(_),
+            segments: Some(provide),
+            draw: Draw::Distinct,
+            ..
+        } = run.settings(phase)?.work
+        else {
+            return None;
         };
-        let parts = number(provide, "parts").unwrap_or(1);
+        let Work::Drawn {
+            pace: Pace::Count { count, .. },
+            origin,
+            withheld,
+            parts,
+            ..
+        } = run.experiment.phases.get(provide)?.work
+        else {
+            return None;
+        };
+        let origins = match origin {
+            Origin::Random | Origin::One | Origin::Node(_) => 1,
+            Origin::Sample(size) => u64::from(size),
+            // The number of nodes online is not in the file.
+            Origin::Each => return None,
+        };
         let law = Self {
-            all: number(provide, "count")? * parts,
-            withheld: number(provide, "withheld")? * parts,
-            drawn: number(retrieve, "count_each")?,
+            all: count * origins * u64::from(parts),
+            withheld: withheld * u64::from(parts),
+            drawn,
         };
         let is_law = law.withheld > 0 && law.withheld <= law.all && law.drawn <= law.all;
-        (is_law && text("draw").is_none_or(|draw| draw == "distinct")).then_some(law)
+        is_law.then_some(law)
     }
 
     /// Returns the probability that a node draws exactly `lacking` of the withheld segments.

@@ -1,100 +1,116 @@
-//! Figures of a study. The page draws a metric that the reader picks from the values of all cells; here are the figures
-//! that need more than the summaries.
+//! Figures of a study that need more than the summaries of its cells.
 
 use serde_json::{Value, json};
 
-use crate::report::figure::{Figure, line, rounded};
-use crate::report::study::Study;
+use super::shared::{lacks, text};
+use crate::report::figure::{Figure, PALETTE, steps};
+use crate::report::study::{Durations, Study};
 
-/// Returns the data from which the page draws metrics against axes: axes, metrics, and the settings and values of cells.
-pub fn data(study: &Study) -> Value {
-    let metrics = study.metrics();
-    let number = |value: Option<&Value>| value.and_then(Value::as_f64).map(rounded);
-    let cells: Vec<Value> = study
-        .cells
-        .iter()
-        .map(|cell| {
-            let values: Vec<Option<f64>> = metrics
-                .iter()
-                .map(|metric| number(cell.summary.get(metric)))
-                .collect();
-            let intervals: Vec<Option<f64>> = metrics
-                .iter()
-                .map(|metric| number(cell.summary.get(&format!("{metric}.networks.ci95"))))
-                .collect();
-            json!({"settings": cell.settings, "values": values, "intervals": intervals})
-        })
-        .collect();
-    json!({"axes": study.axes, "metrics": metrics, "cells": cells, "first": first_metric(&metrics), "cost": cost(&metrics)})
-}
+/// Most distributions that are drawn.
+const CURVES_MAX: usize = 200;
 
-/// Returns the metric that is shown first.
-fn first_metric(metrics: &[String]) -> Option<&String> {
-    let wanted = [".in_time", ".found.mean", ".duration_ms.p99"];
-    let last = |end: &&str| metrics.iter().rev().find(|metric| metric.ends_with(*end));
-    wanted.iter().find_map(last)
-}
-
-/// Returns the metric that is a cost at first.
-fn cost(metrics: &[String]) -> Option<&String> {
-    metrics
-        .iter()
-        .rev()
-        .find(|metric| metric.ends_with(".attempts.mean"))
-}
-
-/// Overlaid distributions of durations.
+/// Overlaid distributions of durations. As many are coloured as there are colours, the others are grey.
 pub fn durations(study: &Study) -> Figure {
-    let caption = "One curve a cell and phase, by the time of the operation. Operations that did not end are left out.";
-    let mut figure = Figure::new(
-        "durations",
-        "Distributions of durations, cell by cell",
-        caption,
-    )
-    .axes("duration (s)", "share of operations at or below")
-    .shares("yaxis");
-    for cell in &study.cells {
-        for (phase, tally) in cell
-            .durations_us
-            .iter()
-            .filter(|(_, tally)| tally.total() > 0)
-        {
-            let points = tally.cumulative(tally.total()).into_iter();
-            let step = (points.len() / 120).max(1);
-            let points = points
-                .step_by(step)
-                .map(|(us, share)| (us as f64 / 1e6, share));
-            figure.trace(line(
-                &format!("{phase}, {}", cell.folder.replace('/', ", ")),
-                points,
-            ));
-        }
-    }
+    let title = "Distributions of durations, cell by cell";
+    let mut figure = Figure::new("durations", title, "")
+        .axes("duration (s)", "share of operations at or below")
+        .shares("yaxis");
     figure.is_wide = true;
-    // A legend of many cells scrolls beside the plot.
-    figure.layout["legend"] = json!({"orientation": "v", "x": 1.02, "y": 1});
-    if figure.data.is_empty() {
-        figure.caption = super::shared::lacks("operations");
+    figure.is_tall = true;
+    let all = study.cells.iter().flat_map(|cell| {
+        let of_phase = |durations| (cell.folder.replace('/', ", "), durations);
+        cell.durations.iter().map(of_phase)
+    });
+    let mut all: Vec<(String, &Durations)> = all.collect();
+    if all.is_empty() {
+        figure.caption = lacks("operations");
         return figure;
     }
-    let path = study.path.display().to_string().replace('\'', "''");
-    let axes: Vec<String> = study
-        .axes
-        .iter()
-        .map(|axis| format!("\"{axis}\""))
+    figure.caption = caption(all.len());
+    if all.len() > PALETTE.len() {
+        // From the fastest to the slowest; of equal ones in the order of cells.
+        all.sort_by_key(|(_, durations)| durations.median_us);
+    }
+    let drawn = evenly(all.len(), CURVES_MAX);
+    let coloured: Vec<usize> = evenly(drawn.len(), PALETTE.len())
+        .into_iter()
+        .map(|index| drawn[index])
         .collect();
-    let axes = axes.join(", ");
+    let grey = drawn.iter().filter(|index| !coloured.contains(index));
+    for index in coloured.iter().chain(grey) {
+        let (cell, durations) = &all[*index];
+        let points = durations.points.iter();
+        let points = points.map(|&(us, share)| (us as f64 / 1e6, share));
+        let points = std::iter::once((0.0, 0.0)).chain(points);
+        let mut trace = steps(&format!("{}, {cell}", durations.phase), points);
+        trace["hoverlabel"] = json!({"namelength": -1});
+        match coloured.contains(index) {
+            true => trace["zorder"] = 1.into(),
+            false => to_grey(&mut trace),
+        }
+        figure.trace(trace);
+    }
+    // Names of cells are long.
+    figure.layout["legend"] = json!({"orientation": "v", "x": 1.02, "y": 1});
+    let axes = study.axes.iter().map(|axis| format!("\"{}\"", axis.name));
+    let axes = axes.collect::<Vec<_>>().join(", ");
+    let tables = text(&study.path.join("**/operations.parquet"));
     figure.query(format!(
         "SELECT {axes}, phase, duration_ms / 1000 AS seconds,\n       \
          cume_dist() OVER (PARTITION BY {axes}, phase ORDER BY duration_ms) AS share\n\
-         FROM read_parquet('{path}/**/operations.parquet', hive_partitioning = true)\n\
+         FROM read_parquet({tables}, hive_partitioning = true)\n\
          WHERE duration_ms IS NOT NULL ORDER BY {axes}, phase, seconds"
     ))
 }
 
-/// Returns the query for the metrics of all cells that meet a condition.
-pub fn query(study: &Study, condition: &str) -> String {
-    let path = study.path.join("study.parquet").display().to_string();
-    let path = path.replace('\'', "''");
-    format!("SELECT * FROM '{path}'\nWHERE metric {condition} ORDER BY cell, metric")
+/// Describes the figure of this many distributions.
+fn caption(all: usize) -> String {
+    let mut caption =
+        "One curve a cell and phase, by the time of the operation. Operations that did not end are left out."
+            .to_owned();
+    if all > PALETTE.len() {
+        caption += &format!(
+            " Of {all} curves, {} are coloured: the fastest and the slowest by their medians, and others at even ranks between \
+             them. Grey ones say their names when they are pointed at.",
+            PALETTE.len()
+        );
+    }
+    if all > CURVES_MAX {
+        caption += &format!(" Drawn are {CURVES_MAX} of them, at even ranks too.");
+    }
+    caption
+}
+
+/// Returns at most `most` of the indices below `all`, evenly spread, the first and the last among them.
+fn evenly(all: usize, most: usize) -> Vec<usize> {
+    match all <= most {
+        true => (0..all).collect(),
+        false => (0..most)
+            .map(|index| index * (all - 1) / (most - 1))
+            .collect(),
+    }
+}
+
+/// Makes a trace grey, and leaves it out of the legend.
+fn to_grey(trace: &mut Value) {
+    trace["line"]["color"] = "#888888".into();
+    trace["line"]["width"] = 1.into();
+    trace["opacity"] = 0.4.into();
+    trace["showlegend"] = false.into();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_is_spread_evenly() {
+        assert_eq!(evenly(3, 8), [0, 1, 2]);
+        assert_eq!(evenly(15, 8), [0, 2, 4, 6, 8, 10, 12, 14]);
+        for all in 9..300 {
+            let some = evenly(all, 8);
+            assert!(some[0] == 0 && some[7] == all - 1);
+            assert!(some.windows(2).all(|pair| pair[0] < pair[1]));
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::shared::{name_of, table, unless_lacking};
+use super::shared::{Source, finished, name_of};
 use crate::report::figure::{Figure, line, rounded};
 use crate::report::run::{OUTCOMES, Run, Ticks};
 
@@ -16,23 +16,28 @@ pub fn in_flight(runs: &[Run]) -> Figure {
     let mut figure = Figure::new(
         "in-flight",
         "Operations in flight over time",
-        "Of all networks: the mean over the ticks of each point, times the networks. Quiet stretches have no ticks.",
+        "Of all networks and phases together: the mean over the time of each point. The query gives the number at the end of \
+         each tick.",
     )
     .axes("time (s)", "operations in flight");
     for (run, ticks) in ticks(runs) {
-        let bins = ticks.active.bins().filter(|(_, bin)| bin[1] > 0.0);
-        let networks = run.networks();
-        let points = bins.map(|(ms, bin)| (ms / 1e3, networks * bin[0] / bin[1]));
+        let width_ms = ticks.active.width_ms();
+        let bins = ticks.active.bins();
+        let points = bins.map(|(ms, &[active])| (ms / 1e3, active / width_ms));
         figure.trace(line(&name_of(runs, run, "in flight"), points));
     }
     figure.layout["yaxis"]["rangemode"] = "tozero".into();
+    let Source { table, run } = Source::of(runs, "ticks");
+    let over = match run {
+        "" => "",
+        _ => "PARTITION BY run ",
+    };
     let query = format!(
-        "SELECT time_ms / 1000 AS seconds,\n       \
-         avg(active) * (SELECT count(DISTINCT network) FROM {ticks}) AS in_flight\n\
-         FROM {ticks}\nGROUP BY time_ms ORDER BY time_ms",
-        ticks = table(runs, "ticks")
+        "SELECT {run}time_ms / 1000 AS seconds, sum(sum(change)) OVER ({over}ORDER BY time_ms) AS in_flight\n\
+         FROM (SELECT *, active::BIGINT - lag(active, 1, 0) OVER (PARTITION BY {run}network, phase ORDER BY tick)::BIGINT AS change\n\
+         FROM {table})\nGROUP BY {run}time_ms ORDER BY {run}time_ms"
     );
-    unless_lacking(figure.query(query), "ticks")
+    finished(figure.query(query), runs, "ticks")
 }
 
 /// Connections by outcome.
@@ -57,12 +62,17 @@ pub fn connections(runs: &[Run]) -> Figure {
             figure.trace(trace);
         }
     }
+    let Source { table, run } = Source::of(runs, "ticks");
+    let late = match runs.iter().any(|run| run.experiment.has_living_columns()) {
+        true => ", sum(late) AS late",
+        false => "",
+    };
     let query = format!(
-        "SELECT floor(time_ms / 1000) AS seconds, sum(ok) AS ok, sum(fast_error) AS fast_error,\n       \
-         sum(slow_error) AS slow_error, sum(not_found) AS not_found\nFROM {}\nGROUP BY seconds ORDER BY seconds",
-        table(runs, "ticks")
+        "SELECT {run}floor(time_ms / 1000) AS seconds, sum(ok) AS ok, sum(fast_error) AS fast_error,\n       \
+         sum(slow_error) AS slow_error, sum(not_found) AS not_found{late}\n\
+         FROM {table}\nGROUP BY {run}seconds ORDER BY {run}seconds"
     );
-    unless_lacking(figure.query(query), "ticks")
+    finished(figure.query(query), runs, "ticks")
 }
 
 /// Wall time of the run by phase and part.
@@ -105,14 +115,10 @@ pub fn spent(runs: &[Run]) -> Figure {
     figure.layout["barmode"] = "stack".into();
     figure.layout["yaxis"]["autorange"] = "reversed".into();
     figure.layout["yaxis"]["automargin"] = true.into();
+    let Source { table, run } = Source::of(runs, "timings");
     let query = format!(
-        "SELECT phase, system, sum(wall_ms) / 1000 AS seconds\nFROM {}\nGROUP BY phase, system ORDER BY seconds DESC",
-        table(runs, "timings")
+        "SELECT {run}phase, system, sum(wall_ms) / 1000 AS seconds\n\
+         FROM {table}\nGROUP BY {run}phase, system ORDER BY {run}seconds DESC"
     );
-    let mut figure = figure.query(query);
-    if figure.data.is_empty() {
-        figure.query.clear();
-        figure.caption = "Not drawn: there is no table `timings`.".to_owned();
-    }
-    figure
+    finished(figure.query(query), runs, "timings")
 }

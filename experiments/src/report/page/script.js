@@ -2,8 +2,6 @@
 // Draws the figures of the page with the theme that is chosen. `kadsimFigures` maps names to data and layout;
 // `kadsimStudy` has the settings and metrics of a study's cells.
 (() => {
-  // Okabe and Ito's palette, told apart with any colour vision; the first two change places with the theme's ground.
-  const PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f", "#b2a100"];
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const root = document.documentElement;
   const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
@@ -13,9 +11,9 @@
     const colour = isDark() ? { text: "#e4e8ed", grid: "#333c46" } : { text: "#1b1f24", grid: "#d8dee4" };
     const themed = clone(layout);
     Object.assign(themed, {
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", colorway: PALETTE,
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
       font: { family: "system-ui, sans-serif", size: 13, color: colour.text }, separators: ".\u2009",
-      margin: Object.assign({ l: 64, r: 16, t: 24, b: 52 }, layout.margin), hovermode: layout.hovermode || "closest",
+      margin: Object.assign({ l: 64, r: 16, t: 36, b: 52 }, layout.margin), hovermode: layout.hovermode || "closest",
       legend: Object.assign({ orientation: "h", y: -0.32, yanchor: "top" }, layout.legend),
       modebar: { bgcolor: "rgba(0,0,0,0)", color: colour.grid, activecolor: colour.text },
     });
@@ -71,27 +69,20 @@
   });
 
   if (typeof kadsimStudy === "undefined") return;
-  const { axes, metrics, cells } = kadsimStudy;
+  // What is drawn here when the reader picks is, for the first picks, what the page comes with.
+  const { axes, metrics, cells, pick, linesMax, panelsMax, dashes, costs } = kadsimStudy;
+  const palette = kadsimFigures.multiples.layout.colorway;
   const by = (id) => document.getElementById(id);
-  const number = (text) => (text.trim() !== "" && !Number.isNaN(Number(text)) ? Number(text) : text);
-  // Numbers ascend; other values stand in the order of the file.
-  const values = (axis) => {
-    const all = [...new Set(cells.map((cell) => cell.settings[axis]))];
-    return all.every((value) => typeof number(value) === "number") ? all.sort((one, other) => number(one) - number(other)) : all;
-  };
+  const point = (axis, value) => (axes[axis].isNumeric ? Number(value) : value);
+  const values = (axis, most) => (axis < 0 ? [""] : axes[axis].values.slice(0, most));
+  const has = (cell, axis, value) => axis < 0 || cell.settings[axis] === value;
   const option = (select, text, value) => select.add(new Option(text, value));
   const chosen = (id) => Number(by(id).value);
-  const start = (id, metric) => { const at = metrics.indexOf(metric); by(id).value = String(at < 0 ? 0 : at); };
 
   for (const id of ["metric", "benefit", "cost"]) metrics.forEach((metric, index) => option(by(id), metric, index));
-  axes.forEach((axis, index) => ["axis", "lines", "columns"].forEach((id) => option(by(id), axis, index)));
+  axes.forEach((axis, index) => ["axis", "lines", "columns"].forEach((id) => option(by(id), axis.name, index)));
   ["lines", "columns"].forEach((id) => option(by(id), "none", -1));
-  start("metric", kadsimStudy.first); start("benefit", kadsimStudy.first); start("cost", kadsimStudy.cost);
-  const isCost = (metric) => /duration|attempts|failed|depth|contacts|abandoned|late|stale|missing/.test(metric || "");
-  by("better").value = isCost(kadsimStudy.first) ? "less" : "more";
-  by("axis").value = "0";
-  by("lines").value = String(axes.length > 1 ? 1 : -1);
-  by("columns").value = String(axes.length > 2 ? 2 : -1);
+  for (const id of Object.keys(pick)) by(id).value = String(pick[id]);
 
   // Means over the cells that agree in what is drawn, so that axes that are not drawn are averaged over.
   function mean(list, metric) {
@@ -102,37 +93,39 @@
 
   function multiples() {
     const [metric, x, lines, columns] = ["metric", "axis", "lines", "columns"].map(chosen);
-    const panels = columns >= 0 ? values(columns) : [""];
-    const groups = lines >= 0 ? values(lines) : [""];
+    const panels = values(columns, panelsMax);
+    const groups = values(lines, linesMax);
     const data = [];
-    const layout = { annotations: [], grid: { rows: 1, columns: panels.length, pattern: "independent" } };
+    const named = new Set();
+    const layout = { annotations: [], colorway: palette, grid: { rows: 1, columns: panels.length, pattern: "independent" }, showlegend: groups.length > 1 };
     panels.forEach((panel, at) => {
       const suffix = at === 0 ? "" : String(at + 1);
       groups.forEach((group, index) => {
         const points = values(x).map((value) => {
-          const of = cells.filter((cell) => cell.settings[x] === value && (columns < 0 || cell.settings[columns] === panel)
-            && (lines < 0 || cell.settings[lines] === group));
-          return { x: number(value), y: mean(of, metric), ci: of.length === 1 ? of[0].intervals[metric] : null };
+          const of = cells.filter((cell) => cell.settings[x] === value && has(cell, columns, panel) && has(cell, lines, group));
+          return { x: point(x, value), y: mean(of, metric), ci: of.length === 1 ? of[0].intervals[metric] : null };
         }).filter((point) => point.y !== null);
+        if (points.length === 0) return;
+        const line = { color: palette[index % palette.length] };
+        if (index >= palette.length) line.dash = dashes[Math.floor(index / palette.length)];
         data.push({ type: "scatter", mode: "lines+markers", x: points.map((point) => point.x), y: points.map((point) => point.y),
           error_y: { type: "data", array: points.map((point) => point.ci), thickness: 1.5, width: 4 },
-          name: lines >= 0 ? `${axes[lines]} = ${group}` : metrics[metric], legendgroup: String(index), showlegend: at === 0,
-          xaxis: `x${suffix}`, yaxis: `y${suffix}`, line: { color: PALETTE[index % PALETTE.length] } });
+          name: lines >= 0 ? `${axes[lines].name} = ${group}` : metrics[metric], legendgroup: String(index), showlegend: !named.has(index),
+          xaxis: `x${suffix}`, yaxis: `y${suffix}`, line });
+        named.add(index);
       });
-      layout[`xaxis${suffix}`] = { title: { text: axes[x] } };
+      layout[`xaxis${suffix}`] = { title: { text: axes[x].name } };
       layout[`yaxis${suffix}`] = at === 0 ? { title: { text: metrics[metric] } } : { matches: "y", showticklabels: false };
-      if (columns >= 0) layout.annotations.push({ text: `${axes[columns]} = ${panel}`, showarrow: false, xref: `x${suffix} domain`, yref: "paper", x: 0.5, y: 1, yanchor: "bottom" });
+      if (columns >= 0) layout.annotations.push({ text: `${axes[columns].name} = ${panel}`, showarrow: false, xref: `x${suffix} domain`, yref: "paper", x: 0.5, y: 1, yanchor: "bottom" });
     });
     draw(by("multiples"), { data, layout });
   }
 
   function heat() {
     const [metric, x, y] = ["metric", "axis", "lines"].map(chosen);
-    const rows = y >= 0 ? values(y) : [""];
-    const table = rows.map((row) => values(x).map((column) => mean(cells.filter((cell) => cell.settings[x] === column && (y < 0 || cell.settings[y] === row)), metric)));
-    const text = table.map((row) => row.map((value) => (value === null ? "" : String(Number(value.toPrecision(4))))));
-    draw(by("heat"), { data: [{ type: "heatmap", z: table, x: values(x), y: rows, text, texttemplate: "%{text}", colorscale: "Viridis", showscale: true }],
-      layout: { showlegend: false, xaxis: { type: "category", title: { text: axes[x] } }, yaxis: { type: "category", title: { text: y >= 0 ? axes[y] : "" } } } });
+    const z = values(y).map((row) => values(x).map((value) => mean(cells.filter((cell) => cell.settings[x] === value && has(cell, y, row)), metric)));
+    draw(by("heat"), { data: [{ type: "heatmap", z, x: values(x), y: values(y), texttemplate: "%{z:.4~r}", colorscale: "Viridis", showscale: true, hoverongaps: false }],
+      layout: { showlegend: false, colorway: palette, xaxis: { type: "category", title: { text: axes[x].name } }, yaxis: { type: "category", title: { text: y >= 0 ? axes[y].name : "" } } } });
   }
 
   function front() {
@@ -144,15 +137,18 @@
       && (one.values[cost] !== other.values[cost] || one.values[benefit] !== other.values[benefit]);
     const best = known.filter((cell) => !known.some((other) => beats(other, cell)));
     best.sort((one, other) => one.values[cost] - other.values[cost]);
-    const name = (cell) => axes.map((axis, index) => `${axis} = ${cell.settings[index]}`).join("<br>");
+    const name = (cell) => axes.map((axis, index) => `${axis.name} = ${cell.settings[index]}`).join("<br>");
     const trace = (list, more) => Object.assign({ type: "scatter", x: list.map((cell) => cell.values[cost]), y: list.map((cell) => cell.values[benefit]), text: list.map(name) }, more);
-    draw(by("front"), { data: [trace(known, { mode: "markers", name: "cells", marker: { size: 8 } }), trace(best, { mode: "lines+markers", name: "no cell is better in both", line: { shape: "hv" } })],
-      layout: { xaxis: { title: { text: metrics[cost] } }, yaxis: { title: { text: metrics[benefit] } } } });
+    draw(by("front"), { data: [trace(known, { mode: "markers", name: "cells", marker: { size: 8 } }), trace(best, { mode: "lines+markers", name: "no cell is better in both", line: { shape: "hv" } })].filter((trace) => trace.x.length > 0),
+      layout: { colorway: palette, xaxis: { title: { text: metrics[cost] } }, yaxis: { title: { text: metrics[benefit] } } } });
   }
 
-  const describe = () => { document.querySelectorAll("[data-query]").forEach((query) => (query.textContent = query.dataset.query.replace("METRIC", metrics[chosen("metric")])
-      .replace("COST", metrics[chosen("cost")]).replace("BENEFIT", metrics[chosen("benefit")]))); };
+  const describe = () => document.querySelectorAll("[data-query]").forEach((query) => {
+    const of = (id) => `'${metrics[chosen(id)]}'`;
+    query.textContent = query.dataset.query.replace("'METRIC'", of("metric")).replace("'COST'", of("cost")).replace("'BENEFIT'", of("benefit"));
+  });
   const all = () => { multiples(); heat(); front(); describe(); };
+  // A benefit that is picked is better by its name, until the reader says otherwise.
+  by("benefit").addEventListener("change", () => { by("better").value = costs.some((cost) => metrics[chosen("benefit")].includes(cost)) ? "less" : "more"; });
   document.querySelectorAll(".choices select").forEach((select) => select.addEventListener("change", all));
-  all();
 })();
