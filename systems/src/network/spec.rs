@@ -9,7 +9,7 @@ use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_engine::routing::{Aging, Join, OnLeaving, Policy};
 
 use crate::maintenance::Maintenance;
-use crate::rules::Rules;
+use crate::rules::{Procedure, Rules};
 
 /// Most nodes of a network.
 pub(super) const NODES_MAX: usize = 1 << 31;
@@ -135,6 +135,14 @@ pub enum NetworkError {
     /// Offline nodes are to be drawn from nodes that are not generated.
     #[error("offline nodes are drawn from generated nodes only; list the ids of imported ones")]
     DrawnOffline,
+    /// The network is to come to be by joins.
+    #[error(
+        "networks that have come to be by joins cannot be run yet: allowed are those that full knowledge bootstraps"
+    )]
+    Joined,
+    /// What events by node cannot do.
+    #[error("where traffic changes tables or records, {0}")]
+    Events(&'static str),
     /// The stop rule is not that of the procedure: `py-dht` and `rfm19` have one each.
     #[error("stop rule closest-answered goes with procedure iterative only")]
     StopRule,
@@ -163,7 +171,23 @@ impl Spec {
         if let Some((_, name)) = named.into_iter().find(|(value, _)| *value == 0) {
             return Err(NetworkError::Zero(name));
         }
+        if self.doubling_us.is_some() {
+            return Err(NetworkError::Joined);
+        }
         let procedure = self.rules.procedure;
+        if self.runs_as_events() {
+            let unmet = [
+                (
+                    procedure != Procedure::Iterative,
+                    "the procedure is iterative",
+                ),
+                (self.overhead_us > 0, "uses of a node cost nothing"),
+                (self.link.shortest_delay_us() == 0, "delays are above 0"),
+            ];
+            if let Some((_, what)) = unmet.into_iter().find(|(is_unmet, _)| *is_unmet) {
+                return Err(NetworkError::Events(what));
+            }
+        }
         if !procedure.allows(self.rules.stop) {
             return Err(NetworkError::StopRule);
         }

@@ -121,7 +121,8 @@ keys! {
     BUCKET_SIZE = "network.bucket_size", Takes::Integer(1, u8::MAX as i128, ""), [u8 = DEFAULT_BUCKET_SIZE];
     /// What nodes know at first. Full knowledge gives the tables, and a full bucket keeps the candidates `closest` to the
     /// owner, or a `random` sample; or all nodes have `joined` before the first phase, one after the other, as
-    /// `churn.join = "protocol"` does, each knowing a random one of the elder half. `joined` needs rules that learn.
+    /// `churn.join = "protocol"` does, each knowing a random one of the elder half. `joined` needs rules that learn; it can be checked, but
+    /// not be run yet.
     BOOTSTRAP = "network.bootstrap", Takes::Word(words::<Bootstrap>), [Bootstrap = DEFAULT_BOOTSTRAP];
     /// Time in which the number of nodes doubles, for `bootstrap = "joined"`.
     DOUBLING = "network.doubling_ms", Takes::Milliseconds(Least::AboveZero), [Micros = Micros(DEFAULT_DOUBLING_US)];

@@ -178,7 +178,8 @@ mod tests {
     /// Reads a run with these rows of the table of ticks, each of a second.
     fn run(rows: &[TickRow]) -> Run {
         let folder = tempfile::tempdir().unwrap();
-        let resolved = "schema = 1\nclock.tick_ms = 1000\nphase = [{ name = \"a\" }]\n";
+        let resolved = "schema = 1\nname = \"upkeep\"\nseed = 1\nnetwork.nodes = 10\n\
+                        clock.tick_ms = 1000\nphase = [{ name = \"a\", kind = \"lookup\", count = 1 }]\n";
         fs::write(folder.path().join("resolved.toml"), resolved).unwrap();
         let info = RunInfo {
             experiment: "upkeep".to_owned(),
