@@ -250,7 +250,7 @@ fn tables_that_are_missing_are_named_in_words() {
 #[test]
 fn a_run_of_one_operation_has_a_report() {
     let dir = Dir::new();
-    let text = "schema = 1\nname = \"one\"\nseed = 1\nnetwork.nodes = 50\n[[phase]]\nname = \"looking\"\n\
+    let text = "schema = 1\nname = \"one\"\nseed = 1\nnetwork.nodes = 50\nlink.delay_ms = 50\n[[phase]]\nname = \"looking\"\n\
                 kind = \"lookup\"\ncount = 1\n";
     dir.write("one.toml", text);
     dir.kadsim(&["run", "one.toml", "--quiet"]).ends(0);
