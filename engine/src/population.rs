@@ -393,6 +393,21 @@ mod tests {
         }
 
         #[test]
+        fn buckets_go_on_to_the_deepest_that_has_candidates(keys in clustered()) {
+            let keys = sorted(keys);
+            let index = RadixIndex::new(&keys);
+            let population = Population::new(&keys, &index);
+            for &owner in &keys {
+                let others = keys.iter().filter_map(|key| owner.bucket_of(*key));
+                let deepest = others.max();
+                prop_assert_eq!(population.buckets(owner).last(), deepest);
+                let has_candidates = |bucket: &BucketIndex| !population.candidates(owner, *bucket).is_empty();
+                let filled = BucketIndex::all().filter(has_candidates);
+                prop_assert!(filled.into_iter().all(|bucket| population.reaches(owner, bucket)));
+            }
+        }
+
+        #[test]
         fn the_closest_are_those_of_a_full_sort(keys in clustered(), tail in clustered(), key: u64, n in 1usize..40) {
             let mut keys = sorted(keys);
             let mut index = RadixIndex::new(&keys);

@@ -69,6 +69,7 @@ name = "lookups"
 kind = "retrieve"
 count = 100
 segments = "seeding"
+deadline_ms = 300
 [sweep]
 "lookup.alpha" = [1, 3]
 "network.bucket_size" = [4, 5, 6, 7, 8, 9, 10]

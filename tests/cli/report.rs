@@ -68,7 +68,8 @@ fn mixed_with(sets: &[&str]) -> Dir {
 fn figures_are_written(dir: &Dir, folders: &[&str]) -> Vec<String> {
     let call = [&["report"], folders, &["--figures", "figures"]].concat();
     dir.kadsim(&call).ends(0);
-    let figures = figures(&dir.read("report.html"));
+    let page = dir.read("report.html");
+    let figures = figures(&page);
     let mut names: Vec<String> = figures.as_object().unwrap().keys().cloned().collect();
     names.sort();
     let files: Vec<String> = names.iter().map(|name| format!("{name}.json")).collect();
@@ -76,6 +77,10 @@ fn figures_are_written(dir: &Dir, folders: &[&str]) -> Vec<String> {
     for (name, file) in names.iter().zip(&files) {
         let written: Value = serde_json::from_str(&dir.read(&format!("figures/{file}"))).unwrap();
         assert_eq!(written, figures[name]);
+        assert!(
+            page.contains(&format!("data-figure=\"{name}\"")),
+            "{name} is not on the page"
+        );
         assert!(!written["data"].as_array().unwrap().is_empty(), "{name}");
     }
     fs::remove_dir_all(dir.path("figures")).unwrap();
@@ -250,7 +255,7 @@ fn tables_that_are_missing_are_named_in_words() {
 #[test]
 fn a_run_of_one_operation_has_a_report() {
     let dir = Dir::new();
-    let text = "schema = 1\nname = \"one\"\nseed = 1\nnetwork.nodes = 50\n[[phase]]\nname = \"looking\"\n\
+    let text = "schema = 1\nname = \"one\"\nseed = 1\nnetwork.nodes = 50\nlink.delay_ms = 50\n[[phase]]\nname = \"looking\"\n\
                 kind = \"lookup\"\ncount = 1\n";
     dir.write("one.toml", text);
     dir.kadsim(&["run", "one.toml", "--quiet"]).ends(0);

@@ -1,7 +1,11 @@
-"""Checks the tables of a finished run of experiments/quickstart.toml with pandas, pyarrow and DuckDB."""
+"""Checks the tables of a finished run of experiments/quickstart.toml with pandas, pyarrow and DuckDB.
+
+`tables.py FOLDER KADSIM...`: the run's folder, and the command of the program, which documents the columns.
+"""
 
 import json
 import math
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,26 +14,11 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-# As documented: column, type, and the unit where its name or meaning has one. A `?`: may be null.
-TABLES = {
-    "ticks": """network u32, phase str, tick u64, time_ms f64, online u64, active u64, started u64, finished u64,
-        connections u64, ok u64, fast_error u64, slow_error u64, not_found u64, stored u64, found u64, missed u64,
-        duration_ms_p50 f64?, duration_ms_p90 f64?, duration_ms_p99 f64?""",
-    "operations": """network u32, phase str, operation u64, kind str, origin i64, key u64, due_ms f64, start_ms f64,
-        end_ms f64?, duration_ms f64?, attempts u32, completed u32, succeeded u32, failed u32, abandoned u32,
-        depth u32, known u32, recall f32?, found bool?, holder i64?, stored u32?, store_failed u32?, lookup_ms f64?,
-        store_ms f64?, result list?""",
-    "nodes": """network u32, phase str, node i64, key u64, label str?, online bool, table_entries u32, buckets u8, contacts u64,
-        segments u64, overhead_ms f64, started u64, in_degree u32?""",
-    "connections": """network u32, phase str, operation u64, sequence u32, time_ms f64, from i64, to i64, request str,
-        outcome str, base_delay_ms f64, origin_overhead_ms f64, remote_overhead_ms f64, total_delay_ms f64""",
-    "routing": "network u32, node i64, bucket u8, position u8, peer i64",
-}
+TABLES = ["ticks", "operations", "nodes", "connections", "routing"]
 ARROW = {
     "u8": pa.uint8(), "u32": pa.uint32(), "u64": pa.uint64(), "i64": pa.int64(), "f32": pa.float32(),
     "f64": pa.float64(), "bool": pa.bool_(),
 }
-IDS = {"node", "origin", "holder", "result", "from", "to", "peer"}
 OPERATION_COLUMNS = [
     "duration_ms", "attempts", "completed", "succeeded", "failed", "abandoned", "depth", "known", "recall", "stored",
     "store_failed", "lookup_ms", "store_ms",
@@ -45,25 +34,26 @@ def check(name, holds, detail=""):
     print(f"{'ok  ' if holds else 'FAIL'} {name}" + (f": {detail}" if detail and not holds else ""))
 
 
+def documented(kadsim, table):
+    """The columns of a table as `kadsim columns` documents them: name, type and unit. A `?` at a type: may be null."""
+    text = subprocess.run([*kadsim, "columns", "--markdown", table], check=True, capture_output=True, text=True).stdout
+    rows = [[cell.strip() for cell in line.split(" | ")] for line in text.splitlines() if line.startswith("| `")]
+    # The quickstart does not live.
+    rows = [row for row in rows if not row[3].rstrip(" |").endswith("; in living runs")]
+    return [(name.strip("|` "), kind, unit or "1") for name, kind, unit, *_ in rows]
+
+
 def fits(found, wanted):
-    if wanted == "str":
+    if wanted == "string":
         value = found.value_type if pa.types.is_dictionary(found) else found
         return pa.types.is_dictionary(found) and (pa.types.is_string(value) or pa.types.is_large_string(value))
-    if wanted == "list":
+    if wanted == "list<i64>":
         return pa.types.is_list(found) and found.value_type == pa.int64()
     return found == ARROW[wanted]
 
 
 def unit(field):
     return {key.decode(): value.decode() for key, value in (field.metadata or {}).items()}.get("unit")
-
-
-def wanted_unit(column):
-    if column in IDS:
-        return "node id"
-    if column == "key":
-        return "key"
-    return "ms" if "_ms" in column else "1"
 
 
 def nearest_rank(values, share):
@@ -91,30 +81,33 @@ def check_statistics(summary, prefix, values):
     check(f"summary {prefix}", not bad, {name: (own[name], get[name]) for name in bad})
 
 
-def main(run):
+def main(run, kadsim):
     paths = {name: str(run / f"{name}.parquet") for name in TABLES}
     summary = json.loads((run / "summary.json").read_text())
     arrow = {name: pq.read_table(path) for name, path in paths.items()}
     frames = {name: pd.read_parquet(path) for name, path in paths.items()}
     database = duckdb.connect()
 
-    for name, text in TABLES.items():
-        columns = [column.split() for column in text.split(",")]
-        names = [column for column, _ in columns]
+    for name in TABLES:
+        columns = documented(kadsim, name)
+        names = [column for column, _, _ in columns]
+        check(f"{name}: columns are documented", len(names) >= 5, names)
         schema = arrow[name].schema
         check(f"{name}: columns in pyarrow", schema.names == names, schema.names)
         check(f"{name}: columns in pandas", list(frames[name].columns) == names, list(frames[name].columns))
         described = [row[0] for row in database.sql(f"DESCRIBE SELECT * FROM '{paths[name]}'").fetchall()]
         check(f"{name}: columns in DuckDB", described == names, described)
-        fields = [(schema.field(column), kind) for column, kind in columns if column in schema.names]
+        fields = [(schema.field(column), kind) for column, kind, _ in columns if column in schema.names]
         bad = [str(field) for field, kind in fields if not fits(field.type, kind.rstrip("?"))]
         check(f"{name}: types", not bad, bad)
         bad = [field.name for field, kind in fields if field.nullable != kind.endswith("?")]
         check(f"{name}: nullable only where a value may not exist", not bad, bad)
         bad = [field.name for field, kind in fields if not kind.endswith("?") and arrow[name][field.name].null_count]
         check(f"{name}: no null elsewhere", not bad, bad)
-        bad = [(field.name, unit(field)) for field, _ in fields if unit(field) != wanted_unit(field.name)]
+        bad = [(column, unit(schema.field(column))) for column, _, wanted in columns if unit(schema.field(column)) != wanted]
         check(f"{name}: units", not bad, bad)
+        times = [column for column, _, wanted in columns if ("_ms" in column) != (wanted == "ms")]
+        check(f"{name}: columns in ms are named so", not times, times)
         rows = {
             "pyarrow": arrow[name].num_rows, "pandas": len(frames[name]),
             "DuckDB": database.sql(f"SELECT count(*) FROM '{paths[name]}'").fetchone()[0],
@@ -201,4 +194,4 @@ def main(run):
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2:]))

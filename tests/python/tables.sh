@@ -13,9 +13,10 @@ here=$PWD
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 out=$work/out
-${KADSIM:-cargo run --locked --quiet --} run experiments/quickstart.toml --quiet --out "$out" \
+read -ra kadsim <<< "${KADSIM:-cargo run --locked --quiet --}"
+"${kadsim[@]}" run experiments/quickstart.toml --quiet --out "$out" \
     --set 'output.tables=["ticks","operations","nodes","connections","routing"]' \
     --set output.results=true --set output.in_degree=true
-"$venv/bin/python" tests/python/tables.py "$out/quickstart"
+"$venv/bin/python" tests/python/tables.py "$out/quickstart" "${kadsim[@]}"
 # The examples of README.md read out/quickstart.
 (cd "$work" && "$here/$venv/bin/python" "$here/tests/python/readme.py" "$here/README.md" "Reading tables")

@@ -157,7 +157,7 @@ pub fn of_study(study: &Study, pick: Option<&Pick>, figures: &[Figure]) -> Strin
         body += &select("benefit", "Benefit");
         body += "<label>Better is<select id=\"better\"><option value=\"more\">more</option><option value=\"less\">less</option></select></label>\n";
         body += "</div>\n";
-        all(&["front"], &mut body);
+        all(&["front", "success-maintenance"], &mut body);
     }
     body += "<h2>Distributions</h2>\n";
     all(&["durations"], &mut body);

@@ -309,7 +309,8 @@ impl Run {
 
     fn ticks(&mut self, file: &Path) -> Result<()> {
         let tick_ms = self.experiment.tick_us as f64 / 1e3;
-        // The end of the last tick of a network's phase, ms, and the operations in flight from then on.
+        // The middle of the last tick of a network's phase, ms, and the operations in flight from then on. When in a tick
+        // their number has changed is not known.
         let mut levels: HashMap<(u32, usize), (f64, f64)> = HashMap::new();
         let mut ticks = Ticks {
             outcomes: Timeline::new(tick_ms),
@@ -350,10 +351,10 @@ impl Run {
                     bail!("a phase \"{}\" that {RESOLVED} lacks", names.value(row));
                 };
                 self.phases[phase].found.add(time[row], [found[row]]);
-                let end_ms = time[row] + tick_ms;
+                let middle_ms = time[row] + tick_ms / 2.0;
                 let level = levels.entry((network[row] as u32, phase)).or_default();
-                ticks.active.spread(level.0, end_ms, [level.1]);
-                *level = (end_ms, active[row]);
+                ticks.active.spread(level.0, middle_ms, [level.1]);
+                *level = (middle_ms, active[row]);
                 ticks.living.add(
                     time[row],
                     std::array::from_fn(|index| match index {

@@ -1,11 +1,12 @@
 //! What reports aggregate, against the same from the whole tables, straight from the definitions.
 
+mod study;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::{figures, mixed_with, numbers, trace};
-use crate::cli::closing::study;
 use crate::support::{Dir, Table};
 
 /// Values are drawn with six digits.
@@ -221,25 +222,30 @@ fn what_is_shown_over_time_is_what_happened() {
     let (start, end) = (operations.values("start_ms"), operations.values("end_ms"));
     let shown = &figures["in-flight"]["data"][0];
     let (width_ms, at) = bins(shown);
-    assert!(width_ms > 1.0, "a bin is a tick");
-    let mut most = 0.0f64;
+    let (mut most, mut shown_ms) = (0.0f64, 0.0);
     for (bin, level) in at.iter().zip(numbers(&shown["y"])) {
         let (from_ms, until_ms) = (*bin as f64 * width_ms, (*bin + 1) as f64 * width_ms);
         let (mut spent_ms, mut changes) = (0.0, 0.0);
         for (start_ms, end_ms) in start.iter().zip(&end) {
             spent_ms += (end_ms.min(until_ms) - start_ms.max(from_ms)).max(0.0);
-            // A tick of 1 ms shows what it holds at its end.
-            let is_near = |ms: f64| ms >= from_ms - 2.0 && ms <= until_ms + 2.0;
+            // A change counts from the middle of its tick of 50 ms.
+            let is_near = |ms: f64| ms >= from_ms - 25.0 && ms <= until_ms + 25.0;
             changes += f64::from(u8::from(is_near(*start_ms)) + u8::from(is_near(*end_ms)));
         }
         let shift = (level * width_ms - spent_ms).abs();
         assert!(
-            shift <= changes + 1e-2 * (1.0 + level),
+            shift <= 25.0 * changes + 1e-2 * (1.0 + level),
             "{from_ms}: {level}, off by {shift} ms"
         );
         most = most.max(level);
+        shown_ms += level * width_ms;
     }
     assert!(most > 50.0, "{most}");
+    let spent_ms: f64 = end.iter().sum::<f64>() - start.iter().sum::<f64>();
+    assert!(
+        (shown_ms / spent_ms - 1.0).abs() < 0.01,
+        "{shown_ms}, not {spent_ms}"
+    );
 
     let connections = dir.table("out/mixed/connections.parquet");
     let (sent, outcomes) = (connections.values("time_ms"), connections.words("outcome"));
@@ -280,7 +286,7 @@ fn what_is_shown_of_load_is_what_nodes_received() {
             assert_eq!(sorted[rank as usize - 1], count, "{phase}: {rank}");
         }
         let busy = sorted.iter().filter(|count| **count > 0.0).count();
-        assert_eq!(points.last().unwrap().0, busy as f64);
+        assert_eq!(points.clone().next_back().unwrap().0, busy as f64);
         let parts = numbers(&trace(&figures["key-space"], phase)["y"]);
         let mut sums = vec![0.0; parts.len()];
         for row in rows {
@@ -345,7 +351,7 @@ fn where_the_time_went_adds_up() {
 #[test]
 fn what_is_shown_of_a_living_run_is_the_mean_over_its_ticks() {
     let dir = Dir::new();
-    let text = "schema = 1\nname = \"living\"\nseed = 3\nnetwork.nodes = 300\nlink.timeout_ms = 500\n\
+    let text = "schema = 1\nname = \"living\"\nseed = 3\nnetwork.nodes = 300\nlink.delay_ms = 50\nlink.timeout_ms = 500\n\
                 churn.session = { exponential = { mean_ms = 60_000 } }\nchurn.absence = { exponential = { mean_ms = 60_000 } }\n\
                 [[phase]]\nname = \"looking\"\nkind = \"lookup\"\nrate_per_s = 20\nduration_ms = 20_000\n";
     dir.write("living.toml", text);
@@ -361,8 +367,8 @@ fn what_is_shown_of_a_living_run_is_the_mean_over_its_ticks() {
         ("entries", "entries"),
     ] {
         let shown = trace(&figures[figure], column);
-        // Bins double from a tick of 1 ms until 800 of them are enough.
-        let mut width_ms = 1.0;
+        // Bins double from a tick of 50 ms until 800 of them are enough.
+        let mut width_ms = 50.0;
         while time_ms.iter().any(|ms| ms / width_ms >= 800.0) {
             width_ms *= 2.0;
         }
@@ -397,141 +403,4 @@ fn what_is_shown_of_a_living_run_is_the_mean_over_its_ticks() {
         share,
         "lookups that ended with a result",
     );
-}
-
-/// A value of a metric in the means of a study, with half the width of its interval.
-type Mean = (Option<f64>, Option<f64>);
-
-/// Returns the means of a study by settings and metric.
-fn means(dir: &Dir, axes: &[&str]) -> BTreeMap<(Vec<String>, String), Mean> {
-    let table = dir.table("out/grid/study.parquet");
-    let settings: Vec<Vec<String>> = axes.iter().map(|axis| table.words(axis)).collect();
-    let (mean, ci95) = (table.numbers("mean"), table.numbers("ci95"));
-    let metrics = table.words("metric").into_iter().enumerate();
-    metrics
-        .map(|(row, metric)| {
-            let of = settings.iter().map(|axis| axis[row].clone()).collect();
-            ((of, metric), (mean[row], ci95[row]))
-        })
-        .collect()
-}
-
-#[test]
-fn what_is_shown_of_a_study_is_what_its_tables_have() {
-    let dir = Dir::new();
-    study(
-        &dir,
-        "\"lookup.alpha\" = [3, 1]\n\"network.nodes\" = [200, 300]\n\"phase.getting.draw\" = [\"distinct\", \"independent\"]\n",
-    );
-    dir.kadsim(&["run", "grid.toml", "--quiet", "--set", "networks=3"])
-        .ends(0);
-    dir.kadsim(&["report", "out/grid"]).ends(0);
-    let page = dir.read("report.html");
-    let (figures, data) = (figures(&page), super::of_study(&page));
-    let axes = ["lookup.alpha", "network.nodes", "phase.getting.draw"];
-    let means = means(&dir, &axes);
-    let metrics: Vec<&str> = data["metrics"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|one| one.as_str().unwrap())
-        .collect();
-    assert!(metrics.len() > 50);
-    let mut compared = 0;
-    for cell in data["cells"].as_array().unwrap() {
-        let settings: Vec<String> = serde_json::from_value(cell["settings"].clone()).unwrap();
-        for (index, metric) in metrics.iter().enumerate() {
-            let Some((mean, ci95)) = means.get(&(settings.clone(), (*metric).to_owned())) else {
-                continue;
-            };
-            for (shown, expected) in [
-                (&cell["values"][index], mean),
-                (&cell["intervals"][index], ci95),
-            ] {
-                match (shown.as_f64(), expected) {
-                    (Some(shown), Some(expected)) => assert_close(shown, *expected, metric),
-                    (shown, expected) => assert_eq!(shown, *expected, "{metric}"),
-                }
-                compared += 1;
-            }
-        }
-    }
-    assert!(compared > 8 * 50, "{compared}");
-
-    // The first picks: the share found against alpha, a line for each number of nodes, a panel for each draw.
-    let found = "getting.found.mean".to_owned();
-    let at = |alpha: &str, nodes: &str, draw: &str| {
-        let settings = [alpha, nodes, draw].map(str::to_owned).to_vec();
-        means[&(settings, found.clone())]
-    };
-    let traces = figures["multiples"]["data"].as_array().unwrap();
-    let mut index = 0;
-    for draw in ["distinct", "independent"] {
-        for nodes in ["200", "300"] {
-            assert_eq!(traces[index]["name"], format!("network.nodes = {nodes}"));
-            assert_eq!(traces[index]["x"], serde_json::json!([1.0, 3.0]));
-            for (point, alpha) in ["1", "3"].into_iter().enumerate() {
-                let (mean, ci95) = at(alpha, nodes, draw);
-                assert_close(
-                    traces[index]["y"][point].as_f64().unwrap(),
-                    mean.unwrap(),
-                    "multiples",
-                );
-                let shown = traces[index]["error_y"]["array"][point].as_f64().unwrap();
-                assert_close(shown, ci95.unwrap(), "intervals");
-            }
-            index += 1;
-        }
-    }
-    assert_eq!(traces.len(), index);
-    for (row, nodes) in ["200", "300"].into_iter().enumerate() {
-        for (column, alpha) in ["1", "3"].into_iter().enumerate() {
-            let both = ["distinct", "independent"].map(|draw| at(alpha, nodes, draw).0.unwrap());
-            let shown = figures["heat"]["data"][0]["z"][row][column]
-                .as_f64()
-                .unwrap();
-            assert_close(shown, (both[0] + both[1]) / 2.0, "map");
-        }
-    }
-    // The front: cells sorted by cost of which each has a larger benefit than all before.
-    let mut cells: Vec<(f64, f64)> = means
-        .iter()
-        .filter(|((_, metric), _)| metric == "getting.attempts.mean")
-        .map(|((settings, _), cost)| {
-            (
-                cost.0.unwrap(),
-                means[&(settings.clone(), found.clone())].0.unwrap(),
-            )
-        })
-        .collect();
-    cells.sort_by(|one, other| one.0.total_cmp(&other.0).then(other.1.total_cmp(&one.1)));
-    let mut best: Vec<(f64, f64)> = Vec::new();
-    for cell in cells {
-        if best.last().is_none_or(|last| cell.1 > last.1) {
-            best.push(cell);
-        }
-    }
-    let shown = trace(&figures["front"], "no cell is better in both");
-    assert_eq!(numbers(&shown["x"]).len(), best.len());
-    for ((x, y), (cost, benefit)) in numbers(&shown["x"])
-        .into_iter()
-        .zip(numbers(&shown["y"]))
-        .zip(best)
-    {
-        assert_close(x, cost, "cost");
-        assert_close(y, benefit, "benefit");
-    }
-
-    let curves = figures["durations"]["data"].as_array().unwrap();
-    assert_eq!(curves.len(), 8 * 2);
-    for curve in curves {
-        let (phase, cell) = curve["name"].as_str().unwrap().split_once(", ").unwrap();
-        let folder = cell.replace(", ", "/");
-        let table = dir.table(&format!("out/grid/{folder}/operations.parquet"));
-        let duration_ms = table.values("duration_ms");
-        let rows = rows_of(&table, "phase", phase);
-        let values: Vec<f64> = rows.iter().map(|&row| duration_ms[row] / 1e3).collect();
-        let count = values.len();
-        assert_cumulative(curve, values, count, cell);
-    }
 }

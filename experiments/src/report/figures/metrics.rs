@@ -116,8 +116,7 @@ impl Pick {
              most {TRACES_MAX} lines and {PANELS_MAX} panels are drawn, those of the first values."
         );
         let mut figure = Figure::new("multiples", "A metric against a swept key", caption);
-        let across = &study.axes[self.axis];
-        let metric = &self.metrics[self.metric];
+        let (across, metric) = (&study.axes[self.axis], &self.metrics[self.metric]);
         let panels = values(study, self.columns, PANELS_MAX);
         let mut notes = Vec::new();
         // Lines that the legend names: each once, in the first panel that has it.
@@ -130,36 +129,16 @@ impl Pick {
                 _ => (at + 1).to_string(),
             };
             for (index, group) in values(study, self.lines, TRACES_MAX).iter().enumerate() {
-                let (mut x, mut y, mut ci) = (Vec::new(), Vec::new(), Vec::new());
-                for value in &across.values {
-                    let of = study.cells.iter().filter(|cell| {
-                        cell.settings[self.axis] == *value
-                            && has(cell, self.columns, panel)
-                            && has(cell, self.lines, group)
-                    });
-                    let of: Vec<&Cell> = of.collect();
-                    if let Some(mean) = mean(&of, metric) {
-                        x.push(point(across, value));
-                        y.push(mean);
-                        let alone = of.first().filter(|_| of.len() == 1);
-                        ci.push(alone.and_then(|cell| cell.interval(metric)));
-                    }
-                }
-                if x.is_empty() {
+                let Some(mut line) = self.line(study, panel, group) else {
                     continue;
-                }
-                let name = match self.lines {
-                    Some(lines) => format!("{} = {group}", study.axes[lines].name),
-                    None => metric.clone(),
                 };
-                let mut trace = json!({
-                    "type": "scatter", "mode": "lines+markers", "x": x, "y": y,
-                    "error_y": {"type": "data", "array": ci, "thickness": 1.5, "width": 4},
-                    "name": name, "legendgroup": index.to_string(), "showlegend": named.insert(index),
-                    "xaxis": format!("x{suffix}"), "yaxis": format!("y{suffix}"), "line": {"color": PALETTE[index % PALETTE.len()]},
-                });
-                vary(&mut trace, index / PALETTE.len());
-                figure.trace(trace);
+                line["legendgroup"] = index.to_string().into();
+                line["showlegend"] = named.insert(index).into();
+                line["xaxis"] = format!("x{suffix}").into();
+                line["yaxis"] = format!("y{suffix}").into();
+                line["line"]["color"] = PALETTE[index % PALETTE.len()].into();
+                vary(&mut line, index / PALETTE.len());
+                figure.trace(line);
             }
             figure.layout[format!("xaxis{suffix}")] = json!({"title": {"text": across.name}});
             figure.layout[format!("yaxis{suffix}")] = match at {
@@ -177,6 +156,36 @@ impl Pick {
         figure.layout["annotations"] = notes.into();
         figure.layout["showlegend"] = (values(study, self.lines, TRACES_MAX).len() > 1).into();
         self.queried(figure, study, "= 'METRIC'")
+    }
+
+    /// Returns the line of a value of the axis of lines in a panel, if a cell has it.
+    fn line(&self, study: &Study, panel: &str, group: &str) -> Option<Value> {
+        let across = &study.axes[self.axis];
+        let metric = &self.metrics[self.metric];
+        let (mut x, mut y, mut ci) = (Vec::new(), Vec::new(), Vec::new());
+        for value in &across.values {
+            let of = study.cells.iter().filter(|cell| {
+                cell.settings[self.axis] == *value
+                    && has(cell, self.columns, panel)
+                    && has(cell, self.lines, group)
+            });
+            let of: Vec<&Cell> = of.collect();
+            if let Some(mean) = mean(&of, metric) {
+                x.push(point(across, value));
+                y.push(mean);
+                let alone = of.first().filter(|_| of.len() == 1);
+                ci.push(alone.and_then(|cell| cell.interval(metric)));
+            }
+        }
+        let name = match self.lines {
+            Some(lines) => format!("{} = {group}", study.axes[lines].name),
+            None => metric.clone(),
+        };
+        let line = json!({
+            "type": "scatter", "mode": "lines+markers", "name": name, "x": x, "y": y,
+            "error_y": {"type": "data", "array": ci, "thickness": 1.5, "width": 4},
+        });
+        (!x.is_empty()).then_some(line)
     }
 
     /// The same as a map with numbers.
