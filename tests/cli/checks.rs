@@ -295,4 +295,10 @@ fn the_contacts_of_maintenance_are_estimated() {
     assert!(line("# in the run").ends_with(" 2,500"));
     let without = check(&format!("{HEAD}{PHASE}")).ends(0);
     assert!(!without.stdout.contains("Contacts of maintenance"));
+    // Of a sweep, the cells that have maintenance.
+    let sweep = "[sweep]\n\"maintenance.check_ms\" = [1000, 0]\n";
+    let swept = check(&format!("{HEAD}{churn}{checks}{phase}{sweep}")).ends(0);
+    let table = "# Contacts of maintenance, at most, per node and second\n# cell  settings                   maintenance\n\
+                 # 0     maintenance.check_ms=1000  1.0000\n\n";
+    assert!(swept.stdout.contains(table), "{}", swept.stdout);
 }

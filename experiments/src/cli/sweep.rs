@@ -87,6 +87,7 @@ pub(super) fn check(study: &Study, threads: Option<usize>) -> Result<ExitCode, F
         ]);
     }
     let mut text = study.to_toml();
+    text.push_str(&upkeep(study));
     text.push_str("\n# Cells and their estimated memory\n");
     // A comment ends with its line.
     text.push_str(&cells.render(None));
@@ -109,6 +110,38 @@ pub(super) fn check(study: &Study, threads: Option<usize>) -> Result<ExitCode, F
     print(&text)?;
     plan.map_err(Failure::Study)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Formats the contacts of maintenance of each cell that has some, as comments of an experiment file.
+fn upkeep(study: &Study) -> String {
+    let with = study
+        .cells
+        .iter()
+        .filter_map(|cell| Some((cell, cell.upkeep?)));
+    let mut cells = TextTable::new(
+        1,
+        [
+            ("# cell", Side::Left),
+            ("settings", Side::Left),
+            ("maintenance", Side::Left),
+        ],
+    );
+    let mut has_some = false;
+    for (cell, upkeep) in with {
+        has_some = true;
+        cells.push([
+            format!("# {}", cell.cell.index),
+            cell.cell.to_string(),
+            format!("{:.4}", upkeep.per_node_s()),
+        ]);
+    }
+    match has_some {
+        true => format!(
+            "\n# Contacts of maintenance, at most, per node and second\n{}",
+            cells.render(None)
+        ),
+        false => String::new(),
+    }
 }
 
 /// Runs a slice of the cells and prints the results.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::StudyError;
 use super::plan::Plan;
-use crate::estimate::{self, Estimate, estimate, human};
+use crate::estimate::{self, Estimate, Upkeep, estimate, human, upkeep};
 use crate::file::{self, CELL_ERRORS_MAX, Cell, Drafts, Grid, Invalid, Loaded, Notices};
 use crate::inputs::{self, Files, InputError, Inputs};
 use crate::threads;
@@ -40,6 +40,8 @@ pub struct StudyCell {
     pub loaded: Loaded,
     /// Estimated peak memory.
     pub need: Estimate,
+    /// Estimated contacts of maintenance, if there are some.
+    pub upkeep: Option<Upkeep>,
     /// Warnings about it.
     pub warnings: Vec<Warning>,
     /// Measure of how long it takes, relative to other cells: nodes made and operations planned, over all networks.
@@ -111,6 +113,7 @@ impl StudyCell {
         let once = operations.fold(u64::from(inputs.nodes), u64::saturating_add);
         Self {
             need: estimate(&loaded.experiment, inputs),
+            upkeep: upkeep(&loaded.experiment, inputs),
             warnings: warnings(&loaded.experiment, inputs),
             work: once.saturating_mul(u64::from(loaded.experiment.networks)),
             cell,
