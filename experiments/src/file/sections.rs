@@ -148,12 +148,12 @@ fn live_tables(top: &Section<'_>, experiment: &Experiment) {
                 .error(&field.value.span, title, format!("allowed: {allowed}"));
         }
     }
-    let runs_as_events = experiment.maintenance().is_some() || experiment.events;
-    if runs_as_events
+    if experiment.maintenance().is_some()
         && experiment.output.tables.connections
         && let Some(field) = top.section(&keys::OUTPUT).get(&keys::TABLES)
     {
-        let title = "single connections are not recorded where traffic changes routing tables or records, or with `engine.events`";
+        let title =
+            "single connections are not recorded where traffic changes routing tables or records";
         let label = "allowed: ticks, operations, nodes, routing";
         top.report.error(&field.value.span, title, label.to_owned());
     }

@@ -53,7 +53,7 @@ pub struct Spec {
     /// Time in which the number of nodes doubles while the network comes to be by joins, µs; `None`: tables are
     /// bootstrapped from full knowledge.
     pub doubling_us: Option<u64>,
-    /// Whether operations run as events by node even where each could run whole. It changes no result.
+    /// Whether operations run as events by node even where each could run whole, if they can. It changes no result.
     pub events: bool,
     /// Share of the entries of bootstrapped tables that are replaced by clients of the same range.
     pub clients_in_tables: Probability,
@@ -151,12 +151,27 @@ pub enum NetworkError {
 impl Spec {
     /// Returns whether operations run as events, because traffic changes what nodes hold.
     pub(super) fn runs_as_events(&self) -> bool {
-        self.events
+        (self.events && self.unmet_by_events().is_none())
             || self.maintenance.is_some()
             || self.ttl_us.is_some()
             || self.republish_us.is_some()
             || self.doubling_us.is_some()
             || (self.aging.join == Join::Protocol && self.churn.is_some())
+    }
+
+    /// Returns what has to hold of networks whose operations run as events and does not hold of this one.
+    fn unmet_by_events(&self) -> Option<&'static str> {
+        let procedure = self.rules.procedure;
+        let unmet = [
+            (
+                procedure != Procedure::Iterative,
+                "the procedure is iterative",
+            ),
+            (self.overhead_us > 0, "uses of a node cost nothing"),
+            (self.link.shortest_delay_us() == 0, "delays are above 0"),
+        ];
+        let unmet = unmet.into_iter().find(|(is_unmet, _)| *is_unmet);
+        unmet.map(|(_, what)| what)
     }
 
     /// Checks the parameters on their own and together.
@@ -175,18 +190,10 @@ impl Spec {
             return Err(NetworkError::Joined);
         }
         let procedure = self.rules.procedure;
-        if self.runs_as_events() {
-            let unmet = [
-                (
-                    procedure != Procedure::Iterative,
-                    "the procedure is iterative",
-                ),
-                (self.overhead_us > 0, "uses of a node cost nothing"),
-                (self.link.shortest_delay_us() == 0, "delays are above 0"),
-            ];
-            if let Some((_, what)) = unmet.into_iter().find(|(is_unmet, _)| *is_unmet) {
-                return Err(NetworkError::Events(what));
-            }
+        if self.runs_as_events()
+            && let Some(what) = self.unmet_by_events()
+        {
+            return Err(NetworkError::Events(what));
         }
         if !procedure.allows(self.rules.stop) {
             return Err(NetworkError::StopRule);
