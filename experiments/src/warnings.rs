@@ -421,6 +421,7 @@ mod tests {
             let settings = [
                 "link={ delay_ms = 10, timeout_ms = 20 }",
                 "churn={ session = \"never\", join = \"protocol\" }",
+                "output.tables=[\"ticks\"]",
                 maintenance,
             ];
             let settings = settings.map(str::to_owned);

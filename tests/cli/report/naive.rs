@@ -242,8 +242,9 @@ fn what_is_shown_over_time_is_what_happened() {
     }
     assert!(most > 50.0, "{most}");
     let spent_ms: f64 = end.iter().sum::<f64>() - start.iter().sum::<f64>();
+    // A tick counts from its middle on, and many operations start or end at the head of one: half a tick each.
     assert!(
-        (shown_ms / spent_ms - 1.0).abs() < 0.01,
+        (shown_ms - spent_ms).abs() <= 25.0 * start.len() as f64,
         "{shown_ms}, not {spent_ms}"
     );
 
