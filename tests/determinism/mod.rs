@@ -301,6 +301,49 @@ fn a_living_network_with_everything() {
     }
 }
 
+/// Settings by which a network records no single connections.
+const WITHOUT_CONNECTIONS: &str =
+    "output.tables=[\"ticks\", \"operations\", \"nodes\", \"routing\"]";
+
+#[test]
+fn a_network_whose_tables_live() {
+    let dir = Dir::new();
+    dir.write("living.toml", LIVING);
+    for rules in ["kademlia", "libp2p", "discv5"] {
+        let rules = format!("maintenance.rules={rules}");
+        let settings = ["--set", &rules, "--set", WITHOUT_CONNECTIONS, "--force"];
+        let contents = |threads: &str| {
+            let args = [&settings[..], &["--threads", threads]].concat();
+            contents_of(&dir, "living", &format!("run{threads}"), &args, 0)
+        };
+        let first = contents("1");
+        for threads in ["2", "3", "8"] {
+            assert_eq!(first, contents(threads), "{threads} threads, {rules}");
+        }
+    }
+}
+
+#[test]
+fn operations_as_events_change_no_content() {
+    let dir = Dir::new();
+    dir.write("living.toml", LIVING);
+    for threads in ["1", "2", "8"] {
+        let settings = [
+            "--set",
+            WITHOUT_CONNECTIONS,
+            "--force",
+            "--threads",
+            threads,
+        ];
+        let contents = |events: &str| {
+            let events = format!("engine.events={events}");
+            let args = [&settings[..], &["--set", &events]].concat();
+            contents_of(&dir, "living", "run", &args, 0)
+        };
+        assert_eq!(contents("false"), contents("true"), "{threads} threads");
+    }
+}
+
 fn all_the_same_without_overhead(procedure: &str, spread_ms: u32) {
     all_the_same_without_overhead_with(procedure, spread_ms, &[]);
 }
