@@ -16,6 +16,7 @@
 //! estimate` measures that for experiments of many kinds, prints both by part, and fails where it does not hold. After
 //! a change of what a run holds, correct the constant of the part that is off.
 
+mod entries;
 mod flight;
 mod lookup;
 mod maintenance;

@@ -6,8 +6,8 @@ use kadsim_engine::routing::live::Full;
 use kadsim_systems::maintenance::{Check, Checked, JoinRefresh, Maintenance, Refreshed};
 use kadsim_systems::rules::{Rules, Stop};
 
+use super::entries::table_entries;
 use super::lookup::hops;
-use super::nodes::table_entries;
 use crate::file::{Experiment, Length, Lengths};
 use crate::inputs::Inputs;
 

@@ -4,6 +4,7 @@ use arrow::array::Array;
 
 use kadsim_engine::key::Key;
 
+use super::entries::table_entries;
 use super::maintenance;
 use crate::file::{Experiment, Keys, Layout, Leavers, Origin, Phase, Policy, Work};
 use crate::inputs::{self, Inputs};
@@ -114,12 +115,4 @@ pub(super) fn table_bytes(experiment: &Experiment, nodes: u32) -> f64 {
     };
     // The index takes 4 bytes for each of up to n prefixes.
     nodes * (table + 4.0)
-}
-
-/// Returns the expected number of entries of a routing table in the buckets from `first` on. Bucket i holds at most k
-/// of n / 2^(i+1) candidates.
-pub(super) fn table_entries(nodes: f64, k: f64, first: i32) -> f64 {
-    (first..64)
-        .map(|bucket| (nodes / 2f64.powi(bucket + 1)).min(k))
-        .sum()
 }

@@ -2,9 +2,9 @@
 
 use kadsim_engine::record::writer::{BATCH_ROWS, QUEUE, ROW_GROUP_BYTES, ROW_GROUP_ROWS};
 
+use super::entries::table_entries;
 use super::flight::spread_us;
 use super::lookup::Lookup;
-use super::nodes::table_entries;
 use crate::file::{Experiment, Kind};
 use crate::inputs::Inputs;
 use crate::summary::distribution;

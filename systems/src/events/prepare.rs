@@ -92,7 +92,7 @@ impl Worker<'_> {
             in_time.bootstrapped(owner, &mut Vec::new(), |bucket, rows| {
                 self.fill_bucket(owner, bucket, rows, 0);
             });
-            self.set_timers_of(node, None);
+            self.set_timers(node, None);
         }
         if is_there && are_living {
             self.expect_first_change(node);

@@ -47,7 +47,7 @@ impl Worker<'_> {
     pub fn come(&mut self, node: Row, now_us: u64) {
         self.node(node).is_online = true;
         self.expect_change(node, now_us);
-        self.set_timers(node, now_us);
+        self.set_timers(node, Some(now_us));
         match self.work.view.living.aging.join {
             Join::Ideal => self.fill(node, now_us),
             Join::Protocol => self.join(node, 0, now_us),

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 
 use kadsim_engine::hardware::Prefetcher;
-use kadsim_engine::key::BucketIndex;
 use kadsim_engine::node::Row;
 use kadsim_engine::population::Owner;
 use kadsim_engine::random::{Purpose as Draw, Stream};
@@ -169,11 +168,6 @@ impl Worker<'_> {
         let bucket = self.owner(owner).key.bucket_of(self.owner(other).key);
         let bucket = bucket.expect("keys of different nodes differ");
         self.tables.bucket(owner, bucket)
-    }
-
-    /// Returns the deepest bucket of a node that is not empty.
-    pub fn deepest(&self, owner: Row) -> Option<BucketIndex> {
-        self.tables.deepest(owner)
     }
 
     /// Returns the counts of maintenance of the tick in which `now_us` lies.

@@ -64,8 +64,8 @@ impl Worker<'_> {
         known
     }
 
-    /// Sets the timers of a node that has come, or that is online at the start if `now_us` is `None`.
-    pub fn set_timers_of(&mut self, node: Row, came_us: Option<u64>) {
+    /// Sets the timers of a node that has come at `came_us`, or that is online at the start if that is `None`.
+    pub fn set_timers(&mut self, node: Row, came_us: Option<u64>) {
         let maintenance = self.work.maintenance;
         let key = self.owner(node).key;
         let seed = self.work.view.in_time.tables.rule().network_seed;
@@ -93,10 +93,5 @@ impl Worker<'_> {
         {
             self.set_timer(node, Timer::Renewal, first_us(0, every_us));
         }
-    }
-
-    /// Sets the timers of a node that has come.
-    pub fn set_timers(&mut self, node: Row, came_us: u64) {
-        self.set_timers_of(node, Some(came_us));
     }
 }

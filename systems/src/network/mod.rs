@@ -449,7 +449,8 @@ impl Network {
         BytesUsed {
             components: component_bytes(&self.world),
             index: self.world.resource::<RadixIndex>().bytes_used(),
-            tables: self.world.resource::<Tables>().bytes_used(),
+            tables: self.world.resource::<Tables>().bytes_used()
+                + self.world.resource::<LiveTables>().bytes_used(),
             segments: self.world.resource::<Segments>().bytes_used(),
         }
     }
