@@ -341,19 +341,20 @@ fn main() {
         let case = case.expect("only this program passes --row");
         return common::pool(case.threads).install(|| case.measure());
     }
-    let value = |name: &str| {
-        let index = arguments.iter().position(|argument| argument == name)?;
-        arguments.get(index + 1)
-    };
-    let repeat = value("--repeat")
-        .and_then(|repeat| repeat.parse().ok())
-        .unwrap_or(3);
-    let filter = arguments
-        .iter()
-        .find(|argument| !argument.starts_with("--"));
-    let cases = CASES
-        .iter()
-        .filter(|case| filter.is_none_or(|filter| case.name.contains(filter.as_str())));
+    let (mut repeat, mut filter) = (3, String::new());
+    let mut arguments = arguments.into_iter();
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--repeat" => {
+                let count = arguments.next().and_then(|count| count.parse().ok());
+                repeat = count.expect("--repeat takes a number");
+            }
+            // Of cargo.
+            "--bench" => {}
+            _ => filter = argument,
+        }
+    }
+    let cases = CASES.iter().filter(|case| case.name.contains(&filter));
     println!(
         "{:40} {:>10} {:>10} {:>8} {:>8} {:>8} {:>8}",
         "", "M contacts", "M/s", "M/CPU-s", "ns", "steps/s", "B/node"

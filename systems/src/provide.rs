@@ -28,12 +28,9 @@ pub fn provide_segments(
     mut operations: ResMut<Operations>,
     mut outboxes: ResMut<Outboxes>,
 ) {
-    let closing = outboxes.closing();
-    if closing > 0 {
-        let view = readable.view(contacts.as_mut_slice());
-        let are_many = closing >= MANY;
-        outboxes.for_each_chunk(&mut operations, are_many, |chunk| provide(chunk, &view));
-    }
+    let view = readable.view(contacts.as_mut_slice());
+    let are_many = outboxes.closing() >= MANY;
+    outboxes.for_each_chunk(&mut operations, are_many, |chunk| provide(chunk, &view));
 }
 
 /// Sends the stores of a chunk's provides.

@@ -1,25 +1,29 @@
 //! The step: the systems of a window of time, in their order.
 //!
-//! | stage | system | does | writes |
-//! |---|---|---|---|
-//! | [`Stages::Start`] | [`admission::start_operations`] | puts operations that start into slots | phases, window, operations |
-//! | | [`events::start_events`] | hands operations that are due to the nodes that ask ([`Execution::Events`]) | chunks |
-//! | [`Stages::Advance`] | [`origins::find_origins`] | ends operations whose origin is offline | operations |
-//! | | [`retrieve::look_in_own_stores`] | ends retrieves whose origin holds the value | operations |
-//! | | [`lookup::advance_lookups`] | handles answers and failures, sends contacts | contacts, operations |
-//! | | [`provide::provide_segments`] | sends the stores of lookups that have ended | contacts, operations |
-//! | | [`completion::complete_operations`] | ends operations whose last contact completes | operations |
-//! | | [`lookup::evaluate_in_order`] | does all four, one operation after the other ([`Execution::Sequential`]) | contacts, overhead, operations |
-//! | | [`events::handle_events`] | handles the events of each node ([`Execution::Events`]) | contacts, chunks, tables |
-//! | | [`admission::admit_successors`] | lets operations follow those that have ended | phases, window |
-//! | [`Stages::Barrier`] | [`barrier::charge_contacts`] | charges overhead in the order of time, which fixes completions | overhead, operations |
-//! | | [`barrier::enter_stores`] | makes stores visible from their arrival on | segments |
-//! | | [`barrier::exchange_messages`] | delivers what nodes have sent each other ([`Execution::Events`]) | chunks |
-//! | [`Stages::Record`] | [`record::record_operations`] | makes rows of operations that have ended | recorded, phases |
-//! | | [`record::record_events`] | the same of operations that run as events | recorded, phases, chunks |
-//! | | [`record::record_ticks`] | makes rows of ticks that are over | recorded |
-//! | | [`record::record_connections`] | makes rows of connections | recorded |
-//! | | [`admission::free_slots`] | frees the slots of operations that have ended | operations |
+//! | stage | system | runs under | does | writes |
+//! |---|---|---|---|---|
+//! | start | [`admission::start_operations`] | windowed, whole, sequential | puts operations that start into slots | phases, window, operations |
+//! | | [`events::start_events`] | events | hands operations that are due to the nodes that ask | chunks |
+//! | advance | [`origins::find_origins`] | windowed, whole, sequential | ends operations whose origin is offline | operations |
+//! | | [`retrieve::look_in_own_stores`] | windowed, whole | ends retrieves whose origin holds the value | operations |
+//! | | [`lookup::advance_lookups`] | windowed, whole | handles answers and failures, sends contacts | contacts, operations |
+//! | | [`provide::provide_segments`] | windowed, whole | sends the stores of lookups that have ended | contacts, operations |
+//! | | [`completion::complete_operations`] | windowed, whole | ends operations whose last contact completes | operations |
+//! | | [`lookup::evaluate_in_order`] | sequential | does all four, one operation after the other | contacts, overhead, operations |
+//! | | [`events::handle_events`] | events | handles the events of each node | contacts, chunks, tables |
+//! | | [`admission::admit_successors`] | windowed, whole, sequential | lets operations follow those that have ended | phases, window |
+//! | barrier | [`barrier::charge_contacts`] | windowed, whole, sequential | charges overhead in the order of time, which fixes completions | overhead, operations |
+//! | | [`barrier::enter_stores`] | windowed, whole, sequential | makes stores visible from their arrival on | segments |
+//! | | [`barrier::exchange_messages`] | events | delivers what nodes have sent each other | chunks |
+//! | record | [`record::record_operations`] | windowed, whole, sequential | makes rows of operations that have ended | recorded, phases |
+//! | | [`record::record_events`] | events | the same of operations that run as events | recorded, phases, chunks |
+//! | | [`record::record_ticks`] | all | makes rows of ticks that are over | recorded |
+//! | | [`record::record_connections`] | windowed, sequential | makes rows of connections | recorded |
+//! | | [`admission::free_slots`] | windowed, whole, sequential | frees the slots of operations that have ended | operations |
+//!
+//! "Runs under" names the [`Execution`] of the window. Each has a schedule of its own, and a system that has nothing to do is
+//! left out by a condition that reads one resource: fetching what a [`View`](crate::view::View) shows takes 0.3 µs, and a step
+//! with one event should take less than 5.
 //!
 //! Every system reads the nodes through [`View`](crate::view::View), and notes what it does in
 //! [`Outboxes`](crate::outbox::Outboxes). Bootstrap ([`crate::bootstrap`]) runs before the first step. If operations that
@@ -32,108 +36,103 @@ use std::time::{Duration, Instant};
 
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::{
-    IntoScheduleConfigs, LogLevel, ScheduleBuildSettings, ScheduleLabel, SystemSet,
+    IntoScheduleConfigs, LogLevel, ScheduleBuildSettings, ScheduleConfigs, ScheduleLabel,
 };
+use bevy_ecs::system::ScheduleSystem;
 
+use crate::outbox::Outboxes;
+use crate::recording::Recording;
 use crate::window::{Execution, Window};
 use crate::{admission, barrier, completion, events, lookup, origins, provide, record, retrieve};
 
-/// The four stages of a step, in this order.
-#[derive(SystemSet, Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Stages {
-    /// Operations that are due start.
-    Start,
-    /// Operations handle contacts that complete, and send new ones.
-    Advance,
-    /// Overhead counters and segment stores, which operations share, are updated.
-    Barrier,
-    /// Rows of the tables are made.
-    Record,
-}
-
-/// Label of the schedule of a step.
+/// Label of the schedule of a step under an execution.
 #[derive(ScheduleLabel, Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Step;
+pub struct Step(Execution);
+
+/// Systems in their order.
+type Systems = ScheduleConfigs<ScheduleSystem>;
 
 /// Returns the schedule of a step.
-pub fn schedule() -> Schedule {
-    let mut schedule = Schedule::new(Step);
+pub fn schedule(execution: Execution) -> Schedule {
+    let mut schedule = Schedule::new(Step(execution));
     schedule.set_build_settings(ScheduleBuildSettings {
         ambiguity_detection: LogLevel::Error,
         ..Default::default()
     });
-    schedule.configure_sets(
+    let [start, advance, barrier, record] = match execution {
+        Execution::Windowed | Execution::Whole => rounds(
+            (
+                retrieve::look_in_own_stores.run_if(have_started),
+                lookup::advance_lookups,
+                (provide::provide_segments, completion::complete_operations)
+                    .chain()
+                    .run_if(are_closing),
+            )
+                .chain(),
+        ),
+        Execution::Sequential => rounds(lookup::evaluate_in_order.into_configs()),
+        Execution::Events => [
+            events::start_events.into_configs(),
+            events::handle_events.into_configs(),
+            barrier::exchange_messages.into_configs(),
+            (record::record_events, record::record_ticks).chain(),
+        ],
+    };
+    schedule.add_systems(
         (
-            Stages::Start,
-            Stages::Advance,
-            (Stages::Barrier, Stages::Record)
+            start_clock,
+            start,
+            lap(0),
+            advance,
+            lap(1),
+            (barrier, lap(2), record, lap(3))
                 .chain()
                 .run_if(is_last_round),
         )
             .chain(),
     );
-    schedule.add_systems((
-        (
-            start_clock,
-            admission::start_operations.run_if(not(are_events)),
-            events::start_events.run_if(are_events),
-            lap(0),
-        )
-            .chain()
-            .in_set(Stages::Start),
-        (
-            origins::find_origins.run_if(not(are_events)),
-            (
-                retrieve::look_in_own_stores,
-                lookup::advance_lookups,
-                provide::provide_segments,
-                completion::complete_operations,
-            )
-                .chain()
-                .run_if(is_parallel),
-            lookup::evaluate_in_order.run_if(is_sequential),
-            events::handle_events.run_if(are_events),
-            admission::admit_successors.run_if(not(are_events)),
-            lap(1),
-        )
-            .chain()
-            .in_set(Stages::Advance),
-        (
-            (barrier::charge_contacts, barrier::enter_stores)
-                .chain()
-                .run_if(not(are_events)),
-            barrier::exchange_messages.run_if(are_events),
-            lap(2),
-        )
-            .chain()
-            .in_set(Stages::Barrier),
-        (
-            record::record_operations.run_if(not(are_events)),
-            record::record_events.run_if(are_events),
-            record::record_ticks,
-            record::record_connections,
-            admission::free_slots.run_if(not(are_events)),
-            lap(3),
-        )
-            .chain()
-            .in_set(Stages::Record),
-    ));
     schedule
 }
 
-/// Whether operations of the window are run side by side or whole.
-fn is_parallel(window: Res<Window>) -> bool {
-    matches!(window.execution, Execution::Windowed | Execution::Whole)
+/// Returns the stages of a step whose operations lie in slots, with the systems that advance these.
+fn rounds(advance: Systems) -> [Systems; 4] {
+    [
+        admission::start_operations.into_configs(),
+        (
+            origins::find_origins.run_if(have_started),
+            advance,
+            admission::admit_successors,
+        )
+            .chain(),
+        (barrier::charge_contacts, barrier::enter_stores).chain(),
+        (
+            record::record_operations.run_if(have_ended),
+            record::record_ticks,
+            record::record_connections.run_if(are_connections_recorded),
+            admission::free_slots,
+        )
+            .chain(),
+    ]
 }
 
-/// Whether operations of the window run one after the other.
-fn is_sequential(window: Res<Window>) -> bool {
-    window.execution == Execution::Sequential
+/// Whether an operation has started in this round.
+fn have_started(outboxes: Res<Outboxes>) -> bool {
+    outboxes.have_started()
 }
 
-/// Whether operations of the window run as events.
-fn are_events(window: Res<Window>) -> bool {
-    window.execution == Execution::Events
+/// Whether the lookup of an operation has ended in this round, or its last contact completes in this window.
+fn are_closing(outboxes: Res<Outboxes>) -> bool {
+    outboxes.closing() > 0
+}
+
+/// Whether an operation has ended in this window.
+fn have_ended(outboxes: Res<Outboxes>) -> bool {
+    outboxes.iter().any(|out| !out.ended.is_empty())
+}
+
+/// Whether rows of connections are made.
+fn are_connections_recorded(recording: Res<Recording>) -> bool {
+    recording.connections
 }
 
 /// Whether no operation starts in this window any more.

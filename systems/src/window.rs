@@ -9,7 +9,7 @@ use crate::recording::Recording;
 use crate::rules::Rules;
 
 /// How operations go through time. It follows from what they share and never changes a result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Execution {
     /// Side by side, window by window, because overhead is charged or connections are recorded in the order of time.
     #[default]

@@ -101,6 +101,23 @@ impl Answer {
         }
     }
 
+    /// Sorts the nodes, nearest first.
+    ///
+    /// # Panics
+    ///
+    /// If a node of the answer has not been measured.
+    pub fn sort(&mut self) {
+        assert_eq!(self.rows.len(), self.distances.len(), "all are measured");
+        self.scratch.clear();
+        let nodes = self.distances.iter().copied();
+        self.scratch.extend(nodes.zip(self.rows.iter().copied()));
+        self.scratch.sort_unstable();
+        for (index, &(distance, row)) in self.scratch.iter().enumerate() {
+            self.distances[index] = distance;
+            self.rows[index] = row;
+        }
+    }
+
     /// Returns the nodes with their distances, nearest first.
     pub fn sorted(&self) -> Vec<(Distance, Row)> {
         let mut nodes: Vec<_> = self

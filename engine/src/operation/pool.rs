@@ -1,6 +1,7 @@
 //! Operations in slots that never move.
 
 use super::{Operation, Planned, Stage, Task};
+use crate::hardware::Prefetcher;
 use crate::slot::OperationSlot;
 
 /// Operations in slots. A slot is reused with its memory after its operation has been freed, so that whoever remembers a
@@ -39,6 +40,20 @@ impl Pool {
     #[inline]
     pub fn get_mut(&mut self, slot: OperationSlot) -> &mut Operation {
         &mut self.slots[slot.index()]
+    }
+
+    /// Prefetches the operation in a slot. [`Pool::prefetch_lists`] follows, once it is there.
+    #[inline]
+    pub fn prefetch(&self, slot: OperationSlot, prefetcher: &mut Prefetcher) {
+        prefetcher.item(&self.slots, slot.index());
+    }
+
+    /// Prefetches the lists of the operation in a slot.
+    #[inline]
+    pub fn prefetch_lists(&self, slot: OperationSlot, prefetcher: &mut Prefetcher) {
+        if let Some(operation) = self.slots.get(slot.index()) {
+            operation.prefetch(prefetcher);
+        }
     }
 
     /// Returns the operations that have not ended, in the order of slots.

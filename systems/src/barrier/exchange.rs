@@ -45,7 +45,7 @@ pub fn exchange_messages(mut chunks: ResMut<Chunks>) {
 fn deliver(chunk: &mut Chunk, mail: &mut Mail) {
     for mut event in mail.events.drain(..) {
         if let What::Answer { named, .. } = &mut event.what {
-            *named = chunk.keep_named(std::mem::take(&mut mail.named[*named as usize]));
+            *named = chunk.named.add(mail.named.get(*named));
         }
         chunk.messages.push(event);
     }

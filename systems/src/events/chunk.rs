@@ -15,6 +15,8 @@ use kadsim_engine::slot::{OperationSlot, PhaseSlot};
 
 use super::calendar::{Calendar, Timed};
 use super::event::{Event, Timer, What};
+use super::lists::Lists;
+use super::order::Order;
 use super::records::Records;
 use crate::maintenance::Chain;
 use crate::outbox::Outbox;
@@ -24,9 +26,6 @@ use crate::ticks::TickCounts;
 const ROWS_MAX: usize = 1 << 14;
 /// Number of chunks that a small network is divided into.
 const CHUNKS: usize = 16;
-
-/// Most emptied lists that a chunk keeps.
-const SPARE_MAX: usize = 1024;
 
 /// State of a node that events read, apart from its routing table.
 #[derive(Clone, Copy, Debug, Default)]
@@ -128,7 +127,7 @@ pub struct Mail {
     /// The messages.
     pub events: Vec<Event>,
     /// Lists of nodes that answers among them name.
-    pub named: Vec<Vec<Row>>,
+    pub named: Lists,
 }
 
 /// An operation of a phase that is due.
@@ -180,16 +179,14 @@ pub struct Chunk {
     pub messages: Calendar<Event>,
     /// What is due at nodes of the chunk.
     pub due: Calendar<Due>,
-    /// Lists of nodes that answers on their way name; those in `free_named` are free.
-    pub named: Vec<Vec<Row>>,
-    /// Indices of free lists.
-    pub free_named: Vec<u32>,
-    /// Emptied lists, for reuse.
-    pub spare: Vec<Vec<Row>>,
+    /// Lists of nodes that answers on their way name.
+    pub named: Lists,
     /// Operations that are due in the window.
     pub starts: Vec<Start>,
-    /// Events of the window, in order.
+    /// Events of the window.
     pub events: Vec<Event>,
+    /// Their order.
+    pub order: Order,
     /// Events of the window that its own events have caused.
     pub soon: BinaryHeap<Reverse<Event>>,
     /// Mail, by chunk.
@@ -221,11 +218,10 @@ impl Chunk {
             permits: HashMap::new(),
             messages: Calendar::new(1),
             due: Calendar::new(1),
-            named: Vec::new(),
-            free_named: Vec::new(),
-            spare: Vec::new(),
+            named: Lists::default(),
             starts: Vec::new(),
             events: Vec::new(),
+            order: Order::default(),
             soon: BinaryHeap::new(),
             mail: Vec::new(),
             out: Outbox::default(),
@@ -264,33 +260,6 @@ impl Chunk {
     pub fn next_us(&self) -> Option<u64> {
         let next = [self.messages.next_us(), self.due.next_us()];
         next.into_iter().flatten().min()
-    }
-
-    /// Takes a list of nodes that an answer names.
-    pub fn take_named(&mut self, index: u32) -> Vec<Row> {
-        self.free_named.push(index);
-        std::mem::take(&mut self.named[index as usize])
-    }
-
-    /// Keeps an emptied list for reuse, unless there are many.
-    pub fn keep_spare(&mut self, list: Vec<Row>) {
-        if self.spare.len() < SPARE_MAX {
-            self.spare.push(list);
-        }
-    }
-
-    /// Keeps a list of nodes that an answer names, and returns its index.
-    pub fn keep_named(&mut self, named: Vec<Row>) -> u32 {
-        match self.free_named.pop() {
-            Some(index) => {
-                self.named[index as usize] = named;
-                index
-            }
-            None => {
-                self.named.push(named);
-                self.named.len() as u32 - 1
-            }
-        }
     }
 }
 

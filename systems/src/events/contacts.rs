@@ -230,14 +230,12 @@ impl Worker<'_> {
         let population = &view.in_time.population;
         self.tables
             .closest(population, owner, key, count, with_failed, answer);
-        let mut named = self.chunk.spare.pop().unwrap_or_default();
-        match self.work.maintenance.learn_named {
+        if self.work.maintenance.learn_named {
             // The origin learns the nearest first.
-            true => named.extend(answer.sorted().into_iter().map(|(_, row)| row)),
-            false => named.extend_from_slice(&answer.rows),
+            answer.sort();
         }
         if wants_value {
-            let named = self.chunk.keep_named(named);
+            let named = self.chunk.named.add(&answer.rows);
             let what = What::Vouch {
                 back,
                 key,
@@ -246,6 +244,8 @@ impl Worker<'_> {
             };
             return self.schedule(Event { what, ..*event });
         }
+        let to = back.from.index() / self.work.rows;
+        let named = self.chunk.mail[to].named.add(&answer.rows);
         self.post_answer(event, back, named, false, answered_us);
     }
 
@@ -260,24 +260,23 @@ impl Worker<'_> {
         else {
             unreachable!("other events do not vouch");
         };
-        let named = self.chunk.take_named(named);
         let has_value = self.chunk.records.holds(event.node, key);
-        self.post_answer(&event, back, named, has_value, answered_us);
+        let to = back.from.index() / self.work.rows;
+        let rows = self.chunk.named.get(named);
+        let sent = self.chunk.mail[to].named.add(rows);
+        self.chunk.named.remove(named);
+        self.post_answer(&event, back, sent, has_value, answered_us);
     }
 
-    /// Sends an answer.
+    /// Sends an answer. The nodes that it names are in the mail.
     fn post_answer(
         &mut self,
         event: &Event,
         back: Return,
-        named: Vec<Row>,
+        named: u32,
         has_value: bool,
         answered_us: u64,
     ) {
-        let to = back.from.index() / self.work.rows;
-        let mail = &mut self.chunk.mail[to];
-        mail.named.push(named);
-        let named = mail.named.len() as u32 - 1;
         self.post(Event {
             time_us: answered_us,
             node: back.from,
@@ -321,20 +320,19 @@ impl Worker<'_> {
         else {
             unreachable!("other events are no answers");
         };
-        let mut named = self.chunk.take_named(named);
         if self.is_same_session(back) {
             if let Some(contact) = self.take_contact(back.slot, &event) {
-                self.read(back.slot, contact, &mut named, has_value, event.time_us);
+                self.read(back.slot, contact, named, has_value, event.time_us);
             }
             self.hear_answerer(back.from, remote, event.time_us);
             if self.work.maintenance.learn_named {
-                for &row in &named {
+                for index in 0..self.chunk.named.get(named).len() {
+                    let row = self.chunk.named.get(named)[index];
                     self.hear_of(back.from, row, event.time_us);
                 }
             }
         }
-        named.clear();
-        self.chunk.keep_spare(named);
+        self.chunk.named.remove(named);
     }
 
     /// Takes the contact that completes out of those that its lookup waits for; `None` if the lookup has ended.
@@ -353,7 +351,7 @@ impl Worker<'_> {
         &mut self,
         slot: OperationSlot,
         contact: Contact,
-        named: &mut Vec<Row>,
+        named: u32,
         has_value: bool,
         now_us: u64,
     ) {
@@ -362,7 +360,7 @@ impl Worker<'_> {
         let answer = &mut self.chunk.out.answer;
         let population = &self.work.view.in_time.population;
         answer.clear();
-        std::mem::swap(&mut answer.rows, named);
+        answer.rows.extend_from_slice(self.chunk.named.get(named));
         answer.measure(population, operation.key());
         operation.succeeded += 1;
         let answered = Answered {
@@ -373,7 +371,6 @@ impl Worker<'_> {
             is_closest: false,
         };
         machine.answered(&mut operation.lookup, population, &answered);
-        std::mem::swap(&mut answer.rows, named);
         if has_value {
             operation.holder = Some(contact.row);
             operation.depth = contact.depth;

@@ -183,7 +183,8 @@ pub fn is_maintenance(operation: u64) -> bool {
 impl What {
     /// Returns the rank of events at one moment at one node. A record that reaches a node is seen by whatever looks for it
     /// there in the same microsecond, so looks come last.
-    fn rank(&self) -> u8 {
+    #[inline]
+    pub fn rank(&self) -> u8 {
         match self {
             Self::Leave => 0,
             Self::Come => 1,
@@ -198,6 +199,12 @@ impl What {
 }
 
 impl Event {
+    /// Returns the order of events at one moment at one node that have one rank.
+    #[inline]
+    pub fn ties(&self) -> (u64, u32) {
+        (self.operation, self.sequence)
+    }
+
     /// Returns the order in which a chunk handles events: node by node, each node's own in the order of time.
     #[inline]
     fn order(&self) -> (u32, u64, u8, u64, u32) {

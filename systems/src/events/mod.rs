@@ -10,8 +10,11 @@
 //! | `calendar` | events by the time at which they are due |
 //! | `chunk` | all that the events of a chunk's nodes change |
 //! | `worker` | the worker of a chunk: takes the events of a window, and handles each |
+//! | `order` | sorts the events of a window |
+//! | `fetch` | fetches memory ahead |
 //! | `operations` | how operations start, go on and end |
 //! | `contacts` | requests, answers and failures |
+//! | `lists` | the nodes that answers on their way name |
 //! | `learning` | what nodes learn from them |
 //! | `sessions` | nodes that leave and come |
 //! | `records` | what nodes hold |
@@ -22,8 +25,11 @@ mod calendar;
 mod chunk;
 mod contacts;
 mod event;
+mod fetch;
 mod learning;
+mod lists;
 mod operations;
+mod order;
 mod prepare;
 mod records;
 mod sessions;

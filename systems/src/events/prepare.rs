@@ -8,6 +8,7 @@ use kadsim_engine::routing::live::{LiveTables, Tables};
 
 use super::calendar::Calendar;
 use super::chunk::{Chunk, Chunks, Mail};
+use super::lists::Lists;
 use super::worker::{Work, Worker};
 use crate::maintenance::Maintenance;
 use crate::view::Readable;
@@ -59,12 +60,19 @@ fn make(work: &Work, first: Row, last: Row, slot_us: u64, chunks: usize) -> (Chu
         true => tables.all_buckets(),
         false => 0,
     };
+    let most = in_time.tables.rule().answer_size();
     let mut chunk = Chunk {
         nodes: vec![Default::default(); last.index() - first.index()],
         idle_us: vec![0; idle],
         messages: Calendar::new(slot_us),
         due: Calendar::new(slot_us),
-        mail: (0..chunks).map(|_| Mail::default()).collect(),
+        named: Lists::new(most),
+        mail: (0..chunks)
+            .map(|_| Mail {
+                events: Vec::new(),
+                named: Lists::new(most),
+            })
+            .collect(),
         ..Chunk::new(first)
     };
     let mut worker = Worker {

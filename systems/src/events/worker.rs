@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 
-use kadsim_engine::hardware::Prefetcher;
 use kadsim_engine::node::Row;
 use kadsim_engine::population::Owner;
 use kadsim_engine::random::{Purpose as Draw, Stream};
@@ -16,9 +15,6 @@ use crate::maintenance::Maintenance;
 use crate::rules::{Rules, Stop};
 use crate::ticks::TickCounts;
 use crate::view::View;
-
-/// Events ahead of the one that is handled whose memory is fetched.
-const AHEAD: usize = 4;
 
 /// What the workers of all chunks read.
 pub struct Work<'a> {
@@ -89,12 +85,11 @@ impl Worker<'_> {
                 },
             });
         }
-        events.sort_unstable();
+        let mut order = std::mem::take(&mut self.chunk.order);
+        order.sort(&events, self.chunk.first);
         for index in 0..events.len() {
-            if let Some(ahead) = events.get(index + AHEAD) {
-                self.fetch(ahead);
-            }
-            let event = events[index];
+            self.fetch_ahead(&events, &order, index);
+            let event = events[order.at(index)];
             self.handle_soon(Some(&event));
             self.handle(event);
         }
@@ -102,6 +97,7 @@ impl Worker<'_> {
         let handled = events.len();
         events.clear();
         self.chunk.events = events;
+        self.chunk.order = order;
         self.chunk.starts.clear();
         self.chunk.out.count_contacts(&self.work.view);
         handled
@@ -115,18 +111,6 @@ impl Worker<'_> {
             let event = *soon;
             self.chunk.soon.pop();
             self.handle(event);
-        }
-    }
-
-    /// Prefetches what an event reads first.
-    #[inline]
-    fn fetch(&mut self, event: &Event) {
-        let population = &self.work.view.in_time.population;
-        let prefetcher: &mut Prefetcher = &mut self.chunk.out.prefetcher;
-        prefetcher.item(population.keys(), event.node.index());
-        if let What::Lookup { key, .. } = event.what {
-            let owner = population.owner(event.node);
-            self.tables.prefetch(owner, key, 1, prefetcher);
         }
     }
 

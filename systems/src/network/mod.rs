@@ -13,6 +13,8 @@ mod spec;
 pub use nodes::{BytesUsed, key_seed};
 pub use spec::{NetworkError, NodeSet, Spec};
 
+use std::collections::HashMap;
+
 use bevy_ecs::prelude::*;
 use bevy_ecs::schedule::Schedules;
 use rayon::prelude::*;
@@ -42,8 +44,9 @@ use crate::phases::Phases;
 use crate::record::{self, Recorded};
 use crate::recording::Recording;
 use crate::rules::Rules;
-use crate::window::Window;
-use crate::{bootstrap, events, step};
+use crate::step::Timings;
+use crate::window::{Execution, Window};
+use crate::{bootstrap, events};
 
 use nodes::{component_bytes, make_nodes, spawn_nodes};
 use read::States;
@@ -52,7 +55,8 @@ use spec::NODES_MAX;
 /// A simulated Kademlia network.
 pub struct Network {
     world: World,
-    schedule: Schedule,
+    /// Made when they are first needed.
+    schedules: HashMap<Execution, Schedule>,
     states: States,
     layout: LayoutKind,
     seed: u64,
@@ -119,7 +123,7 @@ impl Network {
             network_seed: spec.seed,
             ..spec.makeup
         });
-        world.insert_resource(step::Timings::default());
+        world.insert_resource(Timings::default());
         world.insert_resource(Window {
             tick_us: spec.tick_us,
             ..Window::default()
@@ -135,7 +139,7 @@ impl Network {
         let mut network = Self {
             states: States::new(&mut world),
             world,
-            schedule: step::schedule(),
+            schedules: HashMap::new(),
             layout: spec.layout,
             seed: spec.seed,
             nodes,
@@ -435,8 +439,8 @@ impl Network {
     }
 
     /// Returns the time that steps have spent since the last call.
-    pub fn take_timings(&mut self) -> step::Timings {
-        std::mem::take(self.world.resource_mut::<step::Timings>().into_inner())
+    pub fn take_timings(&mut self) -> Timings {
+        std::mem::take(self.world.resource_mut::<Timings>().into_inner())
     }
 
     /// Returns the overhead of each use, µs.

@@ -28,6 +28,7 @@ use crate::phases::{Accounting, Over, Phase, Phases};
 use crate::record::{self, Begun, Recorded};
 use crate::recording::Recording;
 use crate::rules::Rules;
+use crate::step;
 use crate::window::{Execution, Window};
 
 /// What a step leaves to do.
@@ -179,7 +180,7 @@ impl Network {
             .hold_retrieves(execution);
         self.merge_read_segments(execution, from_us);
         loop {
-            self.schedule.run(&mut self.world);
+            self.run_systems();
             if !self.world.resource::<Window>().again {
                 break;
             }
@@ -190,6 +191,15 @@ impl Network {
             Some(out_of_time) => Progress::OutOfTime(out_of_time),
             None => Progress::Going,
         }
+    }
+
+    /// Runs the systems of a step.
+    fn run_systems(&mut self) {
+        let execution = self.world.resource::<Window>().execution;
+        let schedule = self.schedules.entry(execution);
+        schedule
+            .or_insert_with(|| step::schedule(execution))
+            .run(&mut self.world);
     }
 
     /// Simulates the next window in which events happen. Returns what is left to do.
@@ -239,7 +249,7 @@ impl Network {
         window.starts_us = until_us;
         window.final_us = until_us;
         window.again = false;
-        self.schedule.run(&mut self.world);
+        self.run_systems();
         Progress::Going
     }
 

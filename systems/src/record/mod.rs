@@ -350,18 +350,16 @@ pub fn record_ticks(
     recorded.close_ticks(&phases, final_us, window.tick_us, naming.columns(), living);
 }
 
-/// Makes the rows of the step's connections, if they are recorded.
+/// Makes the rows of the step's connections.
 pub fn record_connections(
     naming: Naming,
     operations: Res<Operations>,
     sends: Res<Sends>,
     mut recorded: ResMut<Recorded>,
 ) {
-    if naming.recording.connections {
-        let keys = naming.in_time.keys();
-        let id = |row| naming.ids.id(row, keys);
-        recorded.connections(naming.recording.network, &sends.0, &operations, id);
-    }
+    let keys = naming.in_time.keys();
+    let id = |row| naming.ids.id(row, keys);
+    recorded.connections(naming.recording.network, &sends.0, &operations, id);
 }
 
 /// Ends the phase in a slot at `end_us`: cuts off its operations in flight and makes the rows of its open ticks.

@@ -202,24 +202,57 @@ impl Tables {
         closest_by_bucket(owner.key, key, deep, n, out, append);
     }
 
-    /// Prefetches where the table of a node lies (stage 0), the heads of its buckets (stage 1), and the entries that
-    /// [`Tables::closest`] reads first (stage 2).
+    /// Prefetches where the table of a node lies. [`Tables::prefetch_heads`] follows, once that is there.
     #[inline]
-    pub fn prefetch(&self, owner: Owner, key: Key, stage: u32, prefetcher: &mut Prefetcher) {
-        let index = owner.row.index() - self.first.index();
-        if stage == 0 {
-            return prefetcher.range(&self.places, index..index + 2);
-        }
-        let (place, count) = self.place(owner.row);
+    pub fn prefetch(&self, owner: Row, prefetcher: &mut Prefetcher) {
+        let index = owner.index() - self.first.index();
+        prefetcher.range(&self.places, index..index + 2);
+    }
+
+    /// Prefetches the heads of a node's buckets. [`Tables::prefetch_bucket`] and [`Tables::prefetch_near`] follow.
+    #[inline]
+    pub fn prefetch_heads(&self, owner: Row, prefetcher: &mut Prefetcher) {
+        let (place, count) = self.place(owner);
         let first = place.bucket as usize;
-        if stage == 1 {
-            return prefetcher.range(&self.heads, first..first + count);
-        }
-        let own = owner.key.bucket_of(key).map_or(count, BucketIndex::index);
-        if let Some(head) = self.heads.get(first + own).filter(|_| own < count) {
+        prefetcher.range(&self.heads, first..first + count);
+    }
+
+    /// Prefetches the entries of a bucket.
+    #[inline]
+    pub fn prefetch_bucket(&self, owner: Row, bucket: usize, prefetcher: &mut Prefetcher) {
+        let (place, count) = self.place(owner);
+        if bucket < count {
+            let head = &self.heads[place.bucket as usize + bucket];
             let entry = place.entry as usize + head.offset as usize;
-            prefetcher.range(&self.entries, entry..entry + head.len as usize);
+            // The entry that may be appended too.
+            prefetcher.range(&self.entries, entry..entry + head.len as usize + 1);
         }
+    }
+
+    /// Returns the entries among which [`Tables::closest`] finds most of the `n` closest to a key of the range of `bucket`,
+    /// and places without an entry between them.
+    #[inline]
+    pub fn near(&self, owner: Row, bucket: usize, n: usize) -> &[Entry] {
+        let (place, count) = self.place(owner);
+        let Some(last) = count.checked_sub(1) else {
+            return &[];
+        };
+        let heads = &self.heads[place.bucket as usize..][..count];
+        let own = bucket.min(last);
+        let last = match usize::from(heads[own].len) >= n {
+            true => own,
+            false => last,
+        };
+        let first = usize::from(heads[own].offset);
+        let end = usize::from(heads[last].offset) + usize::from(heads[last].len);
+        &self.entries[place.entry as usize..][first..end.max(first)]
+    }
+
+    /// Prefetches what [`Tables::near`] returns. The keys of its nodes may follow.
+    #[inline]
+    pub fn prefetch_near(&self, owner: Row, bucket: usize, n: usize, prefetcher: &mut Prefetcher) {
+        let near = self.near(owner, bucket, n);
+        prefetcher.range(near, 0..near.len());
     }
 
     /// Returns the bytes on the heap.
