@@ -14,7 +14,7 @@ use kadsim_engine::key::Key;
 use kadsim_engine::link::{Charge, Fate};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Operation, Operations};
-use kadsim_engine::record::{Outcome, Request};
+use kadsim_engine::record::{Outcome, Purpose, Request};
 use kadsim_engine::segments::Segments;
 use kadsim_engine::slot::{OperationSlot, PhaseSlot};
 
@@ -34,6 +34,10 @@ pub struct Send {
     pub time_us: u64,
     /// The operation.
     pub operation: u64,
+    /// Number of its phase; of maintenance, of the phase in which it counts.
+    pub phase: u32,
+    /// What it is for.
+    pub purpose: Purpose,
     /// Slot of the operation.
     pub slot: OperationSlot,
     /// Number of the contact in the operation; for an origin's use, that of the contact that follows.

@@ -335,14 +335,14 @@ impl Phases {
 
     /// Returns the slot of the phase that has started last before `now_us`, among those in flight; if there is none, of one
     /// that starts then.
-    pub fn started_last(&self, now_us: u64) -> Option<PhaseSlot> {
+    pub fn started_last(&self, now_us: u64) -> Option<Task> {
         let order = |running: &&Running| (running.start_us, running.task.phase);
         let before = self.all().filter(|running| running.start_us < now_us);
         let starting = self.all().filter(|running| running.start_us == now_us);
         let last = before
             .max_by_key(order)
             .or_else(|| starting.min_by_key(order))?;
-        Some(last.task.slot)
+        Some(last.task)
     }
 
     /// Returns when the next phase in flight starts, at `now_us` or later, µs.

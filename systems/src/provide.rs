@@ -10,7 +10,7 @@ use bevy_ecs::prelude::*;
 use kadsim_engine::link::{Charge, Fate};
 use kadsim_engine::node::{Column, Contacts, Row};
 use kadsim_engine::operation::{Contact, Operation, Operations, Stage};
-use kadsim_engine::record::{Kind, Outcome, Request};
+use kadsim_engine::record::{Kind, Outcome, Purpose, Request};
 
 use crate::context::{Charges, Context};
 use crate::outbox::{Chunk, Outbox, Outboxes, Send, Sent, Stored};
@@ -111,6 +111,8 @@ fn send_store(context: &mut Context, operation: &mut Operation, sequence: u32, r
     let send = Send {
         time_us,
         operation: operation.number,
+        phase: operation.phase,
+        purpose: Purpose::User,
         slot: operation.slot,
         sequence,
         from: operation.origin(),

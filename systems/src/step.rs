@@ -15,10 +15,11 @@
 //! | barrier | [`barrier::charge_contacts`] | windowed, whole, sequential | charges overhead in the order of time, which fixes completions | overhead, operations |
 //! | | [`barrier::enter_stores`] | windowed, whole, sequential | makes stores visible from their arrival on | segments |
 //! | | [`barrier::exchange_messages`] | events | delivers what nodes have sent each other | chunks |
+//! | | [`barrier::order_contacts`] | events | brings the contacts sent into order, if they are recorded | chunks, sends |
 //! | record | [`record::record_operations`] | windowed, whole, sequential | makes rows of operations that have ended | recorded, phases |
 //! | | [`record::record_events`] | events | the same of operations that run as events | recorded, phases, chunks |
 //! | | [`record::record_ticks`] | all | makes rows of ticks that are over | recorded |
-//! | | [`record::record_connections`] | windowed, sequential | makes rows of connections | recorded |
+//! | | [`record::record_connections`] | windowed, sequential, events | makes rows of connections | recorded |
 //! | | [`admission::free_slots`] | windowed, whole, sequential | frees the slots of operations that have ended | operations |
 //!
 //! "Runs under" names the [`Execution`] of the window. Each has a schedule of its own, and a system that has nothing to do is
@@ -74,8 +75,17 @@ pub fn schedule(execution: Execution) -> Schedule {
         Execution::Events => [
             events::start_events.into_configs(),
             events::handle_events.into_configs(),
-            barrier::exchange_messages.into_configs(),
-            (record::record_events, record::record_ticks).chain(),
+            (
+                barrier::exchange_messages,
+                barrier::order_contacts.run_if(are_connections_recorded),
+            )
+                .chain(),
+            (
+                record::record_events,
+                record::record_ticks,
+                record::record_connections.run_if(are_connections_recorded),
+            )
+                .chain(),
         ],
     };
     schedule.add_systems(

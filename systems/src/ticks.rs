@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kadsim_engine::record::Outcome;
+use kadsim_engine::record::{Outcome, Purpose};
 
 use crate::window::Window;
 
@@ -23,8 +23,8 @@ pub struct TickCounts {
     pub broken_off: u64,
     /// Whether routing tables are counted at its end.
     pub is_counted: bool,
-    /// Contacts of maintenance sent, by [`Purpose`](crate::events::Purpose).
-    pub maintenance: [u64; 4],
+    /// Contacts of maintenance sent, by [`Purpose`].
+    pub maintenance: [u64; Purpose::ALL.len()],
     /// Contacts of maintenance sent that will fail.
     pub maintenance_failed: u64,
     /// Entries appended to buckets.

@@ -19,12 +19,12 @@ table! {
     row: &ConnectionRow;
     network: Number<UInt32Type>, "1", "Network of the experiment, from 0" = row.network;
     phase: Label, "1", "Phase of the experiment" = row.phase;
-    operation: Number<UInt64Type>, "1", "Number of the operation it belongs to" = row.operation;
+    operation: Number<UInt64Type>, "1", "Number of the operation it belongs to; of maintenance, from 2^63 on" = row.operation;
     sequence: Number<UInt32Type>, "1", "Number of the connection within the operation, from 0" = row.sequence;
     time_ms: Millis, "ms", "When it was sent" = row.time_us;
     from: Number<Int64Type>, "node id", "The sender" = row.from;
     to: Number<Int64Type>, "node id", "The contacted node" = row.to;
-    request: Label, "1", "lookup or store" = row.request as u32;
+    request: Label, "1", "lookup or store; a ping counts as lookup" = row.request as u32;
     outcome: Label, "1", "ok, fast_error, slow_error, not_found or, in living runs, late" = row.outcome as u32;
     base_delay_ms: Millis, "ms", "Delay of the link" = row.base_delay_us;
     origin_overhead_ms: Millis, "ms", "Delay that the origin's overhead adds" = row.origin_overhead_us;

@@ -148,15 +148,6 @@ fn live_tables(top: &Section<'_>, experiment: &Experiment) {
                 .error(&field.value.span, title, format!("allowed: {allowed}"));
         }
     }
-    if experiment.maintenance().is_some()
-        && experiment.output.tables.connections
-        && let Some(field) = top.section(&keys::OUTPUT).get(&keys::TABLES)
-    {
-        let title =
-            "single connections are not recorded where traffic changes routing tables or records";
-        let label = "allowed: ticks, operations, nodes, routing";
-        top.report.error(&field.value.span, title, label.to_owned());
-    }
     let procedure = experiment.lookup.rules.procedure;
     if experiment.maintenance().is_none() || procedure == Procedure::Iterative {
         return;

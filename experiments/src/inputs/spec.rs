@@ -44,8 +44,7 @@ pub fn spec(experiment: &Experiment, inputs: &Inputs, seed: u64) -> Spec {
         republish_us: experiment.records.and_then(|records| records.republish_us),
         maintenance: churn::maintenance(experiment, inputs, seed),
         doubling_us: experiment.network.doubling_us,
-        // Single connections are not recorded by events.
-        events: experiment.events && !experiment.output.tables.connections,
+        events: experiment.events,
     }
 }
 

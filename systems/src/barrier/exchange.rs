@@ -1,37 +1,50 @@
-//! Exchange: messages are delivered to the chunks of the nodes that they go to.
+//! Exchange: messages are delivered to the chunks of the nodes that they go to, and contacts are brought into order.
 
 use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
-use crate::events::{Chunk, Chunks, Mail, What};
+use crate::barrier::charge::Sends;
+use crate::events::{Chunk, Chunks, Inbox, Mail, What};
+use crate::outbox::Send;
 
 /// Messages from which on several threads deliver them.
 const MANY: usize = 1024;
 
 /// Delivers what nodes have sent in the window. Cost: O(messages + active chunks · chunks).
 pub fn exchange_messages(mut chunks: ResMut<Chunks>) {
-    let Chunks { all, inboxes, .. } = &mut *chunks;
+    let Chunks {
+        all,
+        inboxes,
+        next_us,
+        are_active,
+        ..
+    } = &mut *chunks;
     inboxes.resize_with(all.len(), Vec::new);
     let mut messages = 0;
-    for (from, chunk) in all.iter_mut().enumerate() {
-        if !chunk.is_active {
-            continue;
-        }
-        for (mail, inbox) in chunk.mail.iter_mut().zip(&mut *inboxes) {
-            if !mail.events.is_empty() {
-                messages += mail.events.len();
-                inbox.push((from, std::mem::take(mail)));
-            }
+    let active = all.iter_mut().enumerate().zip(&*are_active);
+    for ((from, chunk), _) in active.filter(|(_, is_active)| **is_active) {
+        for to in chunk.mailed.drain(..) {
+            let mail = std::mem::take(&mut chunk.mail[to as usize]);
+            messages += mail.events.len();
+            inboxes[to as usize].push((from, mail));
         }
     }
-    let full = all.iter_mut().zip(inboxes.iter_mut());
-    let full = full.filter(|(_, inbox)| !inbox.is_empty());
-    let deliver = |(chunk, inbox): (&mut Chunk, &mut Vec<(usize, Mail)>)| {
+    let changed = all
+        .iter_mut()
+        .zip(inboxes.iter_mut())
+        .zip(next_us)
+        .zip(&*are_active)
+        .filter(|(((_, inbox), _), is_active)| **is_active || !inbox.is_empty());
+    let deliver = |(((chunk, inbox), next_us), _): (((&mut Chunk, &mut Inbox), &mut u64), _)| {
         inbox.iter_mut().for_each(|(_, mail)| deliver(chunk, mail));
+        *next_us = chunk.next_us();
     };
     match messages >= MANY {
-        true => full.collect::<Vec<_>>().into_par_iter().for_each(deliver),
-        false => full.for_each(deliver),
+        true => changed
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .for_each(deliver),
+        false => changed.for_each(deliver),
     }
     // Senders get the emptied lists back.
     for (to, inbox) in inboxes.iter_mut().enumerate() {
@@ -39,6 +52,14 @@ pub fn exchange_messages(mut chunks: ResMut<Chunks>) {
             all[from].mail[to] = mail;
         }
     }
+}
+
+/// Brings the contacts that were sent in the window into the order of (time, operation, sequence).
+pub fn order_contacts(mut chunks: ResMut<Chunks>, mut sends: ResMut<Sends>) {
+    sends.0.clear();
+    let sent = chunks.active().map(|chunk| &mut chunk.out.sends);
+    sent.for_each(|sent| sends.0.append(sent));
+    sends.0.par_sort_unstable_by_key(Send::order);
 }
 
 /// Delivers the mail of one chunk to another.

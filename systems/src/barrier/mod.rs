@@ -6,5 +6,5 @@ mod exchange;
 pub mod stores;
 
 pub use charge::charge_contacts;
-pub use exchange::exchange_messages;
+pub use exchange::{exchange_messages, order_contacts};
 pub use stores::enter_stores;

@@ -11,6 +11,7 @@ use bevy_ecs::prelude::*;
 use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Operation, Planned, Pool, Task};
+use kadsim_engine::record::Purpose;
 use kadsim_engine::slot::{OperationSlot, PhaseSlot};
 
 use super::calendar::{Calendar, Timed};
@@ -108,19 +109,6 @@ pub enum Errand {
     Republish,
 }
 
-/// What contacts of maintenance are for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Purpose {
-    /// To refresh buckets.
-    Refresh,
-    /// To join.
-    Join,
-    /// To check entries, or a node that is to be learned.
-    Check,
-    /// To provide records again.
-    Republish,
-}
-
 /// Mail to the nodes of another chunk.
 #[derive(Default)]
 pub struct Mail {
@@ -129,6 +117,9 @@ pub struct Mail {
     /// Lists of nodes that answers among them name.
     pub named: Lists,
 }
+
+/// Mail to the nodes of a chunk, with the chunk that sends it.
+pub type Inbox = Vec<(usize, Mail)>;
 
 /// An operation of a phase that is due.
 #[derive(Clone, Copy, Debug)]
@@ -191,14 +182,26 @@ pub struct Chunk {
     pub soon: BinaryHeap<Reverse<Event>>,
     /// Mail, by chunk.
     pub mail: Vec<Mail>,
+    /// The chunks to which there is mail.
+    pub mailed: Vec<u32>,
     /// Counts of the window, and memory for reuse.
     pub out: Outbox,
     /// Counts of maintenance between phases, which no table shows.
     pub uncounted: TickCounts,
     /// Users' operations that have ended in the window.
     pub ended: Vec<OperationSlot>,
-    /// Whether something happens in the window.
-    pub is_active: bool,
+}
+
+impl Errand {
+    /// Returns what the contacts of the operation are for.
+    pub fn purpose(self) -> Purpose {
+        match self {
+            Self::User => Purpose::User,
+            Self::Refresh => Purpose::Refresh,
+            Self::Chain(purpose) => purpose,
+            Self::Republish => Purpose::Republish,
+        }
+    }
 }
 
 impl Chunk {
@@ -224,10 +227,10 @@ impl Chunk {
             order: Order::default(),
             soon: BinaryHeap::new(),
             mail: Vec::new(),
+            mailed: Vec::new(),
             out: Outbox::default(),
             uncounted: TickCounts::default(),
             ended: Vec::new(),
-            is_active: false,
         }
     }
 
@@ -256,10 +259,10 @@ impl Chunk {
             .filter(move |operation| operation.phase_slot == phase)
     }
 
-    /// Returns when the chunk has its next event, µs.
-    pub fn next_us(&self) -> Option<u64> {
+    /// Returns when the chunk has its next event, µs; `u64::MAX` if it has none.
+    pub fn next_us(&self) -> u64 {
         let next = [self.messages.next_us(), self.due.next_us()];
-        next.into_iter().flatten().min()
+        next.into_iter().flatten().min().unwrap_or(u64::MAX)
     }
 }
 
@@ -268,6 +271,11 @@ impl Chunk {
 pub struct Chunks {
     /// The chunks, in the order of rows; none if operations do not run as events.
     pub all: Vec<Chunk>,
+    /// When each chunk has its next event, µs; `u64::MAX` if it has none. It stands apart from the chunks, so that a step reads
+    /// those alone that have something to do.
+    pub next_us: Vec<u64>,
+    /// Which chunks have something to do in the window.
+    pub are_active: Vec<bool>,
     /// Rows of each chunk but the last.
     pub rows: usize,
     /// Width of the slots of their calendars, µs: the lookahead.
@@ -277,7 +285,7 @@ pub struct Chunks {
     /// Events handled in the last window.
     pub handled: usize,
     /// Mail by the chunk that it goes to, with the chunk that sends it; empty between barriers.
-    pub inboxes: Vec<Vec<(usize, Mail)>>,
+    pub inboxes: Vec<Inbox>,
 }
 
 impl Chunks {
@@ -286,9 +294,15 @@ impl Chunks {
         nodes.div_ceil(CHUNKS).clamp(1, ROWS_MAX)
     }
 
-    /// Returns when the next event happens, µs.
-    pub fn next_us(&self) -> Option<u64> {
-        self.all.iter().filter_map(Chunk::next_us).min()
+    /// Returns when the next event happens, µs; `u64::MAX` if none does.
+    pub fn first_us(&self) -> u64 {
+        self.next_us.iter().copied().min().unwrap_or(u64::MAX)
+    }
+
+    /// Returns the chunks that have something to do in the window.
+    pub fn active(&mut self) -> impl Iterator<Item = &mut Chunk> {
+        let all = self.all.iter_mut().zip(&self.are_active);
+        all.filter_map(|(chunk, is_active)| is_active.then_some(chunk))
     }
 
     /// Returns the state of a node; `None` if operations do not run as events.

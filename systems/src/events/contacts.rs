@@ -5,14 +5,15 @@ use kadsim_engine::link::{Charge, Fate};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Contact, Stage};
 use kadsim_engine::population::Owner;
-use kadsim_engine::record::{Kind, Outcome};
+use kadsim_engine::record::{Kind, Outcome, Purpose, Request};
 use kadsim_engine::shortlist::Known;
 use kadsim_engine::slot::OperationSlot;
 
-use super::chunk::{DueKind, Errand, Purpose};
+use super::chunk::DueKind;
 use super::event::{ContactKind, Event, Return, What, is_maintenance, maintenance_number};
 use super::worker::Worker;
 use crate::lookup::{Answered, Machine};
+use crate::outbox;
 
 impl Worker<'_> {
     /// Sends a request of a lookup.
@@ -35,10 +36,10 @@ impl Worker<'_> {
         });
         let (number, origin, key) = (operation.number, operation.origin(), operation.key());
         let wants_value = operation.kind == Kind::Retrieve;
-        self.count(slot, row, fate, false, now_us);
         let back = self.back(origin, slot);
         let sent = Sent {
             number,
+            purpose: self.chunk.errands[slot.index()].purpose(),
             sequence,
             back,
             remote: row,
@@ -67,10 +68,10 @@ impl Worker<'_> {
         let fate = self.work.view.draw(operation, sequence, owner, now_us);
         let (number, origin, key) = (operation.number, operation.origin(), operation.key());
         let published_us = operation.start_us;
-        self.count(slot, remote, fate, true, now_us);
         let back = self.back(origin, slot);
         let sent = Sent {
             number,
+            purpose: self.chunk.errands[slot.index()].purpose(),
             sequence,
             back,
             remote,
@@ -104,10 +105,13 @@ impl Worker<'_> {
         node.operations += 1;
         let (origin, owner) = (self.owner(from), self.owner(remote));
         let fate = self.work.view.fate(number, 0, origin, owner, now_us);
-        self.count_maintenance(from, Purpose::Check, fate, now_us);
         let back = self.back(from, OperationSlot(0));
         let sent = Sent {
             number,
+            purpose: match contact {
+                ContactKind::Check => Purpose::Check,
+                _ => Purpose::Ping,
+            },
             sequence: 0,
             back,
             remote,
@@ -119,6 +123,7 @@ impl Worker<'_> {
 
     /// Sends a contact: its request, if it arrives, and what completes it at the origin, unless an answer does.
     fn send(&mut self, sent: Sent, request: What, contact: ContactKind) {
+        self.count(&sent, contact);
         let Sent {
             number,
             sequence,
@@ -126,6 +131,7 @@ impl Worker<'_> {
             remote,
             fate,
             now_us,
+            ..
         } = sent;
         let is_answered = matches!(request, What::Lookup { .. }) && fate.outcome == Outcome::Ok;
         if matches!(fate.outcome, Outcome::Ok | Outcome::Late) {
@@ -153,32 +159,45 @@ impl Worker<'_> {
         }
     }
 
-    /// Counts a contact of an operation when it is sent.
-    fn count(&mut self, slot: OperationSlot, remote: Row, fate: Fate, is_store: bool, now_us: u64) {
-        let purpose = match self.chunk.errands[slot.index()] {
-            Errand::User => {
-                let view = &self.work.view;
-                let operation = self.chunk.pool.get(slot);
-                self.chunk.out.contacted(view, operation, remote);
-                let tick = self.chunk.out.tick(operation, now_us);
-                tick.outcomes[fate.outcome as usize] += 1;
-                tick.stored += u64::from(is_store && fate.outcome == Outcome::Ok);
-                return;
-            }
-            Errand::Refresh => Purpose::Refresh,
-            Errand::Chain(purpose) => purpose,
-            Errand::Republish => Purpose::Republish,
-        };
-        let from = self.chunk.pool.get(slot).origin();
-        self.count_maintenance(from, purpose, fate, now_us);
-    }
-
-    /// Counts a contact of maintenance when it is sent.
-    fn count_maintenance(&mut self, from: Row, purpose: Purpose, fate: Fate, now_us: u64) {
-        self.node(from).maintenance_sent += 1;
-        let tick = self.tick(now_us);
-        tick.maintenance[purpose as usize] += 1;
-        tick.maintenance_failed += u64::from(fate.outcome != Outcome::Ok);
+    /// Counts a contact when it is sent, and keeps it for the barrier if connections are recorded.
+    fn count(&mut self, sent: &Sent, contact: ContactKind) {
+        let outcome = sent.fate.outcome;
+        let mut phase = self.work.phase.map(|phase| phase.phase);
+        if sent.purpose == Purpose::User {
+            let operation = self.chunk.pool.get(sent.back.slot);
+            phase = Some(operation.phase);
+            let view = &self.work.view;
+            self.chunk.out.contacted(view, operation, sent.remote);
+            let tick = self.chunk.out.tick(operation, sent.now_us);
+            tick.outcomes[outcome as usize] += 1;
+            let is_store = contact == ContactKind::Store;
+            tick.stored += u64::from(is_store && outcome == Outcome::Ok);
+        } else {
+            self.node(sent.back.from).maintenance_sent += 1;
+            let tick = self.tick(sent.now_us);
+            tick.maintenance[sent.purpose as usize] += 1;
+            tick.maintenance_failed += u64::from(outcome != Outcome::Ok);
+        }
+        if let Some(phase) = phase.filter(|_| self.work.view.recording.connections) {
+            self.chunk.out.sends.push(outbox::Send {
+                time_us: sent.now_us,
+                operation: sent.number,
+                phase,
+                purpose: sent.purpose,
+                slot: sent.back.slot,
+                sequence: sent.sequence,
+                from: sent.back.from,
+                what: outbox::Sent::Contact {
+                    to: sent.remote,
+                    request: match contact {
+                        ContactKind::Store => Request::Store,
+                        _ => Request::Lookup,
+                    },
+                    fate: sent.fate,
+                    charge: Charge::default(),
+                },
+            });
+        }
     }
 
     /// A request arrives: the node answers from what it holds, and then learns who asks.
@@ -417,7 +436,9 @@ impl Worker<'_> {
 /// A contact that is sent.
 #[derive(Clone, Copy)]
 struct Sent {
+    /// Number of its operation.
     number: u64,
+    purpose: Purpose,
     sequence: u32,
     back: Return,
     remote: Row,

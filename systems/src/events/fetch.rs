@@ -14,7 +14,7 @@ use super::worker::Worker;
 /// Events between two stages.
 const APART: usize = 3;
 /// Number of stages.
-const STAGES: usize = 4;
+pub const STAGES: usize = 4;
 
 /// What an event reads.
 struct Reads {
@@ -29,6 +29,18 @@ struct Reads {
 }
 
 impl Worker<'_> {
+    /// Prefetches what the first events of the window read in a stage. [`Worker::fetch_ahead`] comes too late for them.
+    pub fn fetch_head(&mut self, stage: usize) {
+        let events = std::mem::take(&mut self.chunk.events);
+        for position in 0..(STAGES - stage) * APART {
+            let Some(index) = self.chunk.order.get(position) else {
+                break;
+            };
+            self.fetch(&events[index], stage);
+        }
+        self.chunk.events = events;
+    }
+
     /// Prefetches what the events after the one at `index` of `order` read, each in the stage that its distance asks for.
     #[inline]
     pub fn fetch_ahead(&mut self, events: &[Event], order: &Order, index: usize) {

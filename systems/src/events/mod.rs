@@ -36,7 +36,7 @@ mod sessions;
 mod window;
 mod worker;
 
-pub use chunk::{Chunk, Chunks, Errand, Mail, Purpose, Start};
+pub use chunk::{Chunk, Chunks, Errand, Inbox, Mail, Start};
 pub use event::{ContactKind, Event, Timer, What};
 pub use prepare::prepare;
 pub use window::{handle_events, start_events};

@@ -35,8 +35,9 @@ pub fn prepare(
             make(&work, Row(first as u32), Row(last as u32), slot_us, count)
         })
         .collect();
-    let (all, filled) = made.into_iter().unzip();
+    let (all, filled): (Vec<Chunk>, Vec<Tables>) = made.into_iter().unzip();
     *chunks = Chunks {
+        next_us: all.iter().map(Chunk::next_us).collect(),
         all,
         rows,
         slot_us,

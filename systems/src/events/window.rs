@@ -7,6 +7,7 @@ use kadsim_engine::node::{Column, Contacts};
 use kadsim_engine::routing::live::LiveTables;
 
 use super::chunk::Chunks;
+use super::fetch::STAGES;
 use super::worker::{Work, Worker};
 use crate::maintenance::Maintenance;
 use crate::phases::Phases;
@@ -24,25 +25,24 @@ pub fn start_events(
     window: Res<Window>,
     mut chunks: ResMut<Chunks>,
 ) {
-    let Chunks {
-        all, taken, rows, ..
-    } = &mut *chunks;
     let until_us = window.until_us;
-    taken.retain(|start| {
+    let chunks = &mut *chunks;
+    chunks.are_active.clear();
+    let next_us = chunks.next_us.iter();
+    let are_active = next_us.map(|&next_us| next_us < until_us);
+    chunks.are_active.extend(are_active);
+    let (all, are_active, rows) = (&mut chunks.all, &mut chunks.are_active, chunks.rows);
+    chunks.taken.retain(|start| {
         let is_due = start.planned.due_us < until_us;
         if is_due {
-            all[start.planned.origin.index() / *rows]
-                .starts
-                .push(*start);
+            let chunk = start.planned.origin.index() / rows;
+            all[chunk].starts.push(*start);
+            are_active[chunk] = true;
         }
         !is_due
     });
-    for chunk in all {
-        let has_events = chunk.next_us().is_some_and(|next_us| next_us < until_us);
-        chunk.is_active = has_events || !chunk.starts.is_empty();
-        if chunk.is_active {
-            chunk.out.open(&window, &recording, phases.slots());
-        }
+    for chunk in chunks.active() {
+        chunk.out.open(&window, &recording, phases.slots());
     }
 }
 
@@ -59,21 +59,36 @@ pub fn handle_events(
     let phase = phases.started_last(view.window.from_us);
     let work = Work::new(view, &maintenance, phase, chunks.rows);
     let are_many = chunks.handled >= MANY;
-    let all = chunks.all.iter_mut().zip(tables.chunks.iter_mut());
-    let active = all.filter(|(chunk, _)| chunk.is_active);
-    let handle = |(chunk, tables): (&mut _, &mut _)| {
-        Worker {
+    let chunks = &mut *chunks;
+    let all = chunks.all.iter_mut().zip(&mut tables.chunks);
+    let active = all.zip(&chunks.are_active);
+    let active = active.filter_map(|(chunk, is_active)| is_active.then_some(chunk));
+    let mut workers: Vec<Worker> = active
+        .map(|(chunk, tables)| Worker {
             work: &work,
             chunk,
             tables,
-        }
-        .run()
-    };
+        })
+        .collect();
     chunks.handled = match are_many {
         true => {
-            let active: Vec<_> = active.collect();
-            active.into_par_iter().map(handle).sum()
+            let workers = workers.par_iter_mut();
+            workers
+                .map(|worker| run(std::slice::from_mut(worker)))
+                .sum()
         }
-        false => active.map(handle).sum(),
+        // A chunk has so few events that their memory is fetched while those of other chunks are handled.
+        false => run(&mut workers),
     };
+}
+
+/// Handles the events of chunks, on one thread; returns how many they are.
+fn run(workers: &mut [Worker]) -> usize {
+    workers.iter_mut().for_each(Worker::collect);
+    for stage in 0..STAGES {
+        for worker in &mut *workers {
+            worker.fetch_head(stage);
+        }
+    }
+    workers.iter_mut().map(Worker::handle_all).sum()
 }

@@ -3,11 +3,12 @@
 use std::cmp::Reverse;
 
 use kadsim_engine::node::Row;
+use kadsim_engine::operation::Task;
 use kadsim_engine::population::Owner;
 use kadsim_engine::random::{Purpose as Draw, Stream};
 use kadsim_engine::record::Kind;
 use kadsim_engine::routing::live::{Bucket, Tables};
-use kadsim_engine::slot::{OperationSlot, PhaseSlot};
+use kadsim_engine::slot::OperationSlot;
 
 use super::chunk::{Chunk, Due, DueKind, Node};
 use super::event::{Event, Return, Timer, What};
@@ -24,8 +25,8 @@ pub struct Work<'a> {
     pub maintenance: &'a Maintenance,
     /// How lookups of maintenance are run.
     pub lookups: Rules,
-    /// Slot of the phase in which maintenance is counted; `None` between phases.
-    pub phase: Option<PhaseSlot>,
+    /// The phase in which maintenance is counted; `None` between phases.
+    pub phase: Option<Task>,
     /// Rows of a chunk.
     pub rows: usize,
 }
@@ -41,11 +42,11 @@ pub struct Worker<'a> {
 }
 
 impl<'a> Work<'a> {
-    /// Combines what workers read. `phase` is the slot of the phase that has started last.
+    /// Combines what workers read. `phase` is the one that has started last.
     pub fn new(
         view: View<'a>,
         maintenance: &'a Maintenance,
-        phase: Option<PhaseSlot>,
+        phase: Option<Task>,
         rows: usize,
     ) -> Self {
         Self {
@@ -63,17 +64,15 @@ impl<'a> Work<'a> {
 }
 
 impl Worker<'_> {
-    /// Handles the events of the window; returns how many they were.
-    pub fn run(&mut self) -> usize {
+    /// Takes the events of the window, in their order.
+    pub fn collect(&mut self) {
         let until_us = self.work.view.window.until_us;
-        let mut events = std::mem::take(&mut self.chunk.events);
-        self.chunk
-            .messages
-            .take(until_us, |event| events.push(event));
-        self.chunk
-            .due
-            .take(until_us, |due| events.push(due.event()));
-        for (start, index) in self.chunk.starts.iter().zip(0..) {
+        let chunk = &mut *self.chunk;
+        let events = &mut chunk.events;
+        events.clear();
+        chunk.messages.take(until_us, |event| events.push(event));
+        chunk.due.take(until_us, |due| events.push(due.event()));
+        for (start, index) in chunk.starts.iter().zip(0..) {
             events.push(Event {
                 time_us: start.planned.due_us,
                 operation: start.planned.number,
@@ -85,8 +84,13 @@ impl Worker<'_> {
                 },
             });
         }
-        let mut order = std::mem::take(&mut self.chunk.order);
-        order.sort(&events, self.chunk.first);
+        chunk.order.sort(events, chunk.first);
+    }
+
+    /// Handles the events of the window; returns how many they are.
+    pub fn handle_all(&mut self) -> usize {
+        let events = std::mem::take(&mut self.chunk.events);
+        let order = std::mem::take(&mut self.chunk.order);
         for index in 0..events.len() {
             self.fetch_ahead(&events, &order, index);
             let event = events[order.at(index)];
@@ -95,7 +99,6 @@ impl Worker<'_> {
         }
         self.handle_soon(None);
         let handled = events.len();
-        events.clear();
         self.chunk.events = events;
         self.chunk.order = order;
         self.chunk.starts.clear();
@@ -158,7 +161,7 @@ impl Worker<'_> {
     #[inline]
     pub fn tick(&mut self, now_us: u64) -> &mut TickCounts {
         match self.work.phase {
-            Some(phase) => self.chunk.out.ticks[phase.index()].at(now_us),
+            Some(phase) => self.chunk.out.ticks[phase.slot.index()].at(now_us),
             None => &mut self.chunk.uncounted,
         }
     }
@@ -216,7 +219,11 @@ impl Worker<'_> {
             "a message takes longer than the window"
         );
         let to = event.node.index() / self.work.rows;
-        self.chunk.mail[to].events.push(event);
+        let mail = &mut self.chunk.mail[to].events;
+        if mail.is_empty() {
+            self.chunk.mailed.push(to as u32);
+        }
+        mail.push(event);
     }
 
     /// Adds what is due at a node of the chunk.

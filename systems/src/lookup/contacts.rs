@@ -5,7 +5,7 @@ use kadsim_engine::link::Charge;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Contact, Operation, Stage};
 use kadsim_engine::population::Owner;
-use kadsim_engine::record::{Kind, Outcome, Request};
+use kadsim_engine::record::{Kind, Outcome, Purpose, Request};
 use kadsim_engine::routing::Moment;
 use kadsim_engine::routing::layout::PREFETCH_STAGES;
 use kadsim_engine::shortlist::Known;
@@ -363,6 +363,8 @@ fn send_first_contacts<M: Machine>(context: &mut Context, operation: &mut Operat
             context.out.sends.push(Send {
                 time_us: operation.start_us,
                 operation: operation.number,
+                phase: operation.phase,
+                purpose: Purpose::User,
                 slot: operation.slot,
                 sequence: 0,
                 from: operation.origin(),
@@ -437,6 +439,8 @@ fn contact<M: Machine>(
     let send = Send {
         time_us,
         operation: operation.number,
+        phase: operation.phase,
+        purpose: Purpose::User,
         slot: operation.slot,
         sequence,
         from: operation.origin(),

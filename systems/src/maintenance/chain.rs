@@ -4,9 +4,9 @@ use kadsim_engine::key::{BucketIndex, Key};
 use kadsim_engine::node::Row;
 use kadsim_engine::population::Owner;
 use kadsim_engine::random::{Purpose as Draw, Stream};
-use kadsim_engine::record::Kind;
+use kadsim_engine::record::{Kind, Purpose};
 
-use crate::events::{Errand, Purpose, Timer, Worker};
+use crate::events::{Errand, Timer, Worker};
 
 /// Lookups of a node that follow one another: its own key, then others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,11 @@
 use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
 use kadsim_engine::random::{Purpose as Draw, Stream};
+use kadsim_engine::record::Purpose;
 
 use super::JoinRefresh;
 use super::chain::Rest;
-use crate::events::{Purpose, Timer, Worker};
+use crate::events::{Timer, Worker};
 
 /// Draws for each node that a newcomer gets to know, after which it knows fewer.
 const DRAWS: u32 = 64;

@@ -3,11 +3,11 @@
 use kadsim_engine::key::{BucketIndex, Key};
 use kadsim_engine::node::Row;
 use kadsim_engine::population::Owner;
-use kadsim_engine::record::Kind;
+use kadsim_engine::record::{Kind, Purpose};
 
 use super::chain::{Rest, in_range};
 use super::{Refresh, Refreshed};
-use crate::events::{Errand, Purpose, Timer, Worker};
+use crate::events::{Errand, Timer, Worker};
 
 impl Worker<'_> {
     /// A lookup of a node has begun: the bucket that its key falls in is not idle.

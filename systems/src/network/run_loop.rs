@@ -211,7 +211,7 @@ impl Network {
         let tick_us = self.world.resource::<Window>().tick_us;
         let mut chunks = self.world.resource_mut::<Chunks>();
         let chunks = &mut *chunks;
-        let event_us = chunks.next_us();
+        let event_us = chunks.first_us();
         let taken_us = chunks.taken.iter().map(|start| start.planned.due_us).min();
         let slot_us = chunks.slot_us;
         let phases = self.world.resource::<Phases>();
@@ -222,11 +222,7 @@ impl Network {
         let recorded = is_living.then(|| self.world.resource::<Recorded>());
         let count_us = recorded.and_then(|recorded| recorded.next_count_us(tick_us));
         let stop_us = end_us.into_iter().chain(count_us).min().unwrap_or(u64::MAX);
-        let next_us = event_us
-            .into_iter()
-            .chain(start_us)
-            .min()
-            .unwrap_or(u64::MAX);
+        let next_us = event_us.min(start_us.unwrap_or(u64::MAX));
         let from_us = next_us.min(stop_us);
         if from_us > LAST_US {
             return self.events_out_of_time();

@@ -18,7 +18,7 @@ pub fn record_events(
 ) {
     let recorded = &mut *recorded;
     let (keys, ids) = (naming.in_time.keys(), &*naming.ids);
-    for chunk in chunks.all.iter_mut().filter(|chunk| chunk.is_active) {
+    for chunk in chunks.active() {
         for slot in chunk.ended.drain(..) {
             let ended = rows::ended(chunk.pool.get(slot), None, &naming.recording, ids, keys);
             phases.end(ended.phase_slot, ended.end_us);
@@ -30,7 +30,6 @@ pub fn record_events(
             open.add(ticks);
         }
         recorded.reads.answers += chunk.out.reads.answers;
-        chunk.is_active = false;
     }
 }
 

@@ -18,7 +18,7 @@ use kadsim_engine::counts::Counts;
 use kadsim_engine::ids::Ids;
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Operations;
-use kadsim_engine::record::{ConnectionRow, OperationRow, Purpose, Request, TickRow};
+use kadsim_engine::record::{ConnectionRow, OperationRow, Request, TickRow};
 use kadsim_engine::routing::TablesInTime;
 use kadsim_engine::routing::live::LiveTables;
 use kadsim_engine::slot::{OperationSlot, PhaseSlot};
@@ -200,13 +200,7 @@ impl Recorded {
     }
 
     /// Makes the rows of the connections of a step.
-    fn connections(
-        &mut self,
-        network: u32,
-        sends: &[Send],
-        operations: &Operations,
-        id: impl Fn(Row) -> i64,
-    ) {
+    fn connections(&mut self, network: u32, sends: &[Send], id: impl Fn(Row) -> i64) {
         for send in sends {
             let Sent::Contact {
                 to,
@@ -217,17 +211,16 @@ impl Recorded {
             else {
                 continue;
             };
-            let operation = operations.get(send.slot);
             let total_delay_us = fate.total_us(charge);
             if total_delay_us > LAST_US {
                 self.out_of_time.get_or_insert(OutOfTime {
-                    phase: operation.phase,
+                    phase: send.phase,
                     operation: send.operation,
                 });
             }
             self.connections.push(ConnectionRow {
                 network,
-                phase: operation.phase,
+                phase: send.phase,
                 operation: send.operation,
                 sequence: send.sequence,
                 time_us: send.time_us,
@@ -239,7 +232,7 @@ impl Recorded {
                 origin_overhead_us: charge.origin_us,
                 remote_overhead_us: charge.remote_us,
                 total_delay_us,
-                purpose: Purpose::User,
+                purpose: send.purpose,
             });
         }
     }
@@ -351,15 +344,10 @@ pub fn record_ticks(
 }
 
 /// Makes the rows of the step's connections.
-pub fn record_connections(
-    naming: Naming,
-    operations: Res<Operations>,
-    sends: Res<Sends>,
-    mut recorded: ResMut<Recorded>,
-) {
+pub fn record_connections(naming: Naming, sends: Res<Sends>, mut recorded: ResMut<Recorded>) {
     let keys = naming.in_time.keys();
     let id = |row| naming.ids.id(row, keys);
-    recorded.connections(naming.recording.network, &sends.0, &operations, id);
+    recorded.connections(naming.recording.network, &sends.0, id);
 }
 
 /// Ends the phase in a slot at `end_us`: cuts off its operations in flight and makes the rows of its open ticks.

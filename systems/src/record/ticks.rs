@@ -6,12 +6,12 @@ use hdrhistogram::Histogram;
 
 use kadsim_engine::counts::Counts;
 use kadsim_engine::node::Row;
-use kadsim_engine::random::{Permutation, Purpose, Stream};
+use kadsim_engine::random::{Permutation, Purpose as Draw, Stream};
+use kadsim_engine::record::Purpose;
 use kadsim_engine::record::TickRow;
 use kadsim_engine::routing::{Freshness, TablesInTime};
 use rayon::prelude::*;
 
-use crate::events;
 use crate::ticks::{TickCounts, Ticks};
 
 /// Maximum number of durations of a tick whose percentiles are exact.
@@ -43,7 +43,7 @@ pub struct Living<'a> {
 
 /// Returns the nodes whose tables are counted: a uniform sample of at most 1000.
 pub fn sample(network_seed: u64, nodes: usize) -> Vec<Row> {
-    let stream = Stream::new(network_seed, Purpose::Freshness, 0, 0);
+    let stream = Stream::new(network_seed, Draw::Freshness, 0, 0);
     let order = Permutation::new(nodes as u64, stream);
     let size = nodes.min(SAMPLE) as u64;
     (0..size)
@@ -223,10 +223,11 @@ impl OpenTicks {
                 duration_us: percentiles(&mut counts.durations_us),
                 maintenance_connections: counts.maintenance.iter().sum(),
                 maintenance_failed: counts.maintenance_failed,
-                refresh: counts.maintenance[events::Purpose::Refresh as usize],
-                join: counts.maintenance[events::Purpose::Join as usize],
-                check: counts.maintenance[events::Purpose::Check as usize],
-                republish: counts.maintenance[events::Purpose::Republish as usize],
+                refresh: counts.maintenance[Purpose::Refresh as usize],
+                join: counts.maintenance[Purpose::Join as usize],
+                check: counts.maintenance[Purpose::Check as usize]
+                    + counts.maintenance[Purpose::Ping as usize],
+                republish: counts.maintenance[Purpose::Republish as usize],
                 learned: counts.learned,
                 evicted: counts.evicted,
                 expired: counts.expired,

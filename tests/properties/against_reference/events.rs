@@ -46,7 +46,7 @@ pub fn run(network: &mut Network, phases: &[reference::Phase]) -> Kept {
     Kept {
         operations: recorded.operations.clone(),
         results: recorded.result_ids.clone(),
-        connections: Vec::new(),
+        connections: recorded.connections.clone(),
         ticks: recorded.ticks.clone(),
         ends,
     }
@@ -57,7 +57,6 @@ pub fn fits(case: &Case) -> bool {
     let life = case.life.clone().unwrap_or_default();
     case.rules.procedure == Procedure::Iterative
         && case.overhead_us == 0
-        && !case.connections
         && life.link(&case.links).shortest_delay_us() > 0
 }
 
@@ -107,6 +106,7 @@ fn operations_as_events_record_the_same() {
             let at = format!("{case:?}, {phases:?}");
             assert_rows(&other.operations, &one.operations, &at);
             assert_rows(&other.results, &one.results, &at);
+            assert_rows(&other.connections, &one.connections, &at);
             assert_rows(&other.ticks, &one.ticks, &at);
             assert_rows(&other.ends, &one.ends, &at);
             operations += one.operations.len();

@@ -4,12 +4,13 @@
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Ending;
 use kadsim_engine::random::Stream;
+use kadsim_engine::record::{ConnectionRow, Purpose, TickRow};
 use kadsim_systems::Network;
 use kadsim_systems::network::Spec;
 
 use super::case::pick;
 use super::maintenance::any_maintenance;
-use super::{assert_rows, cases, events, live};
+use super::{Kept, assert_rows, cases, events, live};
 use crate::properties::reference::live::LiveReference;
 
 /// A node's table: bucket, node, second last heard and failures of each entry; bucket and node of each replacement.
@@ -53,6 +54,36 @@ fn expected_tables(reference: &LiveReference) -> Vec<Table> {
     nodes.iter().map(table).collect()
 }
 
+/// Asserts that the users' connections are those of the reference, that all stand in order, and that as many are made for each
+/// purpose as the ticks count.
+fn assert_connections(found: &Kept, expected: &[ConnectionRow], at: &str) {
+    let (users, others): (Vec<ConnectionRow>, Vec<_>) = found
+        .connections
+        .iter()
+        .partition(|row| row.purpose == Purpose::User);
+    assert_rows(&users, expected, at);
+    let order = |row: &ConnectionRow| (row.time_us, row.operation, row.sequence);
+    assert!(found.connections.is_sorted_by_key(order), "{at}");
+    let made = |purposes: &[Purpose]| {
+        let made = others.iter().filter(|row| purposes.contains(&row.purpose));
+        made.count() as u64
+    };
+    let counted = |column: fn(&TickRow) -> u64| found.ticks.iter().map(column).sum::<u64>();
+    let purposes = [
+        (made(&[Purpose::Refresh]), counted(|tick| tick.refresh)),
+        (made(&[Purpose::Join]), counted(|tick| tick.join)),
+        (
+            made(&[Purpose::Check, Purpose::Ping]),
+            counted(|tick| tick.check),
+        ),
+        (made(&[Purpose::Republish]), counted(|tick| tick.republish)),
+    ];
+    for (made, counted) in purposes {
+        assert_eq!(made, counted, "{purposes:?} {at}");
+    }
+    assert!(others.iter().all(|row| row.operation >= 1 << 63), "{at}");
+}
+
 #[test]
 fn every_row_and_table_of_a_living_network_equals_the_reference() {
     let (mut operations, mut broken_off, mut entries) = (0, 0, 0);
@@ -90,6 +121,9 @@ fn every_row_and_table_of_a_living_network_equals_the_reference() {
             assert_rows(&found.operations, &reference.base.operations, &at);
             assert_rows(&found.results, &reference.base.results, &at);
             assert_rows(&tables(&mut network), &expected_tables(&reference), &at);
+            if case.connections {
+                assert_connections(&found, &reference.base.connections, &at);
+            }
             for ((number, end_us, _, nodes), expected) in found.ends.iter().zip(&reference.ends) {
                 assert_eq!(
                     (*number, *end_us),

@@ -227,13 +227,6 @@ fn a_node_that_joins_knows_others() {
 }
 
 #[test]
-fn single_connections_do_not_go_with_tables_that_learn() {
-    let connections = "output.tables=[\"ticks\", \"connections\"]";
-    let says = ["single connections are not recorded", "allowed: ticks"];
-    refuses(&["maintenance.rules=kademlia", connections], &says);
-}
-
-#[test]
 fn a_network_can_come_to_be_by_joins() {
     let joined = ["maintenance.rules=kademlia", "network.bootstrap=joined"];
     let read = fine(SMALL, &joined);
