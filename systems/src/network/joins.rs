@@ -40,7 +40,7 @@ impl Network {
     ) -> Result<(), NetworkError> {
         let makeup = self.makeup();
         let nobody_leaves = || Churn {
-            sessions: vec![Sessions::default()],
+            sessions: vec![Sessions::default(); makeup.classes.len() + 1],
             ..Churn::default()
         };
         let timelines = self.read(|nodes| {
