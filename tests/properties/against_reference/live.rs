@@ -73,7 +73,10 @@ pub fn described(case: &Case, maintenance: Option<Maintenance>) -> (Reference, L
 /// Lets the network of every second case come to be by joins. Returns the time in which the number of its nodes doubles, µs.
 pub fn any_doubling(case: &mut Case, stream: &mut Stream) -> Option<u64> {
     let doubling_us = pick(stream, &[1, 5_000, 300_000, 2_000_000]);
-    if stream.below(2) == 0 {
+    // Somebody has to answer.
+    let (base, _) = described(case, None);
+    let mut joins = (0..base.keys.len()).filter(|&node| !base.is_absent[node]);
+    if stream.below(2) == 0 || !joins.any(|node| base.is_server[node]) {
         return None;
     }
     // A contact may succeed, so that all nodes join in the end.
