@@ -332,6 +332,7 @@ fn a_network_that_has_come_to_be_by_joins() {
         let settings = [
             &rules,
             WITHOUT_CONNECTIONS,
+            "networks=1",
             "network.bootstrap=joined",
             "network.doubling_ms=2_000",
             "reachability.clients_in_tables=0",
