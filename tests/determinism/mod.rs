@@ -333,6 +333,7 @@ fn a_network_that_has_come_to_be_by_joins() {
             &rules,
             WITHOUT_CONNECTIONS,
             "networks=1",
+            "network.nodes=200",
             "network.bootstrap=joined",
             "network.doubling_ms=2_000",
             "reachability.clients_in_tables=0",
