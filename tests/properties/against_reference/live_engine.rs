@@ -209,3 +209,62 @@ fn every_row_and_table_of_a_living_network_equals_the_reference() {
     );
     assert!(6 * joined > most, "{seen:?}");
 }
+
+/// Callers of the library who do not want to see the joins have the same network after them.
+#[test]
+fn a_bootstrap_does_what_the_phase_of_joins_does() {
+    let (mut seen, mut operations) = (0, 0);
+    for seed in 0..40 {
+        let mut case = live::any_case(90_000 + seed);
+        let stream = &mut Stream::from_state(seed);
+        let maintenance = any_maintenance(stream, case.nodes);
+        let doubling_us = live::any_doubling(&mut case, stream);
+        if doubling_us.is_none() || !events::fits(&case) {
+            continue;
+        }
+        let network = || {
+            case.empty_network_of(|spec| Spec {
+                maintenance: Some(maintenance.clone()),
+                doubling_us,
+                ..spec
+            })
+        };
+        let (mut one, mut other) = (network(), network());
+        one.begin_joins(3, None);
+        events::run(&mut one, &[]);
+        other.bootstrap();
+        assert!(other.recorded().is_empty());
+        assert_eq!(one.now_us(), other.now_us());
+        assert_eq!((one.come(), other.come()), (None, None));
+        assert_rows(
+            &tables_of(&mut one),
+            &tables_of(&mut other),
+            &format!("seed {seed}"),
+        );
+        // It comes to be once.
+        other.bootstrap();
+        assert_eq!(one.now_us(), other.now_us());
+        let phases = [crate::properties::reference::Phase {
+            number: 0,
+            kind: kadsim_engine::record::Kind::Lookup,
+            planned: Vec::new(),
+            parallel: None,
+            start_us: one.now_us(),
+            lasts_us: 2_000_000,
+            cut_us: None,
+        }];
+        let (found, expected) = (
+            events::run(&mut one, &phases),
+            events::run(&mut other, &phases),
+        );
+        assert_rows(&found.ticks, &expected.ticks, &format!("seed {seed}"));
+        assert_rows(
+            &tables_of(&mut one),
+            &tables_of(&mut other),
+            &format!("seed {seed}"),
+        );
+        seen += 1;
+        operations += found.ticks.len();
+    }
+    assert!(seen > 5 && operations > 5, "{seen}, {operations}");
+}
