@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use rayon::prelude::*;
 
+use crate::key::BucketIndex;
 use crate::node::{Row, Table};
 use crate::population::Population;
 use crate::routing::Tables;
+use crate::routing::live::LiveTables;
 
 /// For each node, the tables counted so far that name it: 4 bytes a node. No table names its owner.
 #[derive(Debug)]
@@ -41,6 +43,21 @@ impl InDegrees {
                         self.0[entry.index()].fetch_add(1, Ordering::Relaxed);
                     }
                 });
+            });
+    }
+
+    /// Counts the entries of the tables of `owners` that traffic changes, on all threads.
+    pub fn count_live(&self, tables: &LiveTables, owners: Range<u32>) {
+        owners
+            .into_par_iter()
+            .map(Row)
+            .for_each_init(Vec::new, |rows, owner| {
+                for bucket in BucketIndex::all() {
+                    tables.row_entries(owner, bucket, rows);
+                    for entry in rows.iter() {
+                        self.0[entry.index()].fetch_add(1, Ordering::Relaxed);
+                    }
+                }
             });
     }
 

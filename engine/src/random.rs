@@ -64,6 +64,8 @@ pub enum Purpose {
     Known,
     /// A random entry or replacement; entity: node's key, part: count.
     Choice,
+    /// Place of a node among those that join before the first phase; entity: node's key.
+    JoinOrder,
 }
 
 const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;

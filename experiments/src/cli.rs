@@ -383,12 +383,16 @@ fn maintenance(upkeep: &Upkeep, experiment: &Experiment) -> String {
     let phases = experiment.phases.iter();
     let lasts_us: u64 = phases.map(|phase| phase.length_us().unwrap_or(0)).sum();
     let all = upkeep.per_node_s() * upkeep.online * lasts_us as f64 / 1e6;
-    let all = all * f64::from(experiment.networks);
-    text + &format!(
-        "# {:<22}{:>15}\n",
-        "in the run",
-        HumanCount(all as u64).to_string()
-    )
+    let bootstrap = upkeep.bootstrap * f64::from(experiment.networks);
+    let all = all * f64::from(experiment.networks) + bootstrap;
+    let joins = experiment
+        .joins()
+        .map(|_| ("to join, at the start", bootstrap));
+    for (name, contacts) in joins.into_iter().chain([("in the run", all)]) {
+        let contacts = HumanCount(contacts as u64).to_string();
+        text.push_str(&format!("# {name:<22}{contacts:>15}\n"));
+    }
+    text
 }
 
 /// Columns of a terminal that does not report them.

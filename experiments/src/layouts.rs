@@ -60,6 +60,12 @@ pub enum LayoutsError {
         /// Memory of the machine, as text.
         has: String,
     },
+    /// The routing tables are those of joins, not of a layout.
+    #[error(
+        "`network.bootstrap` of \"joined\" has no layout to compare: allowed are closest and random, by which full knowledge \
+         fills the routing tables"
+    )]
+    Joined,
     /// The nodes are impossible, or come and go more often than can be kept.
     #[error(transparent)]
     Network(#[from] NetworkError),
@@ -152,6 +158,9 @@ pub fn compare(
     threads: Option<usize>,
     watch: Watch,
 ) -> Result<Comparison, LayoutsError> {
+    if experiment.network.doubling_us.is_some() {
+        return Err(LayoutsError::Joined);
+    }
     let (fitting, skipped) = fitting(experiment, inputs, estimate::machine_memory());
     if let Some(least) = skipped.iter().min_by_key(|skipped| skipped.need)
         && fitting.is_empty()

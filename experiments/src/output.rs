@@ -77,11 +77,7 @@ impl Writers {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             living: experiment.has_living_columns(),
         };
-        let phases: Vec<String> = experiment
-            .phases
-            .iter()
-            .map(|phase| phase.name.clone())
-            .collect();
+        let phases = experiment.phase_names();
         let path = |name: &str| folder.partial().join(format!("{name}.parquet"));
         let Tables {
             ticks,

@@ -112,6 +112,8 @@ pub struct Summary {
     networks: u32,
     /// Length of a tick, µs.
     tick_us: u64,
+    /// When the first phase of the current network may start, µs.
+    first_us: u64,
     /// Number of nodes in a perfect result.
     perfect: f64,
 }
@@ -143,7 +145,8 @@ impl PhaseSummary {
 impl Summary {
     /// Makes the empty summary of a run of `networks` networks. `perfect` is the number of nodes in a perfect result.
     pub fn new(experiment: &Experiment, networks: u32, perfect: u32) -> Self {
-        let phases = &experiment.phases;
+        let joins = experiment.joins();
+        let phases = || experiment.phases.iter().chain(&joins);
         let perfect = f64::from(perfect.max(1));
         let scale = |column: &str| match column {
             RECALL => perfect,
@@ -175,14 +178,15 @@ impl Summary {
                 .map(|deadline_us| Deadline::new(deadline_us, phase.deadline_from))
                 .collect(),
         };
-        let none: Vec<_> = phases.iter().map(phases_of).collect();
+        let none: Vec<_> = phases().map(phases_of).collect();
         Self {
-            names: phases.iter().map(|phase| phase.name.clone()).collect(),
+            names: experiment.phase_names(),
             phases: none.clone(),
             pooled: none,
             over: BTreeMap::new(),
             networks,
             tick_us: experiment.tick_us,
+            first_us: 0,
             perfect,
         }
     }
@@ -223,7 +227,12 @@ impl Summary {
             phase.found.count(found);
         }
         let deadlines = phase.deadlines.iter_mut();
-        deadlines.for_each(|deadline| deadline.operation(row));
+        deadlines.for_each(|deadline| deadline.operation(row, self.first_us));
+    }
+
+    /// Begins the phases of a network, whose times count from `first_us`.
+    pub fn begin_phases(&mut self, first_us: u64) {
+        self.first_us = first_us;
     }
 
     /// Notes that a phase starts at `start_us` in the current network.

@@ -127,11 +127,20 @@ impl<'a> Watch<'a> {
 
     /// Shows the number of operations done in a phase, until the bar is dropped.
     pub(crate) fn bar(self, name: &str, total: u64) -> Line {
+        self.counted(name, (total, "operation"))
+    }
+
+    /// Shows the number of nodes that have come to a network, until the bar is dropped.
+    pub(crate) fn nodes(self, name: &str, total: u64) -> Line {
+        self.counted(name, (total, "node"))
+    }
+
+    fn counted(self, name: &str, total: (u64, &str)) -> Line {
         let style = style(shortened(&self.named(name)), |state| {
             let speed = (state.elapsed() >= SPEED_AFTER).then(|| (state.per_sec(), state.eta()));
             status(state.pos(), state.len().unwrap_or(state.pos()), speed)
         });
-        self.line(name, Some((total, "operation")), style)
+        self.line(name, Some(total), style)
     }
 
     /// Shows the number of cells done in a sweep, above the lines of the cells, until the bar is dropped.

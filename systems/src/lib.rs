@@ -12,6 +12,7 @@ pub mod context;
 pub mod events;
 pub mod in_time;
 pub mod interleaving;
+pub mod joining;
 pub mod living;
 pub mod lookahead;
 pub mod lookup;

@@ -1,13 +1,19 @@
-//! The error of an operation that goes on beyond the end of a network's clock.
+//! The error of what goes on beyond the end of a network's clock.
 
 use kadsim_engine::time::LAST_US;
 
-/// An operation goes on beyond the last moment of the clock: the network cannot go on.
+/// Something goes on beyond the last moment of the clock: the network cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("operation {operation} goes beyond {} ms, where times end", LAST_US / 1000)]
-pub struct OutOfTime {
-    /// Number of its phase.
-    pub phase: u32,
-    /// Its number.
-    pub operation: u64,
+pub enum OutOfTime {
+    /// An operation.
+    #[error("operation {operation} goes beyond {} ms, where times end", LAST_US / 1000)]
+    Operation {
+        /// Number of its phase.
+        phase: u32,
+        /// Its number.
+        operation: u64,
+    },
+    /// The joins by which the network comes to be.
+    #[error("the network does not come to be: the last node asks and asks, and no node answers it")]
+    Join,
 }

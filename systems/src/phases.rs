@@ -135,6 +135,8 @@ pub struct Phases {
     slots: Vec<Option<Running>>,
     /// Whether retrieves wait until the stores of provides are known.
     are_retrieves_held: bool,
+    /// Slot of the phase that goes on until the last node has joined.
+    joining: Option<PhaseSlot>,
 }
 
 impl Phases {
@@ -176,6 +178,21 @@ impl Phases {
             last_end_us: phase.start_us.max(over_us),
         });
         slot
+    }
+
+    /// Lets the phase in `slot` go on until [`Phases::end_joins`]: nodes join in it.
+    pub fn await_joins(&mut self, slot: PhaseSlot) {
+        if let Some(running) = &mut self.slots[slot.index()] {
+            running.in_flight += 1;
+            self.joining = Some(slot);
+        }
+    }
+
+    /// Ends the phase in which nodes join at `end_us`.
+    pub fn end_joins(&mut self, end_us: u64) {
+        if let Some(slot) = self.joining.take() {
+            self.end(slot, end_us);
+        }
     }
 
     /// Removes the phase in `slot` and returns how it ended.
@@ -549,6 +566,22 @@ mod tests {
         assert!(!phases.remove(slot).is_cut);
         phases.begin(idle(10, u64::MAX), Accounting::Full);
         assert_eq!(over(&phases), Some((0, LAST_US)));
+    }
+
+    #[test]
+    fn a_phase_of_joins_goes_on_until_they_have_ended() {
+        let mut phases = Phases::default();
+        let joins = Phase {
+            source: Box::new(NoOperations),
+            operations: 0,
+            ..phase(7, Kind::Lookup, 0, 0, None)
+        };
+        let slot = phases.begin(joins, Accounting::Full);
+        phases.await_joins(slot);
+        assert_eq!((over(&phases), phases.next_start_us()), (None, None));
+        phases.end_joins(30);
+        assert_eq!(over(&phases), Some((7, 30)));
+        assert!(!phases.remove(slot).is_cut);
     }
 
     #[test]

@@ -14,6 +14,7 @@ mod fuzz;
 mod growth;
 mod imports;
 mod interruption;
+mod joined;
 mod keys;
 mod layouts;
 mod memory;

@@ -324,6 +324,37 @@ fn a_network_whose_tables_live() {
 }
 
 #[test]
+fn a_network_that_has_come_to_be_by_joins() {
+    let dir = Dir::new();
+    dir.write("living.toml", LIVING);
+    for rules in ["kademlia", "discv5"] {
+        let rules = format!("maintenance.rules={rules}");
+        let settings = [
+            &rules,
+            WITHOUT_CONNECTIONS,
+            "networks=1",
+            "network.nodes=200",
+            "network.bootstrap=joined",
+            "network.doubling_ms=2_000",
+            "reachability.clients_in_tables=0",
+        ];
+        let settings = settings.map(|set| ["--set", set]).concat();
+        let contents = |threads: &str, more: &[&str]| {
+            let threads = ["--threads", threads, "--force"];
+            let args = [&settings[..], &threads, more].concat();
+            contents_of(&dir, "living", "run", &args, 0)
+        };
+        let first = contents("1", &[]);
+        for threads in ["2", "3", "8"] {
+            assert_eq!(first, contents(threads, &[]), "{threads} threads, {rules}");
+        }
+        let rest = |contents| without(contents, &["ticks", "summary"]);
+        let tick = contents("2", &["--set", "clock.tick_ms=100"]);
+        assert_eq!(rest(first), rest(tick), "{rules}");
+    }
+}
+
+#[test]
 fn operations_as_events_change_no_content() {
     let dir = Dir::new();
     dir.write("living.toml", LIVING);

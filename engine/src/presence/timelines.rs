@@ -17,11 +17,14 @@ use rayon::prelude::*;
 use super::by_time::{ByTime, Turnover};
 use super::churn::Churn;
 use super::epochs::{During, Epochs};
+use super::growth::Growth;
+use super::life::Life;
 use super::walk::Walk;
 use crate::hardware::Prefetcher;
 use crate::key::Key;
 use crate::makeup::Makeup;
 use crate::node::{Presence, Row};
+use crate::time::LAST_US;
 
 /// Rows that a thread works on at a time.
 const CHUNK: usize = 1 << 14;
@@ -81,6 +84,10 @@ pub struct Timelines {
     changes: Arc<Changes>,
     /// Changes up to this time are kept, µs.
     horizon_us: u64,
+    /// How the network comes to be by joins, if it does.
+    growth: Option<Arc<Growth>>,
+    /// When sessions begin, µs; `None` while nodes join and that is not known.
+    begin_us: Option<u64>,
 }
 
 /// The changes that are kept.
@@ -111,10 +118,60 @@ impl Timelines {
         let mut timelines = Self {
             churn,
             makeup,
+            begin_us: Some(0),
             ..Self::default()
         };
         timelines.extend(keys, presence, horizon_us)?;
         Ok(timelines)
+    }
+
+    /// Returns the timelines of a network that comes to be by joins. All changes are kept until it is known when sessions
+    /// begin.
+    ///
+    /// # Errors
+    ///
+    /// More than 2³¹ nodes.
+    pub fn growing(
+        growth: Growth,
+        churn: Churn,
+        makeup: Makeup,
+        keys: &[Key],
+        presence: &[Presence],
+    ) -> Result<Self, TooManyChanges> {
+        let mut timelines = Self {
+            churn,
+            makeup,
+            growth: Some(Arc::new(growth)),
+            ..Self::default()
+        };
+        timelines.extend(keys, presence, LAST_US)?;
+        Ok(timelines)
+    }
+
+    /// Lets sessions begin at `begin_us`, and keeps the changes up to `horizon_us`. Only for networks that come to be by
+    /// joins; no change before `begin_us` differs.
+    ///
+    /// # Errors
+    ///
+    /// More than 2³¹ changes up to the horizon.
+    pub fn settle(
+        &mut self,
+        begin_us: u64,
+        keys: &[Key],
+        presence: &[Presence],
+        horizon_us: u64,
+    ) -> Result<(), TooManyChanges> {
+        self.begin_us = Some(begin_us);
+        self.extend(keys, presence, horizon_us)
+    }
+
+    /// Returns how nodes join before the first session, while they do.
+    #[inline]
+    pub fn growing_by(&self) -> Option<&Growth> {
+        match self.begin_us {
+            Some(_) => None,
+            None => self.growth.as_deref(),
+        }
     }
 
     /// Returns whether nodes may come or leave.
@@ -140,20 +197,20 @@ impl Timelines {
         horizon_us: u64,
     ) -> Result<(), TooManyChanges> {
         self.horizon_us = horizon_us;
-        if self.churn.is_never() {
+        if self.churn.is_never() && self.growth.is_none() {
             return Ok(());
         }
-        let (churn, makeup) = (&self.churn, &self.makeup);
         let chunks = keys.par_chunks(CHUNK).zip(presence.par_chunks(CHUNK));
-        let parts = chunks.map(|(keys, presence)| {
+        let parts = chunks.enumerate().map(|(chunk, (keys, presence))| {
             let (mut counts, mut changes_us) = (Vec::with_capacity(keys.len()), Vec::new());
-            for (&key, presence) in keys.iter().zip(presence) {
+            let rows = ((chunk * CHUNK) as u32..).map(Row);
+            for ((row, &key), presence) in rows.zip(keys).zip(presence) {
                 let before = changes_us.len();
                 let mut is_online = false;
                 if presence.is_online() {
-                    let walk = Walk::new(churn, makeup, key);
-                    is_online = walk.is_online();
-                    changes_us.extend(walk.take_while(|&at_us| at_us <= horizon_us));
+                    let life = self.life(row, key);
+                    is_online = life.is_online();
+                    changes_us.extend(life.take_while(|&at_us| at_us <= horizon_us));
                 }
                 counts.push(((changes_us.len() - before) as u32, is_online));
             }
@@ -221,18 +278,28 @@ impl Timelines {
 
     #[cold]
     fn is_online_beyond(&self, row: Row, key: Key, at_us: u64) -> bool {
-        let passed = self.walk(key).take_while(|&change_us| change_us <= at_us);
+        let passed = self
+            .life(row, key)
+            .take_while(|&change_us| change_us <= at_us);
         self.of(row).0 ^ (passed.count() & 1 == 1)
     }
 
-    fn walk(&self, key: Key) -> Walk<'_> {
-        Walk::new(&self.churn, &self.makeup, key)
+    /// Returns the changes of a node from the start of the run.
+    fn life(&self, row: Row, key: Key) -> Life<'_> {
+        let sessions = || Walk::new(&self.churn, &self.makeup, key);
+        match &self.growth {
+            None => Life::new(sessions()),
+            Some(growth) => {
+                let begun = self.begin_us.map(|begin_us| (begin_us, sessions()));
+                Life::joining(growth.comes_us(row), begun)
+            }
+        }
     }
 
     /// Returns the first change of a node, µs; `None` if there is none.
     pub fn first_change(&self, row: Row, key: Key) -> Option<u64> {
         let kept_us = self.of(row).1.first().copied();
-        kept_us.or_else(|| self.walk(key).next())
+        kept_us.or_else(|| self.life(row, key).next())
     }
 
     /// Returns the first change of a node after `at_us`, µs; `None` if there is none. Only for nodes that are not offline for
@@ -241,7 +308,7 @@ impl Timelines {
         let kept_us = self.of(row).1;
         match kept_us.get(kept_us.partition_point(|&us| us <= at_us)) {
             Some(&change_us) => Some(change_us),
-            None => self.walk(key).find(|&change_us| change_us > at_us),
+            None => self.life(row, key).find(|&change_us| change_us > at_us),
         }
     }
 
@@ -264,7 +331,7 @@ impl Timelines {
         let is_known = !kept_us.iter().all(|&change_us| pass(change_us));
         if !is_known {
             // The next change lies beyond the horizon.
-            let mut rest = self.walk(key).skip(kept_us.len());
+            let mut rest = self.life(row, key).skip(kept_us.len());
             let _ = rest.all(pass);
         }
         is_online.then_some(Session {
@@ -285,7 +352,8 @@ impl Timelines {
                 (passed, passed.checked_sub(1).map(|last| kept_us[last]))
             }
             false => {
-                let passed = self.walk(key).take_while(|&change_us| change_us <= at_us);
+                let life = self.life(row, key);
+                let passed = life.take_while(|&change_us| change_us <= at_us);
                 passed.fold((0, None), |(passed, _), change_us| {
                     (passed + 1, Some(change_us))
                 })
@@ -306,7 +374,7 @@ impl Timelines {
         };
         match came_us <= self.horizon_us {
             true => before(&mut kept_us.iter().copied()),
-            false => before(&mut self.walk(key)),
+            false => before(&mut self.life(row, key)),
         }
     }
 

@@ -164,11 +164,12 @@ impl TablesInTime<'_> {
         }
     }
 
-    /// Returns the entries of one bucket of a table that traffic changes.
-    fn live_entries(&self, owner: Row, bucket: BucketIndex) -> impl Iterator<Item = Row> {
-        let tables = self.live.and_then(|live| live.of(owner));
-        let entries = tables.map_or(&[][..], |tables| tables.entries(owner, bucket.index()));
-        entries.iter().map(|entry| entry.row())
+    /// Replaces `out` by the entries of one bucket of a table that traffic changes.
+    fn live_entries(&self, owner: Row, bucket: BucketIndex, out: &mut Vec<Row>) {
+        match self.live {
+            Some(live) => live.row_entries(owner, bucket, out),
+            None => out.clear(),
+        }
     }
 
     /// Calls `visit` with each bucket of the owner's bootstrapped table that is not empty, and its entries, in no order. `rows`
@@ -216,10 +217,7 @@ impl TablesInTime<'_> {
                 out.clear();
                 self.instant(made_us).bucket(owner, bucket, out);
             }
-            At::Live => {
-                out.clear();
-                out.extend(self.live_entries(owner.row, bucket));
-            }
+            At::Live => self.live_entries(owner.row, bucket, out),
         }
     }
 
@@ -241,8 +239,7 @@ impl TablesInTime<'_> {
             At::Made(made_us) => self.made(owner, made_us, rows, visit),
             At::Live => {
                 for bucket in BucketIndex::all() {
-                    rows.clear();
-                    rows.extend(self.live_entries(owner.row, bucket));
+                    self.live_entries(owner.row, bucket, rows);
                     if !rows.is_empty() {
                         visit(bucket, rows);
                     }

@@ -69,7 +69,7 @@ impl Failure {
             },
             Self::Layouts(error) => match error {
                 LayoutsError::Stopped(_) => INTERRUPTED,
-                LayoutsError::Memory { .. } => 2,
+                LayoutsError::Memory { .. } | LayoutsError::Joined => 2,
                 LayoutsError::Network(_)
                 | LayoutsError::OutOfTime(_)
                 | LayoutsError::Threads(_) => 1,

@@ -56,6 +56,8 @@ pub struct Upkeep {
     pub check: f64,
     /// Number of nodes online.
     pub online: f64,
+    /// Contacts in all by which a network comes to be by joins; 0 if full knowledge fills the tables.
+    pub bootstrap: f64,
 }
 
 impl Upkeep {
@@ -78,7 +80,8 @@ pub fn upkeep(experiment: &Experiment, inputs: &Inputs) -> Option<Upkeep> {
         stop: Stop::ClosestAnswered,
         ..experiment.lookup.rules
     };
-    let lookup = rules.contacts(hops(experiment, online)).min(online - 1.0) * STALE;
+    let fresh = |nodes: f64| rules.contacts(hops(experiment, nodes)).min(nodes - 1.0);
+    let lookup = fresh(online) * STALE;
     let of_keys = |keys: f64| (1.0 + keys) * lookup;
     let joins = experiment
         .churn
@@ -104,7 +107,31 @@ pub fn upkeep(experiment: &Experiment, inputs: &Inputs) -> Option<Upkeep> {
         refresh,
         check: check + pings(&kept),
         online: life.online,
+        bootstrap: match experiment.network.doubling_us {
+            None => 0.0,
+            Some(_) => growing(f64::from(inputs.online), |nodes| {
+                let keys = match kept.joining.refresh {
+                    JoinRefresh::Farther => buckets(nodes),
+                    JoinRefresh::Own => 0.0,
+                    JoinRefresh::Random(keys) => keys.into(),
+                };
+                (1.0 + keys) * fresh(nodes)
+            }),
+        },
     })
+}
+
+/// Returns the sum over the nodes that join of `each`, of which the argument is the number of nodes that are there then.
+fn growing(nodes: f64, each: impl Fn(f64) -> f64) -> f64 {
+    /// Steps in which the number of nodes grows, each by this factor.
+    const STEP: f64 = 1.1;
+    let (mut there, mut sum) = (1.0, 0.0);
+    while there < nodes {
+        let next = nodes.min((there * STEP).max(there + 1.0));
+        sum += (next - there) * each((there + next) / 2.0);
+        there = next;
+    }
+    sum
 }
 
 /// Returns the pings in a second by which a node checks a table of `entries`.
@@ -225,6 +252,35 @@ duration_ms = 7_200_000
             "maintenance={rules=\"kademlia-4.1\", check=\"idle\", check_ms=300_000, check_idle_ms=300_000}",
         ];
         near(of(&checks).unwrap().check, 0.1294, 3.0);
+    }
+
+    /// Against a simulator of its own, in which one node joins after the other.
+    #[test]
+    fn joins_are_as_many_as_were_measured() {
+        let joined = |nodes: &str, refresh: &str| {
+            let settings = [
+                &format!("network.nodes={nodes}")[..],
+                "network.bootstrap=joined",
+                "maintenance.learn_answerer=true",
+                "churn.session=never",
+                "churn.absence=never",
+                &format!("churn.join_refresh={refresh}"),
+            ];
+            of(&settings).unwrap().bootstrap / nodes.parse::<f64>().unwrap()
+        };
+        for (nodes, refresh, measured) in [
+            ("1000", "farther", 226.2),
+            ("10000", "farther", 319.9),
+            ("1000", "own", 25.6),
+            ("1000", "{ random = 3 }", 97.8),
+        ] {
+            let estimated = joined(nodes, refresh);
+            assert!(
+                (0.85..1.25).contains(&(estimated / measured)),
+                "{nodes}, {refresh}: {estimated}, not {measured}"
+            );
+        }
+        assert_eq!(of(&["maintenance.rules=kademlia"]).unwrap().bootstrap, 0.0);
     }
 
     #[test]

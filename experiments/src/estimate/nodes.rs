@@ -27,6 +27,8 @@ const PRESENCE_BYTES: f64 = 96.0;
 const TIMELINE_BYTES: f64 = 4.0;
 /// Bytes of a change in the timelines.
 const CHANGE_BYTES: f64 = 16.0;
+/// Bytes of a node in the order of joins: its number, and its place among the servers.
+const JOIN_BYTES: f64 = 12.0;
 /// Largest k at which most buckets fit the 64 rows of a span, under the `closest` policy.
 const SPAN_K_MAX: f64 = 32.0;
 
@@ -65,8 +67,18 @@ pub(super) fn node_bytes(experiment: &Experiment, inputs: &Inputs) -> f64 {
     f64::from(inputs.nodes) * each + timeline_bytes(experiment, inputs)
 }
 
-/// Returns bytes of the changes of presence up to the horizon, by the mean lengths of sessions and absences.
+/// Returns bytes of the changes of presence up to the horizon, by the mean lengths of sessions and absences. Joins are
+/// changes too; timelines of joins are there while those of sessions are made.
 fn timeline_bytes(experiment: &Experiment, inputs: &Inputs) -> f64 {
+    let joins = match experiment.network.doubling_us {
+        Some(_) => JOIN_BYTES + 2.0 * (TIMELINE_BYTES + CHANGE_BYTES),
+        None => 0.0,
+    };
+    f64::from(inputs.nodes) * joins + session_bytes(experiment, inputs)
+}
+
+/// Returns bytes of the changes by sessions.
+fn session_bytes(experiment: &Experiment, inputs: &Inputs) -> f64 {
     let Some(churn) = &experiment.churn else {
         return 0.0;
     };

@@ -76,7 +76,7 @@ impl Table {
 /// Returns bytes of the tables being written, and of the summary.
 pub(super) fn recording_bytes(experiment: &Experiment, inputs: &Inputs, lookup: &Lookup) -> f64 {
     let networks = f64::from(experiment.networks);
-    let phases = experiment.phases.len() as f64;
+    let phases = experiment.phase_names().len() as f64;
     let operations: f64 = inputs.operations.iter().map(|&count| count as f64).sum();
     let tables = experiment.output.tables;
     let k = f64::from(experiment.network.bucket_size);

@@ -8,10 +8,10 @@ use kadsim_systems::maintenance::Maintenance;
 use kadsim_systems::rules::Rules;
 
 use super::churn::{ChurnSection, MaintenanceSection, RecordsSection};
-use super::defaults::DEFAULT_DELAY;
+use super::defaults::{DEFAULT_DEADLINE_FROM, DEFAULT_DELAY};
 use super::delay::{Delay, ErrorRate};
 use super::diagnostic::Span;
-use super::phase::{Phase, Tables};
+use super::phase::{Phase, PhaseSpans, Tables, Work};
 use super::regions::{ClientShares, OneWay};
 use super::words::{Hash, Layout, Policy};
 
@@ -210,7 +210,33 @@ pub struct OutputSection {
     pub tables_span: Span,
 }
 
+/// Name of the phase in which networks come to be by joins.
+pub const JOINS: &str = "bootstrap";
+
 impl Experiment {
+    /// Returns the phase in which networks come to be by joins, if they do. It comes before all others; in the tables its number
+    /// is the one after theirs.
+    pub fn joins(&self) -> Option<Phase> {
+        self.network.doubling_us.map(|_| Phase {
+            name: JOINS.to_owned(),
+            // It takes as long as the joins do.
+            work: Work::Idle { duration_us: 0 },
+            start_us: None,
+            parallel: None,
+            reset_overhead: false,
+            max_us: None,
+            deadlines_us: Vec::new(),
+            deadline_from: DEFAULT_DEADLINE_FROM,
+            spans: PhaseSpans::default(),
+        })
+    }
+
+    /// Returns the names of the phases that tables and summary have, by number.
+    pub fn phase_names(&self) -> Vec<String> {
+        let names = self.phases.iter().map(|phase| phase.name.clone());
+        names.chain(self.joins().map(|phase| phase.name)).collect()
+    }
+
     /// Returns the groups of phases that may be in flight at the same time, as ranges of [`Experiment::phases`], in order.
     pub fn overlapping(&self) -> impl Iterator<Item = Range<usize>> {
         let starts = |&place: &usize| place == 0 || self.phases[place].start_us.is_none();
@@ -236,6 +262,11 @@ impl Experiment {
         let hundredth_us = length_us.map(|length_us| (length_us / 100).max(1));
         let period_us = self.output.freshness_us.or(hundredth_us);
         period_us.filter(|_| self.has_living_columns())
+    }
+
+    /// Returns that period for the joins by which a network comes to be, the last of which begins at `last_us`.
+    pub fn joins_freshness_us(&self, last_us: u64) -> u64 {
+        self.output.freshness_us.unwrap_or((last_us / 100).max(1))
     }
 
     /// Returns whether the network is living: nodes come and go, tables are maintained, or records are looked after.

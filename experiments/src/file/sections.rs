@@ -148,6 +148,18 @@ fn live_tables(top: &Section<'_>, experiment: &Experiment) {
                 .error(&field.value.span, title, format!("allowed: {allowed}"));
         }
     }
+    let in_tables = experiment.reachability.clients_in_tables > 0.0;
+    if experiment.network.doubling_us.is_some()
+        && in_tables
+        && let Some(field) = top
+            .section(&keys::REACHABILITY)
+            .get(&keys::CLIENTS_IN_TABLES)
+    {
+        let title =
+            "`reachability.clients_in_tables` does not go with `network.bootstrap` of \"joined\"";
+        let label = "allowed: 0, as the tables name those who have answered";
+        top.report.error(&field.value.span, title, label.to_owned());
+    }
     let procedure = experiment.lookup.rules.procedure;
     if experiment.maintenance().is_none() || procedure == Procedure::Iterative {
         return;

@@ -3,10 +3,11 @@
 //! Phases with the same deadlines have the same keys but for their name. So the keys are made once for such phases, and
 //! once for the cells of a sweep, with `*` in the place of the name.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::file::{Experiment, OutputSection, Phase};
+use crate::file::{Experiment, NetworkSection, OutputSection, Phase};
 use crate::summary;
 
 /// Placeholder for a phase's name.
@@ -25,7 +26,7 @@ pub(super) struct Metrics(HashMap<Shape, Keys>);
 
 /// The keys of one experiment.
 pub(super) struct Names<'a> {
-    phases: HashMap<&'a str, &'a Phase>,
+    phases: HashMap<String, Cow<'a, Phase>>,
     /// The experiment without its phases.
     frame: Experiment,
     made: &'a mut Metrics,
@@ -35,7 +36,10 @@ impl<'a> Names<'a> {
     pub(super) fn of(experiment: &'a Experiment, made: &'a mut Metrics) -> Self {
         let frame = Experiment {
             name: String::new(),
-            network: experiment.network.clone(),
+            network: NetworkSection {
+                doubling_us: None,
+                ..experiment.network.clone()
+            },
             lookup: experiment.lookup.clone(),
             reachability: experiment.reachability.clone(),
             link: experiment.link.clone(),
@@ -46,9 +50,10 @@ impl<'a> Names<'a> {
             expects: Vec::new(),
             ..*experiment
         };
-        let phases = experiment.phases.iter();
+        let phases = experiment.phases.iter().map(Cow::Borrowed);
+        let phases = phases.chain(experiment.joins().map(Cow::Owned));
         Self {
-            phases: phases.map(|phase| (phase.name.as_str(), phase)).collect(),
+            phases: phases.map(|phase| (phase.name.clone(), phase)).collect(),
             frame,
             made,
         }
@@ -57,8 +62,8 @@ impl<'a> Names<'a> {
     /// Returns whether the summary has this metric.
     pub(super) fn has(&mut self, metric: &str) -> bool {
         let (of_nodes, name, behind) = split(metric);
-        match self.phases.get(name) {
-            Some(phase) => self.keys(phase).contains(&join(of_nodes, ANY, behind)),
+        match self.phases.get(name).cloned() {
+            Some(phase) => self.keys(&phase).contains(&join(of_nodes, ANY, behind)),
             None => false,
         }
     }
@@ -66,15 +71,19 @@ impl<'a> Names<'a> {
     /// Returns the metric most similar to this one, of the phase with the most similar name.
     pub(super) fn nearest(&mut self, metric: &str) -> Option<String> {
         let (_, name, _) = split(metric);
-        let phase = *match self.phases.get(name) {
+        let phase = match self.phases.get(name) {
             Some(phase) => phase,
-            None => nearest(name, self.phases.iter().map(|(name, phase)| (*name, phase)))?,
+            None => {
+                let phases = self.phases.iter();
+                nearest(name, phases.map(|(name, phase)| (name.as_str(), phase)))?
+            }
         };
+        let phase = phase.clone();
         let of_phase = |key: &String| {
             let (of_nodes, _, behind) = split(key);
             join(of_nodes, &phase.name, behind)
         };
-        let keys: Vec<String> = self.keys(phase).iter().map(of_phase).collect();
+        let keys: Vec<String> = self.keys(&phase).iter().map(of_phase).collect();
         nearest(metric, keys.iter().map(|key| (key.as_str(), key))).cloned()
     }
 

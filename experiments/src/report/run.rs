@@ -171,8 +171,8 @@ impl Run {
             false if is_finished => bail!("{}: a run without {METRICS}", path.display()),
             false => Map::new(),
         };
-        let phases = experiment.phases.iter().map(|phase| Phase {
-            name: phase.name.clone(),
+        let phases = experiment.phase_names().into_iter().map(|name| Phase {
+            name,
             ..Phase::default()
         });
         let mut run = Self {

@@ -1,4 +1,5 @@
 //! Reads the routing tables of a network before its first phase: writes the output table `routing`, and counts in-degrees.
+//! Where the network has come to be by joins, they are those that traffic has given it.
 
 use kadsim_engine::in_degree::InDegrees;
 use kadsim_engine::key::BucketIndex;
@@ -20,11 +21,13 @@ const CHUNK: usize = 1 << 16;
 /// [`crate::watch::Stopped`].
 pub(super) fn count_in_degrees(network: &mut Network, watch: Watch) -> anyhow::Result<InDegrees> {
     let _line = watch.busy("counting in-degrees".to_owned());
+    let is_joined = network.is_joined();
     network.read(
         |NodesView {
              population,
              columns,
              tables,
+             in_time,
              ..
          }| {
             let nodes = columns.tables.len() as u32;
@@ -32,7 +35,10 @@ pub(super) fn count_in_degrees(network: &mut Network, watch: Watch) -> anyhow::R
             for start in (0..nodes).step_by(CHUNK) {
                 watch.go_on()?;
                 let owners = start..nodes.min(start.saturating_add(CHUNK as u32));
-                degrees.count(tables, &population, columns.tables, owners);
+                match in_time.live.filter(|_| is_joined) {
+                    Some(live) => degrees.count_live(live, owners),
+                    None => degrees.count(tables, &population, columns.tables, owners),
+                }
             }
             Ok(degrees)
         },
@@ -51,19 +57,21 @@ pub(super) fn write(
     watch: Watch,
 ) -> anyhow::Result<()> {
     let _line = watch.busy("writing the routing tables".to_owned());
+    let is_joined = network.is_joined();
     network.read(|nodes| {
         let mut rows = Vec::new();
         for owner in (0..nodes.columns.keys.len() as u32).map(Row) {
             watch.go_on()?;
-            write_table(number, &nodes, owner, &mut rows, writers)?;
+            write_table((number, is_joined), &nodes, owner, &mut rows, writers)?;
         }
         Ok(())
     })
 }
 
-/// Writes the routing table of `owner`. `rows` is a buffer for a bucket.
+/// Writes the routing table of `owner` in a network with this number, which may have come to be by joins. `rows` is a buffer
+/// for a bucket.
 fn write_table(
-    number: u32,
+    (number, is_joined): (u32, bool),
     nodes: &NodesView,
     owner: Row,
     rows: &mut Vec<Row>,
@@ -74,6 +82,7 @@ fn write_table(
         columns,
         ids,
         tables,
+        in_time,
         ..
     } = nodes;
     let node = ids.id(owner, columns.keys);
@@ -88,6 +97,15 @@ fn write_table(
             })
         })
     };
+    if let Some(live) = in_time.live.filter(|_| is_joined) {
+        return BucketIndex::all().try_for_each(|bucket| {
+            live.row_entries(owner, bucket, rows);
+            rows.sort_unstable_by_key(|&row| {
+                population.key(row).distance(columns.keys[owner.index()])
+            });
+            write(bucket, rows)
+        });
+    }
     let mut written = Ok(());
     let table = columns.tables[owner.index()];
     tables.for_each_bucket(population, owner, table, rows, |bucket, peers| {

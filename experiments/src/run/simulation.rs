@@ -1,5 +1,7 @@
 //! Simulates the networks of a run one after the other, and hands what they record to the tables and the summary.
 
+mod joins;
+
 use std::ops::Range;
 
 use anyhow::{anyhow, bail};
@@ -22,8 +24,8 @@ use rayon::prelude::*;
 
 use super::clock::{Clock, Lap};
 use super::routing;
-use super::workload::{Pool, Workload};
-use crate::file::{Experiment, Phase, PhaseKind, milliseconds};
+use super::workload::{Pool, Workload, start_us};
+use crate::file::{Experiment, JOINS, Phase, PhaseKind, milliseconds};
 use crate::inputs::{self, Inputs};
 use crate::output::{RECORDING, Writers};
 use crate::spent::{Moment, Spent};
@@ -85,10 +87,7 @@ impl<'a> Simulation<'a> {
     /// Simulates one network with all its phases.
     fn network(&mut self, number: u32) -> anyhow::Result<()> {
         let mut network = self.bootstrap(number)?;
-        if self.experiment.output.in_degree {
-            self.in_degrees = Some(routing::count_in_degrees(&mut network, self.watch)?);
-            self.timing(number, "bootstrap", "in_degree", 1)?;
-        }
+        self.summary.begin_phases(network.first_us());
         if self.writers.wants_routing() {
             routing::write(number, &mut network, &mut self.writers, self.watch)?;
         }
@@ -101,11 +100,11 @@ impl<'a> Simulation<'a> {
         Ok(())
     }
 
-    /// Makes the network: its nodes, with full routing tables.
+    /// Makes the network: its nodes, with full routing tables or those that their joins have given them.
     fn bootstrap(&mut self, number: u32) -> anyhow::Result<Network> {
         let experiment = self.experiment;
         let nodes = HumanCount(u64::from(self.inputs.nodes));
-        let _line = self.watch.busy(format!("bootstrapping {nodes} nodes"));
+        let line = self.watch.busy(format!("bootstrapping {nodes} nodes"));
         self.clock.start();
         let seed = network_seed(experiment.seed, number);
         let mut network = Network::new(inputs::spec(experiment, self.inputs, seed))?;
@@ -114,11 +113,17 @@ impl<'a> Simulation<'a> {
         network.recording().connections = experiment.output.tables.connections;
         network.recording().recall = experiment.wants_recall();
         network.recording().living = experiment.has_living_columns();
-        self.timing(number, "bootstrap", "spawn", 1)?;
+        self.timing(number, JOINS, "spawn", 1)?;
         self.watch.go_on()?;
+        if network.is_joined() {
+            drop(line);
+            self.join(number, &mut network)?;
+            return Ok(network);
+        }
         network.bootstrap();
-        self.timing(number, "bootstrap", "tables", 1)?;
+        self.timing(number, JOINS, "tables", 1)?;
         self.watch.go_on()?;
+        self.count_in_degrees(number, &mut network)?;
         Ok(network)
     }
 
@@ -170,7 +175,12 @@ impl<'a> Simulation<'a> {
 
     /// Adds network, phase and advice to the error of an operation that goes on beyond the end of the clock.
     fn out_of_time(&self, number: u32, out_of_time: OutOfTime) -> anyhow::Error {
-        let phase = &self.experiment.phases[out_of_time.phase as usize].name;
+        let OutOfTime::Operation { phase, .. } = out_of_time else {
+            return anyhow!(
+                "{out_of_time} (network {number}): lower the error rates of [link], or raise `link.timeout_ms`"
+            );
+        };
+        let phase = &self.experiment.phases[phase as usize].name;
         anyhow!(
             "{out_of_time} (network {number}, phase \"{phase}\"): shorten the delays in [link], \
              `link.overhead_ms` or `start_ms` and `spread_ms`, or cut the phase off by `max_ms`"
@@ -190,7 +200,7 @@ impl<'a> Simulation<'a> {
     ) -> anyhow::Result<Begun> {
         let (experiment, inputs) = (self.experiment, self.inputs);
         let phase = &experiment.phases[place];
-        let start_us = phase.start_us.unwrap_or(network.now_us());
+        let start_us = start_us(phase, network);
         if start_us.saturating_add(phase.duration_us()) > LAST_US {
             bail!(
                 "phase \"{}\" goes beyond {} ms, where times end: make its `duration_ms` smaller",
@@ -340,7 +350,7 @@ impl<'a> Simulation<'a> {
                 .map_init(|| tables.sizes(population), row)
                 .collect_into_vec(&mut rows);
             if let Some(row) = rows.iter().find(|row| row.overhead_us > LAST_US) {
-                let phase = &self.experiment.phases[phase as usize].name;
+                let phase = &self.experiment.phase_names()[phase as usize];
                 bail!(
                     "the overhead of node {} at the end of phase \"{phase}\" (network {number}) is beyond {} ms, \
                      where times end: make `link.overhead_ms` smaller",
@@ -414,9 +424,14 @@ impl<'a> Simulation<'a> {
     }
 
     fn bar(&self, network: u32, phase: &str, total: u64) -> Line {
+        self.watch.bar(&self.named(network, phase), total)
+    }
+
+    /// Returns the name of a phase for its line.
+    fn named(&self, network: u32, phase: &str) -> String {
         match self.experiment.networks {
-            1 => self.watch.bar(phase, total),
-            _ => self.watch.bar(&format!("{network}/{phase}"), total),
+            1 => phase.to_owned(),
+            _ => format!("{network}/{phase}"),
         }
     }
 }
@@ -476,12 +491,19 @@ impl Observer for Recorder<'_, '_> {
     }
 
     fn recorded(&mut self, network: &mut Network) -> anyhow::Result<()> {
+        if let Some((come, _)) = network.come() {
+            self.bar.set_position(come.into());
+        }
         self.simulation.take(network, &self.bar)
     }
 
     fn ended(&mut self, network: &mut Network, end: &PhaseEnd) -> anyhow::Result<()> {
-        self.nodes(network, end)?;
         let place = end.phase as usize;
+        if place == self.simulation.experiment.phases.len() {
+            // Rows of nodes have the in-degrees at the end of the joins.
+            self.simulation.count_in_degrees(self.number, network)?;
+        }
+        self.nodes(network, end)?;
         let is_cut = end.cut_off.is_cut;
         let begun = &mut self.begun[place - self.first];
         if let Some(source) = begun.all.take().filter(|_| is_cut) {

@@ -62,7 +62,7 @@ impl Workload {
         pool: &Pool,
     ) -> Result<Self, NetworkError> {
         let phase = &experiment.phases[place];
-        let start_us = phase.start_us.unwrap_or(network.now_us());
+        let start_us = start_us(phase, network);
         let (origin, pace, withheld, parts) = match phase.work {
             Work::Idle { .. } => return Ok(Self::idle()),
             Work::Trace { .. } => {
@@ -136,7 +136,7 @@ impl Workload {
             source: self.source,
             operations: self.total,
             parallel: phase.parallel,
-            start_us: phase.start_us.unwrap_or(network.now_us()),
+            start_us: start_us(phase, network),
             duration_us: phase.duration_us(),
             max_us: phase.max_us,
             freshness_us,
@@ -174,6 +174,13 @@ impl Workload {
             keys: SegmentKeys::Listed(keys),
         }
     }
+}
+
+/// Returns when a phase starts that is to begin, µs. Its `start_ms` counts from the moment when the network has come to be.
+pub(crate) fn start_us(phase: &file::Phase, network: &Network) -> u64 {
+    let after_us = phase.start_us;
+    let start_us = after_us.map(|after_us| after_us.saturating_add(network.first_us()));
+    start_us.unwrap_or(network.now_us())
 }
 
 /// Returns the keys that the operations of a phase ask for, the last of which is due before `due_until_us`.

@@ -45,12 +45,12 @@ impl Deadline {
         }
     }
 
-    /// Counts an operation.
-    pub(super) fn operation(&mut self, row: &OperationRow) {
+    /// Counts an operation of a network whose run starts at `first_us`.
+    pub(super) fn operation(&mut self, row: &OperationRow, first_us: u64) {
         let is_done = row.kind != Kind::Retrieve || row.found == Some(true);
         let from_us = match self.from {
             DeadlineFrom::Due => row.due_us,
-            DeadlineFrom::Run => 0,
+            DeadlineFrom::Run => first_us,
         };
         let in_time = is_done
             && row

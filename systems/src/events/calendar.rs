@@ -147,6 +147,12 @@ impl<T: Timed> Calendar<T> {
         }
     }
 
+    /// Returns all items, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        let lists = self.near.iter().chain(self.far.values());
+        lists.flat_map(|list| &list.items)
+    }
+
     /// Returns the bytes on the heap.
     pub fn bytes_used(&self) -> usize {
         let lists = self.near.iter().chain(self.far.values());
@@ -186,6 +192,10 @@ mod tests {
                     waiting.push(due_us);
                 }
                 prop_assert_eq!(calendar.next_us(), waiting.iter().min().copied());
+                let mut all: Vec<u64> = calendar.iter().copied().collect();
+                all.sort_unstable();
+                waiting.sort_unstable();
+                prop_assert_eq!(&all, &waiting);
                 let Some(next_us) = calendar.next_us() else { continue };
                 // A window ends with its slot at the latest.
                 let end_us = (next_us / width_us + 1) * width_us;

@@ -19,6 +19,7 @@ use super::event::{Event, Timer, What};
 use super::lists::Lists;
 use super::order::Order;
 use super::records::Records;
+use crate::joining::JoinEnded;
 use crate::maintenance::Chain;
 use crate::outbox::Outbox;
 use crate::ticks::TickCounts;
@@ -190,6 +191,8 @@ pub struct Chunk {
     pub uncounted: TickCounts,
     /// Users' operations that have ended in the window.
     pub ended: Vec<OperationSlot>,
+    /// How the join of the last node has ended in the window, where a network comes to be by joins.
+    pub join_ended: Option<JoinEnded>,
 }
 
 impl Errand {
@@ -231,6 +234,7 @@ impl Chunk {
             out: Outbox::default(),
             uncounted: TickCounts::default(),
             ended: Vec::new(),
+            join_ended: None,
         }
     }
 
@@ -257,6 +261,19 @@ impl Chunk {
     pub fn users(&self, phase: PhaseSlot) -> impl Iterator<Item = &Operation> {
         self.all_users()
             .filter(move |operation| operation.phase_slot == phase)
+    }
+
+    /// Returns the time before which the join of a node does not come to its end, µs; `None` if it has not begun.
+    pub fn join_goes_on_until_us(&self, node: Row) -> Option<u64> {
+        if !self.chains.contains_key(&(node, Purpose::Join)) {
+            return None;
+        }
+        let mut operations = self.pool.in_flight();
+        let lookup = operations.find(|one| {
+            one.origin() == node && self.errands[one.slot.index()] == Errand::Chain(Purpose::Join)
+        });
+        let anew_us = self.timers_us.get(&(node, Timer::JoinAnew)).copied();
+        lookup.map(Operation::next_event_us).or(anew_us)
     }
 
     /// Returns when the chunk has its next event, µs; `u64::MAX` if it has none.
@@ -314,6 +331,24 @@ impl Chunks {
     /// Returns the chunk of a node.
     pub fn of(&self, node: Row) -> &Chunk {
         &self.all[node.index() / self.rows]
+    }
+
+    /// Returns when the last of the requests arrives that are on their way between windows, µs.
+    pub fn last_arrival_us(&self) -> Option<u64> {
+        let messages = self.all.iter().flat_map(|chunk| chunk.messages.iter());
+        let requests = messages.filter(|event| event.what.is_request());
+        requests.map(|request| request.time_us).max()
+    }
+
+    /// Lets nodes that are online leave at these times, µs, which lie after the last window.
+    pub fn expect_leaves(&mut self, leaves: &[(Row, u64)]) {
+        for &(node, time_us) in leaves {
+            self.all[node.index() / self.rows].due.push(Due {
+                time_us,
+                node,
+                what: DueKind::Leave,
+            });
+        }
     }
 
     /// Returns the number of copies of records that nodes hold.

@@ -118,6 +118,16 @@ pub enum What {
     },
 }
 
+impl What {
+    /// Returns whether a request arrives.
+    pub fn is_request(&self) -> bool {
+        matches!(
+            self,
+            Self::Lookup { .. } | Self::Ping { .. } | Self::Store { .. }
+        )
+    }
+}
+
 /// What a contact was for, where that matters when it completes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ContactKind {

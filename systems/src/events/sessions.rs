@@ -48,7 +48,9 @@ impl Worker<'_> {
         self.node(node).is_online = true;
         self.expect_change(node, now_us);
         self.set_timers(node, Some(now_us));
+        let is_growing = self.work.view.in_time.timelines.growing_by().is_some();
         match self.work.view.living.aging.join {
+            _ if is_growing => self.join(node, 0, now_us),
             Join::Ideal => self.fill(node, now_us),
             Join::Protocol => self.join(node, 0, now_us),
             Join::None => {}

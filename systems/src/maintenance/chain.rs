@@ -7,6 +7,10 @@ use kadsim_engine::random::{Purpose as Draw, Stream};
 use kadsim_engine::record::{Kind, Purpose};
 
 use crate::events::{Errand, Timer, Worker};
+use crate::joining::JoinEnded;
+
+/// Joins of the last node that were begun anew, after which a network is taken never to come to be by joins.
+const RETRIES_MAX: u32 = 10_000;
 
 /// Lookups of a node that follow one another: its own key, then others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,34 +58,41 @@ impl Worker<'_> {
             return;
         };
         if chain.is_own && purpose == Purpose::Join && !was_answered {
+            if chain.retries >= RETRIES_MAX {
+                self.join_ended(node, JoinEnded::Never);
+            }
             let anew_us = now_us.saturating_add(self.work.maintenance.joining.retry_us);
             self.chunk.chains.insert((node, purpose), chain);
             return self.set_timer(node, Timer::JoinAnew, anew_us);
         }
         chain.is_own = false;
+        match self.next_key(node, &mut chain.rest) {
+            Some(key) => {
+                self.chunk.chains.insert((node, purpose), chain);
+                self.maintain(node, Kind::Lookup, key, Errand::Chain(purpose), now_us);
+            }
+            None if purpose == Purpose::Join => self.join_ended(node, JoinEnded::At(now_us)),
+            None => {}
+        }
+    }
+
+    /// Returns the key that a chain looks up next; `None` at its end.
+    fn next_key(&mut self, node: Row, rest: &mut Rest) -> Option<Key> {
         let owner = self.owner(node);
         let random = self.random_key(owner);
-        let key = match &mut chain.rest {
+        match rest {
             Rest::Buckets(next) => {
                 let bucket = BucketIndex::new(*next);
-                if self
-                    .tables
-                    .deepest(node)
-                    .is_none_or(|deepest| bucket >= deepest)
-                {
-                    return;
-                }
+                let deepest = self.tables.deepest(node)?;
                 *next += 1;
-                in_range(owner.key, bucket, random)
+                (bucket < deepest).then(|| in_range(owner.key, bucket, random))
             }
-            Rest::Random(0) => return,
+            Rest::Random(0) => None,
             Rest::Random(left) => {
                 *left -= 1;
-                random
+                Some(random)
             }
-        };
-        self.chunk.chains.insert((node, purpose), chain);
-        self.maintain(node, Kind::Lookup, key, Errand::Chain(purpose), now_us);
+        }
     }
 
     /// Returns a uniform key, drawn for the next maintenance operation of a node.

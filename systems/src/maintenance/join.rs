@@ -8,6 +8,7 @@ use kadsim_engine::record::Purpose;
 use super::JoinRefresh;
 use super::chain::Rest;
 use crate::events::{Timer, Worker};
+use crate::joining::JoinEnded;
 
 /// Draws for each node that a newcomer gets to know, after which it knows fewer.
 const DRAWS: u32 = 64;
@@ -26,6 +27,14 @@ impl Worker<'_> {
         self.begin_chain(node, Purpose::Join, rest, retries, now_us);
     }
 
+    /// The join of a node has come to its end, or never will.
+    pub fn join_ended(&mut self, node: Row, ended: JoinEnded) {
+        let growth = self.work.view.in_time.timelines.growing_by();
+        if growth.is_some_and(|growth| growth.last() == Some(node)) {
+            self.chunk.join_ended = Some(ended);
+        }
+    }
+
     /// No node has answered the lookup of the own key: the join begins anew.
     pub fn join_anew(&mut self, node: Row, now_us: u64) {
         if let Some(chain) = self.chunk.chains.remove(&(node, Purpose::Join)) {
@@ -36,9 +45,15 @@ impl Worker<'_> {
     /// A node without entries gets to know some.
     fn get_to_know(&mut self, node: Row, retries: u32, now_us: u64) {
         let joining = &self.work.maintenance.joining;
-        let known = match joining.known.is_empty() {
-            true => self.random_servers(node, retries, now_us),
-            false => joining.known.clone(),
+        let growth = self.work.view.in_time.timelines.growing_by();
+        let known = match (growth, joining.known.is_empty()) {
+            (Some(growth), _) => {
+                let makeup = self.work.view.in_time.makeup;
+                let key = self.owner(node).key;
+                vec![growth.introducer(makeup, node, key, retries)]
+            }
+            (None, true) => self.random_servers(node, retries, now_us),
+            (None, false) => joining.known.clone(),
         };
         let heard_s = (now_us / 1_000_000) as u32;
         for other in known {

@@ -2,6 +2,7 @@
 //!
 //! Several networks can live side by side; nothing is global. [`run_loop`] says how time passes in one.
 
+mod joins;
 mod nodes;
 pub mod phase_end;
 pub mod presences;
@@ -48,6 +49,7 @@ use crate::step::Timings;
 use crate::window::{Execution, Window};
 use crate::{bootstrap, events};
 
+use joins::Joins;
 use nodes::{component_bytes, make_nodes, spawn_nodes};
 use read::States;
 use spec::NODES_MAX;
@@ -70,6 +72,8 @@ pub struct Network {
     events: bool,
     /// Longest window of events, µs; `None` for as long as the lookahead allows.
     window_us: Option<u64>,
+    /// How the network comes to be by joins, if it does.
+    joins: Option<Joins>,
 }
 
 impl Network {
@@ -149,6 +153,7 @@ impl Network {
             absences: false,
             events,
             window_us: None,
+            joins: None,
         };
         network.read_all(|nodes, counters| {
             move_to_huge_pages(nodes.columns.keys);
@@ -158,19 +163,26 @@ impl Network {
             move_to_huge_pages(counters.overhead);
         });
         network.take_offline(&spec.offline)?;
-        if let Some(churn) = spec.churn {
-            network.come_and_go(churn, spec.horizon_us)?;
+        if spec.records == OnLeaving::Lost && spec.churn.is_some() {
+            network.world.resource_mut::<Segments>().keep_times();
+        }
+        match (spec.doubling_us, spec.churn) {
+            (Some(doubling_us), churn) => network.grow(doubling_us, churn, spec.horizon_us)?,
+            (None, Some(churn)) => network.come_and_go(churn, spec.horizon_us)?,
+            (None, None) => {}
         }
         Ok(network)
     }
 
+    /// Returns what the nodes are.
+    fn makeup(&self) -> Makeup {
+        self.world.resource::<Makeup>().clone()
+    }
+
     /// Lets nodes come and go, and works out when they do up to `horizon_us`.
     fn come_and_go(&mut self, churn: Churn, horizon_us: u64) -> Result<(), NetworkError> {
-        if self.world.resource::<Living>().records == OnLeaving::Lost {
-            self.world.resource_mut::<Segments>().keep_times();
-        }
         self.absences |= !churn.is_never();
-        let makeup = self.world.resource::<Makeup>().clone();
+        let makeup = self.makeup();
         let timelines = self.read(|nodes| {
             let (keys, presence) = (nodes.columns.keys, nodes.columns.presence);
             Timelines::new(churn, makeup, keys, presence, horizon_us)
@@ -262,8 +274,16 @@ impl Network {
         write(presence.as_mut_slice())
     }
 
-    /// Fills every node's table from full knowledge, in the network's layout.
+    /// Fills every node's table from full knowledge, in the network's layout. A network that comes to be by joins does so
+    /// instead, the first time, and its clock goes on; [`Network::begin_joins`] is for those who want to see it.
+    ///
+    /// # Panics
+    ///
+    /// If it comes to be by joins and no node answers the last one, however often it asks.
     pub fn bootstrap(&mut self) {
+        if self.is_joined() {
+            return self.join_all();
+        }
         // Tables that traffic changes are copies of those of the layout, which then need no memory.
         let layout = match self.events {
             true => LayoutKind::Implicit,

@@ -22,6 +22,7 @@ use super::Network;
 use super::phase_end::PhaseEnd;
 use crate::barrier::charge::Sends;
 use crate::events::{Chunk, Chunks, Start};
+use crate::joining::JoinEnded;
 use crate::lookahead::{Lookahead, Shared};
 use crate::out_of_time::OutOfTime;
 use crate::phases::{Accounting, Over, Phase, Phases};
@@ -120,7 +121,12 @@ impl Network {
     }
 
     /// Begins a phase and returns its slot.
-    fn open_phase(&mut self, phase: Phase, accounting: Accounting, started: Counts) -> PhaseSlot {
+    pub(super) fn open_phase(
+        &mut self,
+        phase: Phase,
+        accounting: Accounting,
+        started: Counts,
+    ) -> PhaseSlot {
         let is_alone = self.world.resource::<Phases>().is_empty();
         if is_alone && self.world.resource::<Segments>().wants_merge() {
             self.merge_segments(self.now_us);
@@ -238,6 +244,7 @@ impl Network {
             false => from_us,
         };
         let until_us = self.take_starts(from_us, until_us);
+        // While it is not known when sessions begin, all changes are.
         self.extend_presence(until_us);
         let mut window = self.world.resource_mut::<Window>();
         window.from_us = from_us;
@@ -246,6 +253,11 @@ impl Network {
         window.final_us = until_us;
         window.again = false;
         self.run_systems();
+        match self.world.resource_mut::<Recorded>().join_ended.take() {
+            Some(JoinEnded::At(joined_us)) => self.settle(joined_us),
+            Some(JoinEnded::Never) => return Progress::OutOfTime(OutOfTime::Join),
+            None => {}
+        }
         Progress::Going
     }
 
@@ -259,18 +271,22 @@ impl Network {
             phase: one.phase,
         });
         let start = self.world.resource::<Phases>().first_after(LAST_US);
-        let Some(operation::Event {
-            operation, phase, ..
-        }) = event.chain(start).min()
-        else {
-            unreachable!("a phase without operations ends before the clock does");
-        };
-        Progress::OutOfTime(OutOfTime { phase, operation })
+        Progress::OutOfTime(match event.chain(start).min() {
+            Some(operation::Event {
+                operation, phase, ..
+            }) => OutOfTime::Operation { phase, operation },
+            // A phase without operations ends before the clock does, but for that of joins.
+            None => OutOfTime::Join,
+        })
     }
 
     /// Takes the operations that are due before `until_us`, and returns the end of a window that begins at `from_us` and in
     /// which no phase ends before the last moment: another one may start at any node then.
     fn take_starts(&mut self, from_us: u64, until_us: u64) -> u64 {
+        if let Some(joins_us) = self.joins_until_us() {
+            // Nothing else runs, and the joins may end when an event of the last one happens.
+            return until_us.min(joins_us.max(from_us).saturating_add(1));
+        }
         self.world.resource_scope(|world, mut chunks: Mut<Chunks>| {
             let mut phases = world.resource_mut::<Phases>();
             let taken = &mut chunks.taken;
@@ -302,7 +318,7 @@ impl Network {
         let Some(first) = event.into_iter().chain(start).min() else {
             unreachable!("something was to happen after the end of the clock");
         };
-        Progress::OutOfTime(OutOfTime {
+        Progress::OutOfTime(OutOfTime::Operation {
             phase: first.phase,
             operation: first.operation,
         })
@@ -346,6 +362,9 @@ impl Network {
         let started = self.world.resource_mut::<Recorded>().take_started(slot);
         self.merge_segments(self.first_arrival_us(end_us));
         self.now_us = self.now_us.max(end_us);
+        if self.now_us < self.first_us() {
+            self.end_joins();
+        }
         Some(PhaseEnd {
             phase,
             start_us,

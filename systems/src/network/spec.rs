@@ -3,7 +3,7 @@
 use kadsim_engine::key::Key;
 use kadsim_engine::link::{Link, UniformLink};
 use kadsim_engine::makeup::Makeup;
-use kadsim_engine::presence::{Churn, Offline, TooManyChanges};
+use kadsim_engine::presence::{Churn, NoGrowth, Offline, TooManyChanges};
 use kadsim_engine::random::Probability;
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_engine::routing::{Aging, Join, OnLeaving, Policy};
@@ -51,7 +51,8 @@ pub struct Spec {
     /// How nodes keep their routing tables; `None`: no traffic changes a table.
     pub maintenance: Option<Maintenance>,
     /// Time in which the number of nodes doubles while the network comes to be by joins, µs; `None`: tables are
-    /// bootstrapped from full knowledge.
+    /// bootstrapped from full knowledge. The network's clock starts with the first node; `churn` begins when the last one has
+    /// joined, and its times count from then on. Nodes that are offline for the whole run never join.
     pub doubling_us: Option<u64>,
     /// Whether operations run as events by node even where each could run whole, if they can. It changes no result.
     pub events: bool,
@@ -59,7 +60,7 @@ pub struct Spec {
     pub clients_in_tables: Probability,
     /// Entries that an answer names, and with which a lookup starts, 1 to 255; `None` for k.
     pub answer: Option<u8>,
-    /// Time up to which presence is worked out at first, µs. It changes no result.
+    /// Time from the begin of `churn` up to which presence is worked out at first, µs. It changes no result.
     pub horizon_us: u64,
 }
 
@@ -135,11 +136,9 @@ pub enum NetworkError {
     /// Offline nodes are to be drawn from nodes that are not generated.
     #[error("offline nodes are drawn from generated nodes only; list the ids of imported ones")]
     DrawnOffline,
-    /// The network is to come to be by joins.
-    #[error(
-        "networks that have come to be by joins cannot be run yet: allowed are those that full knowledge bootstraps"
-    )]
-    Joined,
+    /// The network cannot come to be by joins.
+    #[error(transparent)]
+    NoGrowth(#[from] NoGrowth),
     /// What events by node cannot do.
     #[error("where traffic changes tables or records, {0}")]
     Events(&'static str),
@@ -182,12 +181,10 @@ impl Spec {
             (u64::from(self.rules.beta), "beta"),
             (u64::from(self.rules.steps_to_stop), "steps_to_stop"),
             (self.tick_us, "tick_us"),
+            (self.doubling_us.unwrap_or(1), "doubling_us"),
         ];
         if let Some((_, name)) = named.into_iter().find(|(value, _)| *value == 0) {
             return Err(NetworkError::Zero(name));
-        }
-        if self.doubling_us.is_some() {
-            return Err(NetworkError::Joined);
         }
         let procedure = self.rules.procedure;
         if self.runs_as_events()

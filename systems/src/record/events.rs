@@ -30,6 +30,9 @@ pub fn record_events(
             open.add(ticks);
         }
         recorded.reads.answers += chunk.out.reads.answers;
+        if let Some(ended) = chunk.join_ended.take() {
+            recorded.join_ended = Some(ended);
+        }
     }
 }
 

@@ -27,6 +27,7 @@ use kadsim_engine::time::LAST_US;
 use crate::barrier::charge::Sends;
 use crate::events::Chunks;
 use crate::in_time::InTime;
+use crate::joining::JoinEnded;
 use crate::out_of_time::OutOfTime;
 use crate::outbox::{Outboxes, Reads, Send, Sent};
 use crate::phases::Phases;
@@ -60,6 +61,8 @@ pub struct Recorded {
     pub connections_sent: u64,
     /// First operation with a connection that ends beyond the clock.
     pub out_of_time: Option<OutOfTime>,
+    /// How the join of the last node has ended in the last step, where a network comes to be by joins.
+    pub join_ended: Option<JoinEnded>,
     /// Operations that have ended, but whose rows wait because others may still end before them.
     ended: Vec<Ended>,
     /// Number of operations left in `ended` when rows were last made.
@@ -153,6 +156,11 @@ impl Recorded {
         self.open[slot.index()].begin(phase, from_us);
     }
 
+    /// Lets the next phase count arrivals and departures from its start on, as the first one does.
+    pub fn count_anew(&mut self) {
+        self.last_begun = None;
+    }
+
     /// Removes and returns the operations by origin of a phase that has ended.
     pub fn take_started(&mut self, slot: PhaseSlot) -> Counts {
         std::mem::take(&mut self.open[slot.index()].started)
@@ -213,7 +221,7 @@ impl Recorded {
             };
             let total_delay_us = fate.total_us(charge);
             if total_delay_us > LAST_US {
-                self.out_of_time.get_or_insert(OutOfTime {
+                self.out_of_time.get_or_insert(OutOfTime::Operation {
                     phase: send.phase,
                     operation: send.operation,
                 });

@@ -258,6 +258,13 @@ impl Case {
 
     /// Makes the network of the case, with changes of its specification.
     pub fn network_of(&self, change: impl FnOnce(Spec) -> Spec) -> Network {
+        let mut network = self.empty_network_of(change);
+        network.bootstrap();
+        network
+    }
+
+    /// Makes the network of the case, with changes of its specification, and without a bootstrap.
+    pub fn empty_network_of(&self, change: impl FnOnce(Spec) -> Spec) -> Network {
         let mut life = self.life.clone().unwrap_or_default();
         if self.is_never {
             life.churn = Some(Churn {
@@ -279,7 +286,6 @@ impl Case {
             ..life.spec()
         }))
         .unwrap();
-        network.bootstrap();
         network.recording().connections = self.connections;
         network.recording().results = true;
         network.recording().living = life.is_recorded;

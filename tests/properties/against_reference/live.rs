@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use kadsim_engine::link::Delay;
 use kadsim_engine::operation::Ending;
-use kadsim_engine::random::Stream;
+use kadsim_engine::random::{Probability, Stream};
 use kadsim_engine::record::Kind;
 use kadsim_engine::routing::Join;
 use kadsim_systems::maintenance::Maintenance;
@@ -42,6 +43,13 @@ pub fn any_case(seed: u64) -> Case {
 
 /// Returns the network of a case in both reference simulators.
 pub fn both(case: &Case, maintenance: Option<Maintenance>) -> (Reference, LiveReference) {
+    let (reference, rules) = described(case, maintenance);
+    let live = LiveReference::new(reference.clone(), rules);
+    (reference, live)
+}
+
+/// Returns what the reference simulators know of a case.
+pub fn described(case: &Case, maintenance: Option<Maintenance>) -> (Reference, LiveRules) {
     let mut network = case.network();
     let k = usize::from(case.k);
     let mut reference = Reference::new(case.seed, k, case.rules, case.links.clone(), 0);
@@ -53,15 +61,39 @@ pub fn both(case: &Case, maintenance: Option<Maintenance>) -> (Reference, LiveRe
             true => life.aging,
             false => Default::default(),
         },
-        introduced: Default::default(),
         clients_known: maintenance.as_ref().is_none_or(|rules| rules.clients_known),
         republish_us: None,
         tick_us: case.tick_us,
         freshness_us: None,
         maintenance,
     };
-    let live = LiveReference::new(reference.clone(), rules);
-    (reference, live)
+    (reference, rules)
+}
+
+/// Lets the network of every second case come to be by joins. Returns the time in which the number of its nodes doubles, µs.
+pub fn any_doubling(case: &mut Case, stream: &mut Stream) -> Option<u64> {
+    let doubling_us = pick(stream, &[1, 5_000, 300_000, 2_000_000]);
+    // Somebody has to answer.
+    let (base, _) = described(case, None);
+    let mut joins = (0..base.keys.len()).filter(|&node| !base.is_absent[node]);
+    if stream.below(2) == 0 || !joins.any(|node| base.is_server[node]) {
+        return None;
+    }
+    // A contact may succeed, so that all nodes join in the end.
+    let link = &mut case.links.uniform;
+    let faults = [&mut link.fast_error, &mut link.slow_error];
+    for fault in faults.into_iter().flatten() {
+        if fault.probability == Probability::new(1.0) {
+            fault.probability = Probability::new(0.4);
+        }
+    }
+    link.timeout = Delay::Constant(pick(stream, &[1_000_000, 3_000_000]));
+    let life = case.life.as_mut().unwrap();
+    life.is_recorded = true;
+    if stream.below(4) == 0 {
+        life.churn = None;
+    }
+    Some(doubling_us)
 }
 
 /// Draws the phases that run at the same time after `index` others.

@@ -1,6 +1,8 @@
 //! Networks whose tables traffic changes, against the reference simulator that handles one event at a time: every row, every
 //! node, and every entry of every table.
 
+use std::collections::BTreeMap;
+
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Ending;
 use kadsim_engine::random::Stream;
@@ -12,12 +14,13 @@ use super::case::pick;
 use super::maintenance::any_maintenance;
 use super::{Kept, assert_rows, cases, events, live};
 use crate::properties::reference::live::LiveReference;
+use crate::properties::reference::live::recording::TickCounts;
 
 /// A node's table: bucket, node, second last heard and failures of each entry; bucket and node of each replacement.
 type Table = (Vec<(u32, u32, u64, u8)>, Vec<(u32, u32)>);
 
 /// Returns the tables of the engine, by row.
-fn tables(network: &mut Network) -> Vec<Table> {
+fn tables_of(network: &mut Network) -> Vec<Table> {
     network.read(|nodes| {
         let live = nodes.in_time.live.unwrap();
         let rows = (0..nodes.columns.keys.len() as u32).map(Row);
@@ -84,43 +87,132 @@ fn assert_connections(found: &Kept, expected: &[ConnectionRow], at: &str) {
     assert!(others.iter().all(|row| row.operation >= 1 << 63), "{at}");
 }
 
+/// Begins the joins of a network, lets both simulators run them, and compares all that they record.
+fn join(network: &mut Network, reference: &mut LiveReference, at: &str) {
+    const NUMBER: u32 = 77;
+    network.begin_joins(NUMBER, reference.rules.freshness_us);
+    let found = events::run(network, &[]);
+    reference.join_all(NUMBER);
+    let tick_us = reference.rules.tick_us;
+    let seen: BTreeMap<(u32, u64), TickCounts> = found
+        .ticks
+        .iter()
+        .map(|row| {
+            assert_eq!(row.time_us, row.tick * tick_us, "{at}");
+            let counts = TickCounts {
+                maintenance: row.maintenance_connections,
+                maintenance_failed: row.maintenance_failed,
+                refresh: row.refresh,
+                join: row.join,
+                check: row.check,
+                republish: row.republish,
+                learned: row.learned,
+                evicted: row.evicted,
+                ..TickCounts::default()
+            };
+            ((row.phase, row.tick), counts)
+        })
+        .filter(|(_, counts)| *counts != TickCounts::default())
+        .collect();
+    let mut expected = reference.ticks.clone();
+    let counted: Vec<_> = expected
+        .values()
+        .filter_map(|counts| counts.tables)
+        .collect();
+    expected
+        .values_mut()
+        .for_each(|counts| counts.tables = None);
+    expected.retain(|_, counts| *counts != TickCounts::default());
+    assert_eq!(seen, expected, "{at}");
+    let rows = found.ticks.iter().filter(|row| row.entries.is_some());
+    let freshness: Vec<_> = rows
+        .map(|row| (row.entries, row.stale, row.missing))
+        .collect();
+    let counted: Vec<_> = counted
+        .into_iter()
+        .map(|(tables, sum)| {
+            let entries = (tables > 0).then(|| sum.entries as f64 / tables as f64);
+            (entries, sum.stale(), sum.missing())
+        })
+        .filter(|(entries, ..)| entries.is_some())
+        .collect();
+    assert_rows(&freshness, &counted, at);
+    assert_rows(&tables_of(network), &expected_tables(reference), at);
+    let arrivals: u64 = found.ticks.iter().map(|row| row.arrivals).sum();
+    let joined = reference.joins.as_ref().unwrap().order.len();
+    assert_eq!(arrivals as usize, joined.saturating_sub(1), "{at}");
+    let (number, end_us, cut_off, nodes) = &found.ends[0];
+    let expected = &reference.ends[0];
+    assert_eq!((*number, *end_us), (NUMBER, expected.end.end_us), "{at}");
+    assert!(!cut_off.is_cut, "{at}");
+    for (node, expected) in nodes.iter().zip(&expected.nodes) {
+        let life = node.life.unwrap();
+        let found = (life.is_online, node.maintenance_sent, life.freshness);
+        let expected = (
+            expected.is_online,
+            expected.maintenance_sent,
+            expected.freshness,
+        );
+        assert_eq!(found, expected, "{at}");
+    }
+    assert_eq!(network.now_us(), reference.base.now_us, "{at}");
+    assert_eq!(network.first_us(), network.now_us(), "{at}");
+}
+
 #[test]
 fn every_row_and_table_of_a_living_network_equals_the_reference() {
-    let (mut operations, mut broken_off, mut entries) = (0, 0, 0);
+    let (mut operations, mut broken_off, mut entries, mut joined) = (0, 0, 0, 0);
     // A case takes a fifth of a second.
     let cases = cases() / 4;
     for seed in 0..cases {
-        let case = live::any_case(80_000 + seed);
+        let mut case = live::any_case(80_000 + seed);
         if !events::fits(&case) {
             continue;
         }
         let stream = &mut Stream::from_state(seed);
         let mut maintenance = any_maintenance(stream, case.nodes);
-        let (_, mut reference) = live::both(&case, Some(maintenance.clone()));
+        let doubling_us = live::any_doubling(&mut case, stream);
+        let (base, mut rules) = live::described(&case, Some(maintenance.clone()));
+        let freshness_us = pick(stream, &[None, Some(100_000)]);
+        let mut reference = match doubling_us {
+            Some(doubling_us) => {
+                rules.aging = case.life.as_ref().unwrap().aging;
+                rules.freshness_us = freshness_us;
+                LiveReference::joined(base, rules, doubling_us)
+            }
+            None => LiveReference::new(base, rules),
+        };
         maintenance.joining.retry_us = reference.timeout_us();
         let republish_us = pick(stream, &[None, Some(2_000_000)]);
         let ttl_us = pick(stream, &[None, Some(3_000_000)]);
         reference.rules.republish_us = republish_us;
         reference.base.ttl_us = ttl_us;
         let rules = maintenance.clone();
-        let mut network = case.network_of(|spec| Spec {
+        let mut network = case.empty_network_of(|spec| Spec {
             maintenance: Some(maintenance),
             republish_us,
             ttl_us,
+            doubling_us,
             ..spec
         });
         if let Some(window_us) = pick(stream, &[None, None, Some(1), Some(3_333)]) {
             network.set_window_us(window_us);
         }
+        let made = format!("{case:?}, {rules:?}, {doubling_us:?}, {republish_us:?}, {ttl_us:?}");
+        match doubling_us {
+            Some(_) => join(&mut network, &mut reference, &made),
+            None => network.bootstrap(),
+        }
+        joined += usize::from(doubling_us.is_some());
         let mut first = 0;
         for index in 0..live::KINDS.len() {
             let phases = live::phases_after(&case, stream, &reference.base, &mut first, index);
             reference.run(&phases);
             let found = events::run(&mut network, &phases);
-            let at = format!("{case:?}, {rules:?}, {republish_us:?}, {ttl_us:?}, {phases:?}");
+            let at = format!("{made}, {phases:?}");
             assert_rows(&found.operations, &reference.base.operations, &at);
             assert_rows(&found.results, &reference.base.results, &at);
-            assert_rows(&tables(&mut network), &expected_tables(&reference), &at);
+            assert_rows(&tables_of(&mut network), &expected_tables(&reference), &at);
             if case.connections {
                 assert_connections(&found, &reference.base.connections, &at);
             }
@@ -137,16 +229,76 @@ fn every_row_and_table_of_a_living_network_equals_the_reference() {
             let rows = found.operations.iter();
             operations += rows.len();
             broken_off += rows.filter(|row| row.ending == Ending::OriginLeft).count();
-            entries += tables(&mut network)
+            entries += tables_of(&mut network)
                 .iter()
                 .map(|(entries, _)| entries.len())
                 .sum::<usize>();
         }
     }
-    let seen = (operations, broken_off, entries);
+    let seen = (operations, broken_off, entries, joined);
     let most = cases as usize;
     assert!(
         operations > 20 * most && broken_off > most / 2 && entries > 100 * most,
         "{seen:?}"
     );
+    assert!(6 * joined > most, "{seen:?}");
+}
+
+/// Callers of the library who do not want to see the joins have the same network after them.
+#[test]
+fn a_bootstrap_does_what_the_phase_of_joins_does() {
+    let (mut seen, mut operations) = (0, 0);
+    for seed in 0..40 {
+        let mut case = live::any_case(90_000 + seed);
+        let stream = &mut Stream::from_state(seed);
+        let maintenance = any_maintenance(stream, case.nodes);
+        let doubling_us = live::any_doubling(&mut case, stream);
+        if doubling_us.is_none() || !events::fits(&case) {
+            continue;
+        }
+        let network = || {
+            case.empty_network_of(|spec| Spec {
+                maintenance: Some(maintenance.clone()),
+                doubling_us,
+                ..spec
+            })
+        };
+        let (mut one, mut other) = (network(), network());
+        one.begin_joins(3, None);
+        events::run(&mut one, &[]);
+        other.bootstrap();
+        assert!(other.recorded().is_empty());
+        assert_eq!(one.now_us(), other.now_us());
+        assert_eq!((one.come(), other.come()), (None, None));
+        assert_rows(
+            &tables_of(&mut one),
+            &tables_of(&mut other),
+            &format!("seed {seed}"),
+        );
+        // It comes to be once.
+        other.bootstrap();
+        assert_eq!(one.now_us(), other.now_us());
+        let phases = [crate::properties::reference::Phase {
+            number: 0,
+            kind: kadsim_engine::record::Kind::Lookup,
+            planned: Vec::new(),
+            parallel: None,
+            start_us: one.now_us(),
+            lasts_us: 2_000_000,
+            cut_us: None,
+        }];
+        let (found, expected) = (
+            events::run(&mut one, &phases),
+            events::run(&mut other, &phases),
+        );
+        assert_rows(&found.ticks, &expected.ticks, &format!("seed {seed}"));
+        assert_rows(
+            &tables_of(&mut one),
+            &tables_of(&mut other),
+            &format!("seed {seed}"),
+        );
+        seen += 1;
+        operations += found.ticks.len();
+    }
+    assert!(seen > 5 && operations > 5, "{seen}, {operations}");
 }

@@ -70,7 +70,6 @@ fn run(row: &Published, seed: u64) -> Measured {
             table: OnLeaving::Kept,
             renewal_us: row.renewal_us,
         },
-        introduced: Default::default(),
         clients_known: true,
         republish_us: None,
         tick_us: SECOND_US,

@@ -1,22 +1,18 @@
 //! A thousand nodes that join one after the other.
 
-use std::collections::HashMap;
-
-use kadsim_engine::random::Stream;
-use kadsim_engine::record::Kind;
 use kadsim_engine::routing::{Aging, Freshness, Join, OnLeaving};
 use kadsim_systems::maintenance::{JoinRefresh, Joining, Maintenance};
 use kadsim_systems::rules::Stop;
 
 use super::measured::{Measured, mean};
 use super::{SECOND_US, lookups, network, seeds};
+use crate::properties::reference::Node;
 use crate::properties::reference::live::{LiveReference, LiveRules};
 use crate::properties::reference::presence::Stay;
-use crate::properties::reference::{Node, Phase};
 
 const NODES: u64 = 1000;
-/// Time from one join to the next, µs.
-const APART_US: u64 = 60 * SECOND_US;
+/// Time in which the number of nodes doubles, µs: so long that each node has joined when the next one comes.
+const DOUBLING_US: u64 = 40_000 * SECOND_US;
 
 /// Figures of a network that has come to be.
 struct Joined {
@@ -36,23 +32,8 @@ struct Joined {
 
 /// Lets a network come to be.
 fn run(refresh: JoinRefresh, learn_named: bool, seed: u64) -> Joined {
-    let stay = |id, _| {
-        vec![Stay {
-            from_us: (id > 0).then_some(id * APART_US),
-            until_us: u64::MAX,
-        }]
-    };
+    let stay = |_, _| vec![Stay::FOREVER];
     let base = network(seed, NODES, 20, Stop::ClosestAnswered, stay);
-    let mut rows = vec![0; NODES as usize];
-    for (row, &id) in base.ids.iter().enumerate() {
-        rows[id as usize] = row;
-    }
-    // Each knows one of the eldest half.
-    let mut stream = Stream::from_state(seed);
-    let introduced = (1..NODES).map(|id| {
-        let known = stream.below((id / 2).max(1));
-        (rows[id as usize], vec![rows[known as usize]])
-    });
     let rules = LiveRules {
         maintenance: Some(Maintenance {
             learn_asker: true,
@@ -69,22 +50,13 @@ fn run(refresh: JoinRefresh, learn_named: bool, seed: u64) -> Joined {
             table: OnLeaving::Kept,
             renewal_us: None,
         },
-        introduced: introduced.collect::<HashMap<_, _>>(),
         clients_known: true,
         republish_us: None,
         tick_us: SECOND_US,
         freshness_us: None,
     };
-    let mut live = LiveReference::new(base, rules);
-    live.run(&[Phase {
-        number: 0,
-        kind: Kind::Lookup,
-        planned: Vec::new(),
-        parallel: None,
-        start_us: 0,
-        lasts_us: NODES * APART_US,
-        cut_us: None,
-    }]);
+    let mut live = LiveReference::joined(base, rules, DOUBLING_US);
+    live.join_all(0);
     let joins: u64 = live.ticks.values().map(|tick| tick.join).sum();
     let tables: Vec<_> = (0..NODES as Node)
         .map(|node| live.freshness(node))
@@ -95,8 +67,10 @@ fn run(refresh: JoinRefresh, learn_named: bool, seed: u64) -> Joined {
         .fold(Freshness::default(), |sum, table| sum + table);
     let mut in_degrees = vec![0; NODES as usize];
     for (_, entry) in live.ends[0].nodes.iter().flat_map(|node| &node.entries) {
-        in_degrees[live.base.ids[entry.node] as usize] += 1;
+        in_degrees[entry.node] += 1;
     }
+    let order = &live.joins.as_ref().unwrap().order;
+    let mut in_degrees: Vec<u32> = order.iter().map(|&node| in_degrees[node]).collect();
     let tenth = NODES as usize / 10;
     let of = |degrees: &[u32]| mean(degrees.iter().map(|&degree| f64::from(degree)));
     let (first, last) = (of(&in_degrees[..tenth]), of(&in_degrees[9 * tenth..]));

@@ -7,6 +7,7 @@ pub mod bucket;
 mod chain;
 mod contacts;
 mod event;
+pub mod joins;
 mod lookups;
 pub mod recording;
 mod sessions;
@@ -25,6 +26,7 @@ use kadsim_systems::rules::Procedure;
 use super::{Node, Phase, Reference};
 use contacts::Contact;
 use event::{Event, What};
+use joins::Joins;
 use lookups::Operation;
 use recording::{LiveEnd, TickCounts};
 use table::Table;
@@ -35,8 +37,6 @@ pub struct LiveRules {
     /// How nodes keep their tables; `None`: no traffic changes a table.
     pub maintenance: Option<Maintenance>,
     pub aging: Aging,
-    /// Nodes that some nodes know when they come without entries, instead of those that `maintenance` gives them.
-    pub introduced: HashMap<Node, Vec<Node>>,
     /// Whether nodes know which others are clients, and learn none of them.
     pub clients_known: bool,
     /// Time after the start of a provide after which its origin provides again, µs.
@@ -144,11 +144,17 @@ pub struct LiveReference {
     admitted: BTreeSet<u64>,
     /// Requests for maintenance sent and received, by phase and node.
     maintenance_of: HashMap<(u32, Node), (u32, u32)>,
+    /// How the network comes to be by joins, if it does.
+    pub joins: Option<Joins>,
 }
 
 impl LiveReference {
-    /// Makes a network at time 0.
+    /// Makes a network at time 0, whose nodes know it in full.
     pub fn new(base: Reference, rules: LiveRules) -> Self {
+        Self::with_joins(base, rules, None)
+    }
+
+    fn with_joins(base: Reference, rules: LiveRules, joins: Option<Joins>) -> Self {
         assert_eq!(base.rules.procedure, Procedure::Iterative);
         assert_eq!(base.overhead_us, 0, "overhead is not for living networks");
         let nodes = base.keys.iter().map(|_| LiveNode::absent()).collect();
@@ -169,6 +175,7 @@ impl LiveReference {
             waiting: HashMap::new(),
             admitted: BTreeSet::new(),
             maintenance_of: HashMap::new(),
+            joins,
         };
         live.begin_lives();
         live
@@ -199,15 +206,20 @@ impl LiveReference {
             if self.phases.iter().all(|phase| phase.is_over) {
                 break;
             }
-            let Reverse(event) = self.heap.pop().expect("phases go on");
-            self.now_us = event.time_us;
-            self.handle(event);
+            self.step();
         }
         self.base.sort_rows(phases);
         let order = |end: &super::PhaseEnd| (end.end_us, end.number);
         self.base.ends.sort_by_key(order);
         self.ends.sort_by_key(|end| order(&end.end));
         self.base.now_us = self.base.ends.last().unwrap().end_us;
+    }
+
+    /// Lets the next event happen.
+    fn step(&mut self) {
+        let Reverse(event) = self.heap.pop().expect("phases go on");
+        self.now_us = event.time_us;
+        self.handle(event);
     }
 
     fn begin_phase(&mut self, index: usize, phase: &Phase) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use super::*;
 use crate::distribution::{Exponential, Fixed, Weibull};
 use crate::makeup::{Region, Shares};
-use crate::presence::{Event, Leavers, Sessions, Start};
+use crate::presence::{Event, Growth, Leavers, Sessions, Start};
 use crate::random::Probability;
 
 const SECOND_US: u64 = 1_000_000;
@@ -245,4 +245,78 @@ fn a_steady_start_stays_steady_and_a_fresh_one_does_not() {
     // A node takes 4 bytes beside its changes, and blocks of changes and whole epochs round up.
     let of_nodes = 4.0 * NODES / steady.changes() as f64;
     assert!(bytes - of_nodes <= 16.0, "{bytes} bytes a change");
+}
+
+/// Nodes that join stay until sessions begin. Then they are online when they would be without the joins, so much earlier.
+#[test]
+fn sessions_begin_when_nodes_have_joined() {
+    let keys = keys(300);
+    let mut presence = vec![Presence::Online; keys.len()];
+    presence[7] = Presence::Offline;
+    let mut leaving = churn(kad(), Start::Steady);
+    leaving.events = vec![Event {
+        at_us: 0,
+        leavers: Leavers::Share(Probability::new(0.2)),
+        for_us: Some(SECOND_US),
+    }];
+    let horizon_us = 20_000 * SECOND_US;
+    let later = timelines(leaving.clone(), makeup(), &keys, horizon_us);
+    let growth = || Growth::new(SECOND_US, &makeup(), &keys, &presence).unwrap();
+    let joins = growth();
+    let mut joined = Timelines::growing(growth(), leaving, makeup(), &keys, &presence).unwrap();
+    assert!(joined.are_living() && joined.growing_by().is_some());
+    let begin_us = joins.last_us() + 1;
+    let rows = || (0..).map(Row).zip(&keys).filter(|(row, _)| row.0 != 7);
+    let has_come = |row: Row, at_us: u64| {
+        joins.is_first(row) || joins.comes_us(row).is_some_and(|us| us <= at_us)
+    };
+    let before_us = (0..20).map(|tenth| tenth * begin_us / 20);
+    let before_us: Vec<u64> = before_us.chain([begin_us - 1]).collect();
+    for &at_us in &before_us {
+        let online = rows().filter(|(row, _)| joined.is_online(*row, &keys, at_us));
+        assert_eq!(online.count() as u32, joins.come_by(at_us));
+        assert_eq!(joined.online(at_us), joins.come_by(at_us).into());
+    }
+    assert_eq!(joined.online(1 << 52), 299);
+    let horizon_us = begin_us + horizon_us / 2;
+    joined
+        .settle(begin_us, &keys, &presence, horizon_us)
+        .unwrap();
+    assert!(joined.growing_by().is_none());
+    assert!(!joined.is_online(Row(7), &keys, begin_us));
+    let mut leave_at_once = 0;
+    for (row, &key) in rows() {
+        for &at_us in &before_us {
+            assert_eq!(joined.is_online(row, &keys, at_us), has_come(row, at_us));
+        }
+        // Beyond the horizon too.
+        for after_us in [0, 1, SECOND_US, 997 * SECOND_US, 19_000 * SECOND_US] {
+            let expected = later.is_online(row, &keys, after_us);
+            let at_us = begin_us + after_us;
+            assert_eq!(
+                joined.is_online(row, &keys, at_us),
+                expected,
+                "{row:?} {after_us}"
+            );
+            assert_eq!(joined.since(row, key, at_us).is_some(), expected);
+            let next = later
+                .change_after(row, key, after_us)
+                .map(|us| us + begin_us);
+            assert_eq!(joined.change_after(row, key, at_us), next);
+        }
+        let first_us = joined.change_after(row, key, begin_us - 1);
+        leave_at_once += u32::from(first_us == Some(begin_us));
+        if first_us != Some(begin_us) {
+            assert_eq!(
+                joined.session(row, key, begin_us).unwrap().from_us,
+                joins.comes_us(row)
+            );
+        }
+    }
+    let turnover = joined.turnover(begin_us, begin_us);
+    assert_eq!(
+        (turnover.arrivals, turnover.departures),
+        (0, leave_at_once.into())
+    );
+    assert!((150..220).contains(&leave_at_once), "{leave_at_once}");
 }

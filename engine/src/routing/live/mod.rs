@@ -12,6 +12,7 @@ pub use tables::Tables;
 
 use bevy_ecs::resource::Resource;
 
+use crate::key::BucketIndex;
 use crate::node::Row;
 
 /// The tables of all nodes, by chunk of rows; none where no traffic changes tables.
@@ -28,6 +29,15 @@ impl LiveTables {
     #[inline]
     pub fn of(&self, node: Row) -> Option<&Tables> {
         self.chunks.get(node.index().checked_div(self.rows)?)
+    }
+
+    /// Replaces `out` by the entries of a bucket of a node, the least recently heard first.
+    pub fn row_entries(&self, owner: Row, bucket: BucketIndex, out: &mut Vec<Row>) {
+        out.clear();
+        if let Some(tables) = self.of(owner) {
+            let entries = tables.entries(owner, bucket.index());
+            out.extend(entries.iter().map(|entry| entry.row()));
+        }
     }
 
     /// Returns the bytes on the heap.

@@ -121,13 +121,14 @@ keys! {
     BUCKET_SIZE = "network.bucket_size", Takes::Integer(1, u8::MAX as i128, ""), [u8 = DEFAULT_BUCKET_SIZE];
     /// What nodes know at first. Full knowledge gives the tables, and a full bucket keeps the candidates `closest` to the
     /// owner, or a `random` sample; or all nodes have `joined` before the first phase, one after the other, as
-    /// `churn.join = "protocol"` does, each knowing a random one of the elder half. `joined` needs rules that learn; it can be checked, but
-    /// not be run yet.
+    /// `churn.join = "protocol"` does, each knowing a random server of the elder half. Its traffic is the phase `bootstrap`.
+    /// `joined` needs rules that learn.
     BOOTSTRAP = "network.bootstrap", Takes::Word(words::<Bootstrap>), [Bootstrap = DEFAULT_BOOTSTRAP];
-    /// Time in which the number of nodes doubles, for `bootstrap = "joined"`.
+    /// Time in which the number of nodes doubles, for `bootstrap = "joined"`: node number i comes after log2(i) times that.
     DOUBLING = "network.doubling_ms", Takes::Milliseconds(Least::AboveZero), [Micros = Micros(DEFAULT_DOUBLING_US)];
     /// Share of the generated nodes that are offline. They are in routing tables and do not answer; operations start at
-    /// online nodes only. The number of offline nodes is exact, the share of `network.nodes` rounded.
+    /// online nodes only. The number of offline nodes is exact, the share of `network.nodes` rounded. With
+    /// `bootstrap = "joined"` they never join.
     OFFLINE = "network.offline", Takes::Share(true), [f64 = DEFAULT_OFFLINE];
 
     /// Contacts in flight.
@@ -305,7 +306,8 @@ keys! {
     KEYS = "phase.keys", Takes::Word(words::<Keys>), [Keys = DEFAULT_KEYS], Goes::With(Kind::Lookup);
     /// Time over which due times are uniform.
     SPREAD = "phase.spread_ms", Takes::Milliseconds(Least::Zero), [Micros = Micros(DEFAULT_SPREAD_US)], Goes::Drawn;
-    /// Start of the phase, from the run's start. Phases may overlap then; every phase before it but the first must have
+    /// Start of the phase, from the run's start; with `network.bootstrap = "joined"`, as all times of phases and of `[churn]`,
+    /// from when the network has come to be. Phases may overlap then; every phase before it but the first must have
     /// one too.
     START = "phase.start_ms", Takes::Milliseconds(Least::Zero), [none, "when those before have finished"];
     /// Segments of a provide phase that are drawn but never provided.

@@ -244,6 +244,14 @@ fn a_network_can_come_to_be_by_joins() {
         &["network.bootstrap=joined", "maintenance.evict_after=1"],
         &says,
     );
+    refuses(
+        &[
+            joined[0],
+            joined[1],
+            "reachability={clients=0.5, clients_in_tables=0.1}",
+        ],
+        &["`reachability.clients_in_tables` does not go with `network.bootstrap` of \"joined\""],
+    );
     // How nodes join then matters although nobody joins later.
     let own = [
         "network.bootstrap=joined",

@@ -79,7 +79,7 @@ impl LiveReference {
                 self.maintain(id, (node, key), Kind::Lookup, chain.purpose, Some(chain));
             }
             None if chain.purpose == Purpose::Refresh => self.nodes[node].is_refreshing = false,
-            None => {}
+            None => self.join_ended(node),
         }
     }
 

@@ -90,6 +90,11 @@ impl Contact {
         }
     }
 
+    /// Returns when its request reaches the remote, µs, if it does.
+    pub fn acts_us(&self) -> Option<u64> {
+        self.acts_us
+    }
+
     /// Returns what a lookup is told of it when it completes at `now_us`.
     pub fn completed(&self, distance: u64, now_us: u64) -> Completed {
         let acts_us = self.acts_us.unwrap_or(now_us);

@@ -39,7 +39,9 @@ impl LiveReference {
                     continue;
                 }
                 self.nodes[node].is_online = true;
-                self.know_all(node, Instant::Start);
+                if self.joins.is_none() {
+                    self.know_all(node, Instant::Start);
+                }
                 self.set_timers(node, true);
             }
         }
@@ -78,6 +80,7 @@ impl LiveReference {
         self.nodes[node].retries = 0;
         self.set_timers(node, false);
         match self.rules.aging.join {
+            _ if self.joining().is_some() => self.join(node),
             Join::Ideal => self.know_all(node, Instant::At(self.now_us)),
             Join::Protocol if self.rules.maintenance.is_some() => self.join(node),
             Join::Protocol | Join::None => {}
@@ -107,8 +110,8 @@ impl LiveReference {
 
     /// Returns the nodes that a node without entries gets to know.
     fn newly_known(&self, node: Node) -> Vec<Node> {
-        if let Some(known) = self.rules.introduced.get(&node) {
-            return known.clone();
+        if let Some(joins) = self.joining() {
+            return vec![self.introducer(joins, node)];
         }
         let joining = self.maintenance().joining;
         if !joining.known.is_empty() {

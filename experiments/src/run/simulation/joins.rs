@@ -1,0 +1,57 @@
+//! Lets a network come to be by joins, and counts whom its tables name.
+
+use kadsim_systems::Network;
+use kadsim_systems::out_of_time::OutOfTime;
+use kadsim_systems::record::phase_order::PhaseOrder;
+
+use super::{Begun, Recorder, Simulation};
+use crate::file::JOINS;
+use crate::run::routing;
+
+impl Simulation<'_> {
+    /// Counts the routing tables that name each node, if that is wanted.
+    pub(super) fn count_in_degrees(
+        &mut self,
+        number: u32,
+        network: &mut Network,
+    ) -> anyhow::Result<()> {
+        if self.experiment.output.in_degree {
+            self.in_degrees = Some(routing::count_in_degrees(network, self.watch)?);
+            self.timing(number, JOINS, "in_degree", 1)?;
+        }
+        Ok(())
+    }
+
+    /// Lets the network come to be by joins: a phase of its own, without operations.
+    pub(super) fn join(&mut self, number: u32, network: &mut Network) -> anyhow::Result<()> {
+        let place = self.experiment.phases.len();
+        let last_us = network.last_comes_us().unwrap_or_default();
+        let freshness_us = self.experiment.joins_freshness_us(last_us);
+        self.summary.begin_phase(place, 0);
+        network.begin_joins(place as u32, Some(freshness_us));
+        self.timing(number, JOINS, "tables", 1)?;
+        let total = network.come().map_or(0, |(_, total)| total);
+        let mut nodes = PhaseOrder::default();
+        nodes.begin(place as u32);
+        let mut recorder = Recorder {
+            number,
+            first: place,
+            begun: vec![Begun {
+                total: 0,
+                all: None,
+            }],
+            nodes,
+            bar: self.watch.nodes(&self.named(number, JOINS), total.into()),
+            simulation: &mut *self,
+        };
+        let joined = network.run(&mut recorder);
+        drop(recorder);
+        joined.map_err(|error| match error.downcast::<OutOfTime>() {
+            Ok(out_of_time) => self.out_of_time(number, out_of_time),
+            Err(error) => error,
+        })?;
+        self.timings(number, JOINS, &network.take_timings())?;
+        self.timing(number, JOINS, "phase", 1)?;
+        self.recording(number, JOINS)
+    }
+}

@@ -1,0 +1,199 @@
+//! Networks that come to be by joins, one node after the other, before the first phase.
+//!
+//! The joins are a phase of their own. It has no operations of users. It ends when the last node has joined and all requests
+//! that were on their way at that moment have arrived, so that who leaves when the first phase starts does so in no
+//! contact's way: what a contact meets is known when it is sent.
+
+use bevy_ecs::prelude::*;
+
+use kadsim_engine::counts::Counts;
+use kadsim_engine::node::Row;
+use kadsim_engine::presence::{Churn, Growth, Sessions, Timelines, TooManyChanges};
+use kadsim_engine::record::Kind;
+
+use super::run_loop::Observer;
+use super::{Network, NetworkError, REGISTERED};
+use crate::events::{self, Chunks};
+use crate::out_of_time::OutOfTime;
+use crate::phases::{Accounting, NoOperations, Phase, Phases};
+use crate::record::Recorded;
+use crate::window::Window;
+
+/// How a network comes to be by joins.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Joins {
+    /// Time from the start of the first phase up to which presence is worked out at first, µs.
+    pub(super) horizon_us: u64,
+    /// Whether nodes have begun to join.
+    pub(super) have_begun: bool,
+    /// When the first phase may start, µs; 0 until that is known.
+    pub(super) first_us: u64,
+}
+
+impl Network {
+    /// Draws the order in which nodes join. Without `churn`, none leaves afterwards.
+    pub(super) fn grow(
+        &mut self,
+        doubling_us: u64,
+        churn: Option<Churn>,
+        horizon_us: u64,
+    ) -> Result<(), NetworkError> {
+        let makeup = self.makeup();
+        let nobody_leaves = || Churn {
+            sessions: vec![Sessions::default(); makeup.classes.len() + 1],
+            ..Churn::default()
+        };
+        let timelines = self.read(|nodes| {
+            let (keys, presence) = (nodes.columns.keys, nodes.columns.presence);
+            let growth = Growth::new(doubling_us, &makeup, keys, presence)?;
+            let churn = churn.unwrap_or_else(nobody_leaves);
+            let timelines = Timelines::growing(growth, churn, makeup.clone(), keys, presence)?;
+            Ok::<_, NetworkError>(timelines)
+        })?;
+        self.world.insert_resource(timelines);
+        self.absences = true;
+        self.joins = Some(Joins {
+            horizon_us,
+            have_begun: false,
+            first_us: 0,
+        });
+        Ok(())
+    }
+
+    /// Returns whether the network comes to be by joins.
+    pub fn is_joined(&self) -> bool {
+        self.joins.is_some()
+    }
+
+    /// Returns the moment from which the times of phases and of churn count, µs: when the network has come to be by joins,
+    /// else 0.
+    pub fn first_us(&self) -> u64 {
+        self.joins.map_or(0, |joins| joins.first_us)
+    }
+
+    /// Returns how many nodes have come, and how many will have in the end, while a network comes to be by joins.
+    pub fn come(&self) -> Option<(u32, u32)> {
+        let growth = self.world.resource::<Timelines>().growing_by()?;
+        let until_us = self.world.resource::<Window>().until_us;
+        Some((growth.come_by(until_us.saturating_sub(1)), growth.nodes()))
+    }
+
+    /// Returns when the last node comes, µs, while a network comes to be by joins.
+    pub fn last_comes_us(&self) -> Option<u64> {
+        let growth = self.world.resource::<Timelines>().growing_by()?;
+        Some(growth.last_us())
+    }
+
+    /// Begins the phase in which a network comes to be by joins, with a number for the tables; [`Network::run`] drives it to its
+    /// end. Routing tables are counted every `freshness_us`, if that is given.
+    ///
+    /// # Panics
+    ///
+    /// If the network does not come to be by joins, or has begun to.
+    pub fn begin_joins(&mut self, number: u32, freshness_us: Option<u64>) {
+        let joins = self.joins.as_mut();
+        let joins = joins.expect("the network comes to be by joins");
+        assert!(!joins.have_begun, "a network comes to be once");
+        joins.have_begun = true;
+        self.world
+            .run_system_cached(events::prepare)
+            .expect(REGISTERED);
+        let phase = Phase {
+            number,
+            kind: Kind::default(),
+            source: Box::new(NoOperations),
+            operations: 0,
+            parallel: None,
+            start_us: 0,
+            duration_us: 0,
+            max_us: None,
+            freshness_us,
+        };
+        let started = Counts::new(self.len(), 0);
+        let slot = self.open_phase(phase, Accounting::Full, started);
+        self.world.resource_mut::<Phases>().await_joins(slot);
+        let last = self.world.resource::<Timelines>().growing_by();
+        if last.is_none_or(|growth| growth.last().is_none()) {
+            self.settle(0);
+        }
+    }
+
+    /// Lets the network come to be by joins, unless it has. Nothing of it is recorded.
+    ///
+    /// # Panics
+    ///
+    /// If the last node does not come to join, because no node answers it.
+    pub(super) fn join_all(&mut self) {
+        if self.joins.is_some_and(|joins| joins.have_begun) {
+            return;
+        }
+        self.begin_joins(0, None);
+        if let Err(out_of_time) = self.run(&mut Unrecorded) {
+            // `Instant + Duration` panics likewise.
+            panic!("{out_of_time}");
+        }
+    }
+
+    /// Returns the time before which the last node does not come to the end of its join, µs; `None` if no node is to join.
+    pub(super) fn joins_until_us(&self) -> Option<u64> {
+        let growth = self.world.resource::<Timelines>().growing_by()?;
+        let last = growth.last()?;
+        let chunk = self.world.resource::<Chunks>().of(last);
+        Some(
+            chunk
+                .join_goes_on_until_us(last)
+                .unwrap_or(growth.last_us()),
+        )
+    }
+
+    /// The last node has joined at `joined_us`: decides when the first phase may start. Sessions begin then, and who is to be
+    /// offline leaves.
+    ///
+    /// # Panics
+    ///
+    /// If nodes come and leave more often than can be kept.
+    pub(super) fn settle(&mut self, joined_us: u64) {
+        let arrived_us = self.world.resource::<Chunks>().last_arrival_us();
+        let end_us = joined_us.max(arrived_us.unwrap_or(0));
+        let first_us = end_us.saturating_add(1);
+        let Some(joins) = &mut self.joins else {
+            return;
+        };
+        joins.first_us = first_us;
+        let horizon_us = first_us.saturating_add(joins.horizon_us);
+        let mut timelines = self.world.resource::<Timelines>().clone();
+        let settled: Result<Vec<(Row, u64)>, TooManyChanges> = self.read(|nodes| {
+            let (keys, presence) = (nodes.columns.keys, nodes.columns.presence);
+            timelines.settle(first_us, keys, presence, horizon_us)?;
+            let rows = (0..keys.len() as u32).map(Row);
+            let joined = rows.filter(|row| presence[row.index()].is_online());
+            let leaves = joined.filter_map(|row| {
+                let change_us = timelines.change_after(row, keys[row.index()], end_us);
+                change_us.map(|leaves_us| (row, leaves_us))
+            });
+            Ok(leaves.collect())
+        });
+        let leaves = settled.unwrap_or_else(|error| panic!("{error}"));
+        self.world.insert_resource(timelines);
+        self.world.resource_mut::<Chunks>().expect_leaves(&leaves);
+        self.world.resource_mut::<Phases>().end_joins(end_us);
+    }
+
+    /// The phase of joins has ended: the clock goes to the start of the first phase, which counts from then on.
+    pub(super) fn end_joins(&mut self) {
+        self.now_us = self.first_us();
+        self.world.resource_mut::<Recorded>().count_anew();
+    }
+}
+
+/// An observer that drops what is recorded.
+struct Unrecorded;
+
+impl Observer for Unrecorded {
+    type Error = OutOfTime;
+
+    fn recorded(&mut self, network: &mut Network) -> Result<(), OutOfTime> {
+        network.recorded().clear();
+        Ok(())
+    }
+}
