@@ -15,6 +15,7 @@ use kadsim_engine::slot::{OperationSlot, PhaseSlot};
 
 use super::calendar::{Calendar, Timed};
 use super::event::{Event, Timer, What};
+use super::holders::{HolderChange, Holders};
 use super::records::Records;
 use crate::maintenance::Chain;
 use crate::outbox::Outbox;
@@ -170,6 +171,8 @@ pub struct Chunk {
     pub provided_us: BTreeMap<(Row, Key), u64>,
     /// What nodes hold.
     pub records: Records,
+    /// Changes in the window of who holds a record and is online, where records are looked after.
+    pub holder_changes: Vec<HolderChange>,
     /// Operations in flight.
     pub pool: Pool,
     /// Why each of them runs, by slot.
@@ -216,6 +219,7 @@ impl Chunk {
             verifying: HashMap::new(),
             provided_us: BTreeMap::new(),
             records: Records::default(),
+            holder_changes: Vec::new(),
             pool: Pool::default(),
             errands: Vec::new(),
             permits: HashMap::new(),
@@ -307,6 +311,8 @@ pub struct Chunks {
     pub taken: Vec<Start>,
     /// Events handled in the last window.
     pub handled: usize,
+    /// How many nodes hold each record and are online, where records are looked after.
+    pub holders: Holders,
     /// Mail by the chunk that it goes to, with the chunk that sends it; empty between barriers.
     pub inboxes: Vec<Vec<(usize, Mail)>>,
 }

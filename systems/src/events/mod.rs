@@ -15,6 +15,7 @@
 //! | `learning` | what nodes learn from them |
 //! | `sessions` | nodes that leave and come |
 //! | `records` | what nodes hold |
+//! | `holders` | how many nodes hold a record and are online |
 //!
 //! [`crate::maintenance`] holds what the timers of a node do.
 
@@ -22,6 +23,7 @@ mod calendar;
 mod chunk;
 mod contacts;
 mod event;
+mod holders;
 mod learning;
 mod operations;
 mod prepare;

@@ -203,6 +203,7 @@ impl LiveReference {
             self.now_us = event.time_us;
             self.handle(event);
         }
+        self.count_holders();
         self.base.sort_rows(phases);
         let order = |end: &super::PhaseEnd| (end.end_us, end.number);
         self.base.ends.sort_by_key(order);
