@@ -23,29 +23,29 @@ fn assert_tables(network: &mut Network, case: &Case, names_clients: bool) -> u64
             let (key, tables) = (nodes.columns.keys[owner.index()], live.of(owner).unwrap());
             for bucket in 0..64 {
                 let entries = tables.entries(owner, bucket);
-                let at = format!("bucket {bucket} of {owner:?}, {case:?}: {entries:?}");
+                let at = || format!("bucket {bucket} of {owner:?}, {case:?}: {entries:?}");
                 let named = entries.iter().map(|entry| entry.row());
                 let named: Vec<Row> = named
                     .chain(tables.replacements(owner, bucket).iter().copied())
                     .collect();
                 let distinct: BTreeSet<u32> = named.iter().map(|row| row.0).collect();
-                assert!(distinct.len() == named.len(), "a node twice: {at}");
-                assert!(entries.len() <= usize::from(case.k), "more than k: {at}");
+                assert!(distinct.len() == named.len(), "a node twice: {}", at());
+                assert!(
+                    entries.len() <= usize::from(case.k),
+                    "more than k: {}",
+                    at()
+                );
                 for &other in &named {
                     let of_other = nodes.columns.keys[other.index()];
                     let belongs = key.bucket_of(of_other).map(|bucket| bucket.index());
-                    assert_eq!(
-                        belongs,
-                        Some(bucket),
-                        "of another range, or the owner: {at}"
-                    );
+                    assert_eq!(belongs, Some(bucket), "of another range: {}", at());
                     let is_server = in_time.makeup.is_server(of_other);
-                    assert!(is_server || names_clients, "a known client: {at}");
+                    assert!(is_server || names_clients, "a known client: {}", at());
                 }
                 // What was never heard stands where it was appended.
                 let heard = entries.iter().map(|entry| entry.heard_s());
                 let heard: Vec<u32> = heard.filter(|&second| second > 0).collect();
-                assert!(heard.is_sorted(), "not in the order of hearing: {at}");
+                assert!(heard.is_sorted(), "not in the order of hearing: {}", at());
                 all += entries.len() as u64;
             }
         }
@@ -59,11 +59,11 @@ fn any_case(seed: u64) -> Case {
     let mut case = live::any_case(90_000 + seed);
     case.beside = 1;
     let life = case.life.as_mut().unwrap();
-    if seed % 4 > 0 {
+    if !seed.is_multiple_of(4) {
         life.aging.join = Join::Protocol;
         life.aging.renewal_us = None;
     }
-    if seed % 2 > 0 {
+    if !seed.is_multiple_of(2) {
         life.clients_in_tables = 0.0;
     }
     case
