@@ -48,9 +48,10 @@ const OPERATION_COLUMNS: [Column<OperationRow>; 13] = [
     ("store_ms", |row, _| row.store_us),
 ];
 /// Columns of operations with statistics in living runs.
-const LIVING_COLUMNS: [Column<OperationRow>; 2] = [
+const LIVING_COLUMNS: [Column<OperationRow>; 3] = [
     ("late", |row, _| Some(row.late.into())),
     ("stale_contacts", |row, _| Some(row.stale_contacts.into())),
+    ("holders_online", |row, _| row.holders_online.map(u64::from)),
 ];
 /// Columns of nodes with statistics.
 const NODE_COLUMNS: [Column<NodeRow>; 5] = [

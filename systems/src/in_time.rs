@@ -41,7 +41,7 @@ impl InTime<'_, '_> {
 
     /// Returns whether records expire or are provided again.
     pub fn are_records_kept(&self) -> bool {
-        self.living.ttl_us.is_some() || self.living.republish_us.is_some()
+        self.living.are_records_kept()
     }
 
     /// Returns the tables.

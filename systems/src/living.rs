@@ -19,3 +19,10 @@ pub struct Living {
     /// Share of the entries of bootstrapped tables that are replaced by clients of the same range.
     pub clients_in_tables: Probability,
 }
+
+impl Living {
+    /// Returns whether records are looked after: they expire or are provided again.
+    pub fn are_records_kept(&self) -> bool {
+        self.ttl_us.is_some() || self.republish_us.is_some()
+    }
+}

@@ -5,6 +5,7 @@
 
 mod case;
 mod events;
+mod laws;
 mod life;
 mod live;
 mod live_engine;

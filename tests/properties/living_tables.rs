@@ -26,6 +26,11 @@ use super::reference::{Phase, Reference};
 
 /// A second, µs.
 const SECOND_US: u64 = 1_000_000;
+/// How long a contact with an absent node takes, µs. What completes at one instant is handled in the order of sending; the
+/// published attempts are those of answers handled before failures of the same instant. Delays are constant, so such
+/// instants are frequent: attempts come out lower than published, by about 0.9 for ten-minute renewals and 1.4 where full
+/// buckets ping.
+const TIMEOUT_US: u64 = SECOND_US;
 /// An hour, µs.
 const HOUR_US: u64 = 3600 * SECOND_US;
 
@@ -52,7 +57,7 @@ fn network(
     };
     let links = Links::from(UniformLink {
         delay: Delay::Constant(50_000),
-        timeout: Delay::Constant(SECOND_US),
+        timeout: Delay::Constant(TIMEOUT_US),
         gives_up: true,
         ..UniformLink::default()
     });

@@ -49,6 +49,7 @@ table! {
     ended: Label, "1", "done, origin_left, origin_offline or no_origin, which end without a result, or cut_off" = row.ending as u32;
     late: Number<UInt32Type>, "1", "Contacts, stores included, whose answer came after the timeout" = row.late;
     stale_contacts: Number<UInt32Type>, "1", "Contacts of the lookup to nodes that were offline or are clients" = row.stale_contacts;
+    holders_online: Optional<UInt32Type>, "1", "Nodes online at the end that hold the segment; provides and retrieves that are done, where [records] says how long segments are held or when they are provided again" = row.holders_online;
 }
 
 /// One operation, at its end. A field means what the column of its name means; times are in µs.
@@ -82,6 +83,7 @@ pub struct OperationRow {
     pub ending: Ending,
     pub late: u32,
     pub stale_contacts: u32,
+    pub holders_online: Option<u32>,
 }
 
 impl OperationRow {

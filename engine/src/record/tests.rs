@@ -203,6 +203,7 @@ fn operation() -> OperationRow {
         ending: Ending::Done,
         late: 0,
         stale_contacts: 0,
+        holders_online: None,
     }
 }
 

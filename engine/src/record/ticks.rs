@@ -51,7 +51,7 @@ table! {
     learned: Number<UInt64Type>, "1", "Entries that buckets took in the tick" = row.learned;
     evicted: Number<UInt64Type>, "1", "Entries that left buckets in the tick, those of wiped tables left out" = row.evicted;
     expired: Number<UInt64Type>, "1", "Copies of segments that expired in the tick" = row.expired;
-    records: Optional<UInt64Type>, "1", "Copies of segments at online nodes at the end of the tick, counted with the tables" = row.records;
+    records: Optional<UInt64Type>, "1", "Copies of segments that nodes hold at the end of the tick, those of nodes that are away too; counted with the tables" = row.records;
 }
 
 /// One tick. A field means what the column of its name means; times are in µs.

@@ -43,6 +43,7 @@ impl Digest {
             ending,
             late,
             stale_contacts,
+            holders_online,
         } = row;
         self.bytes.clear();
         let small = [
@@ -63,7 +64,12 @@ impl Digest {
         small.iter().for_each(|number| self.number(*number));
         let large = [operation, key, due_us, start_us, origin.cast_unsigned()];
         large.iter().for_each(|number| self.number(*number));
-        let small = [recall.map(f32::to_bits), stored, store_failed];
+        let small = [
+            recall.map(f32::to_bits),
+            stored,
+            store_failed,
+            holders_online,
+        ];
         small.iter().for_each(|number| self.maybe(*number));
         let large = [end_us, lookup_us, store_us, holder.map(i64::cast_unsigned)];
         large.iter().for_each(|number| self.maybe(*number));

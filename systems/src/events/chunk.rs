@@ -16,6 +16,7 @@ use kadsim_engine::slot::{OperationSlot, PhaseSlot};
 
 use super::calendar::{Calendar, Timed};
 use super::event::{Event, Timer, What};
+use super::holders::{HolderChange, Holders};
 use super::lists::Lists;
 use super::order::Order;
 use super::records::Records;
@@ -161,6 +162,8 @@ pub struct Chunk {
     pub provided_us: BTreeMap<(Row, Key), u64>,
     /// What nodes hold.
     pub records: Records,
+    /// Changes in the window of who holds a record and is online, where records are looked after.
+    pub holder_changes: Vec<HolderChange>,
     /// Operations in flight.
     pub pool: Pool,
     /// Why each of them runs, by slot.
@@ -219,6 +222,7 @@ impl Chunk {
             verifying: HashMap::new(),
             provided_us: BTreeMap::new(),
             records: Records::default(),
+            holder_changes: Vec::new(),
             pool: Pool::default(),
             errands: Vec::new(),
             permits: HashMap::new(),
@@ -301,6 +305,8 @@ pub struct Chunks {
     pub taken: Vec<Start>,
     /// Events handled in the last window.
     pub handled: usize,
+    /// How many nodes hold each record and are online, where records are looked after.
+    pub holders: Holders,
     /// Mail by the chunk that it goes to, with the chunk that sends it; empty between barriers.
     pub inboxes: Vec<Inbox>,
 }
@@ -343,11 +349,13 @@ impl Chunks {
     /// Lets nodes that are online leave at these times, µs, which lie after the last window.
     pub fn expect_leaves(&mut self, leaves: &[(Row, u64)]) {
         for &(node, time_us) in leaves {
-            self.all[node.index() / self.rows].due.push(Due {
+            let chunk = node.index() / self.rows;
+            self.all[chunk].due.push(Due {
                 time_us,
                 node,
                 what: DueKind::Leave,
             });
+            self.next_us[chunk] = self.next_us[chunk].min(time_us);
         }
     }
 

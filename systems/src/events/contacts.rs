@@ -9,8 +9,9 @@ use kadsim_engine::record::{Kind, Outcome, Purpose, Request};
 use kadsim_engine::shortlist::Known;
 use kadsim_engine::slot::OperationSlot;
 
-use super::chunk::DueKind;
+use super::chunk::{Chunk, DueKind};
 use super::event::{ContactKind, Event, Return, What, is_maintenance, maintenance_number};
+use super::holders::HolderChange;
 use super::worker::Worker;
 use crate::lookup::{Answered, Machine};
 use crate::outbox;
@@ -315,8 +316,11 @@ impl Worker<'_> {
         if ttl_us.is_some_and(|ttl_us| published_us.saturating_add(ttl_us) <= now_us) {
             return;
         }
-        let expires_us = self.chunk.records.store(holder, key, published_us, ttl_us);
-        if let Some(expires_us) = expires_us {
+        let stored = self.chunk.records.store(holder, key, published_us, ttl_us);
+        if stored.is_new {
+            self.change_holder(holder, key, true, now_us);
+        }
+        if let Some(expires_us) = stored.expires_us {
             self.expect(holder, DueKind::Expire(key), expires_us);
         }
     }
@@ -325,6 +329,42 @@ impl Worker<'_> {
     pub fn expire(&mut self, holder: Row, key: Key, now_us: u64) {
         if self.chunk.records.expire(holder, key, now_us) {
             self.tick(now_us).expired += 1;
+            if self.node(holder).is_online {
+                self.change_holder(holder, key, false, now_us);
+            }
+        }
+    }
+
+    /// Notes that a node that is online begins or ceases to hold a record, where records are looked after.
+    fn change_holder(&mut self, holder: Row, key: Key, is_more: bool, time_us: u64) {
+        if self.work.view.living.are_records_kept() && self.is_there(holder) {
+            self.chunk.holder_changes.push(HolderChange {
+                time_us,
+                key,
+                is_more,
+            });
+        }
+    }
+
+    /// Returns whether a node is not offline for the whole run. One that is may hold what it has provided itself.
+    fn is_there(&self, node: Row) -> bool {
+        let presence = self.work.view.in_time.columns.presence;
+        presence[node.index()].is_online()
+    }
+
+    /// Notes that a node comes, or leaves, with what it holds.
+    pub fn change_holder_of_all(&mut self, holder: Row, comes: bool, time_us: u64) {
+        if self.work.view.living.are_records_kept() {
+            let Chunk {
+                records,
+                holder_changes,
+                ..
+            } = &mut *self.chunk;
+            holder_changes.extend(records.keys(holder).map(|key| HolderChange {
+                time_us,
+                key,
+                is_more: comes,
+            }));
         }
     }
 

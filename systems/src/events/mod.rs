@@ -18,6 +18,7 @@
 //! | `learning` | what nodes learn from them |
 //! | `sessions` | nodes that leave and come |
 //! | `records` | what nodes hold |
+//! | `holders` | how many nodes hold a record and are online |
 //!
 //! [`crate::maintenance`] holds what the timers of a node do.
 
@@ -26,6 +27,7 @@ mod chunk;
 mod contacts;
 mod event;
 mod fetch;
+mod holders;
 mod learning;
 mod lists;
 mod operations;

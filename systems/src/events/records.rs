@@ -14,6 +14,15 @@ struct Copied {
     expires_us: u64,
 }
 
+/// What has become of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// Whether the holder had no copy before.
+    pub is_new: bool,
+    /// When the copy expires, µs, if that is still to be awaited.
+    pub expires_us: Option<u64>,
+}
+
 /// Records by holder.
 #[derive(Default)]
 pub struct Records {
@@ -24,15 +33,14 @@ pub struct Records {
 }
 
 impl Records {
-    /// Stores a record that was published at `published_us`, unless a copy that was published later is there. Returns when it
-    /// expires, µs, if that is still to be awaited.
+    /// Stores a record that was published at `published_us`, unless a copy that was published later is there.
     pub fn store(
         &mut self,
         holder: Row,
         key: Key,
         published_us: u64,
         ttl_us: Option<u64>,
-    ) -> Option<u64> {
+    ) -> Stored {
         let expires_us = ttl_us.map_or(u64::MAX, |ttl_us| published_us.saturating_add(ttl_us));
         let new = Copied {
             key,
@@ -40,15 +48,20 @@ impl Records {
             expires_us,
         };
         let copies = self.copies.entry(holder).or_default();
+        let mut stored = Stored {
+            is_new: false,
+            expires_us: (expires_us < u64::MAX).then_some(expires_us),
+        };
         match copies.binary_search_by_key(&key, |copied| copied.key) {
-            Ok(at) if copies[at].published_us >= published_us => return None,
+            Ok(at) if copies[at].published_us >= published_us => stored.expires_us = None,
             Ok(at) => copies[at] = new,
             Err(at) => {
                 copies.insert(at, new);
                 self.held += 1;
+                stored.is_new = true;
             }
         }
-        (expires_us < u64::MAX).then_some(expires_us)
+        stored
     }
 
     /// Removes the copy of a key that expires at `now_us` or has expired; returns whether there was one.
@@ -74,6 +87,12 @@ impl Records {
                 .binary_search_by_key(&key, |copied| copied.key)
                 .is_ok()
         })
+    }
+
+    /// Returns the keys of the records that a node holds.
+    pub fn keys(&self, holder: Row) -> impl Iterator<Item = Key> {
+        let copies = self.copies.get(&holder).into_iter().flatten();
+        copies.map(|copied| copied.key)
     }
 
     /// Returns the number of records that a node holds.

@@ -33,6 +33,7 @@ impl Worker<'_> {
             self.chunk.timers_us.remove(&(node, timer));
         });
         self.tables.forget_pings(node);
+        self.change_holder_of_all(node, false, now_us);
         let living = self.work.view.living;
         if living.aging.table == OnLeaving::Lost {
             self.tables.clear(node);
@@ -46,6 +47,7 @@ impl Worker<'_> {
     /// A node comes: it sets its timers and joins.
     pub fn come(&mut self, node: Row, now_us: u64) {
         self.node(node).is_online = true;
+        self.change_holder_of_all(node, true, now_us);
         self.expect_change(node, now_us);
         self.set_timers(node, Some(now_us));
         let is_growing = self.work.view.in_time.timelines.growing_by().is_some();

@@ -2,9 +2,12 @@
 
 use bevy_ecs::prelude::*;
 
+use kadsim_engine::key::Key;
+use kadsim_engine::operation::Ending;
+use kadsim_engine::record::Kind;
 use kadsim_engine::slot::PhaseSlot;
 
-use super::{Naming, Recorded, rows};
+use super::{Ended, Naming, Recorded, rows};
 use crate::events::Chunks;
 use crate::phases::Phases;
 
@@ -18,6 +21,7 @@ pub fn record_events(
 ) {
     let recorded = &mut *recorded;
     let (keys, ids) = (naming.in_time.keys(), &*naming.ids);
+    let first = recorded.ended.len();
     for chunk in chunks.active() {
         for slot in chunk.ended.drain(..) {
             let ended = rows::ended(chunk.pool.get(slot), None, &naming.recording, ids, keys);
@@ -34,6 +38,29 @@ pub fn record_events(
             recorded.join_ended = Some(ended);
         }
     }
+    if naming.in_time.are_records_kept() {
+        count_holders(&mut chunks, &mut recorded.ended[first..]);
+    }
+}
+
+/// Counts the nodes that hold what operations that have ended in the window have provided or looked for.
+fn count_holders(chunks: &mut Chunks, ended: &mut [Ended]) {
+    let mut changes = Vec::new();
+    for chunk in &mut chunks.all {
+        changes.append(&mut chunk.holder_changes);
+    }
+    let done = ended
+        .iter()
+        .zip(0..)
+        .filter(|(ended, _)| ended.row.ending == Ending::Done && ended.row.kind != Kind::Lookup);
+    let mut asked: Vec<(u64, Key, usize)> = done
+        .map(|(ended, index)| (ended.end_us, Key(ended.row.key), index))
+        .collect();
+    chunks
+        .holders
+        .advance(&mut changes, &mut asked, |index, holders| {
+            ended[index].row.holders_online = Some(holders);
+        });
 }
 
 /// Cuts off users' operations in flight that may not go on after `end_us`, and drops those that wait for a permit. The phase

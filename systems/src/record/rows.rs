@@ -103,5 +103,7 @@ fn row(
         },
         late: operation.late + if done { operation.store_late } else { 0 },
         stale_contacts: operation.stale_contacts,
+        // What other nodes hold at the end is counted after the window.
+        holders_online: None,
     }
 }

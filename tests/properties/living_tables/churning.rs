@@ -29,6 +29,10 @@ const NAMES: [&str; 10] = [
     "maintenance",
 ];
 
+/// Standard errors, as shares of the figures, that are taken where greater than the published ones. Those of contacts by
+/// purpose are not published; joins vary with the number of nodes that come, 720 in two hours.
+const LEAST_ERRORS: [f64; 10] = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.01, 0.025, 0.01, 0.0];
+
 /// A published row: rules, and the figures with their standard errors.
 struct Published {
     name: &'static str,
@@ -80,7 +84,12 @@ fn run(row: &Published, seed: u64) -> Measured {
         let phase = lookups(&live.base, number, 36_000, SECOND_US / 5);
         live.run(&[phase]);
     }
-    Measured::of_last_phase(&live)
+    let measured = Measured::of_last_phase(&live);
+    println!(
+        "{} seed {seed}: {:.1} contacts of joins for each node that came, {:.4} nodes came a second",
+        row.name, measured.contacts_of_a_join, measured.comings_per_s
+    );
+    measured
 }
 
 /// Runs a row and prints its figures beside the published ones. Asserts that each is within a wide margin.
@@ -93,7 +102,8 @@ fn compare(row: &Published) {
         let mean = runs.iter().map(|run| run[index]).sum::<f64>() / count;
         let squares = runs.iter().map(|run| (run[index] - mean).powi(2));
         let error = (squares.sum::<f64>() / (count - 1.0) / count).sqrt();
-        let (published, its_error) = (row.figures[index], row.errors[index]);
+        let published = row.figures[index];
+        let its_error = row.errors[index].max(LEAST_ERRORS[index] * published);
         let off = mean - published;
         // One seed varies as much as each of the three of the published values.
         let spread = its_error * (1.0 + 3.0 / count).sqrt();

@@ -20,6 +20,8 @@ pub struct Measured {
     pub refresh: f64,
     pub join: f64,
     pub check: f64,
+    pub comings_per_s: f64,
+    pub contacts_of_a_join: f64,
 }
 
 impl Measured {
@@ -52,6 +54,7 @@ impl Measured {
         let over_time = |of: &dyn Fn(&kadsim_engine::routing::Freshness) -> Option<f64>| {
             mean(counted.iter().filter_map(|(_, tables)| of(tables)))
         };
+        let comings = comings(&live.base, start_us, end_us) as f64;
         let node_s = online_s(&live.base, start_us, end_us);
         let done = live.base.operations.iter();
         let done: Vec<&OperationRow> = done.filter(|row| row.ending == Ending::Done).collect();
@@ -67,6 +70,8 @@ impl Measured {
             refresh: sum.refresh as f64 / node_s,
             join: sum.join as f64 / node_s,
             check: sum.check as f64 / node_s,
+            comings_per_s: comings / ((end_us - start_us) as f64 / 1e6),
+            contacts_of_a_join: sum.join as f64 / comings,
         }
     }
 }
@@ -75,6 +80,14 @@ impl Measured {
 pub fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (count, sum) = values.fold((0, 0.0), |(count, sum), value| (count + 1, sum + value));
     sum / f64::from(count)
+}
+
+/// Returns how often nodes came in an interval.
+fn comings(reference: &Reference, from_us: u64, until_us: u64) -> usize {
+    let stays = reference.stays.iter().flatten();
+    let came = stays.filter_map(|stay| stay.from_us);
+    came.filter(|came_us| (from_us..until_us).contains(came_us))
+        .count()
 }
 
 /// Returns how long nodes were online in an interval, seconds, summed over all.

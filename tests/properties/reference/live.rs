@@ -208,6 +208,7 @@ impl LiveReference {
             }
             self.step();
         }
+        self.count_holders();
         self.base.sort_rows(phases);
         let order = |end: &super::PhaseEnd| (end.end_us, end.number);
         self.base.ends.sort_by_key(order);

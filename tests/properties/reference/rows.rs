@@ -91,6 +91,8 @@ impl Reference {
             // As `stored` and `store_failed`, stores count once all have completed.
             late: operation.late + if provided { operation.store_late } else { 0 },
             stale_contacts: operation.stale,
+            // What nodes hold later does not matter to the rows of frozen records.
+            holders_online: None,
         }
     }
 

@@ -1,4 +1,6 @@
-//! Buckets against a naive model of the rules, over random histories.
+//! Buckets against a naive model of the rules, over random histories; staleness against its closed form.
+
+mod eviction;
 
 use proptest::prelude::*;
 

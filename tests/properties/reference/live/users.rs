@@ -1,7 +1,7 @@
 //! Operations of users: which may start, and how they end.
 
 use kadsim_engine::operation::{Ending, Planned};
-use kadsim_engine::record::OperationRow;
+use kadsim_engine::record::{Kind, OperationRow};
 
 use super::LiveReference;
 use super::contacts::Purpose;
@@ -97,6 +97,29 @@ impl LiveReference {
             .map(|known| self.base.ids[known.node]);
         let result = has_result.then(|| ids.collect());
         self.base.results.push(result);
+    }
+
+    /// Counts the nodes online at the end of each operation of the run that hold what it provides or looks for, where records
+    /// are looked after.
+    pub(super) fn count_holders(&mut self) {
+        if self.base.ttl_us.is_none() && self.rules.republish_us.is_none() {
+            return;
+        }
+        let mut rows = std::mem::take(&mut self.base.operations);
+        for row in &mut rows {
+            let is_done = row.ending == Ending::Done && row.kind != Kind::Lookup;
+            let end_us = row.end_us.filter(|_| is_done);
+            row.holders_online = end_us.map(|end_us| {
+                let stored = self.base.stored_us.iter();
+                let of_key = stored.filter(|((_, key), _)| *key == row.key);
+                let holds = of_key.filter(|((node, _), times_us)| {
+                    self.base.is_online(*node, end_us)
+                        && self.base.has_kept(*node, times_us, end_us, end_us)
+                });
+                holds.count() as u32
+            });
+        }
+        self.base.operations = rows;
     }
 
     /// Counts an operation that has ended, and lets another one of its origin start.

@@ -1,0 +1,96 @@
+//! How many nodes that are online hold each record, at any instant of a window.
+//!
+//! Workers note what changes at the nodes of their chunks: a copy comes or goes, or its holder does. After the window, the
+//! changes of all chunks are applied in the order of time, and operations that have ended in between see the numbers of
+//! their last microsecond. Cost: O(changes), and O(records of a node) changes when it comes or leaves.
+
+use std::collections::HashMap;
+
+use kadsim_engine::key::Key;
+
+/// A change of the number of online holders of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HolderChange {
+    /// When it happens, µs.
+    pub time_us: u64,
+    /// The key.
+    pub key: Key,
+    /// Whether there is one more, or one less.
+    pub is_more: bool,
+}
+
+/// Numbers of online holders by key, up to the end of a window.
+#[derive(Default)]
+pub struct Holders {
+    /// Keys with holders. Changes of one microsecond apply in any order, so a number may fall below 0 in between.
+    counts: HashMap<Key, i64>,
+}
+
+impl Holders {
+    /// Applies the changes of a window. Passes the number of holders of each key in `asked` at the end of its microsecond to
+    /// `counted`, with its index; sorts both by time.
+    pub fn advance(
+        &mut self,
+        changes: &mut [HolderChange],
+        asked: &mut [(u64, Key, usize)],
+        mut counted: impl FnMut(usize, u32),
+    ) {
+        changes.sort_unstable_by_key(|change| change.time_us);
+        asked.sort_unstable_by_key(|&(time_us, _, index)| (time_us, index));
+        let mut rest = changes.iter().peekable();
+        for &(time_us, key, index) in asked.iter() {
+            while let Some(change) = rest.next_if(|change| change.time_us <= time_us) {
+                self.apply(change);
+            }
+            let count = self.counts.get(&key).copied().unwrap_or(0);
+            counted(index, count.try_into().unwrap_or(0));
+        }
+        rest.for_each(|change| self.apply(change));
+    }
+
+    fn apply(&mut self, change: &HolderChange) {
+        let count = self.counts.entry(change.key).or_default();
+        *count += if change.is_more { 1 } else { -1 };
+        if *count == 0 {
+            self.counts.remove(&change.key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(time_us: u64, key: u64, is_more: bool) -> HolderChange {
+        HolderChange {
+            time_us,
+            key: Key(key),
+            is_more,
+        }
+    }
+
+    #[test]
+    fn an_operation_sees_the_changes_of_its_last_microsecond_and_no_later_ones() {
+        let mut holders = Holders::default();
+        let mut changes = [
+            change(7, 1, true),
+            change(5, 1, false),
+            change(3, 1, true),
+            change(5, 1, true),
+            change(4, 2, true),
+        ];
+        let mut asked = [
+            (6, Key(1), 0),
+            (2, Key(1), 1),
+            (5, Key(1), 2),
+            (6, Key(2), 3),
+        ];
+        let mut seen = [None; 4];
+        holders.advance(&mut changes, &mut asked, |index, count| {
+            seen[index] = Some(count);
+        });
+        assert_eq!(seen, [Some(1), Some(0), Some(1), Some(1)]);
+        let mut asked = [(9, Key(1), 0)];
+        holders.advance(&mut [], &mut asked, |_, count| assert_eq!(count, 2));
+    }
+}
