@@ -301,17 +301,13 @@ fn a_living_network_with_everything() {
     }
 }
 
-/// Settings by which a network records no single connections.
-const WITHOUT_CONNECTIONS: &str =
-    "output.tables=[\"ticks\", \"operations\", \"nodes\", \"routing\"]";
-
 #[test]
 fn a_network_whose_tables_live() {
     let dir = Dir::new();
     dir.write("living.toml", LIVING);
     for rules in ["kademlia", "libp2p", "discv5"] {
         let rules = format!("maintenance.rules={rules}");
-        let settings = ["--set", &rules, "--set", WITHOUT_CONNECTIONS, "--force"];
+        let settings = ["--set", &rules, "--force"];
         let contents = |threads: &str| {
             let args = [&settings[..], &["--threads", threads]].concat();
             contents_of(&dir, "living", &format!("run{threads}"), &args, 0)
@@ -331,7 +327,6 @@ fn a_network_that_has_come_to_be_by_joins() {
         let rules = format!("maintenance.rules={rules}");
         let settings = [
             &rules,
-            WITHOUT_CONNECTIONS,
             "networks=1",
             "network.nodes=200",
             "network.bootstrap=joined",
@@ -359,13 +354,7 @@ fn operations_as_events_change_no_content() {
     let dir = Dir::new();
     dir.write("living.toml", LIVING);
     for threads in ["1", "2", "8"] {
-        let settings = [
-            "--set",
-            WITHOUT_CONNECTIONS,
-            "--force",
-            "--threads",
-            threads,
-        ];
+        let settings = ["--force", "--threads", threads];
         let contents = |events: &str| {
             let events = format!("engine.events={events}");
             let args = [&settings[..], &["--set", &events]].concat();
