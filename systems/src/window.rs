@@ -11,7 +11,8 @@ use crate::rules::Rules;
 /// How operations go through time. It follows from what they share and never changes a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Execution {
-    /// Side by side, window by window, because overhead is charged or connections are recorded in the order of time.
+    /// Side by side, window by window, because overhead is charged or connections are recorded in the order of time, and traffic
+    /// changes nothing that nodes hold.
     #[default]
     Windowed,
     /// Each from start to end in one step, many in parallel, in any order. Operations share nothing but segments.

@@ -10,7 +10,7 @@ use crate::outbox::Send;
 /// Messages from which on several threads deliver them.
 const MANY: usize = 1024;
 
-/// Delivers what nodes have sent in the window. Cost: O(messages + active chunks · chunks).
+/// Delivers what nodes have sent in the window. Cost: O(messages + chunks).
 pub fn exchange_messages(mut chunks: ResMut<Chunks>) {
     let Chunks {
         all,

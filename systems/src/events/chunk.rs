@@ -162,7 +162,7 @@ pub struct Chunk {
     pub provided_us: BTreeMap<(Row, Key), u64>,
     /// What nodes hold.
     pub records: Records,
-    /// Changes in the window of who holds a record and is online, where records are looked after.
+    /// Changes in the window of who holds a record and is online, where records expire or are provided again.
     pub holder_changes: Vec<HolderChange>,
     /// Operations in flight.
     pub pool: Pool,
@@ -305,7 +305,7 @@ pub struct Chunks {
     pub taken: Vec<Start>,
     /// Events handled in the last window.
     pub handled: usize,
-    /// How many nodes hold each record and are online, where records are looked after.
+    /// How many nodes hold each record and are online, where records expire or are provided again.
     pub holders: Holders,
     /// Mail by the chunk that it goes to, with the chunk that sends it; empty between barriers.
     pub inboxes: Vec<Inbox>,

@@ -72,11 +72,6 @@ impl Lists {
         prefetcher.item(&self.lens, index as usize);
         prefetcher.range(&self.rows, first..first + self.most);
     }
-
-    /// Returns the bytes on the heap.
-    pub fn bytes_used(&self) -> usize {
-        (self.rows.capacity() + self.free.capacity()) * size_of::<u32>() + self.lens.capacity()
-    }
 }
 
 #[cfg(test)]

@@ -118,6 +118,11 @@ impl Network {
         }
     }
 
+    /// Returns whether every node has joined, or none has to.
+    pub(super) fn have_all_joined(&self) -> bool {
+        self.joins.is_none_or(|joins| joins.first_us > 0)
+    }
+
     /// Lets the network come to be by joins, unless it has. Nothing of it is recorded.
     ///
     /// # Panics

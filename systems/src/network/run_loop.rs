@@ -105,9 +105,10 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// If the phase starts before the network's clock.
+    /// If the phase starts before the network's clock, or the network has still to come to be by joins.
     pub fn begin_phase(&mut self, phase: Phase) {
         assert!(phase.start_us >= self.now_us, "time does not go back");
+        assert!(self.have_all_joined(), "no phase runs beside the joins");
         self.next_operation += phase.operations;
         let started = Counts::new(self.len(), phase.operations);
         let slot = self.open_phase(phase, Accounting::Full, started);

@@ -46,7 +46,7 @@ pub fn record_events(
 /// Counts the nodes that hold what operations that have ended in the window have provided or looked for.
 fn count_holders(chunks: &mut Chunks, ended: &mut [Ended]) {
     let mut changes = Vec::new();
-    for chunk in &mut chunks.all {
+    for chunk in chunks.active() {
         changes.append(&mut chunk.holder_changes);
     }
     let done = ended
