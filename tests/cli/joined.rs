@@ -119,7 +119,7 @@ fn nodes_without_sessions_join_too() {
     let ticks = dir.table("out/joined/ticks.parquet");
     assert_eq!(ticks.sum("arrivals"), 2.0 * 179.0);
     assert_eq!(ticks.sum("departures"), 0.0);
-    // Nobody names who has never been there.
+    // No table names a node that has never been online.
     let nodes = dir.table("out/joined/nodes.parquet");
     let (online, named) = (nodes.values("online"), nodes.values("in_degree"));
     let absent: Vec<f64> = (0..nodes.rows())

@@ -2,7 +2,7 @@
 //!
 //! Nodes come in a random order. Number 0 is there from the start; number i >= 1 comes at `doubling · log2(i)`, rounded
 //! down, and knows a random one of the servers numbered below max(1, i / 2), all of which have come before. The first
-//! server of the order is number 0, since a client answers nobody.
+//! server of the order is number 0, since a client answers no request.
 
 use rayon::prelude::*;
 

@@ -11,7 +11,7 @@ use kadsim_engine::node::{Column, Overhead, Row};
 use kadsim_engine::operation::{Contact, Operation, Operations};
 use kadsim_engine::record::Request;
 
-use crate::outbox::{Outboxes, Send, Sent, Stored};
+use crate::outbox::{Outbox, Outboxes, Send, Sent, Stored};
 use crate::provide;
 use crate::rules::Rules;
 
@@ -25,6 +25,18 @@ const MANY: usize = 4096;
 #[derive(Resource, Default)]
 pub struct Sends(pub Vec<Send>);
 
+impl Sends {
+    /// Replaces the sends by those of a window's outboxes, in their order.
+    pub fn take<'a>(&mut self, outboxes: impl Iterator<Item = &'a mut Outbox>) {
+        self.0.clear();
+        outboxes.for_each(|out| self.0.append(&mut out.sends));
+        match self.0.len() {
+            MANY.. => self.0.par_sort_unstable_by_key(Send::order),
+            _ => self.0.sort_unstable_by_key(Send::order),
+        }
+    }
+}
+
 /// Charges the contacts of the step and fixes when they complete, and when the operations that sent them go on.
 pub fn charge_contacts(
     links: Res<Links>,
@@ -34,15 +46,10 @@ pub fn charge_contacts(
     mut outboxes: ResMut<Outboxes>,
     mut sends: ResMut<Sends>,
 ) {
+    sends.take(outboxes.iter_mut());
     let sends = &mut sends.0;
-    sends.clear();
-    for out in outboxes.iter_mut() {
-        sends.append(&mut out.sends);
-    }
-    match sends.len() {
-        0 => return,
-        MANY.. => sends.par_sort_unstable_by_key(Send::order),
-        _ => sends.sort_unstable_by_key(Send::order),
+    if sends.is_empty() {
+        return;
     }
     // Under py-dht's procedure an operation charges its contacts when it sends them.
     if links.is_charged() && rules.procedure.is_by_clock() {

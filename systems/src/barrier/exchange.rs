@@ -5,7 +5,6 @@ use rayon::prelude::*;
 
 use crate::barrier::charge::Sends;
 use crate::events::{Chunk, Chunks, Inbox, Mail, What};
-use crate::outbox::Send;
 
 /// Messages from which on several threads deliver them.
 const MANY: usize = 1024;
@@ -56,10 +55,7 @@ pub fn exchange_messages(mut chunks: ResMut<Chunks>) {
 
 /// Brings the contacts that were sent in the window into the order of (time, operation, sequence).
 pub fn order_contacts(mut chunks: ResMut<Chunks>, mut sends: ResMut<Sends>) {
-    sends.0.clear();
-    let sent = chunks.active().map(|chunk| &mut chunk.out.sends);
-    sent.for_each(|sent| sends.0.append(sent));
-    sends.0.par_sort_unstable_by_key(Send::order);
+    sends.take(chunks.active().map(|chunk| &mut chunk.out));
 }
 
 /// Delivers the mail of one chunk to another.

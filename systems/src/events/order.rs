@@ -85,7 +85,7 @@ impl Order {
         self.numbers[position] as u32 as usize
     }
 
-    /// Returns the index of the event that is handled as number `position`, if there are so many.
+    /// Returns the index of the event that is handled as number `position`; `None` after the last.
     #[inline]
     pub fn get(&self, position: usize) -> Option<usize> {
         Some(*self.numbers.get(position)? as u32 as usize)

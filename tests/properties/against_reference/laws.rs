@@ -83,7 +83,7 @@ fn entries_come_and_go_counted_and_tables_name_what_they_may() {
         // Tables that full knowledge makes anew are learned from no one.
         let makes_anew =
             life.is_living() && (life.aging.join == Join::Ideal || life.aging.renewal_us.is_some());
-        // Nodes that newcomers are told of by name may be clients.
+        // `churn.known` may name clients.
         let are_told = !maintenance.joining.known.is_empty();
         let names_clients = !maintenance.clients_known || life.clients_in_tables > 0.0 || are_told;
         without_clients += u64::from(!names_clients);

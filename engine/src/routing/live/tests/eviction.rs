@@ -1,7 +1,7 @@
 //! Staleness of entries that are checked at a period and evicted after failures in a row, against its closed form.
 //!
 //! Each entry is checked every tau from its insertion, evicted after f failures in a row, and replaced at once by a uniform
-//! online node; nobody returns. An entry then lives as long as X, the residual life of a session, and stays until the f-th
+//! online node; no node returns. An entry then lives as long as X, the residual life of a session, and stays until the f-th
 //! check after its death: tau · (ceil(X / tau) + f - 1). By renewal reward, the stale share is
 //! 1 - E[X] / (tau · (Σ P(X > j tau), j from 0, + f - 1)).
 
@@ -111,7 +111,7 @@ impl Checked<'_> {
     }
 }
 
-/// Returns the stale share of entries that are checked each `tau_s` and evicted after so many failures, and its standard
+/// Returns the stale share of entries that are checked each `tau_s` and evicted after `evict_after` failures, and its standard
 /// error.
 fn stale(lives: &dyn Distribution, tau_s: u64, evict_after: u8) -> (f64, f64) {
     // The nodes with rows from NODES on are in bucket 0 of the first one.
