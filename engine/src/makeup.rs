@@ -1,8 +1,6 @@
 //! What a node is for the whole run: its class, its region, and whether others can ask it. Nothing of it is stored; each
 //! is a function of (seed, network, key).
 
-use bevy_ecs::resource::Resource;
-
 use crate::key::Key;
 use crate::random::{Probability, Purpose, Stream};
 
@@ -74,7 +72,7 @@ pub enum Clients {
 }
 
 /// What the nodes of a network are.
-#[derive(Resource, Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Makeup {
     /// Seed of the network.
     pub network_seed: u64,

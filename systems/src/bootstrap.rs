@@ -1,16 +1,13 @@
 //! Bootstrap: fills routing tables from full knowledge of the network (py-dht's `bootstrap_node`).
 
 use bevy_ecs::prelude::*;
-use bevy_ecs::system::SystemParam;
 use rayon::prelude::*;
 
 use kadsim_engine::key::Key;
-use kadsim_engine::makeup::Makeup;
 use kadsim_engine::node::{Presence, Row, Table};
 use kadsim_engine::population::{Population, RadixIndex};
-use kadsim_engine::presence::Timelines;
 use kadsim_engine::routing::layout::LayoutKind;
-use kadsim_engine::routing::{Members, Rule, Tables};
+use kadsim_engine::routing::{Rule, Tables};
 
 use crate::living::Living;
 
@@ -21,7 +18,7 @@ use crate::living::Living;
 pub fn bootstrap_all(
     In(layout): In<LayoutKind>,
     index: Res<RadixIndex>,
-    start: AtStart,
+    living: Res<Living>,
     mut tables: ResMut<Tables>,
     mut nodes: Query<(&Key, &Presence, &mut Table)>,
 ) {
@@ -31,8 +28,8 @@ pub fn bootstrap_all(
     for (keys, presence, mut column) in columns {
         let column = column.bypass_change_detection();
         let population = Population::new(keys, &index);
-        if start.has_absent_members() {
-            let members = start.members(&population, presence);
+        if living.has_absent_members() {
+            let members = living.members_at_start(&population, presence);
             tables.lay_out(layout, &population, Some(members));
             column.fill(Table::LAID_OUT);
             continue;
@@ -50,43 +47,6 @@ pub fn bootstrap_all(
         for (table, entries) in column.iter_mut().zip(filled) {
             *table = tables.set_overlay(*table, entries);
         }
-    }
-}
-
-/// System parameter: who is there at the start, before any change.
-#[derive(SystemParam)]
-pub struct AtStart<'w> {
-    timelines: Res<'w, Timelines>,
-    makeup: Res<'w, Makeup>,
-    living: Res<'w, Living>,
-}
-
-impl AtStart<'_> {
-    /// Returns whether tables may leave out nodes.
-    fn has_absent_members(&self) -> bool {
-        self.timelines.are_living() || self.makeup.has_clients()
-    }
-
-    /// Returns the nodes that tables name, the servers that are online at the start, and those that have a table, all nodes
-    /// that are. Nodes that are offline for the whole run count as online at the start: tables name them.
-    fn members(&self, population: &Population, presence: &[Presence]) -> Members {
-        let rows = || (0..presence.len()).map(|row| Row(row as u32));
-        let is_there = |row: &Row| {
-            !self.timelines.are_living()
-                || !presence[row.index()].is_online()
-                || self.timelines.is_online_at_start(*row)
-        };
-        let is_server = |row: &Row| self.makeup.is_server(population.key(*row));
-        let share = self.living.clients_in_tables;
-        let clients = match share.is_possible() {
-            true => rows().filter(|row| !is_server(row)).collect(),
-            false => Vec::new(),
-        };
-        let has_table = rows().filter(is_there);
-        let is_member = has_table.clone().filter(is_server).map(Row::index);
-        let is_member = is_member.collect();
-        let has_table = has_table.map(Row::index).collect();
-        Members::new(population, is_member, has_table, clients, share)
     }
 }
 

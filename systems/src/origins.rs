@@ -11,7 +11,8 @@ use crate::view::{Readable, View};
 /// Operations from which on they are worked on by several threads.
 const MANY: usize = 1024;
 
-/// Ends the operations that start and have no origin online, and notes when the origins of the others leave.
+/// Ends the operations that start and have no origin online, and notes when the origins of the others leave. For networks in
+/// which nodes come and leave.
 pub fn find_origins(
     readable: Readable,
     mut operations: ResMut<Operations>,
@@ -19,10 +20,8 @@ pub fn find_origins(
 ) {
     // The view needs no counters: the system sends no contact.
     let view = readable.view(&[]);
-    if view.in_time.timelines.are_living() {
-        let are_many = outboxes.fresh(&operations).len() >= MANY;
-        outboxes.for_each_chunk(&mut operations, are_many, |chunk| find(chunk, &view));
-    }
+    let are_many = outboxes.fresh(&operations).len() >= MANY;
+    outboxes.for_each_chunk(&mut operations, are_many, |chunk| find(chunk, &view));
 }
 
 /// Does [`find_origins`] for the operations of a chunk that start.

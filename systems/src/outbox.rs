@@ -260,11 +260,6 @@ impl Outboxes {
         self.iter().map(|out| out.closing.len()).sum()
     }
 
-    /// Returns whether an operation has started in this round.
-    pub fn have_started(&self) -> bool {
-        self.fresh < self.started
-    }
-
     /// Returns the operations that have started in this round.
     pub fn fresh<'a>(&self, operations: &'a Operations) -> &'a [Operation] {
         &operations.slots()[self.fresh..self.started]

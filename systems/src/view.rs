@@ -30,7 +30,6 @@ pub struct Readable<'w, 's> {
     recording: Res<'w, Recording>,
     received: Res<'w, Received>,
     window: Res<'w, Window>,
-    living: Res<'w, Living>,
 }
 
 impl Readable<'_, '_> {
@@ -45,7 +44,7 @@ impl Readable<'_, '_> {
             recording: &self.recording,
             received: &self.received,
             window: *self.window,
-            living: &self.living,
+            living: self.in_time.living(),
         }
     }
 }

@@ -11,7 +11,6 @@
 
 use std::sync::Arc;
 
-use bevy_ecs::resource::Resource;
 use rayon::prelude::*;
 
 use super::by_time::{ByTime, Turnover};
@@ -77,7 +76,7 @@ impl Since {
 }
 
 /// Who is online when.
-#[derive(Resource, Clone, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Timelines {
     churn: Churn,
     makeup: Makeup,

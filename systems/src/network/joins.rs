@@ -38,7 +38,7 @@ impl Network {
         churn: Option<Churn>,
         horizon_us: u64,
     ) -> Result<(), NetworkError> {
-        let makeup = self.makeup();
+        let makeup = self.living().makeup.clone();
         let nobody_leaves = || Churn {
             sessions: vec![Sessions::default(); makeup.classes.len() + 1],
             ..Churn::default()
@@ -50,7 +50,7 @@ impl Network {
             let timelines = Timelines::growing(growth, churn, makeup.clone(), keys, presence)?;
             Ok::<_, NetworkError>(timelines)
         })?;
-        self.world.insert_resource(timelines);
+        self.set_timelines(timelines);
         self.absences = true;
         self.joins = Some(Joins {
             horizon_us,
@@ -73,14 +73,14 @@ impl Network {
 
     /// Returns how many nodes have come, and how many will have in the end, while a network comes to be by joins.
     pub fn come(&self) -> Option<(u32, u32)> {
-        let growth = self.world.resource::<Timelines>().growing_by()?;
+        let growth = self.living().timelines.growing_by()?;
         let until_us = self.world.resource::<Window>().until_us;
         Some((growth.come_by(until_us.saturating_sub(1)), growth.nodes()))
     }
 
     /// Returns when the last node comes, µs, while a network comes to be by joins.
     pub fn last_comes_us(&self) -> Option<u64> {
-        let growth = self.world.resource::<Timelines>().growing_by()?;
+        let growth = self.living().timelines.growing_by()?;
         Some(growth.last_us())
     }
 
@@ -112,7 +112,7 @@ impl Network {
         let started = Counts::new(self.len(), 0);
         let slot = self.open_phase(phase, Accounting::Full, started);
         self.world.resource_mut::<Phases>().await_joins(slot);
-        let last = self.world.resource::<Timelines>().growing_by();
+        let last = self.living().timelines.growing_by();
         if last.is_none_or(|growth| growth.last().is_none()) {
             self.settle(0);
         }
@@ -141,7 +141,7 @@ impl Network {
 
     /// Returns the time before which the last node does not come to the end of its join, µs; `None` if no node is to join.
     pub(super) fn joins_until_us(&self) -> Option<u64> {
-        let growth = self.world.resource::<Timelines>().growing_by()?;
+        let growth = self.living().timelines.growing_by()?;
         let last = growth.last()?;
         let chunk = self.world.resource::<Chunks>().of(last);
         Some(
@@ -166,7 +166,7 @@ impl Network {
         };
         joins.first_us = first_us;
         let horizon_us = first_us.saturating_add(joins.horizon_us);
-        let mut timelines = self.world.resource::<Timelines>().clone();
+        let mut timelines = self.living().timelines.clone();
         let settled: Result<Vec<(Row, u64)>, TooManyChanges> = self.read(|nodes| {
             let (keys, presence) = (nodes.columns.keys, nodes.columns.presence);
             timelines.settle(first_us, keys, presence, horizon_us)?;
@@ -179,7 +179,7 @@ impl Network {
             Ok(leaves.collect())
         });
         let leaves = settled.unwrap_or_else(|error| panic!("{error}"));
-        self.world.insert_resource(timelines);
+        self.set_timelines(timelines);
         self.world.resource_mut::<Chunks>().expect_leaves(&leaves);
         self.world.resource_mut::<Phases>().end_joins(end_us);
     }

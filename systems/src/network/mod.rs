@@ -37,7 +37,6 @@ use kadsim_engine::time::LAST_US;
 
 use crate::barrier::charge::Sends;
 use crate::events::Chunks;
-use crate::in_time::Online;
 use crate::living::Living;
 use crate::lookahead::Lookahead;
 use crate::outbox::Outboxes;
@@ -103,7 +102,6 @@ impl Network {
             overhead_us: spec.overhead_us,
         });
         world.insert_resource(spec.rules);
-        world.insert_resource(Online(nodes as u64));
         world.insert_resource(Recording::default());
         world.insert_resource(Segments::default());
         world.insert_resource(Operations::default());
@@ -113,6 +111,12 @@ impl Network {
         world.insert_resource(Phases::default());
         world.insert_resource(Received::default());
         world.insert_resource(Living {
+            timelines: Timelines::default(),
+            makeup: Makeup {
+                network_seed: spec.seed,
+                ..spec.makeup
+            },
+            online: nodes as u64,
             aging: spec.aging,
             records: spec.records,
             ttl_us: spec.ttl_us,
@@ -122,11 +126,6 @@ impl Network {
         world.insert_resource(spec.maintenance.unwrap_or_default());
         world.insert_resource(Chunks::default());
         world.insert_resource(LiveTables::default());
-        world.insert_resource(Timelines::default());
-        world.insert_resource(Makeup {
-            network_seed: spec.seed,
-            ..spec.makeup
-        });
         world.insert_resource(Timings::default());
         world.insert_resource(Window {
             tick_us: spec.tick_us,
@@ -174,20 +173,25 @@ impl Network {
         Ok(network)
     }
 
-    /// Returns what the nodes are.
-    fn makeup(&self) -> Makeup {
-        self.world.resource::<Makeup>().clone()
+    /// Returns who is online when, and how tables and records follow.
+    fn living(&self) -> &Living {
+        self.world.resource::<Living>()
+    }
+
+    /// Replaces who is online when.
+    fn set_timelines(&mut self, timelines: Timelines) {
+        self.world.resource_mut::<Living>().timelines = timelines;
     }
 
     /// Lets nodes come and go, and works out when they do up to `horizon_us`.
     fn come_and_go(&mut self, churn: Churn, horizon_us: u64) -> Result<(), NetworkError> {
         self.absences |= !churn.is_never();
-        let makeup = self.makeup();
+        let makeup = self.living().makeup.clone();
         let timelines = self.read(|nodes| {
             let (keys, presence) = (nodes.columns.keys, nodes.columns.presence);
             Timelines::new(churn, makeup, keys, presence, horizon_us)
         })?;
-        self.world.insert_resource(timelines);
+        self.set_timelines(timelines);
         Ok(())
     }
 
@@ -207,7 +211,7 @@ impl Network {
 
     /// Returns whether the changes of presence up to `until_us` are kept.
     fn knows_presence(&self, until_us: u64) -> bool {
-        let timelines = self.world.resource::<Timelines>();
+        let timelines = &self.living().timelines;
         !timelines.are_living() || until_us <= timelines.horizon_us()
     }
 
@@ -221,12 +225,12 @@ impl Network {
 
     /// Works out the presence of all nodes up to `horizon_us`.
     fn make_presence(&mut self, horizon_us: u64) -> Result<(), TooManyChanges> {
-        let mut timelines = self.world.resource::<Timelines>().clone();
+        let mut timelines = self.living().timelines.clone();
         self.read(|nodes| {
             let (keys, presence) = (nodes.columns.keys, nodes.columns.presence);
             timelines.extend(keys, presence, horizon_us)
         })?;
-        self.world.insert_resource(timelines);
+        self.set_timelines(timelines);
         Ok(())
     }
 
@@ -261,7 +265,7 @@ impl Network {
         })?;
         let online = presence.par_iter().filter(|one| one.is_online()).count();
         self.presence(|column| column.copy_from_slice(&presence));
-        self.world.resource_mut::<Online>().0 = online as u64;
+        self.world.resource_mut::<Living>().online = online as u64;
         self.absences = true;
         Ok(())
     }
@@ -349,7 +353,7 @@ impl Network {
         });
         self.world.resource_mut::<RadixIndex>().add(key);
         self.world.resource_mut::<Ids>().add(id);
-        self.world.resource_mut::<Online>().0 += 1;
+        self.world.resource_mut::<Living>().online += 1;
         self.nodes += 1;
         self.renew_presence()?;
         Ok(Row(self.nodes as u32 - 1))
@@ -357,7 +361,7 @@ impl Network {
 
     /// Works out anew who is online when, for nodes that were added or are offline for the whole run since.
     fn renew_presence(&mut self) -> Result<(), TooManyChanges> {
-        let timelines = self.world.resource::<Timelines>();
+        let timelines = &self.living().timelines;
         match timelines.are_living() {
             true => self.make_presence(timelines.horizon_us()),
             false => Ok(()),
@@ -375,7 +379,7 @@ impl Network {
             let new = Presence::of(online);
             std::mem::replace(&mut column[row.index()], new).is_online()
         });
-        let total = &mut self.world.resource_mut::<Online>().0;
+        let total = &mut self.world.resource_mut::<Living>().online;
         *total = *total + u64::from(online) - u64::from(was);
         self.absences |= !online;
         if let Err(error) = self.renew_presence() {
@@ -395,7 +399,7 @@ impl Network {
 
     /// Returns the number of the nodes that are online.
     pub fn online(&self) -> u64 {
-        self.world.resource::<Online>().0
+        self.living().online
     }
 
     /// Returns the seed of every draw.

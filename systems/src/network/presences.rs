@@ -38,7 +38,7 @@ impl Presences {
 impl Network {
     /// Returns whether nodes may come or leave.
     pub fn is_living(&self) -> bool {
-        self.world.resource::<Timelines>().are_living()
+        self.living().timelines.are_living()
     }
 
     /// Returns who is online when. Times up to `horizon_us` are looked up, later ones are drawn anew at each question. Cost:
@@ -51,8 +51,8 @@ impl Network {
         self.know_presence(horizon_us)?;
         let keys = self.read(|nodes| nodes.columns.keys.into());
         Ok(Presences {
-            timelines: self.world.resource::<Timelines>().clone(),
-            makeup: self.world.resource::<Makeup>().clone(),
+            timelines: self.living().timelines.clone(),
+            makeup: self.living().makeup.clone(),
             keys,
         })
     }

@@ -51,7 +51,6 @@ type Readable<'w, 's> = (
     InTime<'w, 's>,
     Res<'w, Ids>,
     Res<'w, Segments>,
-    Res<'w, Living>,
     Res<'w, LiveTables>,
     Res<'w, Chunks>,
 );
@@ -114,10 +113,10 @@ impl Network {
         let Ok((contacts, overhead)) = states.counters.get(&self.world) else {
             unreachable!("queries have no conditions");
         };
-        let (in_time, ids, segments, living, live, chunks) = shown;
+        let (readable, ids, segments, live, chunks) = shown;
         let in_time = TablesInTime {
             live: Some(&live),
-            ..in_time.tables()
+            ..readable.tables()
         };
         let nodes = NodesView {
             population: in_time.population,
@@ -126,7 +125,7 @@ impl Network {
             tables: in_time.tables,
             segments: &segments,
             in_time,
-            living: &living,
+            living: readable.living(),
             chunks: &chunks,
         };
         let counters = Counters {

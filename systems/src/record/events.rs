@@ -38,7 +38,7 @@ pub fn record_events(
             recorded.join_ended = Some(ended);
         }
     }
-    if naming.in_time.are_records_kept() {
+    if naming.in_time.living().are_records_kept() {
         count_holders(&mut chunks, &mut recorded.ended[first..]);
     }
 }

@@ -260,7 +260,11 @@ impl Naming<'_, '_> {
     /// Returns what rows of living runs are made from; `None` in other runs.
     fn living<'a>(&'a self, sample: &'a [Row], chunks: &Chunks) -> Option<Living<'a>> {
         self.recording.living.then(|| Living {
-            records: self.in_time.are_records_kept().then(|| chunks.records()),
+            records: self
+                .in_time
+                .living()
+                .are_records_kept()
+                .then(|| chunks.records()),
             tables: TablesInTime {
                 live: Some(&self.live),
                 ..self.in_time.tables()
@@ -283,7 +287,7 @@ impl Naming<'_, '_> {
     fn columns(&self) -> NetworkColumns {
         NetworkColumns {
             network: self.recording.network,
-            online: self.in_time.online(),
+            online: self.in_time.living().online,
         }
     }
 }
