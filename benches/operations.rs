@@ -113,11 +113,11 @@ fn step_with_one_event(criterion: &mut Criterion) {
                     freshness_us: None,
                 });
                 let begun = Instant::now();
-                while left > 0 && network.step() == Progress::Going {
+                while left > 0 && network.step() == Ok(Progress::Going) {
                     left -= 1;
                 }
                 spent += begun.elapsed();
-                while network.step() == Progress::Going {}
+                while network.step() == Ok(Progress::Going) {}
                 let _ = network.end_phase();
                 network.recorded().clear();
             }

@@ -75,7 +75,7 @@ fn look_up(network: &mut Network, lookups: u64) -> (u64, usize) {
     });
     let region = Region::new(HEAP);
     let mut contacts = 0;
-    while network.step() == Progress::Going {
+    while network.step() == Ok(Progress::Going) {
         let recorded = network.recorded();
         let attempts = recorded.operations.iter().map(|row| row.attempts);
         contacts += attempts.map(u64::from).sum::<u64>();

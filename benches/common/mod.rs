@@ -4,6 +4,7 @@
 #![allow(dead_code, reason = "each benchmark uses a part")]
 
 pub mod gather;
+pub mod svg;
 
 use kadsim_engine::key::{Key, mix};
 use kadsim_engine::link::{Delay, Fault, UniformLink};
@@ -225,7 +226,7 @@ pub fn run_phase(
         recorded.operations.iter().for_each(&mut each);
         recorded.clear();
     };
-    while network.step() == Progress::Going {
+    while network.step() == Ok(Progress::Going) {
         take(network);
     }
     let _ = network.end_phase();

@@ -2,7 +2,8 @@
 //! contact of a frozen network costs in the same run.
 //!
 //! `cargo bench --bench living`; one row: `-- "1e6, many"`. Each row runs in a process of its own, `--repeat N` times (3 by
-//! default); figures are medians. Contacts are those of users and of maintenance.
+//! default); figures are medians. Contacts are those of users and of maintenance. `-- --svg benches/living.svg` draws the
+//! cost of a contact over the number of nodes.
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -27,6 +28,8 @@ use kadsim_systems::network::run_loop::Progress;
 use kadsim_systems::network::{NodeSet, Spec};
 use kadsim_systems::phases::Phase;
 use kadsim_systems::rules::{Rules, Stop};
+
+use common::svg::{self, Line, Panel};
 
 /// A row of the table.
 #[derive(Clone, Copy)]
@@ -54,7 +57,7 @@ enum Lives {
     Churning,
 }
 
-const CASES: [Case; 12] = [
+const CASES: [Case; 15] = [
     case(
         "1e6, frozen, 2 threads",
         1_000_000,
@@ -103,6 +106,33 @@ const CASES: [Case; 12] = [
     case(
         "1e5, many events, 1 thread",
         100_000,
+        1,
+        50,
+        40_000,
+        5_000,
+        Lives::Learning,
+    ),
+    case(
+        "1e4, frozen, 2 threads",
+        10_000,
+        2,
+        50,
+        40_000,
+        10_000,
+        Lives::Frozen,
+    ),
+    case(
+        "1e4, many events, 2 threads",
+        10_000,
+        2,
+        50,
+        40_000,
+        10_000,
+        Lives::Learning,
+    ),
+    case(
+        "1e4, many events, 1 thread",
+        10_000,
         1,
         50,
         40_000,
@@ -303,7 +333,7 @@ impl Case {
                 .sum::<u64>();
             recorded.clear();
         };
-        while network.step() == Progress::Going {
+        while network.step() == Ok(Progress::Going) {
             take(&mut network);
             let _ = network.end_phase();
         }
@@ -341,7 +371,7 @@ fn main() {
         let case = case.expect("only this program passes --row");
         return common::pool(case.threads).install(|| case.measure());
     }
-    let (mut repeat, mut filter) = (3, String::new());
+    let (mut repeat, mut filter, mut svg) = (3, String::new(), None);
     let mut arguments = arguments.into_iter();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -349,6 +379,7 @@ fn main() {
                 let count = arguments.next().and_then(|count| count.parse().ok());
                 repeat = count.expect("--repeat takes a number");
             }
+            "--svg" => svg = arguments.next(),
             // Of cargo.
             "--bench" => {}
             _ => filter = argument,
@@ -359,6 +390,7 @@ fn main() {
         "{:40} {:>10} {:>10} {:>8} {:>8} {:>8} {:>8}",
         "", "M contacts", "M/s", "M/CPU-s", "ns", "steps/s", "B/node"
     );
+    let mut measured = Vec::new();
     for case in cases {
         let mut rows: Vec<Vec<f64>> = (0..repeat).map(|_| row(case.name)).collect();
         rows.sort_by(|one, other| one[1].total_cmp(&other[1]));
@@ -375,6 +407,36 @@ fn main() {
             steps / seconds,
             bytes,
         );
+        measured.push((case, cpu_s / contacts * 1e9));
+    }
+    if let Some(path) = svg {
+        std::fs::write(path, svg::draw(&[panel(&measured)])).expect("the picture can be written");
+    }
+}
+
+/// Returns the diagram of the CPU time of a contact over the number of nodes, from the rows of many operations.
+fn panel(measured: &[(&Case, f64)]) -> Panel {
+    let line = |label: &str, colour: usize, rows: &str| {
+        let rows = measured
+            .iter()
+            .filter(|(case, _)| case.name.ends_with(rows));
+        let mut points: Vec<(f64, f64)> = rows
+            .map(|&(case, ns)| (f64::from(case.nodes), ns))
+            .collect();
+        points.sort_by(|one, other| one.0.total_cmp(&other.0));
+        Line {
+            label: label.to_owned(),
+            colour,
+            is_dashed: false,
+            points,
+        }
+    };
+    Panel {
+        title: "CPU time of a contact, ns",
+        lines: vec![
+            line("frozen", 1, ", frozen, 2 threads"),
+            line("living", 3, ", many events, 2 threads"),
+        ],
     }
 }
 

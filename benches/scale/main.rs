@@ -9,7 +9,6 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-mod svg;
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -21,7 +20,7 @@ use kadsim_systems::Network;
 use kadsim_systems::network::read::NodesView;
 
 use common::gather::{self, Reads, gather};
-use common::{Setup, look_up};
+use common::{Setup, look_up, svg};
 
 /// Number of nodes of the first row.
 const FEWEST: u32 = 1000;

@@ -18,10 +18,10 @@ use kadsim_engine::operation::{Planned, Source};
 use kadsim_engine::random::network_seed;
 use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::Network;
+use kadsim_systems::halt::Halt;
 use kadsim_systems::network::read::NodesView;
 use kadsim_systems::network::run_loop::Observer;
 use kadsim_systems::network::{BytesUsed, NetworkError};
-use kadsim_systems::out_of_time::OutOfTime;
 use kadsim_systems::outbox::Reads;
 use rayon::prelude::*;
 
@@ -71,7 +71,7 @@ pub enum LayoutsError {
     Network(#[from] NetworkError),
     /// An operation goes on beyond the end of the clock.
     #[error(transparent)]
-    OutOfTime(#[from] OutOfTime),
+    Halted(#[from] Halt),
     /// The system starts no threads.
     #[error("cannot start threads: {0}")]
     Threads(#[from] rayon::ThreadPoolBuildError),

@@ -1,4 +1,4 @@
-//! How the join of the last node ends, where a network comes to be by joins.
+//! How the join of the last node ends, where a network grows by joins.
 
 /// How the join of the last node has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! Networks that come to be by joins before the first phase.
+//! Networks that grow by joins before the first phase.
 
 use serde_json::Value;
 
@@ -158,7 +158,7 @@ fn what_makes_no_sense_of_joins_is_refused() {
     ];
     dir.kadsim(&deaf)
         .ends(1)
-        .says(&["the network does not come to be", "lower the error rates"]);
+        .says(&["the last node cannot join", "lower the error rates"]);
     let dead = "[[expect]]\nmetric = \"bootstap.join.per_s\"\nwithin = [0, 1]\n";
     dir.write("dead.toml", format!("{JOINED}{dead}"));
     dir.kadsim(&["check", "dead.toml"])

@@ -135,8 +135,8 @@ fn run_phases(
     let mut ends = reference.ends.iter();
     let mut progress = Progress::Going;
     while progress == Progress::Going {
-        progress = network.step();
-        while let Some(end) = network.end_phase() {
+        progress = network.step().unwrap();
+        while let Some(end) = network.end_phase().unwrap() {
             let expected = ends.next().unwrap();
             let of_phase = reference.operations.iter();
             let of_phase = of_phase.filter(|row| row.phase == expected.number);

@@ -245,3 +245,24 @@ fn a_node_added_later_can_look_up() {
     network.bootstrap();
     assert_eq!(network.lookup(closest[0], key)[0], row);
 }
+
+/// Where operations run as events, the state of all nodes is made at the bootstrap.
+#[test]
+fn no_node_is_added_where_operations_run_as_events() {
+    let spec = Spec {
+        nodes: NodeSet::Generated(30),
+        events: true,
+        link: Box::new(UniformLink {
+            delay: Delay::Constant(1000),
+            ..UniformLink::default()
+        }),
+        ..Spec::default()
+    };
+    let mut network = Network::new(spec).unwrap();
+    for _ in 0..2 {
+        let added = network.add_node(1000, Key(1));
+        assert_eq!(added, Err(NetworkError::Complete));
+        network.bootstrap();
+    }
+    assert_eq!(network.len(), 30);
+}

@@ -1,5 +1,5 @@
 //! Published values of networks whose tables traffic changes, from the reference simulator: staleness, recall and traffic
-//! under churn by rule set, and networks that come to be by joins.
+//! under churn by rule set, and networks that grow by joins.
 //!
 //! ```sh
 //! cargo test --locked --test tests living_tables -- --ignored --nocapture --test-threads 2

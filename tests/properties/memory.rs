@@ -83,10 +83,13 @@ fn run_phase(network: &mut Network, phase: u32, dense: u64, parallel: Option<u32
         rows.append(&mut recorded.operations);
         recorded.clear();
     };
-    while network.step() == Progress::Going {
+    while network.step() == Ok(Progress::Going) {
         take(network);
     }
-    assert!(!network.end_phase().unwrap().cut_off.is_cut, "{at}");
+    assert!(
+        !network.end_phase().unwrap().unwrap().cut_off.is_cut,
+        "{at}"
+    );
     take(network);
     assert_eq!(rows.len(), operations, "{at}");
     let in_flight = most_in_flight(&rows);

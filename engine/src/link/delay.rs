@@ -27,11 +27,18 @@ pub enum Delay {
 
 impl Delay {
     /// Draws a delay, µs. Takes at most two numbers from the stream.
+    ///
+    /// # Panics
+    ///
+    /// If the range of a uniform one or the list of choices is empty.
     #[inline]
     pub fn draw(&self, stream: &mut Stream) -> u64 {
         match self {
             Delay::Constant(delay) => *delay,
-            Delay::Uniform { low, high } => low + stream.below(high - low + 1),
+            Delay::Uniform { low, high } => {
+                let width = high.checked_sub(*low).expect("`low` is at most `high`");
+                low + stream.below(width + 1)
+            }
             Delay::Choice(delays) => delays[stream.below(delays.len() as u64) as usize],
             Delay::Lognormal(lognormal) => whole_us(lognormal.draw(stream)),
             Delay::Quantiles(quantiles) => whole_us(quantiles.draw(stream)),

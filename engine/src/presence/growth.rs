@@ -1,4 +1,4 @@
-//! How a network comes to be by joins: which node comes when, and whom it knows.
+//! How a network grows by joins: which node comes when, and which node it knows.
 //!
 //! Nodes come in a random order. Number 0 is there from the start; number i >= 1 comes at `doubling · log2(i)`, rounded
 //! down, and knows a random one of the servers numbered below max(1, i / 2), all of which have come before. The first
@@ -15,7 +15,7 @@ use crate::time::LAST_US;
 /// Number of a node that never joins, because it is offline for the whole run.
 const NEVER: u32 = u32::MAX;
 
-/// Why a network cannot come to be by joins.
+/// Why a network cannot grow by joins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoGrowth {
     /// No node answers.

@@ -5,7 +5,7 @@
 //! 2. Sessions and absences follow one another by the rules of [`Churn`], or by a trace. When a node is online is a
 //!    function of (seed, network, node) alone: nothing that happens in a network changes it. [`Timelines`] keep the
 //!    changes up to a horizon, and draw those beyond it anew where an operation asks for them.
-//! 3. A network may come to be by joins ([`Growth`]). Nodes then come one after the other and stay, until sessions begin
+//! 3. A network may grow by joins ([`Growth`]). Nodes then come one after the other and stay, until sessions begin
 //!    at a moment that the joins themselves decide ([`Timelines::settle`]).
 
 mod by_time;

@@ -20,6 +20,7 @@ use super::growth::Growth;
 use super::life::Life;
 use super::walk::Walk;
 use crate::hardware::Prefetcher;
+use crate::hardware::with_huge_pages;
 use crate::key::Key;
 use crate::makeup::Makeup;
 use crate::node::{Presence, Row};
@@ -83,7 +84,7 @@ pub struct Timelines {
     changes: Arc<Changes>,
     /// Changes up to this time are kept, µs.
     horizon_us: u64,
-    /// How the network comes to be by joins, if it does.
+    /// How the network grows by joins, if it does.
     growth: Option<Arc<Growth>>,
     /// When sessions begin, µs; `None` while nodes join and that is not known.
     begin_us: Option<u64>,
@@ -124,7 +125,7 @@ impl Timelines {
         Ok(timelines)
     }
 
-    /// Returns the timelines of a network that comes to be by joins. All changes are kept until it is known when sessions
+    /// Returns the timelines of a network that grows by joins. All changes are kept until it is known when sessions
     /// begin.
     ///
     /// # Errors
@@ -147,7 +148,7 @@ impl Timelines {
         Ok(timelines)
     }
 
-    /// Lets sessions begin at `begin_us`, and keeps the changes up to `horizon_us`. Only for networks that come to be by
+    /// Lets sessions begin at `begin_us`, and keeps the changes up to `horizon_us`. Only for networks that grow by
     /// joins; no change before `begin_us` differs.
     ///
     /// # Errors
@@ -220,8 +221,8 @@ impl Timelines {
         if total > CHANGES_MAX {
             return Err(TooManyChanges);
         }
-        let mut spans = Vec::with_capacity(keys.len() + 1);
-        let mut changes_us = Vec::with_capacity(total);
+        let mut spans = with_huge_pages(keys.len() + 1);
+        let mut changes_us = with_huge_pages(total);
         let (mut begin, mut online_at_start) = (0, 0);
         for (counts, part) in parts {
             for (count, is_online) in counts {

@@ -70,9 +70,7 @@ impl Failure {
             Self::Layouts(error) => match error {
                 LayoutsError::Stopped(_) => INTERRUPTED,
                 LayoutsError::Memory { .. } | LayoutsError::Joined => 2,
-                LayoutsError::Network(_)
-                | LayoutsError::OutOfTime(_)
-                | LayoutsError::Threads(_) => 1,
+                LayoutsError::Network(_) | LayoutsError::Halted(_) | LayoutsError::Threads(_) => 1,
             },
             Self::Study(error) => match error {
                 StudyError::Other(_) => 1,

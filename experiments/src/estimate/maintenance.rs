@@ -56,7 +56,7 @@ pub struct Upkeep {
     pub check: f64,
     /// Number of nodes online.
     pub online: f64,
-    /// Contacts in all by which a network comes to be by joins; 0 if full knowledge fills the tables.
+    /// Contacts in all by which a network grows by joins; 0 if full knowledge fills the tables.
     pub bootstrap: f64,
 }
 

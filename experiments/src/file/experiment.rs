@@ -210,11 +210,11 @@ pub struct OutputSection {
     pub tables_span: Span,
 }
 
-/// Name of the phase in which networks come to be by joins.
+/// Name of the phase in which networks grow by joins.
 pub const JOINS: &str = "bootstrap";
 
 impl Experiment {
-    /// Returns the phase in which networks come to be by joins, if they do. It comes before all others; in the tables its number
+    /// Returns the phase in which networks grow by joins, if they do. It comes before all others; in the tables its number
     /// is the one after theirs.
     pub fn joins(&self) -> Option<Phase> {
         self.network.doubling_us.map(|_| Phase {
@@ -264,12 +264,12 @@ impl Experiment {
         period_us.filter(|_| self.has_living_columns())
     }
 
-    /// Returns that period for the joins by which a network comes to be, the last of which begins at `last_us`.
+    /// Returns that period for the joins by which a network grows, the last of which begins at `last_us`.
     pub fn joins_freshness_us(&self, last_us: u64) -> u64 {
         self.output.freshness_us.unwrap_or((last_us / 100).max(1))
     }
 
-    /// Returns whether the network is living: nodes come and go, tables are maintained, or records are looked after.
+    /// Returns whether the network is living: nodes come and go, tables are maintained, or records expire.
     pub fn is_living(&self) -> bool {
         self.churn.is_some() || self.maintenance.is_some() || self.records.is_some()
     }

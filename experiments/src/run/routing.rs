@@ -1,5 +1,5 @@
 //! Reads the routing tables of a network before its first phase: writes the output table `routing`, and counts in-degrees.
-//! Where the network has come to be by joins, they are those that traffic has given it.
+//! Where the network has grown by joins, they are those that traffic has given it.
 
 use kadsim_engine::in_degree::InDegrees;
 use kadsim_engine::key::BucketIndex;
@@ -68,7 +68,7 @@ pub(super) fn write(
     })
 }
 
-/// Writes the routing table of `owner` in a network with this number, which may have come to be by joins. `rows` is a buffer
+/// Writes the routing table of `owner` in a network with this number, which may have grown by joins. `rows` is a buffer
 /// for a bucket.
 fn write_table(
     (number, is_joined): (u32, bool),

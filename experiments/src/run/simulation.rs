@@ -14,10 +14,10 @@ use kadsim_engine::record::{NodeRow, TimingRow};
 use kadsim_engine::routing::{Size, Sizes};
 use kadsim_engine::time::LAST_US;
 use kadsim_systems::Network;
+use kadsim_systems::halt::Halt;
 use kadsim_systems::network::phase_end::{NodeState, PhaseEnd};
 use kadsim_systems::network::read::NodesView;
 use kadsim_systems::network::run_loop::Observer;
-use kadsim_systems::out_of_time::OutOfTime;
 use kadsim_systems::record::phase_order::PhaseOrder;
 use kadsim_systems::step::Timings;
 use rayon::prelude::*;
@@ -164,8 +164,8 @@ impl<'a> Simulation<'a> {
         };
         let ran = network.run(&mut recorder);
         drop(recorder);
-        ran.map_err(|error| match error.downcast::<OutOfTime>() {
-            Ok(out_of_time) => self.out_of_time(number, out_of_time),
+        ran.map_err(|error| match error.downcast::<Halt>() {
+            Ok(halt) => self.halted(number, halt),
             Err(error) => error,
         })?;
         self.timings(number, &name, &network.take_timings())?;
@@ -173,18 +173,31 @@ impl<'a> Simulation<'a> {
         self.recording(number, &name)
     }
 
-    /// Adds network, phase and advice to the error of an operation that goes on beyond the end of the clock.
-    fn out_of_time(&self, number: u32, out_of_time: OutOfTime) -> anyhow::Error {
-        let OutOfTime::Operation { phase, .. } = out_of_time else {
-            return anyhow!(
-                "{out_of_time} (network {number}): lower the error rates of [link], or raise `link.timeout_ms`"
-            );
+    /// Adds network, phase and advice to the reason why a network cannot go on.
+    fn halted(&self, number: u32, halt: Halt) -> anyhow::Error {
+        let (phase, advice) = match halt {
+            Halt::OperationBeyondClock { phase, .. } => (
+                format!(
+                    ", phase \"{}\"",
+                    self.experiment.phases[phase as usize].name
+                ),
+                "shorten the delays in [link], `link.overhead_ms` or `start_ms` and `spread_ms`, or cut the phase off by \
+                 `max_ms`",
+            ),
+            Halt::JoinBeyondClock => (
+                String::new(),
+                "shorten `network.doubling_ms` or the delays in [link]",
+            ),
+            Halt::JoinUnanswered => (
+                String::new(),
+                "lower the error rates of [link], or raise `link.timeout_ms`",
+            ),
+            Halt::TooManyChanges(_) => (
+                String::new(),
+                "lengthen the sessions and absences of [churn]",
+            ),
         };
-        let phase = &self.experiment.phases[phase as usize].name;
-        anyhow!(
-            "{out_of_time} (network {number}, phase \"{phase}\"): shorten the delays in [link], \
-             `link.overhead_ms` or `start_ms` and `spread_ms`, or cut the phase off by `max_ms`"
-        )
+        anyhow!("{halt} (network {number}{phase}): {advice}")
     }
 
     /// Begins the phase of this index.

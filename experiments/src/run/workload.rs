@@ -176,7 +176,7 @@ impl Workload {
     }
 }
 
-/// Returns when a phase starts that is to begin, µs. Its `start_ms` counts from the moment when the network has come to be.
+/// Returns when a phase starts that is to begin, µs. Its `start_ms` counts from the moment when the network has grown.
 pub(crate) fn start_us(phase: &file::Phase, network: &Network) -> u64 {
     let after_us = phase.start_us;
     let start_us = after_us.map(|after_us| after_us.saturating_add(network.first_us()));

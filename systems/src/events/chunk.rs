@@ -25,8 +25,9 @@ use crate::maintenance::Chain;
 use crate::outbox::Outbox;
 use crate::ticks::TickCounts;
 
-/// Most rows of a chunk. Larger chunks are faster to exchange mail between; they share fewer threads.
-const ROWS_MAX: usize = 1 << 14;
+/// Most rows of a chunk. Each array of such a chunk fills whole huge pages; in smaller chunks, few do. Larger chunks are also
+/// faster to exchange mail between, but keep fewer threads busy.
+const ROWS_MAX: usize = 1 << 16;
 /// Number of chunks that a small network is divided into.
 const CHUNKS: usize = 16;
 
@@ -194,7 +195,7 @@ pub struct Chunk {
     pub uncounted: TickCounts,
     /// Users' operations that have ended in the window.
     pub ended: Vec<OperationSlot>,
-    /// How the join of the last node has ended in the window, where a network comes to be by joins.
+    /// How the join of the last node has ended in the window, where a network grows by joins.
     pub join_ended: Option<JoinEnded>,
 }
 

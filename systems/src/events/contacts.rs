@@ -335,7 +335,7 @@ impl Worker<'_> {
         }
     }
 
-    /// Notes that a node that is online begins or ceases to hold a record, where records are looked after.
+    /// Notes that a node that is online begins or ceases to hold a record, where records expire or are provided again.
     fn change_holder(&mut self, holder: Row, key: Key, is_more: bool, time_us: u64) {
         if self.work.view.living.are_records_kept() && self.is_there(holder) {
             self.chunk.holder_changes.push(HolderChange {

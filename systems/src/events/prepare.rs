@@ -3,11 +3,12 @@
 use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
+use kadsim_engine::hardware::with_huge_pages;
 use kadsim_engine::node::Row;
 use kadsim_engine::routing::live::{LiveTables, Tables};
 
 use super::calendar::Calendar;
-use super::chunk::{Chunk, Chunks, Mail};
+use super::chunk::{Chunk, Chunks, Mail, Node};
 use super::lists::Lists;
 use super::worker::{Work, Worker};
 use crate::maintenance::Maintenance;
@@ -62,9 +63,13 @@ fn make(work: &Work, first: Row, last: Row, slot_us: u64, chunks: usize) -> (Chu
         false => 0,
     };
     let most = in_time.tables.rule().answer_size();
+    let mut nodes = with_huge_pages(last.index() - first.index());
+    nodes.resize(last.index() - first.index(), Node::default());
+    let mut idle_us = with_huge_pages(idle);
+    idle_us.resize(idle, 0);
     let mut chunk = Chunk {
-        nodes: vec![Default::default(); last.index() - first.index()],
-        idle_us: vec![0; idle],
+        nodes,
+        idle_us,
         messages: Calendar::new(slot_us),
         due: Calendar::new(slot_us),
         named: Lists::new(most),

@@ -9,7 +9,7 @@ use kadsim_engine::record::{Kind, Purpose};
 use crate::events::{Errand, Timer, Worker};
 use crate::joining::JoinEnded;
 
-/// Most times that the last node begins its join anew. After that the network does not come to be: no node answers.
+/// Most times that the last node begins its join anew. After that the join counts as unanswered.
 const RETRIES_MAX: u32 = 10_000;
 
 /// Lookups of a node that follow one another: its own key, then others.

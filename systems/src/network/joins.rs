@@ -1,4 +1,4 @@
-//! Networks that come to be by joins, one node after the other, before the first phase.
+//! Networks that grow by joins, one node after the other, before the first phase.
 //!
 //! The joins are a phase of their own. It has no operations of users. It ends when the last node has joined and all requests
 //! that were on their way at that moment have arrived, so that who leaves when the first phase starts does so in no
@@ -14,12 +14,12 @@ use kadsim_engine::record::Kind;
 use super::run_loop::Observer;
 use super::{Network, NetworkError, REGISTERED};
 use crate::events::{self, Chunks};
-use crate::out_of_time::OutOfTime;
+use crate::halt::Halt;
 use crate::phases::{Accounting, NoOperations, Phase, Phases};
 use crate::record::Recorded;
 use crate::window::Window;
 
-/// How a network comes to be by joins.
+/// How a network grows by joins.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Joins {
     /// Time from the start of the first phase up to which presence is worked out at first, µs.
@@ -60,40 +60,48 @@ impl Network {
         Ok(())
     }
 
-    /// Returns whether the network comes to be by joins.
+    /// Returns whether the network grows by joins.
     pub fn is_joined(&self) -> bool {
         self.joins.is_some()
     }
 
-    /// Returns the moment from which the times of phases and of churn count, µs: when the network has come to be by joins,
+    /// Returns the moment from which the times of phases and of churn count, µs: when the network has grown by joins,
     /// else 0.
     pub fn first_us(&self) -> u64 {
         self.joins.map_or(0, |joins| joins.first_us)
     }
 
-    /// Returns how many nodes have come, and how many will have in the end, while a network comes to be by joins.
+    /// Returns how many nodes have come, and how many will have in the end, while a network grows by joins.
     pub fn come(&self) -> Option<(u32, u32)> {
         let growth = self.living().timelines.growing_by()?;
         let until_us = self.world.resource::<Window>().until_us;
         Some((growth.come_by(until_us.saturating_sub(1)), growth.nodes()))
     }
 
-    /// Returns when the last node comes, µs, while a network comes to be by joins.
+    /// Returns when the last node comes, µs, while a network grows by joins.
     pub fn last_comes_us(&self) -> Option<u64> {
         let growth = self.living().timelines.growing_by()?;
         Some(growth.last_us())
     }
 
-    /// Begins the phase in which a network comes to be by joins, with a number for the tables; [`Network::run`] drives it to its
+    /// Begins the phase in which a network grows by joins, with a number for the tables; [`Network::run`] drives it to its
     /// end. Routing tables are counted every `freshness_us`, if that is given.
+    ///
+    /// # Errors
+    ///
+    /// Nodes come and leave more often than can be kept.
     ///
     /// # Panics
     ///
-    /// If the network does not come to be by joins, or has begun to.
-    pub fn begin_joins(&mut self, number: u32, freshness_us: Option<u64>) {
+    /// If the network does not grow by joins, or has begun to.
+    pub fn begin_joins(
+        &mut self,
+        number: u32,
+        freshness_us: Option<u64>,
+    ) -> Result<(), TooManyChanges> {
         let joins = self.joins.as_mut();
-        let joins = joins.expect("the network comes to be by joins");
-        assert!(!joins.have_begun, "a network comes to be once");
+        let joins = joins.expect("the network grows by joins");
+        assert!(!joins.have_begun, "a network grows once");
         joins.have_begun = true;
         self.world
             .run_system_cached(events::prepare)
@@ -113,8 +121,9 @@ impl Network {
         let slot = self.open_phase(phase, Accounting::Full, started);
         self.world.resource_mut::<Phases>().await_joins(slot);
         let last = self.living().timelines.growing_by();
-        if last.is_none_or(|growth| growth.last().is_none()) {
-            self.settle(0);
+        match last.is_none_or(|growth| growth.last().is_none()) {
+            true => self.settle(0),
+            false => Ok(()),
         }
     }
 
@@ -123,19 +132,19 @@ impl Network {
         self.joins.is_none_or(|joins| joins.first_us > 0)
     }
 
-    /// Lets the network come to be by joins, unless it has. Nothing of it is recorded.
+    /// Lets the network grow by joins, unless it has. Nothing of it is recorded.
     ///
     /// # Panics
     ///
-    /// If the last node does not come to join, because no node answers it.
+    /// If the network halts: no node answers the last one, or nodes come and leave more often than can be kept.
     pub(super) fn join_all(&mut self) {
         if self.joins.is_some_and(|joins| joins.have_begun) {
             return;
         }
-        self.begin_joins(0, None);
-        if let Err(out_of_time) = self.run(&mut Unrecorded) {
+        let begun = self.begin_joins(0, None).map_err(Halt::from);
+        if let Err(halt) = begun.and_then(|()| self.run(&mut Unrecorded)) {
             // `Instant + Duration` panics likewise.
-            panic!("{out_of_time}");
+            panic!("{halt}");
         }
     }
 
@@ -154,20 +163,20 @@ impl Network {
     /// The last node has joined at `joined_us`: decides when the first phase may start. Sessions begin then, and who is to be
     /// offline leaves.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If nodes come and leave more often than can be kept.
-    pub(super) fn settle(&mut self, joined_us: u64) {
+    /// Nodes come and leave more often than can be kept.
+    pub(super) fn settle(&mut self, joined_us: u64) -> Result<(), TooManyChanges> {
         let arrived_us = self.world.resource::<Chunks>().last_arrival_us();
         let end_us = joined_us.max(arrived_us.unwrap_or(0));
         let first_us = end_us.saturating_add(1);
         let Some(joins) = &mut self.joins else {
-            return;
+            return Ok(());
         };
         joins.first_us = first_us;
         let horizon_us = first_us.saturating_add(joins.horizon_us);
         let mut timelines = self.living().timelines.clone();
-        let settled: Result<Vec<(Row, u64)>, TooManyChanges> = self.read(|nodes| {
+        let leaves: Vec<(Row, u64)> = self.read(|nodes| {
             let (keys, presence) = (nodes.columns.keys, nodes.columns.presence);
             timelines.settle(first_us, keys, presence, horizon_us)?;
             let rows = (0..keys.len() as u32).map(Row);
@@ -176,12 +185,12 @@ impl Network {
                 let change_us = timelines.change_after(row, keys[row.index()], end_us);
                 change_us.map(|leaves_us| (row, leaves_us))
             });
-            Ok(leaves.collect())
-        });
-        let leaves = settled.unwrap_or_else(|error| panic!("{error}"));
+            Ok::<_, TooManyChanges>(leaves.collect())
+        })?;
         self.set_timelines(timelines);
         self.world.resource_mut::<Chunks>().expect_leaves(&leaves);
         self.world.resource_mut::<Phases>().end_joins(end_us);
+        Ok(())
     }
 
     /// The phase of joins has ended: the clock goes to the start of the first phase, which counts from then on.
@@ -195,9 +204,9 @@ impl Network {
 struct Unrecorded;
 
 impl Observer for Unrecorded {
-    type Error = OutOfTime;
+    type Error = Halt;
 
-    fn recorded(&mut self, network: &mut Network) -> Result<(), OutOfTime> {
+    fn recorded(&mut self, network: &mut Network) -> Result<(), Halt> {
         network.recorded().clear();
         Ok(())
     }

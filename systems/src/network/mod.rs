@@ -71,7 +71,7 @@ pub struct Network {
     events: bool,
     /// Longest window of events, µs; `None` for as long as the lookahead allows.
     window_us: Option<u64>,
-    /// How the network comes to be by joins, if it does.
+    /// How the network grows by joins, if it does.
     joins: Option<Joins>,
 }
 
@@ -197,15 +197,13 @@ impl Network {
 
     /// Works out who is online when up to `until_us`, and some time longer.
     ///
-    /// # Panics
+    /// # Errors
     ///
-    /// If nodes come and leave more often than can be kept.
-    pub(super) fn extend_presence(&mut self, until_us: u64) {
-        if !self.knows_presence(until_us) {
-            let horizon_us = until_us.saturating_add(until_us / 4).min(LAST_US);
-            if let Err(error) = self.know_presence(horizon_us) {
-                panic!("{error}");
-            }
+    /// Nodes come and leave more often than can be kept.
+    pub(super) fn extend_presence(&mut self, until_us: u64) -> Result<(), TooManyChanges> {
+        match self.knows_presence(until_us) {
+            true => Ok(()),
+            false => self.make_presence(until_us.saturating_add(until_us / 4).min(LAST_US)),
         }
     }
 
@@ -278,12 +276,12 @@ impl Network {
         write(presence.as_mut_slice())
     }
 
-    /// Fills every node's table from full knowledge, in the network's layout. A network that comes to be by joins does so
+    /// Fills every node's table from full knowledge, in the network's layout. A network that grows by joins does so
     /// instead, the first time, and its clock goes on; [`Network::begin_joins`] is for those who want to see it.
     ///
     /// # Panics
     ///
-    /// If it comes to be by joins and no node answers the last one, however often it asks.
+    /// If it grows by joins and no node answers the last one, however often it asks.
     pub fn bootstrap(&mut self) {
         if self.is_joined() {
             return self.join_all();
@@ -316,8 +314,21 @@ impl Network {
             .expect(REGISTERED);
     }
 
+    /// Panics if operations run as events, which have tables, presence and records of their own.
+    fn assert_no_events(&self) {
+        assert!(
+            !self.events,
+            "single nodes are not changed where operations run as events"
+        );
+    }
+
     /// Fills one node's table from full knowledge; no other table changes.
+    ///
+    /// # Panics
+    ///
+    /// If operations run as events.
     pub fn bootstrap_node(&mut self, row: Row) {
+        self.assert_no_events();
         self.world
             .run_system_cached_with(bootstrap::bootstrap_node, row)
             .expect(REGISTERED);
@@ -328,8 +339,11 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// An id or a key that exists already; more than 2³¹ changes of presence.
+    /// An id or a key that exists already; more than 2³¹ changes of presence; a network whose operations run as events.
     pub fn add_node(&mut self, id: i64, key: Key) -> Result<Row, NetworkError> {
+        if self.events {
+            return Err(NetworkError::Complete);
+        }
         if self.row(id).is_some() {
             return Err(NetworkError::DuplicateNode(id));
         }
@@ -373,8 +387,9 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// If nodes come and leave more often than can be kept.
+    /// If nodes come and leave more often than can be kept; if operations run as events.
     pub fn set_online(&mut self, row: Row, online: bool) {
+        self.assert_no_events();
         let was = self.presence(|column| {
             let new = Presence::of(online);
             std::mem::replace(&mut column[row.index()], new).is_online()
@@ -440,7 +455,12 @@ impl Network {
     }
 
     /// Stores a segment's key at a node, from now on.
+    ///
+    /// # Panics
+    ///
+    /// If operations run as events.
     pub fn store(&mut self, row: Row, key: Key) {
+        self.assert_no_events();
         let now_us = self.now_us;
         self.world
             .resource_mut::<Segments>()

@@ -22,9 +22,9 @@ use super::Network;
 use super::phase_end::PhaseEnd;
 use crate::barrier::charge::Sends;
 use crate::events::{Chunk, Chunks, Start};
+use crate::halt::Halt;
 use crate::joining::JoinEnded;
 use crate::lookahead::{Lookahead, Shared};
-use crate::out_of_time::OutOfTime;
 use crate::phases::{Accounting, Over, Phase, Phases};
 use crate::record::{self, Begun, Recorded};
 use crate::recording::Recording;
@@ -40,14 +40,12 @@ pub enum Progress {
     Going,
     /// Every operation has ended or is cut off.
     Done,
-    /// An operation goes on beyond the end of the clock, so the network cannot go on.
-    OutOfTime(OutOfTime),
 }
 
 /// Follows the phases of a network while they run.
 pub trait Observer {
     /// Why the run stops early.
-    type Error: From<OutOfTime>;
+    type Error: From<Halt>;
 
     /// Decides, before each step, whether to go on.
     ///
@@ -82,16 +80,14 @@ impl Network {
     ///
     /// # Errors
     ///
-    /// Errors of the observer; an operation that goes on beyond the end of the clock.
+    /// Errors of the observer; a [`Halt`].
     pub fn run<O: Observer>(&mut self, observer: &mut O) -> Result<(), O::Error> {
         loop {
             observer.go_on()?;
-            let progress = self.step();
+            let step = self.step();
             observer.recorded(self)?;
-            if let Progress::OutOfTime(out_of_time) = progress {
-                return Err(out_of_time.into());
-            }
-            while let Some(end) = self.end_phase() {
+            let progress = step?;
+            while let Some(end) = self.end_phase()? {
                 observer.recorded(self)?;
                 observer.ended(self, &end)?;
             }
@@ -105,7 +101,7 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// If the phase starts before the network's clock, or the network has still to come to be by joins.
+    /// If the phase starts before the network's clock, or the network has still to grow by joins.
     pub fn begin_phase(&mut self, phase: Phase) {
         assert!(phase.start_us >= self.now_us, "time does not go back");
         assert!(self.have_all_joined(), "no phase runs beside the joins");
@@ -157,7 +153,11 @@ impl Network {
     }
 
     /// Simulates the next window of time in which something happens. Returns what is left to do.
-    pub fn step(&mut self) -> Progress {
+    ///
+    /// # Errors
+    ///
+    /// The network cannot go on.
+    pub fn step(&mut self) -> Result<Progress, Halt> {
         if self.world.resource::<Window>().execution == Execution::Events {
             return self.step_events();
         }
@@ -165,12 +165,12 @@ impl Network {
         let start_us = self.world.resource::<Phases>().next_start_us();
         let Some(from_us) = event_us.into_iter().chain(start_us).min() else {
             self.world.resource_mut::<Window>().final_us = u64::MAX;
-            return Progress::Done;
+            return Ok(Progress::Done);
         };
         if from_us > LAST_US {
-            return self.out_of_time();
+            return Err(self.out_of_time());
         }
-        self.extend_presence(from_us);
+        self.extend_presence(from_us)?;
         let execution = self.world.resource::<Window>().execution;
         let shared = Shared {
             absences: self.absences,
@@ -194,9 +194,9 @@ impl Network {
         }
         let recorded = self.world.resource::<Recorded>();
         self.lookahead.adapt(recorded.connections_sent);
-        match recorded.out_of_time {
-            Some(out_of_time) => Progress::OutOfTime(out_of_time),
-            None => Progress::Going,
+        match recorded.halt {
+            Some(halt) => Err(halt),
+            None => Ok(Progress::Going),
         }
     }
 
@@ -210,10 +210,10 @@ impl Network {
     }
 
     /// Simulates the next window in which events happen. Returns what is left to do.
-    fn step_events(&mut self) -> Progress {
+    fn step_events(&mut self) -> Result<Progress, Halt> {
         if self.world.resource::<Phases>().is_empty() {
             self.world.resource_mut::<Window>().final_us = u64::MAX;
-            return Progress::Done;
+            return Ok(Progress::Done);
         }
         let tick_us = self.world.resource::<Window>().tick_us;
         let mut chunks = self.world.resource_mut::<Chunks>();
@@ -232,7 +232,7 @@ impl Network {
         let next_us = event_us.min(start_us.unwrap_or(u64::MAX));
         let from_us = next_us.min(stop_us);
         if from_us > LAST_US {
-            return self.events_out_of_time();
+            return Err(self.events_out_of_time());
         }
         let slot_end_us = (from_us / slot_us + 1).saturating_mul(slot_us);
         let longest_us = from_us.saturating_add(self.window_us.unwrap_or(u64::MAX));
@@ -246,7 +246,7 @@ impl Network {
         };
         let until_us = self.take_starts(from_us, until_us);
         // While it is not known when sessions begin, all changes are.
-        self.extend_presence(until_us);
+        self.extend_presence(until_us)?;
         let mut window = self.world.resource_mut::<Window>();
         window.from_us = from_us;
         window.until_us = until_us;
@@ -254,16 +254,20 @@ impl Network {
         window.final_us = until_us;
         window.again = false;
         self.run_systems();
-        match self.world.resource_mut::<Recorded>().join_ended.take() {
-            Some(JoinEnded::At(joined_us)) => self.settle(joined_us),
-            Some(JoinEnded::Never) => return Progress::OutOfTime(OutOfTime::Join),
+        let recorded = &mut *self.world.resource_mut::<Recorded>();
+        if let Some(halt) = recorded.halt {
+            return Err(halt);
+        }
+        match recorded.join_ended.take() {
+            Some(JoinEnded::At(joined_us)) => self.settle(joined_us)?,
+            Some(JoinEnded::Never) => return Err(Halt::JoinUnanswered),
             None => {}
         }
-        Progress::Going
+        Ok(Progress::Going)
     }
 
-    /// Does [`Network::out_of_time`] for operations that run as events.
-    fn events_out_of_time(&self) -> Progress {
+    /// Returns what [`Network::out_of_time`] does, for operations that run as events.
+    fn events_out_of_time(&self) -> Halt {
         let chunks = self.world.resource::<Chunks>();
         let in_flight = chunks.all.iter().flat_map(Chunk::all_users);
         let event = in_flight.map(|one| operation::Event {
@@ -272,13 +276,13 @@ impl Network {
             phase: one.phase,
         });
         let start = self.world.resource::<Phases>().first_after(LAST_US);
-        Progress::OutOfTime(match event.chain(start).min() {
+        match event.chain(start).min() {
             Some(operation::Event {
                 operation, phase, ..
-            }) => OutOfTime::Operation { phase, operation },
+            }) => Halt::OperationBeyondClock { phase, operation },
             // A phase without operations ends before the clock does, but for that of joins.
-            None => OutOfTime::Join,
-        })
+            None => Halt::JoinBeyondClock,
+        }
     }
 
     /// Takes the operations that are due before `until_us`, and returns the end of a window that begins at `from_us` and in
@@ -313,32 +317,39 @@ impl Network {
     }
 
     /// Returns the first operation that would go on after the end of the clock, where nothing is left before.
-    fn out_of_time(&self) -> Progress {
+    fn out_of_time(&self) -> Halt {
         let event = self.world.resource::<Operations>().first_after(LAST_US);
         let start = self.world.resource::<Phases>().first_after(LAST_US);
         let Some(first) = event.into_iter().chain(start).min() else {
             unreachable!("something was to happen after the end of the clock");
         };
-        Progress::OutOfTime(OutOfTime::Operation {
+        Halt::OperationBeyondClock {
             phase: first.phase,
             operation: first.operation,
-        })
+        }
     }
 
     /// Ends the first phase that is over, if there is one: each of its operations has ended or is cut off, its duration has
     /// passed, and no operation of another phase has an event before its end. The clock advances to that end.
-    pub fn end_phase(&mut self) -> Option<PhaseEnd> {
+    ///
+    /// # Errors
+    ///
+    /// Nodes come and leave more often than can be kept.
+    pub fn end_phase(&mut self) -> Result<Option<PhaseEnd>, Halt> {
         let final_us = self.world.resource::<Window>().final_us;
-        let Over {
+        let Some(Over {
             slot,
             phase,
             start_us,
             end_us,
-        } = self.world.resource::<Phases>().over(final_us)?;
+        }) = self.world.resource::<Phases>().over(final_us)
+        else {
+            return Ok(None);
+        };
         if self.world.resource::<Phases>().accounting(slot) == Accounting::None {
             let cut_off = self.world.resource_mut::<Phases>().remove(slot);
             self.now_us = self.now_us.max(end_us);
-            return Some(PhaseEnd {
+            return Ok(Some(PhaseEnd {
                 phase,
                 start_us,
                 end_us,
@@ -347,9 +358,9 @@ impl Network {
                 received: Vec::new(),
                 later_uses: HashMap::new(),
                 started: Counts::default(),
-            });
+            }));
         }
-        self.extend_presence(end_us);
+        self.extend_presence(end_us)?;
         self.world
             .run_system_cached_with(record::end_phase, (slot, end_us))
             .expect(super::REGISTERED);
@@ -366,7 +377,7 @@ impl Network {
         if self.now_us < self.first_us() {
             self.end_joins();
         }
-        Some(PhaseEnd {
+        Ok(Some(PhaseEnd {
             phase,
             start_us,
             end_us,
@@ -375,7 +386,7 @@ impl Network {
             received,
             later_uses,
             started,
-        })
+        }))
     }
 
     /// Rebuilds the arena of segments before a window that begins at `from_us`, if retrieves read it in the window and
@@ -430,9 +441,9 @@ impl Network {
             freshness_us: None,
         };
         self.open_phase(phase, Accounting::None, Counts::default());
-        if let Err(out_of_time) = self.run(&mut Unobserved) {
+        if let Err(halt) = self.run(&mut Unobserved) {
             // `Instant + Duration` panics likewise.
-            panic!("{out_of_time}");
+            panic!("{halt}");
         }
         // A slot keeps its contents until it is used again, so the one just freed still has the result.
         self.world
@@ -489,5 +500,5 @@ impl Source for One {
 struct Unobserved;
 
 impl Observer for Unobserved {
-    type Error = OutOfTime;
+    type Error = Halt;
 }

@@ -50,7 +50,7 @@ pub struct Spec {
     pub republish_us: Option<u64>,
     /// How nodes keep their routing tables; `None`: no traffic changes a table.
     pub maintenance: Option<Maintenance>,
-    /// Time in which the number of nodes doubles while the network comes to be by joins, µs; `None`: tables are
+    /// Time in which the number of nodes doubles while the network grows by joins, µs; `None`: tables are
     /// bootstrapped from full knowledge. The network's clock starts with the first node; `churn` begins when the last one has
     /// joined, and its times count from then on. Nodes that are offline for the whole run never join.
     pub doubling_us: Option<u64>,
@@ -127,6 +127,9 @@ pub enum NetworkError {
     /// More nodes than rows can name.
     #[error("a network holds at most 2^31 nodes")]
     TooLarge,
+    /// A node is added to a network whose operations run as events.
+    #[error("no node can be added to a network whose operations run as events")]
+    Complete,
     /// Overhead cannot be charged in the order of time if a contact may take no time.
     #[error("overhead needs contacts that take time: the shortest delay is 0")]
     NoLookahead,
@@ -136,7 +139,7 @@ pub enum NetworkError {
     /// Offline nodes are to be drawn from nodes that are not generated.
     #[error("offline nodes are drawn from generated nodes only; list the ids of imported ones")]
     DrawnOffline,
-    /// The network cannot come to be by joins.
+    /// The network cannot grow by joins.
     #[error(transparent)]
     NoGrowth(#[from] NoGrowth),
     /// What events by node cannot do.

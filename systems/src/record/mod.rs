@@ -26,9 +26,9 @@ use kadsim_engine::time::LAST_US;
 
 use crate::barrier::charge::Sends;
 use crate::events::Chunks;
+use crate::halt::Halt;
 use crate::in_time::InTime;
 use crate::joining::JoinEnded;
-use crate::out_of_time::OutOfTime;
 use crate::outbox::{Outboxes, Reads, Send, Sent};
 use crate::phases::Phases;
 use crate::recording::Recording;
@@ -60,8 +60,8 @@ pub struct Recorded {
     /// Connections sent in the last step.
     pub connections_sent: u64,
     /// First operation with a connection that ends beyond the clock.
-    pub out_of_time: Option<OutOfTime>,
-    /// How the join of the last node has ended in the last step, where a network comes to be by joins.
+    pub halt: Option<Halt>,
+    /// How the join of the last node has ended in the last step, where a network grows by joins.
     pub join_ended: Option<JoinEnded>,
     /// Operations that have ended, but whose rows wait because others may still end before them.
     ended: Vec<Ended>,
@@ -221,7 +221,7 @@ impl Recorded {
             };
             let total_delay_us = fate.total_us(charge);
             if total_delay_us > LAST_US {
-                self.out_of_time.get_or_insert(OutOfTime::Operation {
+                self.halt.get_or_insert(Halt::OperationBeyondClock {
                     phase: send.phase,
                     operation: send.operation,
                 });

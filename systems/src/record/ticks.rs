@@ -37,7 +37,7 @@ pub struct Living<'a> {
     pub tables: TablesInTime<'a>,
     /// Nodes whose tables are counted.
     pub sample: &'a [Row],
-    /// Copies of records that nodes hold, where they are looked after.
+    /// Copies of records that nodes hold, where records expire or are provided again.
     pub records: Option<u64>,
 }
 

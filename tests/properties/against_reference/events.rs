@@ -33,8 +33,8 @@ pub fn run(network: &mut Network, phases: &[reference::Phase]) -> Kept {
     let mut ends = Vec::new();
     let mut progress = Progress::Going;
     while progress == Progress::Going {
-        progress = network.step();
-        while let Some(end) = network.end_phase() {
+        progress = network.step().unwrap();
+        while let Some(end) = network.end_phase().unwrap() {
             let nodes = network.read_end(&end, |nodes, node| {
                 let rows = (0..nodes.columns.keys.len() as u32).map(kadsim_engine::node::Row);
                 rows.map(node).collect::<Vec<_>>()

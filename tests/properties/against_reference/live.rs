@@ -70,7 +70,7 @@ pub fn described(case: &Case, maintenance: Option<Maintenance>) -> (Reference, L
     (reference, rules)
 }
 
-/// Lets the network of every second case come to be by joins. Returns the time in which the number of its nodes doubles, µs.
+/// Lets the network of every second case grow by joins. Returns the time in which the number of its nodes doubles, µs.
 pub fn any_doubling(case: &mut Case, stream: &mut Stream) -> Option<u64> {
     let doubling_us = pick(stream, &[1, 5_000, 300_000, 2_000_000]);
     // Somebody has to answer.

@@ -90,7 +90,9 @@ fn assert_connections(found: &Kept, expected: &[ConnectionRow], at: &str) {
 /// Begins the joins of a network, lets both simulators run them, and compares all that they record.
 fn join(network: &mut Network, reference: &mut LiveReference, at: &str) {
     const NUMBER: u32 = 77;
-    network.begin_joins(NUMBER, reference.rules.freshness_us);
+    network
+        .begin_joins(NUMBER, reference.rules.freshness_us)
+        .unwrap();
     let found = events::run(network, &[]);
     reference.join_all(NUMBER);
     let tick_us = reference.rules.tick_us;
@@ -264,7 +266,7 @@ fn a_bootstrap_does_what_the_phase_of_joins_does() {
             })
         };
         let (mut one, mut other) = (network(), network());
-        one.begin_joins(3, None);
+        one.begin_joins(3, None).unwrap();
         events::run(&mut one, &[]);
         other.bootstrap();
         assert!(other.recorded().is_empty());
@@ -275,7 +277,7 @@ fn a_bootstrap_does_what_the_phase_of_joins_does() {
             &tables_of(&mut other),
             &format!("seed {seed}"),
         );
-        // It comes to be once.
+        // It grows once.
         other.bootstrap();
         assert_eq!(one.now_us(), other.now_us());
         let phases = [crate::properties::reference::Phase {

@@ -14,7 +14,7 @@ const NODES: u64 = 1000;
 /// Time in which the number of nodes doubles, µs: so long that each node has joined when the next one comes.
 const DOUBLING_US: u64 = 40_000 * SECOND_US;
 
-/// Figures of a network that has come to be.
+/// Figures of a network that has grown by joins.
 struct Joined {
     /// Entries, and their share of what full knowledge would give.
     entries: f64,
@@ -30,7 +30,7 @@ struct Joined {
     no_progress: Measured,
 }
 
-/// Lets a network come to be.
+/// Lets a network grow by joins.
 fn run(refresh: JoinRefresh, learn_named: bool, seed: u64) -> Joined {
     let stay = |_, _| vec![Stay::FOREVER];
     let base = network(seed, NODES, 20, Stop::ClosestAnswered, stay);

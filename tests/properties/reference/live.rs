@@ -144,7 +144,7 @@ pub struct LiveReference {
     admitted: BTreeSet<u64>,
     /// Requests for maintenance sent and received, by phase and node.
     maintenance_of: HashMap<(u32, Node), (u32, u32)>,
-    /// How the network comes to be by joins, if it does.
+    /// How the network grows by joins, if it does.
     pub joins: Option<Joins>,
 }
 

@@ -6,7 +6,7 @@
 
 use super::bucket::{Bucket, Entry, Head};
 use crate::answer::Answer;
-use crate::hardware::{Prefetcher, with_huge_pages};
+use crate::hardware::{Prefetcher, move_to_huge_pages, with_huge_pages};
 use crate::key::{BucketIndex, Key};
 use crate::node::Row;
 use crate::population::{Owner, Population};
@@ -43,7 +43,7 @@ impl Tables {
     pub fn new(population: &Population, k: usize, replacements: u8, first: Row, last: Row) -> Self {
         let mut tables = Self {
             first,
-            places: Vec::with_capacity(last.index() - first.index() + 1),
+            places: with_huge_pages(last.index() - first.index() + 1),
             heads: Vec::new(),
             entries: Vec::new(),
             replacements_max: replacements.into(),
@@ -78,7 +78,10 @@ impl Tables {
         tables.entries = with_huge_pages(entry as usize);
         tables.entries.resize(entry as usize, Entry::default());
         let room = tables.heads.len() * tables.replacements_max;
-        tables.replacements = vec![Row(0); room];
+        tables.replacements = with_huge_pages(room);
+        tables.replacements.resize(room, Row(0));
+        tables.heads.shrink_to_fit();
+        move_to_huge_pages(&tables.heads);
         tables
     }
 

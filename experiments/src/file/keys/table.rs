@@ -307,7 +307,7 @@ keys! {
     /// Time over which due times are uniform.
     SPREAD = "phase.spread_ms", Takes::Milliseconds(Least::Zero), [Micros = Micros(DEFAULT_SPREAD_US)], Goes::Drawn;
     /// Start of the phase, from the run's start; with `network.bootstrap = "joined"`, as all times of phases and of `[churn]`,
-    /// from when the network has come to be. Phases may overlap then; every phase before it but the first must have
+    /// from when the network has grown. Phases may overlap then; every phase before it but the first must have
     /// one too.
     START = "phase.start_ms", Takes::Milliseconds(Least::Zero), [none, "when those before have finished"];
     /// Segments of a provide phase that are drawn but never provided.

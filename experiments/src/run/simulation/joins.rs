@@ -1,7 +1,7 @@
-//! Lets a network come to be by joins, and counts whom its tables name.
+//! Lets a network grow by joins, and counts whom its tables name.
 
 use kadsim_systems::Network;
-use kadsim_systems::out_of_time::OutOfTime;
+use kadsim_systems::halt::Halt;
 use kadsim_systems::record::phase_order::PhaseOrder;
 
 use super::{Begun, Recorder, Simulation};
@@ -22,13 +22,15 @@ impl Simulation<'_> {
         Ok(())
     }
 
-    /// Lets the network come to be by joins: a phase of its own, without operations.
+    /// Lets the network grow by joins: a phase of its own, without operations.
     pub(super) fn join(&mut self, number: u32, network: &mut Network) -> anyhow::Result<()> {
         let place = self.experiment.phases.len();
         let last_us = network.last_comes_us().unwrap_or_default();
         let freshness_us = self.experiment.joins_freshness_us(last_us);
         self.summary.begin_phase(place, 0);
-        network.begin_joins(place as u32, Some(freshness_us));
+        network
+            .begin_joins(place as u32, Some(freshness_us))
+            .map_err(|error| self.halted(number, error.into()))?;
         self.timing(number, JOINS, "tables", 1)?;
         let total = network.come().map_or(0, |(_, total)| total);
         let mut nodes = PhaseOrder::default();
@@ -46,8 +48,8 @@ impl Simulation<'_> {
         };
         let joined = network.run(&mut recorder);
         drop(recorder);
-        joined.map_err(|error| match error.downcast::<OutOfTime>() {
-            Ok(out_of_time) => self.out_of_time(number, out_of_time),
+        joined.map_err(|error| match error.downcast::<Halt>() {
+            Ok(halt) => self.halted(number, halt),
             Err(error) => error,
         })?;
         self.timings(number, JOINS, &network.take_timings())?;

@@ -1,4 +1,4 @@
-//! Networks that come to be by joins before the first phase.
+//! Networks that grow by joins before the first phase.
 
 use kadsim_engine::random::{Purpose as Draws, Stream};
 use kadsim_engine::record::Kind;
@@ -11,7 +11,7 @@ use crate::properties::reference::{Node, Phase, Reference};
 /// A phase that ends when it is known when.
 const UNKNOWN_US: u64 = 1 << 60;
 
-/// How a network comes to be by joins.
+/// How a network grows by joins.
 #[derive(Clone, Debug)]
 pub struct Joins {
     /// The nodes that join, in the order in which they do.
@@ -92,7 +92,7 @@ impl LiveReference {
         }
     }
 
-    /// Lets the network come to be, in a phase of this number.
+    /// Lets the network grow, in a phase of this number.
     pub fn join_all(&mut self, number: u32) {
         self.begin_phase(
             0,
