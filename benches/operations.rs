@@ -113,12 +113,12 @@ fn step_with_one_event(criterion: &mut Criterion) {
                     freshness_us: None,
                 });
                 let begun = Instant::now();
-                while left > 0 && network.step() == Ok(Progress::Going) {
+                while left > 0 && network.step().unwrap() == Progress::Going {
                     left -= 1;
                 }
                 spent += begun.elapsed();
-                while network.step() == Ok(Progress::Going) {}
-                let _ = network.end_phase();
+                while network.step().unwrap() == Progress::Going {}
+                network.end_phase().unwrap();
                 network.recorded().clear();
             }
             spent

@@ -95,7 +95,7 @@ fn connections() -> Vec<ConnectionRow> {
         max_us: None,
         freshness_us: None,
     });
-    while rows.len() < ROWS && network.step() == Ok(Progress::Going) {
+    while rows.len() < ROWS && network.step().unwrap() == Progress::Going {
         rows.append(&mut network.recorded().connections);
         network.recorded().clear();
     }

@@ -75,14 +75,14 @@ fn look_up(network: &mut Network, lookups: u64) -> (u64, usize) {
     });
     let region = Region::new(HEAP);
     let mut contacts = 0;
-    while network.step() == Ok(Progress::Going) {
+    while network.step().unwrap() == Progress::Going {
         let recorded = network.recorded();
         let attempts = recorded.operations.iter().map(|row| row.attempts);
         contacts += attempts.map(u64::from).sum::<u64>();
         recorded.clear();
     }
     let change = region.change();
-    let _ = network.end_phase();
+    network.end_phase().unwrap();
     network.recorded().clear();
     (contacts, change.allocations + change.reallocations)
 }

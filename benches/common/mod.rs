@@ -226,10 +226,10 @@ pub fn run_phase(
         recorded.operations.iter().for_each(&mut each);
         recorded.clear();
     };
-    while network.step() == Ok(Progress::Going) {
+    while network.step().unwrap() == Progress::Going {
         take(network);
     }
-    let _ = network.end_phase();
+    network.end_phase().unwrap();
     take(network);
     contacts
 }

@@ -333,9 +333,9 @@ impl Case {
                 .sum::<u64>();
             recorded.clear();
         };
-        while network.step() == Ok(Progress::Going) {
+        while network.step().unwrap() == Progress::Going {
             take(&mut network);
-            let _ = network.end_phase();
+            network.end_phase().unwrap();
         }
         take(&mut network);
         let seconds = began.elapsed().as_secs_f64();
@@ -420,15 +420,12 @@ fn panel(measured: &[(&Case, f64)]) -> Panel {
         let rows = measured
             .iter()
             .filter(|(case, _)| case.name.ends_with(rows));
-        let mut points: Vec<(f64, f64)> = rows
-            .map(|&(case, ns)| (f64::from(case.nodes), ns))
-            .collect();
-        points.sort_by(|one, other| one.0.total_cmp(&other.0));
+        let points = rows.map(|&(case, ns)| (f64::from(case.nodes), ns));
         Line {
             label: label.to_owned(),
             colour,
             is_dashed: false,
-            points,
+            points: points.collect(),
         }
     };
     Panel {

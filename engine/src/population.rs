@@ -6,7 +6,7 @@
 
 use bevy_ecs::resource::Resource;
 
-use crate::hardware::{Prefetcher, with_huge_pages};
+use crate::hardware::{Prefetcher, in_huge_pages};
 use crate::key::{BucketIndex, Distance, Key};
 use crate::node::Row;
 use crate::tail::{Late, Tail};
@@ -24,8 +24,7 @@ impl RadixIndex {
     /// Returns the index over a sorted key column of at most 2³² - 1 keys.
     pub fn new(sorted: &[Key]) -> Self {
         let bits = sorted.len().checked_ilog2().unwrap_or(0);
-        let mut offsets = with_huge_pages((1 << bits) + 1);
-        offsets.resize((1 << bits) + 1, 0);
+        let mut offsets = in_huge_pages(0, (1 << bits) + 1);
         let mut cell = 0;
         for (row, key) in sorted.iter().enumerate() {
             let prefix = prefix_of(key.0, bits) as usize;

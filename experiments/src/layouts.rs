@@ -69,7 +69,7 @@ pub enum LayoutsError {
     /// The nodes are impossible, or come and go more often than can be kept.
     #[error(transparent)]
     Network(#[from] NetworkError),
-    /// An operation goes on beyond the end of the clock.
+    /// A network cannot go on.
     #[error(transparent)]
     Halted(#[from] Halt),
     /// The system starts no threads.

@@ -11,7 +11,8 @@ use kadsim_engine::routing::{Aging, Members, OnLeaving};
 
 /// The nodes' presence and makeup, and what churn does to routing tables and records. Never changed by a step.
 ///
-/// It is one resource because whatever reads a part of it needs most of it, and each resource that a system fetches costs 10 ns.
+/// It is one resource because most systems that read a part of it read the rest too, and each resource that a system fetches
+/// costs time in every step.
 #[derive(Resource, Clone, Debug, Default)]
 pub struct Living {
     /// Who is online when.

@@ -83,7 +83,7 @@ fn run_phase(network: &mut Network, phase: u32, dense: u64, parallel: Option<u32
         rows.append(&mut recorded.operations);
         recorded.clear();
     };
-    while network.step() == Ok(Progress::Going) {
+    while network.step().unwrap() == Progress::Going {
         take(network);
     }
     assert!(

@@ -14,7 +14,7 @@ mod pages;
 mod prefetch;
 mod vectors;
 
-pub use pages::{move_to_huge_pages, with_huge_pages};
+pub use pages::{in_huge_pages, move_to_huge_pages, with_huge_pages};
 pub use prefetch::Prefetcher;
 pub(crate) use vectors::{Kernel, vectorised};
 

@@ -13,6 +13,13 @@ pub fn with_huge_pages<T>(capacity: usize) -> Vec<T> {
     items
 }
 
+/// Returns `count` copies of an item, in huge pages where the operating system has them.
+pub fn in_huge_pages<T: Clone>(item: T, count: usize) -> Vec<T> {
+    let mut items = with_huge_pages(count);
+    items.resize(count, item);
+    items
+}
+
 /// Moves items that will be read at random into huge pages, where the operating system has them. Far fewer address
 /// translations then miss the processor's cache of them.
 pub fn move_to_huge_pages<T>(items: &[T]) {

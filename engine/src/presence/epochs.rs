@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use crate::hardware::with_huge_pages;
+use crate::hardware::in_huge_pages;
 use crate::node::Row;
 
 /// Most epochs for each change of the average node: with two bits a node and epoch, a change takes at most 3.75 bytes.
@@ -58,8 +58,7 @@ impl Epochs {
         let shift = shift.map_or(u64::BITS - 1, u64::trailing_zeros);
         let epochs = (horizon_us >> shift) as usize + 1;
         let words = nodes.div_ceil(64);
-        let mut bits = with_huge_pages(words * epochs);
-        bits.resize(words * epochs, Word::default());
+        let mut bits = in_huge_pages(Word::default(), words * epochs);
         let mut passed = vec![0u32; nodes];
         for (epoch, bits) in bits.chunks_mut(words.max(1)).enumerate() {
             let last_us = (epoch as u64) << shift | ((1 << shift) - 1);

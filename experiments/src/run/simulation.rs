@@ -164,40 +164,31 @@ impl<'a> Simulation<'a> {
         };
         let ran = network.run(&mut recorder);
         drop(recorder);
-        ran.map_err(|error| match error.downcast::<Halt>() {
-            Ok(halt) => self.halted(number, halt),
-            Err(error) => error,
-        })?;
+        ran.map_err(|error| self.explained(number, error))?;
         self.timings(number, &name, &network.take_timings())?;
         self.timing(number, &name, "phase", 1)?;
         self.recording(number, &name)
     }
 
-    /// Adds network, phase and advice to the reason why a network cannot go on.
-    fn halted(&self, number: u32, halt: Halt) -> anyhow::Error {
-        let (phase, advice) = match halt {
-            Halt::OperationBeyondClock { phase, .. } => (
-                format!(
-                    ", phase \"{}\"",
-                    self.experiment.phases[phase as usize].name
-                ),
-                "shorten the delays in [link], `link.overhead_ms` or `start_ms` and `spread_ms`, or cut the phase off by \
-                 `max_ms`",
-            ),
-            Halt::JoinBeyondClock => (
-                String::new(),
-                "shorten `network.doubling_ms` or the delays in [link]",
-            ),
-            Halt::JoinUnanswered => (
-                String::new(),
-                "lower the error rates of [link], or raise `link.timeout_ms`",
-            ),
-            Halt::TooManyChanges(_) => (
-                String::new(),
-                "lengthen the sessions and absences of [churn]",
-            ),
+    /// Adds network, phase and advice to an error that says why a network cannot go on.
+    fn explained(&self, number: u32, error: anyhow::Error) -> anyhow::Error {
+        let halt = match error.downcast::<Halt>() {
+            Ok(halt) => halt,
+            Err(other) => return other,
         };
-        anyhow!("{halt} (network {number}{phase}): {advice}")
+        let advice = match halt {
+            Halt::OperationBeyondClock { phase, .. } => {
+                let phase = &self.experiment.phases[phase as usize].name;
+                return anyhow!(
+                    "{halt} (network {number}, phase \"{phase}\"): shorten the delays in [link], \
+                     `link.overhead_ms` or `start_ms` and `spread_ms`, or cut the phase off by `max_ms`"
+                );
+            }
+            Halt::JoinBeyondClock => "shorten `network.doubling_ms` or the delays in [link]",
+            Halt::JoinUnanswered => "lower the error rates of [link], or raise `link.timeout_ms`",
+            Halt::TooManyChanges(_) => "lengthen the sessions and absences of [churn]",
+        };
+        anyhow!("{halt} (network {number}): {advice}")
     }
 
     /// Begins the phase of this index.

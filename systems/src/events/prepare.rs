@@ -3,7 +3,7 @@
 use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
-use kadsim_engine::hardware::with_huge_pages;
+use kadsim_engine::hardware::in_huge_pages;
 use kadsim_engine::node::Row;
 use kadsim_engine::routing::live::{LiveTables, Tables};
 
@@ -63,13 +63,9 @@ fn make(work: &Work, first: Row, last: Row, slot_us: u64, chunks: usize) -> (Chu
         false => 0,
     };
     let most = in_time.tables.rule().answer_size();
-    let mut nodes = with_huge_pages(last.index() - first.index());
-    nodes.resize(last.index() - first.index(), Node::default());
-    let mut idle_us = with_huge_pages(idle);
-    idle_us.resize(idle, 0);
     let mut chunk = Chunk {
-        nodes,
-        idle_us,
+        nodes: in_huge_pages(Node::default(), last.index() - first.index()),
+        idle_us: in_huge_pages(0, idle),
         messages: Calendar::new(slot_us),
         due: Calendar::new(slot_us),
         named: Lists::new(most),

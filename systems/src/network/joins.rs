@@ -94,11 +94,7 @@ impl Network {
     /// # Panics
     ///
     /// If the network does not grow by joins, or has begun to.
-    pub fn begin_joins(
-        &mut self,
-        number: u32,
-        freshness_us: Option<u64>,
-    ) -> Result<(), TooManyChanges> {
+    pub fn begin_joins(&mut self, number: u32, freshness_us: Option<u64>) -> Result<(), Halt> {
         let joins = self.joins.as_mut();
         let joins = joins.expect("the network grows by joins");
         assert!(!joins.have_begun, "a network grows once");
@@ -121,10 +117,10 @@ impl Network {
         let slot = self.open_phase(phase, Accounting::Full, started);
         self.world.resource_mut::<Phases>().await_joins(slot);
         let last = self.living().timelines.growing_by();
-        match last.is_none_or(|growth| growth.last().is_none()) {
-            true => self.settle(0),
-            false => Ok(()),
+        if last.is_none_or(|growth| growth.last().is_none()) {
+            self.settle(0)?;
         }
+        Ok(())
     }
 
     /// Returns whether every node has joined, or none has to.
@@ -141,7 +137,7 @@ impl Network {
         if self.joins.is_some_and(|joins| joins.have_begun) {
             return;
         }
-        let begun = self.begin_joins(0, None).map_err(Halt::from);
+        let begun = self.begin_joins(0, None);
         if let Err(halt) = begun.and_then(|()| self.run(&mut Unrecorded)) {
             // `Instant + Duration` panics likewise.
             panic!("{halt}");

@@ -101,7 +101,7 @@ impl Network {
     ///
     /// # Panics
     ///
-    /// If the phase starts before the network's clock, or the network has still to grow by joins.
+    /// If the phase starts before the network's clock, or before the network has grown by joins.
     pub fn begin_phase(&mut self, phase: Phase) {
         assert!(phase.start_us >= self.now_us, "time does not go back");
         assert!(self.have_all_joined(), "no phase runs beside the joins");
@@ -187,26 +187,31 @@ impl Network {
             .hold_retrieves(execution);
         self.merge_read_segments(execution, from_us);
         loop {
-            self.run_systems();
+            self.run_systems()?;
             if !self.world.resource::<Window>().again {
                 break;
             }
         }
         let recorded = self.world.resource::<Recorded>();
         self.lookahead.adapt(recorded.connections_sent);
-        match recorded.halt {
-            Some(halt) => Err(halt),
-            None => Ok(Progress::Going),
-        }
+        Ok(Progress::Going)
     }
 
     /// Runs the systems of a step.
-    fn run_systems(&mut self) {
+    ///
+    /// # Errors
+    ///
+    /// The network cannot go on.
+    fn run_systems(&mut self) -> Result<(), Halt> {
         let execution = self.world.resource::<Window>().execution;
         let schedule = self.schedules.entry(execution);
         schedule
             .or_insert_with(|| step::schedule(execution))
             .run(&mut self.world);
+        match self.world.resource::<Recorded>().halt {
+            Some(halt) => Err(halt),
+            None => Ok(()),
+        }
     }
 
     /// Simulates the next window in which events happen. Returns what is left to do.
@@ -253,12 +258,8 @@ impl Network {
         window.starts_us = until_us;
         window.final_us = until_us;
         window.again = false;
-        self.run_systems();
-        let recorded = &mut *self.world.resource_mut::<Recorded>();
-        if let Some(halt) = recorded.halt {
-            return Err(halt);
-        }
-        match recorded.join_ended.take() {
+        self.run_systems()?;
+        match self.world.resource_mut::<Recorded>().join_ended.take() {
             Some(JoinEnded::At(joined_us)) => self.settle(joined_us)?,
             Some(JoinEnded::Never) => return Err(Halt::JoinUnanswered),
             None => {}
@@ -266,7 +267,8 @@ impl Network {
         Ok(Progress::Going)
     }
 
-    /// Returns what [`Network::out_of_time`] does, for operations that run as events.
+    /// Returns why a network whose operations run as events cannot go on, where nothing is left to do before the end of the
+    /// clock.
     fn events_out_of_time(&self) -> Halt {
         let chunks = self.world.resource::<Chunks>();
         let in_flight = chunks.all.iter().flat_map(Chunk::all_users);
@@ -316,7 +318,7 @@ impl Network {
         })
     }
 
-    /// Returns the first operation that would go on after the end of the clock, where nothing is left before.
+    /// Returns why the network cannot go on, where nothing is left to do before the end of the clock.
     fn out_of_time(&self) -> Halt {
         let event = self.world.resource::<Operations>().first_after(LAST_US);
         let start = self.world.resource::<Phases>().first_after(LAST_US);

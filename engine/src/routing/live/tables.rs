@@ -6,7 +6,7 @@
 
 use super::bucket::{Bucket, Entry, Head};
 use crate::answer::Answer;
-use crate::hardware::{Prefetcher, move_to_huge_pages, with_huge_pages};
+use crate::hardware::{Prefetcher, in_huge_pages, move_to_huge_pages, with_huge_pages};
 use crate::key::{BucketIndex, Key};
 use crate::node::Row;
 use crate::population::{Owner, Population};
@@ -75,11 +75,9 @@ impl Tables {
             entry,
             bucket: tables.heads.len() as u32,
         });
-        tables.entries = with_huge_pages(entry as usize);
-        tables.entries.resize(entry as usize, Entry::default());
+        tables.entries = in_huge_pages(Entry::default(), entry as usize);
         let room = tables.heads.len() * tables.replacements_max;
-        tables.replacements = with_huge_pages(room);
-        tables.replacements.resize(room, Row(0));
+        tables.replacements = in_huge_pages(Row(0), room);
         tables.heads.shrink_to_fit();
         move_to_huge_pages(&tables.heads);
         tables

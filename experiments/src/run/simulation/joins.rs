@@ -1,7 +1,6 @@
 //! Lets a network grow by joins, and counts whom its tables name.
 
 use kadsim_systems::Network;
-use kadsim_systems::halt::Halt;
 use kadsim_systems::record::phase_order::PhaseOrder;
 
 use super::{Begun, Recorder, Simulation};
@@ -30,7 +29,7 @@ impl Simulation<'_> {
         self.summary.begin_phase(place, 0);
         network
             .begin_joins(place as u32, Some(freshness_us))
-            .map_err(|error| self.halted(number, error.into()))?;
+            .map_err(|halt| self.explained(number, halt.into()))?;
         self.timing(number, JOINS, "tables", 1)?;
         let total = network.come().map_or(0, |(_, total)| total);
         let mut nodes = PhaseOrder::default();
@@ -48,10 +47,7 @@ impl Simulation<'_> {
         };
         let joined = network.run(&mut recorder);
         drop(recorder);
-        joined.map_err(|error| match error.downcast::<Halt>() {
-            Ok(halt) => self.halted(number, halt),
-            Err(error) => error,
-        })?;
+        joined.map_err(|error| self.explained(number, error))?;
         self.timings(number, JOINS, &network.take_timings())?;
         self.timing(number, JOINS, "phase", 1)?;
         self.recording(number, JOINS)
