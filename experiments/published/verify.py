@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import duckdb
 
@@ -45,6 +46,12 @@ class Cell:
     def __init__(self, name, document):
         self.name, self.path, self.expects = name, document["path"], document["expects"]
         self.settings, self.summary = document.get("settings", {}), document["summary"]
+
+    def label(self):
+        """Its case and its value of each axis. What the case sets is in the experiment file."""
+        axes = ["case", *tomllib.loads((HERE / f"{self.name}.toml").read_text()).get("sweep", {})]
+        shown = {key: value for key, value in self.settings.items() if key in axes}
+        return ", ".join(f"{key.split('.')[-1]} {v if isinstance(v, str) else number(v)}" for key, v in shown.items()) or "-"
 
     def value(self, metric):
         return self.summary[metric]
@@ -152,12 +159,10 @@ def results(rows):
         lines = [("cell", "result", "expected", "measured", "± 95 %", "verdict", "source"), ("---",) * 7]
         for row in rows:
             if row.cell.name == name:
-                shown = {key.split(".")[-1]: v if isinstance(v, str) else number(v) for key, v in row.cell.settings.items()}
-                cell = ", ".join(f"{key} {value}" for key, value in shown.items())
                 low, high = map(number, row.within)
                 expected = low if low == high else f"{low} to {high}"
                 error = number(row.error) if row.error else "-"
-                lines.append((cell or "-", row.result, expected, number(row.value), error, row.verdict(), row.source))
+                lines.append((row.cell.label(), row.result, expected, number(row.value), error, row.verdict(), row.source))
         command = f"`kadsim run experiments/published/{name}.toml`"
         parts.append(f"### {name}\n\n{command}\n\n{table(lines)}\n")
     return "\n".join(parts)

@@ -397,13 +397,14 @@ fn nothing(phase: &Phase) -> Stored<'static> {
 /// Alpha contacts are in flight in each hop, and `steps_to_stop` answers bring nothing more.
 fn contacts(experiment: &Experiment, kind: Kind, nodes: u32) -> f64 {
     let rules = &experiment.lookup.rules;
+    let k = experiment.network.bucket_size;
     let others = f64::from(nodes.saturating_sub(1));
     let hops = hops(experiment, f64::from(nodes));
     let stores = match kind {
-        Kind::Provide => f64::from(rules.beta.min(nodes)),
+        Kind::Provide => f64::from(rules.results(k).min(nodes)),
         Kind::Lookup | Kind::Retrieve => 0.0,
     };
-    rules.contacts(hops).min(others) + stores
+    rules.contacts(hops, k).min(others) + stores
 }
 
 #[cfg(test)]

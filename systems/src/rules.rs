@@ -9,7 +9,7 @@ use bevy_ecs::prelude::*;
 pub struct Rules {
     /// Contacts kept in flight, at least 1.
     pub alpha: u32,
-    /// Nodes in a result, at least 1.
+    /// Closest nodes that have to answer, and nodes in a result, at least 1; with a follow-up a result has k nodes.
     pub beta: u32,
     /// Handled answers in a row without progress that end a lookup, at least 1.
     pub steps_to_stop: u32,
@@ -17,6 +17,9 @@ pub struct Rules {
     pub stop: Stop,
     /// How contacts are scheduled.
     pub procedure: Procedure,
+    /// Time after which a contact in flight does not count in alpha any more, so that another one is sent, µs, above 0; `None`: never.
+    /// For [`Procedure::Iterative`].
+    pub stall_us: Option<u64>,
 }
 
 impl Rules {
@@ -27,13 +30,25 @@ impl Rules {
         steps_to_stop: 3,
         stop: Stop::NoProgress,
         procedure: Procedure::Iterative,
+        stall_us: None,
     };
 
-    /// Returns the most contacts of a lookup that are in flight at the same time.
-    pub fn most_in_flight(&self) -> u32 {
-        match self.procedure {
-            Procedure::Iterative | Procedure::PyDht => self.alpha,
-            Procedure::Rfm19 => self.alpha.max(self.beta),
+    /// Returns the number of nodes in a result where buckets have at most `k` entries.
+    #[inline]
+    pub fn results(&self, k: u8) -> u32 {
+        match self.stop {
+            Stop::NoProgress | Stop::ClosestAnswered => self.beta,
+            Stop::FollowUp => k.into(),
+        }
+    }
+
+    /// Returns the most contacts of a lookup that are in flight at the same time where buckets have at most `k` entries, those
+    /// that have stalled left out.
+    pub fn most_in_flight(&self, k: u8) -> u32 {
+        match (self.procedure, self.stop) {
+            (Procedure::Rfm19, _) => self.alpha.max(self.beta),
+            (_, Stop::FollowUp) => self.alpha + u32::from(k),
+            (_, Stop::NoProgress | Stop::ClosestAnswered) => self.alpha,
         }
     }
 
@@ -48,11 +63,11 @@ impl Rules {
         }
     }
 
-    /// Estimates the contacts of a lookup that comes near its key in `hops` hops.
-    pub fn contacts(&self, hops: f64) -> f64 {
+    /// Estimates the contacts of a lookup that comes near its key in `hops` hops, where buckets have at most `k` entries.
+    pub fn contacts(&self, hops: f64, k: u8) -> f64 {
         let (alpha, beta) = (f64::from(self.alpha), f64::from(self.beta));
         let last = match self.stop {
-            Stop::ClosestAnswered => beta,
+            Stop::ClosestAnswered | Stop::FollowUp => f64::from(self.results(k)),
             Stop::NoProgress => f64::from(self.steps_to_stop),
         };
         match self.procedure {
@@ -76,17 +91,24 @@ pub enum Stop {
     NoProgress,
     /// When the beta closest known nodes have all answered (libp2p; Maymounkov and Mazières, section 2.3).
     ClosestAnswered,
+    /// When the beta closest known nodes have answered, the lookup contacts all of the k closest that it has not, at once. It
+    /// ends when these have answered or failed (go-libp2p-kad-dht, `query.go`, `runLookupWithFollowup`).
+    FollowUp,
 }
 
 impl Stop {
     /// All stop rules.
-    pub const ALL: [Self; 2] = [Self::NoProgress, Self::ClosestAnswered];
+    pub const ALL: [Self; 3] = [Self::NoProgress, Self::ClosestAnswered, Self::FollowUp];
+
+    /// Default of [`Rules::beta`] for [`Stop::FollowUp`] (go-libp2p-kad-dht, `amino/defaults.go`).
+    pub const FOLLOW_UP_BETA: u32 = 3;
 
     /// Returns the word of the experiment file.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::NoProgress => "no-progress",
             Self::ClosestAnswered => "closest-answered",
+            Self::FollowUp => "followup",
         }
     }
 }
@@ -137,6 +159,11 @@ impl Procedure {
             Self::Iterative => true,
             Self::PyDht | Self::Rfm19 => stop == Stop::NoProgress,
         }
+    }
+
+    /// Returns whether contacts can stall.
+    pub fn allows_stalls(self) -> bool {
+        self == Self::Iterative
     }
 
     /// Returns whether answers without progress end a lookup by [`Stop::NoProgress`].

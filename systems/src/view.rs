@@ -182,6 +182,18 @@ impl View<'_> {
         nearest.iter().all(|&(_, row)| row == origin.row)
     }
 
+    /// Returns k, the most entries of a bucket.
+    #[inline]
+    pub fn k(&self) -> u8 {
+        self.in_time.tables.rule().bucket_size
+    }
+
+    /// Returns the number of nodes in a result.
+    #[inline]
+    pub fn results(&self) -> usize {
+        self.rules.results(self.k()) as usize
+    }
+
     /// Returns the `n` nodes closest to a key that answer at `at_us`, nearest first.
     fn closest_online<'s>(
         &self,
@@ -202,7 +214,7 @@ impl View<'_> {
     pub fn is_among_closest(&self, row: Row, key: Key, at_us: u64, scratch: &mut Scratch) -> bool {
         let node = self.in_time.population.owner(row);
         let distance = node.key.distance(key);
-        let beta = self.rules.beta as usize;
+        let beta = self.results();
         if !self.in_time.makeup.is_server(node.key) {
             return false;
         }
@@ -217,7 +229,7 @@ impl View<'_> {
             return None;
         }
         let key = operation.key();
-        let truth = self.closest_online(key, self.rules.beta as usize, at_us, scratch);
+        let truth = self.closest_online(key, self.results(), at_us, scratch);
         // Both are sorted by distance, so one pass finds what they share.
         let mut result = operation.result.iter().peekable();
         let mut hits = 0u32;

@@ -239,6 +239,13 @@ fn contradictions_are_refused() {
     refused(&dir, &set, &["py-dht", "closest-answered", "no-progress"]);
     let set = [
         "--set",
+        "lookup.procedure=py-dht",
+        "--set",
+        "lookup.stall_ms=5",
+    ];
+    refused(&dir, &set, &["lookup.stall_ms", "py-dht", "iterative"]);
+    let set = [
+        "--set",
         "phase.getting.start_ms=5",
         "--set",
         "phase.getting.reset_overhead=true",

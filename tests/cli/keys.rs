@@ -154,7 +154,10 @@ fn shells_complete_the_keys_of_set() {
         .output()
         .unwrap();
     let words = String::from_utf8(answer.stdout).unwrap();
-    assert_eq!(words, "lookup.steps_to_stop= lookup.stop=\n");
+    assert_eq!(
+        words,
+        "lookup.steps_to_stop= lookup.stop= lookup.stall_ms=\n"
+    );
     // `--set` takes any key; the reader of the experiment file checks it.
     dir.kadsim(&["check", "small.toml", "--set", "phase.putting.count=3"])
         .ends(0);

@@ -18,7 +18,7 @@ use kadsim_engine::operation::Planned;
 use kadsim_engine::random::{Purpose, Stream};
 use kadsim_engine::record::Kind;
 use kadsim_engine::routing::Policy;
-use kadsim_systems::rules::{Procedure, Rules, Stop};
+use kadsim_systems::rules::{Rules, Stop};
 
 use super::reference::link::Links;
 use super::reference::presence::Stay;
@@ -53,7 +53,7 @@ fn network(
         beta: k as u32,
         steps_to_stop: 3,
         stop,
-        procedure: Procedure::Iterative,
+        ..Rules::DEFAULT
     };
     let links = Links::from(UniformLink {
         delay: Delay::Constant(50_000),

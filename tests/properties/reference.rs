@@ -71,6 +71,8 @@ enum What {
     Start,
     /// A contact of the lookup completes.
     Contact { sequence: u32 },
+    /// A contact of the lookup has been sent long ago.
+    Stall { sequence: u32 },
     /// The operation has ended and frees its permit.
     End,
 }
@@ -251,6 +253,10 @@ impl Reference {
                 What::Start => self.start(&mut running[event.operation], event),
                 What::Contact { .. } if running[event.operation].is_over() => {}
                 What::Contact { .. } => self.handle(&mut running[event.operation], event),
+                What::Stall { .. } if running[event.operation].is_over() => {}
+                What::Stall { sequence } => {
+                    self.stall(&mut running[event.operation], event, sequence);
+                }
                 What::End => self.admit_next(&mut running, event),
             }
         }

@@ -11,6 +11,9 @@ pub struct Contact {
     /// When it completes, µs; [`Contact::UNCHARGED`] until the barrier of the step has charged it. Under py-dht's
     /// procedure, the time from its sending to its completion.
     pub completes_us: u64,
+    /// When its lookup sends another contact for it, unless it has completed, µs; [`Contact::NEVER_US`] if never, or once it
+    /// has stalled.
+    pub stalls_us: u64,
     /// Number of the contact in the operation.
     pub sequence: u32,
     /// The node contacted.
@@ -19,6 +22,8 @@ pub struct Contact {
     pub distance: Distance,
     /// Its depth.
     pub depth: u16,
+    /// Whether it has stalled.
+    pub is_stalled: bool,
     /// Outcome and delay, drawn when the contact is sent.
     pub fate: Fate,
 }
@@ -26,6 +31,9 @@ pub struct Contact {
 impl Contact {
     /// Completion time of a contact whose overhead is not known yet.
     pub const UNCHARGED: u64 = u64::MAX;
+
+    /// Time at which a contact stalls that does not, or that has.
+    pub const NEVER_US: u64 = u64::MAX;
 
     /// Latest completion time, µs. Sums saturate here, far beyond the end of the clock.
     pub const LATEST_US: u64 = Self::UNCHARGED - 1;
@@ -52,10 +60,23 @@ impl Contact {
         now_us.saturating_add(us).min(Self::LATEST_US)
     }
 
+    /// Returns when a contact that is sent at `now_us` stalls, µs.
+    #[inline]
+    pub fn stall_time_us(now_us: u64, stall_us: Option<u64>) -> u64 {
+        stall_us.map_or(Self::NEVER_US, |stall_us| now_us.saturating_add(stall_us))
+    }
+
     /// Returns the index of the contact that completes first; ties in the order of sending.
     #[inline]
     pub fn first_to_complete(in_flight: &[Contact]) -> Option<usize> {
         let order = |&index: &usize| (in_flight[index].completes_us, in_flight[index].sequence);
+        (0..in_flight.len()).min_by_key(order)
+    }
+
+    /// Returns the index of the contact that stalls first; ties in the order of sending.
+    #[inline]
+    pub fn first_to_stall(in_flight: &[Contact]) -> Option<usize> {
+        let order = |&index: &usize| (in_flight[index].stalls_us, in_flight[index].sequence);
         (0..in_flight.len()).min_by_key(order)
     }
 }

@@ -18,12 +18,16 @@ pub struct Lookup {
     pub origin: Row,
     /// The known nodes.
     pub shortlist: Shortlist,
-    /// Contacts sent and not handled.
+    /// Contacts sent and not handled; in a follow-up, to the nodes that it asks.
     pub waiting: u32,
+    /// Contacts in flight for so long that the lookup sends others for them.
+    pub stalled: u32,
     /// Answers handled since the last one that brought progress.
     pub idle_steps: u32,
     /// Whether the procedure has decided to stop.
     pub is_stopped: bool,
+    /// The follow-up of the lookup, once it has begun.
+    pub follow_up: Option<FollowUp>,
     /// Number of the current round of a walk in rounds; 0 before the first.
     pub round: u16,
     /// Nodes that the answers of the current round of a walk have named; some stand here more than once.
@@ -32,6 +36,15 @@ pub struct Lookup {
     pub to_contact: Vec<(Distance, Row)>,
     /// The node that a walk looks for, once that node has answered.
     pub reached: Option<Row>,
+}
+
+/// The end of a lookup that asks all of the k closest nodes it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowUp {
+    /// Nodes that it still has to contact: the nearest candidates.
+    pub unasked: u32,
+    /// Largest distance from the key of the nodes that it asks.
+    pub farthest: Distance,
 }
 
 impl Lookup {

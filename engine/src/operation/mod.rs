@@ -9,7 +9,7 @@ mod pool;
 mod slots;
 
 pub use contact::Contact;
-pub use lookup::Lookup;
+pub use lookup::{FollowUp, Lookup};
 pub use pool::Pool;
 pub use slots::{Operations, SlotBytes, SlotsMut};
 
@@ -257,14 +257,14 @@ impl Operation {
         event_us.min(self.leaves_us)
     }
 
-    /// Returns when the next event of an operation that runs as events happens, µs: a contact completes, its last store does,
-    /// or its origin leaves.
+    /// Returns when the next event of an operation that runs as events happens, µs: a contact completes or stalls, its last
+    /// store completes, or its origin leaves.
     pub fn next_event_us(&self) -> u64 {
         let next_us = match self.stage {
             Stage::Lookup => self
                 .in_flight
                 .iter()
-                .map(|contact| contact.completes_us)
+                .map(|contact| contact.completes_us.min(contact.stalls_us))
                 .min(),
             _ => Some(self.end_us),
         };
@@ -279,6 +279,22 @@ impl Operation {
         } else {
             Operations::NEVER
         }
+    }
+
+    /// Takes a contact that has completed out of those in flight.
+    #[inline]
+    pub fn take_contact(&mut self, index: usize) -> Contact {
+        let contact = self.in_flight.swap_remove(index);
+        self.lookup.stalled -= u32::from(contact.is_stalled);
+        contact
+    }
+
+    /// Lets a contact in flight stall: it does not count in alpha any more.
+    pub fn stall(&mut self, index: usize) {
+        let contact = &mut self.in_flight[index];
+        contact.stalls_us = Contact::NEVER_US;
+        contact.is_stalled = true;
+        self.lookup.stalled += 1;
     }
 
     /// Counts a contact of the lookup that failed.

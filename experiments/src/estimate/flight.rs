@@ -162,14 +162,16 @@ impl<'a> Flight<'a> {
     /// Returns bytes of an operation slot, which keeps the capacity of the longest lists that it ever held.
     fn slot_bytes(&self) -> f64 {
         let lookup = self.lookup;
-        let beta = f64::from(self.experiment.lookup.rules.beta).min(lookup.nodes);
+        let k = self.experiment.network.bucket_size;
+        let results = self.experiment.lookup.rules.results(k);
+        let results = f64::from(results).min(lookup.nodes);
         let is_reused = self.total() > self.slots();
         let known = match is_reused {
             true => lookup.most_known,
             false => lookup.known,
         };
         // The head doubles as nodes become known.
-        let head = power_of_two(beta + HEAD_SPARE).min(power_of_two(known));
+        let head = power_of_two(results + HEAD_SPARE).min(power_of_two(known));
         let head = head.max(HEAD_MIN);
         let named = match self.experiment.lookup.rules.procedure.asks_for_buckets() {
             false => 0.0,

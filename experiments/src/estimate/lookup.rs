@@ -57,12 +57,13 @@ impl Lookup {
         let nodes = f64::from(inputs.nodes);
         let k = f64::from(experiment.network.bucket_size);
         let answer = f64::from(experiment.lookup.answer);
-        let (alpha, beta) = (f64::from(rules.alpha), f64::from(rules.beta).min(nodes));
+        let results = rules.results(experiment.network.bucket_size);
+        let (alpha, results) = (f64::from(rules.alpha), f64::from(results).min(nodes));
         let hops = 0.5 * (nodes / k).max(1.0).log2();
         let near = (answer * (hops + 0.5)).max(answer).min(nodes).max(1.0);
         let last = match rules.stop {
             Stop::NoProgress => f64::from(rules.steps_to_stop),
-            Stop::ClosestAnswered => beta,
+            Stop::ClosestAnswered | Stop::FollowUp => results,
         };
         let (share, most) = match experiment.network.bootstrap {
             Policy::Closest => (1.0, MOST.0),
@@ -70,7 +71,11 @@ impl Lookup {
         };
         let known = (share * near * (1.0 + 0.5 * (last / near).min(1.0))).min(nodes);
         let most_known = (most * known).min(nodes);
-        let at_once = f64::from(rules.most_in_flight());
+        // For a contact that takes a timeout, another one is sent each time one stalls.
+        let timeout_us = inputs.link.delay(&experiment.link.timeout).mean_us();
+        let stalled = rules.stall_us.map_or(0.0, |us| timeout_us / us as f64);
+        let at_once = f64::from(rules.most_in_flight(experiment.network.bucket_size));
+        let at_once = at_once * (1.0 + stalled);
         let in_flight = at_once.min(most_known);
         let rounds = hops + 0.5 + last.min(known) / alpha;
         let attempts = (SENT * rounds * in_flight).max(1.0);
@@ -81,7 +86,7 @@ impl Lookup {
             most_known,
             attempts: attempts.min(most_known.max(in_flight * hops)),
             in_flight,
-            result: beta.min(known),
+            result: results.min(known),
             success,
             rounds,
             contact_us,

@@ -80,7 +80,11 @@ pub fn upkeep(experiment: &Experiment, inputs: &Inputs) -> Option<Upkeep> {
         stop: Stop::ClosestAnswered,
         ..experiment.lookup.rules
     };
-    let fresh = |nodes: f64| rules.contacts(hops(experiment, nodes)).min(nodes - 1.0);
+    let fresh = |nodes: f64| {
+        rules
+            .contacts(hops(experiment, nodes), experiment.network.bucket_size)
+            .min(nodes - 1.0)
+    };
     let lookup = fresh(online) * STALE;
     let of_keys = |keys: f64| (1.0 + keys) * lookup;
     let joins = experiment

@@ -150,6 +150,8 @@ impl LookupSection {
             )?;
         }
         writeln!(out, "stop = \"{}\"", rules.stop)?;
+        let stall_us = rules.stall_us.unwrap_or(0);
+        writeln!(out, "stall_ms = {}", milliseconds(stall_us))?;
         writeln!(out, "procedure = \"{}\"", rules.procedure)
     }
 }

@@ -11,7 +11,6 @@ use super::diagnostic::{Sources, Span};
 use super::document::Table;
 use super::experiment::*;
 use super::field::Field;
-use super::keys::key::Typed;
 use super::keys::of_section;
 use super::keys::table as keys;
 use super::link::{link, reachability};
@@ -311,19 +310,32 @@ fn lookup(
         top.report
             .push(sources.diagnostic(&stop, title, label).also(procedure));
     }
-    let number = |key: &'static Typed<u32>, of: &dyn Fn(Rules) -> u32| {
-        section
-            .integer(key)
-            .or(of_rules.map(of))
-            .unwrap_or(key.default)
+    let alpha = of_rules.map_or(keys::ALPHA.default, |rules| rules.alpha);
+    let beta = match stop {
+        Stop::FollowUp => Stop::FOLLOW_UP_BETA,
+        _ => protocol.map_or(keys::BETA.default, |set| set.bucket_size.into()),
     };
+    let stall_us = section.micros(&keys::STALL);
+    let stall_us = stall_us.or(of_rules.and_then(|rules| rules.stall_us));
+    let stall_us = stall_us.filter(|us| *us > 0);
+    if let Some(field) = section.get(&keys::STALL)
+        && stall_us.is_some()
+        && !procedure.allows_stalls()
+    {
+        field.report.push(field.report.sources.diagnostic(
+            &field.value.span,
+            format!("`lookup.stall_ms` does not go with `lookup.procedure` = \"{procedure}\""),
+            format!("allowed: 0, or procedure = \"{}\"", Procedure::Iterative),
+        ));
+    }
     LookupSection {
         rules: Rules {
-            alpha: number(&keys::ALPHA, &|rules| rules.alpha),
-            beta: number(&keys::BETA, &|rules| rules.beta),
+            alpha: section.integer(&keys::ALPHA).unwrap_or(alpha),
+            beta: section.integer(&keys::BETA).unwrap_or(beta),
             steps_to_stop: section.integer_or(&keys::STEPS_TO_STOP),
             stop,
             procedure,
+            stall_us,
         },
         answer: section.integer(&keys::ANSWER).unwrap_or(bucket_size),
         spans: LookupSpans {

@@ -56,7 +56,8 @@ impl<'a> Simulation<'a> {
         writers: Writers,
         clock: Clock,
     ) -> Self {
-        let perfect = experiment.lookup.rules.beta.min(inputs.online);
+        let k = experiment.network.bucket_size;
+        let perfect = experiment.lookup.rules.results(k).min(inputs.online);
         Self {
             experiment,
             inputs,

@@ -3,7 +3,7 @@
 use kadsim_engine::key::Key;
 use kadsim_engine::link::{Charge, Fate};
 use kadsim_engine::node::Row;
-use kadsim_engine::operation::{Contact, Stage};
+use kadsim_engine::operation::{Contact, Operation, Stage};
 use kadsim_engine::population::Owner;
 use kadsim_engine::record::{Kind, Outcome, Purpose, Request};
 use kadsim_engine::shortlist::Known;
@@ -27,17 +27,29 @@ impl Worker<'_> {
         let row = remote.row;
         let fate = view.draw(operation, sequence, Owner { row, key }, now_us);
         let completes_us = Contact::completion_us(now_us, fate, Charge::default());
+        let stalls_us = Contact::stall_time_us(now_us, view.rules.stall_us);
         operation.in_flight.push(Contact {
             completes_us,
+            stalls_us,
             sequence,
             row,
             distance: remote.distance,
             depth: remote.note.depth(),
+            is_stalled: false,
             fate,
         });
         let (number, origin, key) = (operation.number, operation.origin(), operation.key());
         let wants_value = operation.kind == Kind::Retrieve;
         let back = self.back(origin, slot);
+        if stalls_us < completes_us {
+            self.schedule(Event {
+                time_us: stalls_us,
+                operation: number,
+                sequence,
+                node: origin,
+                what: What::Stall(back),
+            });
+        }
         let sent = Sent {
             number,
             purpose: self.chunk.errands[slot.index()].purpose(),
@@ -396,13 +408,34 @@ impl Worker<'_> {
 
     /// Takes the contact that completes out of those that its lookup waits for; `None` if the lookup has ended.
     fn take_contact(&mut self, slot: OperationSlot, event: &Event) -> Option<Contact> {
+        let (operation, index) = self.find_contact(slot, event)?;
+        Some(operation.take_contact(index))
+    }
+
+    /// Returns the operation of a contact whose event it is, with its index among those in flight; `None` if its lookup has
+    /// ended, or the contact has completed.
+    fn find_contact(
+        &mut self,
+        slot: OperationSlot,
+        event: &Event,
+    ) -> Option<(&mut Operation, usize)> {
         let operation = self.chunk.pool.find(slot, event.operation)?;
         if operation.stage != Stage::Lookup {
             return None;
         }
         let mut contacts = operation.in_flight.iter();
         let index = contacts.position(|contact| contact.sequence == event.sequence)?;
-        Some(operation.in_flight.swap_remove(index))
+        Some((operation, index))
+    }
+
+    /// A contact has been in flight for so long that its lookup sends another one.
+    pub fn stalled(&mut self, event: &Event, back: Return) {
+        if self.is_same_session(back)
+            && let Some((operation, index)) = self.find_contact(back.slot, event)
+        {
+            operation.stall(index);
+            self.go_on(back.slot, event.time_us);
+        }
     }
 
     /// Passes an answer to the lookup that waits for it.

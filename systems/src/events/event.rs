@@ -94,6 +94,8 @@ pub enum What {
         /// What the contact was for.
         contact: ContactKind,
     },
+    /// A contact of a lookup has not completed for long.
+    Stall(Return),
     /// The last store of a provide has completed.
     Close(OperationSlot),
     /// A timer fires.
@@ -201,6 +203,7 @@ impl What {
             Self::Expire(_) => 2,
             Self::Lookup { .. } | Self::Ping { .. } | Self::Store { .. } => 3,
             Self::Answer { .. } | Self::Completion { .. } | Self::Close(_) => 5,
+            Self::Stall(_) => 6,
             Self::Timer(_) => 7,
             Self::Start { is_retrieve, .. } => 8 + u8::from(*is_retrieve),
             Self::Vouch { .. } => 10,

@@ -92,6 +92,7 @@ impl Worker<'_> {
                 reads.key = Some(self.chunk.starts[index as usize].planned.key);
             }
             What::Close(slot) => reads.slot = Some(slot),
+            What::Stall(back) => reads.slot = Some(back.slot),
             What::Leave | What::Come | What::Expire(_) | What::Timer(_) | What::Vouch { .. } => {}
         }
         reads

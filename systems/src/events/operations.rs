@@ -73,10 +73,11 @@ impl Worker<'_> {
 
     /// Returns the procedure of an operation's lookup.
     pub fn machine(&self, slot: OperationSlot) -> Iterative {
-        Iterative(match self.chunk.errands[slot.index()] {
+        let rules = match self.chunk.errands[slot.index()] {
             Errand::User => *self.work.view.rules,
             _ => self.work.lookups,
-        })
+        };
+        Iterative::new(rules, self.work.view.k())
     }
 
     /// Begins the lookup of an operation: reads the origin's own table and sends the first contacts.
@@ -86,7 +87,7 @@ impl Worker<'_> {
         let operation = self.chunk.pool.get_mut(slot);
         let (origin, key) = (population.owner(operation.origin()), operation.key());
         operation.origin_key = origin.key;
-        operation.lookup.shortlist.reset(machine.0.beta as usize);
+        operation.lookup.shortlist.reset(machine.results());
         operation.stage = Stage::Lookup;
         if operation.kind == Kind::Provide {
             self.note_provide(origin.row, key, now_us);

@@ -52,7 +52,7 @@ impl<'a> Work<'a> {
         Self {
             maintenance,
             lookups: Rules {
-                beta: u32::from(view.in_time.tables.rule().bucket_size),
+                beta: u32::from(view.k()),
                 stop: Stop::ClosestAnswered,
                 ..*view.rules
             },
@@ -126,6 +126,7 @@ impl Worker<'_> {
             What::Lookup { .. } | What::Ping { .. } | What::Store { .. } => self.arrived(event),
             What::Answer { .. } => self.answered(event),
             What::Completion { .. } => self.completed(event),
+            What::Stall(back) => self.stalled(&event, back),
             What::Close(slot) => self.close(slot, event.operation, now_us),
             What::Timer(timer) => self.fire(event.node, timer, now_us),
             What::Start { index, .. } => self.start(index, now_us),

@@ -189,14 +189,23 @@ fn poll(context: &mut Context, operation: &mut Operation, machine: impl Machine)
             unreachable!("a lookup waits for a contact in flight");
         };
         let completes_us = operation.in_flight[index].completes_us;
-        if is_after_window(context.view, operation, completes_us, machine) {
-            return Poll::Until(operation.next_us(completes_us));
+        let stall = stall_before(context.view, operation, completes_us, machine);
+        let next_us = stall.map_or(completes_us, |stalled| {
+            operation.in_flight[stalled].stalls_us
+        });
+        if is_after_window(context.view, operation, next_us, machine) {
+            return Poll::Until(operation.next_us(next_us));
         }
-        if is_after_leaving(operation, completes_us, machine) {
+        if is_after_leaving(operation, next_us, machine) {
             origins::leave(context.out, operation);
             return Poll::Ended;
         }
-        let contact = operation.in_flight.swap_remove(index);
+        if let Some(stalled) = stall {
+            operation.stall(stalled);
+            go_on(context, operation, next_us, machine);
+            continue;
+        }
+        let contact = operation.take_contact(index);
         keep_time(operation, completes_us, machine);
         if contact.fate.outcome == Outcome::Ok {
             let key = contact.distance.key_from(operation.key());
@@ -217,22 +226,37 @@ fn poll(context: &mut Context, operation: &mut Operation, machine: impl Machine)
     Poll::Ended
 }
 
-/// Returns whether a contact that completes at `completes_us` is handled in a later window.
+/// Returns the contact that stalls next, if it stalls before one completes at `completes_us`.
 #[inline]
-fn is_after_window<M: Machine>(
+fn stall_before<M: Machine>(
     view: &View,
     operation: &Operation,
     completes_us: u64,
     _machine: M,
-) -> bool {
-    M::BY_CLOCK && operation.next_us(completes_us) >= view.window.until_us(operation)
+) -> Option<usize> {
+    if !M::BY_CLOCK || view.rules.stall_us.is_none() {
+        return None;
+    }
+    let first = Contact::first_to_stall(&operation.in_flight);
+    first.filter(|&first| operation.in_flight[first].stalls_us < completes_us)
 }
 
-/// Returns whether the origin leaves before it handles a contact that completes at `completes_us`. By py-dht's procedure
-/// this is known when the operation has been evaluated.
+/// Returns whether an event of an operation at `event_us` is handled in a later window.
 #[inline]
-fn is_after_leaving<M: Machine>(operation: &Operation, completes_us: u64, _machine: M) -> bool {
-    M::BY_CLOCK && completes_us >= operation.leaves_us
+fn is_after_window<M: Machine>(
+    view: &View,
+    operation: &Operation,
+    event_us: u64,
+    _machine: M,
+) -> bool {
+    M::BY_CLOCK && operation.next_us(event_us) >= view.window.until_us(operation)
+}
+
+/// Returns whether the origin leaves before it handles an event at `event_us`. By py-dht's procedure this is known when the
+/// operation has been evaluated.
+#[inline]
+fn is_after_leaving<M: Machine>(operation: &Operation, event_us: u64, _machine: M) -> bool {
+    M::BY_CLOCK && event_us >= operation.leaves_us
 }
 
 /// Adds what a handled contact cost to the lane that is free first, where time is kept in lanes.
@@ -258,7 +282,7 @@ fn ask_own_table(context: &mut Context, operation: &mut Operation) -> Poll {
 pub fn start_operation(view: &View, operation: &mut Operation, out: &mut Outbox) {
     out.tick(operation, operation.start_us).started += 1;
     operation.origin_key = view.in_time.population.key(operation.origin());
-    operation.lookup.shortlist.reset(view.rules.beta as usize);
+    operation.lookup.shortlist.reset(view.results());
     operation.stage = Stage::Lookup;
 }
 
@@ -430,10 +454,12 @@ fn contact<M: Machine>(
     };
     operation.in_flight.push(Contact {
         completes_us,
+        stalls_us: Contact::stall_time_us(now_us, view.rules.stall_us),
         sequence,
         row: remote.row,
         distance: remote.distance,
         depth: remote.note.depth(),
+        is_stalled: false,
         fate,
     });
     let send = Send {

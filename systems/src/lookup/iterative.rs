@@ -2,9 +2,13 @@
 //!
 //! Up to alpha contacts are in flight, always to the nearest candidates. The lookup ends by its [`Stop`] rule, with the
 //! value of a retrieve, or when it has no node left to contact.
+//!
+//! A follow-up ([`Stop::FollowUp`]) asks the k closest nodes of the moment at which it begins, those that failed left out.
+//! What they name is not added to the known nodes. It does not wait for contacts in flight to other nodes. Its result are those of its nodes that have answered.
 
+use kadsim_engine::key::Distance;
 use kadsim_engine::node::Row;
-use kadsim_engine::operation::Lookup;
+use kadsim_engine::operation::{FollowUp, Lookup};
 use kadsim_engine::population::Population;
 use kadsim_engine::shortlist::{Known, Status};
 
@@ -13,7 +17,11 @@ use crate::rules::{Rules, Stop};
 
 /// The machine, with its rules.
 #[derive(Clone, Copy, Debug)]
-pub struct Iterative(pub Rules);
+pub struct Iterative {
+    rules: Rules,
+    /// Nodes in a result.
+    results: usize,
+}
 
 impl Machine for Iterative {
     #[inline]
@@ -27,10 +35,13 @@ impl Machine for Iterative {
         if lookup.is_stopped {
             return Next::End;
         }
-        if lookup.waiting < self.0.alpha
+        if self.may_contact(lookup)
             && let Some(nearest) = lookup.shortlist.take_nearest(population, lookup.key)
         {
             lookup.waiting += 1;
+            if let Some(follow_up) = &mut lookup.follow_up {
+                follow_up.unasked -= 1;
+            }
             return Next::Contact(nearest);
         }
         match lookup.waiting {
@@ -41,45 +52,113 @@ impl Machine for Iterative {
 
     #[inline]
     fn answered(self, lookup: &mut Lookup, population: &Population, answered: &Answered) {
-        lookup.waiting -= 1;
         let origin = Some(lookup.origin);
-        learn(lookup, answered, origin);
-        lookup.is_stopped = answered.has_value || self.stops(lookup, population);
+        match lookup.follow_up {
+            None => learn(lookup, answered, origin),
+            Some(_) => lookup.shortlist.set_status(answered.row, Status::Answered),
+        }
+        lookup.is_stopped = answered.has_value;
+        self.completed(lookup, population, answered.row);
     }
 
     #[inline]
     fn failed(self, lookup: &mut Lookup, population: &Population, row: Row) {
-        lookup.waiting -= 1;
         lookup.shortlist.set_status(row, Status::Failed);
-        lookup.is_stopped = self.stops(lookup, population);
+        self.completed(lookup, population, row);
     }
 
     fn result(self, lookup: &Lookup, population: &Population, result: &mut Vec<Row>) -> u16 {
-        let without_failed = self.0.stop == Stop::ClosestAnswered;
-        let counts =
-            move |known: &Known| !(without_failed && known.note.status() == Status::Failed);
-        take(
-            lookup.nearest(population, self.0.beta as usize, counts),
-            result,
-        )
+        let with_failed = self.rules.stop == Stop::NoProgress;
+        let counts = move |known: &Known| match (known.note.status(), lookup.follow_up) {
+            (Status::Answered, Some(follow_up)) => known.distance <= follow_up.farthest,
+            (status, Some(_)) => status == Status::Origin,
+            (status, None) => with_failed || status != Status::Failed,
+        };
+        take(lookup.nearest(population, self.results, counts), result)
     }
 }
 
 impl Iterative {
-    /// Returns whether the stop rule ends the lookup.
+    /// Returns the machine for networks whose buckets have at most `k` entries.
     #[inline]
-    fn stops(self, lookup: &Lookup, population: &Population) -> bool {
-        match self.0.stop {
-            Stop::NoProgress => lookup.idle_steps == self.0.steps_to_stop,
-            Stop::ClosestAnswered => {
-                let counts =
-                    |known: &Known| !matches!(known.note.status(), Status::Failed | Status::Origin);
-                lookup
-                    .nearest(population, self.0.beta as usize, counts)
-                    .all(|known| known.note.status() == Status::Answered)
-            }
+    pub fn new(rules: Rules, k: u8) -> Self {
+        Self {
+            rules,
+            results: rules.results(k) as usize,
         }
     }
+
+    /// Returns the number of nodes in a result.
+    #[inline]
+    pub fn results(self) -> usize {
+        self.results
+    }
+
+    /// Returns whether the lookup may have one more contact in flight.
+    #[inline]
+    fn may_contact(self, lookup: &Lookup) -> bool {
+        match lookup.follow_up {
+            None => lookup.waiting - lookup.stalled < self.rules.alpha,
+            Some(follow_up) => follow_up.unasked > 0,
+        }
+    }
+
+    /// Counts a contact that has completed, and applies the stop rule.
+    #[inline]
+    fn completed(self, lookup: &mut Lookup, population: &Population, row: Row) {
+        if let Some(follow_up) = lookup.follow_up {
+            let distance = population.key(row).distance(lookup.key);
+            lookup.waiting -= u32::from(distance <= follow_up.farthest);
+            return;
+        }
+        lookup.waiting -= 1;
+        if lookup.is_stopped {
+            return;
+        }
+        match self.rules.stop {
+            Stop::NoProgress => lookup.is_stopped = lookup.idle_steps == self.rules.steps_to_stop,
+            Stop::ClosestAnswered => {
+                lookup.is_stopped = self.have_closest_answered(lookup, population);
+            }
+            Stop::FollowUp if self.have_closest_answered(lookup, population) => {
+                self.follow_up(lookup, population);
+            }
+            Stop::FollowUp => {}
+        }
+    }
+
+    /// Returns whether the beta closest nodes have answered.
+    #[inline]
+    fn have_closest_answered(self, lookup: &Lookup, population: &Population) -> bool {
+        lookup
+            .nearest(population, self.rules.beta as usize, may_answer)
+            .all(|known| known.note.status() == Status::Answered)
+    }
+
+    /// Begins the follow-up.
+    fn follow_up(self, lookup: &mut Lookup, population: &Population) {
+        let mut begun = FollowUp {
+            unasked: 0,
+            farthest: Distance(u64::MAX),
+        };
+        let (mut waiting, mut asked) = (0, 0);
+        for known in lookup.nearest(population, self.results, may_answer) {
+            begun.unasked += u32::from(known.note.status() == Status::Candidate);
+            waiting += u32::from(known.note.status() == Status::Contacted);
+            asked += 1;
+            if asked == self.results {
+                begun.farthest = known.distance;
+            }
+        }
+        lookup.waiting = waiting;
+        lookup.follow_up = Some(begun);
+    }
+}
+
+/// Returns whether a known node has answered or still may.
+#[inline]
+fn may_answer(known: &Known) -> bool {
+    !matches!(known.note.status(), Status::Failed | Status::Origin)
 }
 
 /// Adds the nodes of an answer to the shortlist. Progress is a new node that is closer than the farthest one known
@@ -107,20 +186,19 @@ pub(super) fn take(nodes: impl Iterator<Item = Known>, result: &mut Vec<Row>) ->
 mod tests {
     use super::*;
     use crate::lookup::tests::{Network, contact, rows};
-    use crate::rules::Procedure;
 
     const RULES: Rules = Rules {
         alpha: 2,
         beta: 3,
         steps_to_stop: 2,
         stop: Stop::NoProgress,
-        procedure: Procedure::Iterative,
+        ..Rules::DEFAULT
     };
 
     #[test]
     fn it_keeps_alpha_contacts_in_flight_nearest_first() {
         let network = Network::of_keys(0..20);
-        let machine = Iterative(RULES);
+        let machine = Iterative::new(RULES, 3);
         let mut lookup = network.lookup(machine, 19, &[9, 5, 7]);
         assert_eq!(contact(machine.next(&mut lookup, &network.population())), 5);
         assert_eq!(contact(machine.next(&mut lookup, &network.population())), 7);
@@ -133,7 +211,7 @@ mod tests {
     #[test]
     fn it_stops_after_answers_in_a_row_without_progress() {
         let network = Network::of_keys(0..20);
-        let machine = Iterative(RULES);
+        let machine = Iterative::new(RULES, 3);
         let mut lookup = network.lookup(machine, 19, &[1, 2, 3, 4]);
         let _ = machine.next(&mut lookup, &network.population());
         let _ = machine.next(&mut lookup, &network.population());
@@ -151,10 +229,13 @@ mod tests {
     #[test]
     fn it_stops_once_the_closest_have_answered_and_leaves_out_those_that_failed() {
         let network = Network::of_keys(0..20);
-        let machine = Iterative(Rules {
-            stop: Stop::ClosestAnswered,
-            ..RULES
-        });
+        let machine = Iterative::new(
+            Rules {
+                stop: Stop::ClosestAnswered,
+                ..RULES
+            },
+            3,
+        );
         let mut lookup = network.lookup(machine, 19, &[1, 2, 3, 4]);
         for row in [1, 2, 3] {
             let _ = machine.next(&mut lookup, &network.population());
@@ -172,9 +253,78 @@ mod tests {
     }
 
     #[test]
+    fn a_follow_up_asks_all_of_the_k_closest_at_once() {
+        let network = Network::of_keys(0..20);
+        let rules = Rules {
+            alpha: 2,
+            beta: 1,
+            stop: Stop::FollowUp,
+            ..RULES
+        };
+        let machine = Iterative::new(rules, 4);
+        let mut lookup = network.lookup(machine, 19, &[9, 12, 5]);
+        let contact_next =
+            |lookup: &mut Lookup| contact(machine.next(lookup, &network.population()));
+        assert_eq!(contact_next(&mut lookup), 5);
+        assert_eq!(contact_next(&mut lookup), 9);
+        network.answers(machine, &mut lookup, 5, &[2, 3, 4, 6]);
+        assert_eq!(contact_next(&mut lookup), 2);
+        // 2 is the closest. It has answered, so 3, 4 and 5 are asked too, although 9 is still in flight.
+        network.answers(machine, &mut lookup, 2, &[3, 4]);
+        assert_eq!(contact_next(&mut lookup), 3);
+        assert_eq!(contact_next(&mut lookup), 4);
+        assert_eq!(machine.next(&mut lookup, &network.population()), Next::Wait);
+        // What a follow-up hears of is not asked.
+        network.answers(machine, &mut lookup, 3, &[1]);
+        assert_eq!(machine.next(&mut lookup, &network.population()), Next::Wait);
+        network.fails(machine, &mut lookup, 4);
+        assert_eq!(machine.next(&mut lookup, &network.population()), Next::End);
+        // A node that failed leaves a gap: 6 was not asked.
+        assert_eq!(rows(&network.result(machine, &lookup)), [2, 3, 5]);
+    }
+
+    #[test]
+    fn a_follow_up_waits_for_its_own_contacts_only() {
+        let network = Network::of_keys(0..20);
+        let rules = Rules {
+            alpha: 3,
+            beta: 1,
+            stop: Stop::FollowUp,
+            ..RULES
+        };
+        let machine = Iterative::new(rules, 2);
+        let mut lookup = network.lookup(machine, 19, &[1, 2, 3]);
+        for row in [1, 2, 3] {
+            assert_eq!(
+                contact(machine.next(&mut lookup, &network.population())),
+                row
+            );
+        }
+        network.answers(machine, &mut lookup, 1, &[]);
+        // 3 is none of the two closest.
+        network.answers(machine, &mut lookup, 3, &[]);
+        assert_eq!(machine.next(&mut lookup, &network.population()), Next::Wait);
+        network.answers(machine, &mut lookup, 2, &[]);
+        assert_eq!(machine.next(&mut lookup, &network.population()), Next::End);
+        assert_eq!(rows(&network.result(machine, &lookup)), [1, 2]);
+    }
+
+    #[test]
+    fn a_contact_that_has_stalled_makes_room_for_another() {
+        let network = Network::of_keys(0..20);
+        let machine = Iterative::new(Rules { alpha: 1, ..RULES }, 3);
+        let mut lookup = network.lookup(machine, 19, &[1, 2]);
+        assert_eq!(contact(machine.next(&mut lookup, &network.population())), 1);
+        assert_eq!(machine.next(&mut lookup, &network.population()), Next::Wait);
+        lookup.stalled = 1;
+        assert_eq!(contact(machine.next(&mut lookup, &network.population())), 2);
+        assert_eq!(machine.next(&mut lookup, &network.population()), Next::Wait);
+    }
+
+    #[test]
     fn it_ends_with_the_value_or_with_no_node_left() {
         let network = Network::of_keys(0..20);
-        let machine = Iterative(RULES);
+        let machine = Iterative::new(RULES, 3);
         let mut lookup = network.lookup(machine, 19, &[1, 2]);
         let _ = machine.next(&mut lookup, &network.population());
         network.answers_with_value(machine, &mut lookup, 1, &[0]);
@@ -191,7 +341,7 @@ mod tests {
     #[test]
     fn it_never_contacts_the_origin_and_counts_depth_from_its_table() {
         let network = Network::of_keys(0..20);
-        let machine = Iterative(RULES);
+        let machine = Iterative::new(RULES, 3);
         let mut lookup = network.lookup(machine, 0, &[3]);
         assert_eq!(contact(machine.next(&mut lookup, &network.population())), 3);
         network.answers(machine, &mut lookup, 3, &[0, 2]);

@@ -123,7 +123,7 @@ trait WithMachine {
 fn with_machine(view: &View, work: impl WithMachine) {
     let rules = *view.rules;
     match rules.procedure {
-        Procedure::Iterative => work.run(Iterative(rules)),
+        Procedure::Iterative => work.run(Iterative::new(rules, view.k())),
         Procedure::PyDht => work.run(PyDht(rules)),
         Procedure::Rfm19 => work.run(Rfm19(rules)),
     }

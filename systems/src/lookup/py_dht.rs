@@ -77,6 +77,7 @@ mod tests {
         steps_to_stop: 2,
         stop: Stop::NoProgress,
         procedure: Procedure::PyDht,
+        stall_us: None,
     };
 
     #[test]

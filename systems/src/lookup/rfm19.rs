@@ -136,6 +136,7 @@ mod tests {
         steps_to_stop: 3,
         stop: Stop::NoProgress,
         procedure: Procedure::Rfm19,
+        stall_us: None,
     };
 
     #[test]

@@ -138,12 +138,14 @@ pub static KADEMLIA_4_1: Protocol = Protocol {
 /// - Refresh each 10 min, own key, then each bucket: `internal/config/config.go`, `rtrefresh/rt_refresh_manager.go`. The
 ///   entries that were not heard for 43.2 min (10 min · ln(1/k) / ln(1 - alpha/k)) are checked then: `dht.go`.
 /// - 5 s is about half of its read timeout, 10 s, as failed dials are faster: `internal/net/message_manager.go`.
-/// - Stated difference: a lookup of libp2p ends when the 3 closest have answered, and then asks the others of the 20 closest
-///   at once (`query.go`); here it ends when the 20 closest have answered.
+/// - A lookup asks until the 3 closest have answered, and then the others of the 20 closest at once: `query.go`.
 /// - Left out: refreshes of buckets looked up lately are not skipped, nor is the gap rule applied; limits by IP group.
 pub static LIBP2P: Protocol = Protocol {
     bucket_size: 20,
-    lookup: closest_answered(10, 20),
+    lookup: Rules {
+        stop: Stop::FollowUp,
+        ..closest_answered(10, Stop::FOLLOW_UP_BETA)
+    },
     timeout_us: 5 * SECOND_US,
     clients_known: true,
     maintenance: Maintenance {
@@ -224,12 +226,14 @@ pub static DISCV5: Protocol = Protocol {
 /// - alpha = 5, 8 replacements, timeout 15 s: libtorrent `settings_pack.cpp`, `routing_table.cpp`, `rpc_manager.cpp`.
 /// - Peers are kept for 45 min and announced each 15 min: `dht_storage.cpp`, `settings_pack.cpp`.
 /// - Nodes that are read-only are known: BEP 43.
-/// - Stated difference: libtorrent sends one more request when an answer has not come after 1 s; here a lookup waits for the
-///   timeout.
+/// - A lookup sends one more request when an answer has not come after 1 s: `rpc_manager.cpp`.
 /// - Left out: larger first buckets; upkeep by one request each 5 s.
 pub static MAINLINE: Protocol = Protocol {
     bucket_size: 8,
-    lookup: closest_answered(5, 8),
+    lookup: Rules {
+        stall_us: Some(SECOND_US),
+        ..closest_answered(5, 8)
+    },
     timeout_us: 15 * SECOND_US,
     clients_known: true,
     maintenance: Maintenance {
@@ -265,7 +269,8 @@ mod tests {
     fn sets_are_sound() {
         for set in [&KADEMLIA, &KADEMLIA_4_1, &LIBP2P, &DISCV5, &MAINLINE] {
             let Maintenance { table, .. } = &set.maintenance;
-            assert_eq!(u32::from(set.bucket_size), set.lookup.beta);
+            let k = set.bucket_size;
+            assert_eq!(u32::from(k), set.lookup.results(k));
             assert!(
                 table
                     .evict_after

@@ -146,8 +146,11 @@ pub enum NetworkError {
     #[error("where traffic changes tables or records, {0}")]
     Events(&'static str),
     /// The stop rule is not that of the procedure: `py-dht` and `rfm19` have one each.
-    #[error("stop rule closest-answered goes with procedure iterative only")]
+    #[error("stop rules closest-answered and followup go with procedure iterative only")]
     StopRule,
+    /// Contacts are to stall by a procedure that sends no others for them.
+    #[error("contacts stall by procedure iterative only")]
+    Stalls,
 }
 
 impl Spec {
@@ -183,6 +186,7 @@ impl Spec {
             (u64::from(self.rules.alpha), "alpha"),
             (u64::from(self.rules.beta), "beta"),
             (u64::from(self.rules.steps_to_stop), "steps_to_stop"),
+            (self.rules.stall_us.unwrap_or(1), "stall_us"),
             (self.tick_us, "tick_us"),
             (self.doubling_us.unwrap_or(1), "doubling_us"),
         ];
@@ -197,6 +201,9 @@ impl Spec {
         }
         if !procedure.allows(self.rules.stop) {
             return Err(NetworkError::StopRule);
+        }
+        if self.rules.stall_us.is_some() && !procedure.allows_stalls() {
+            return Err(NetworkError::Stalls);
         }
         let shortest_us = self.link.shortest_us(self.offline.is_any());
         if self.overhead_us > 0 && procedure.is_by_clock() && shortest_us == 0 {

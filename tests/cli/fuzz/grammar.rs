@@ -73,7 +73,11 @@ fn values(key: &str) -> (&'static [&'static str], &'static [&'static str]) {
         "alpha" => (&["1", "3", "5"], &["4096"]),
         "beta" => (&["1", "5", "20"], &["65_536"]),
         "steps_to_stop" => (&["1", "3"], &["1_000_000"]),
-        "stop" => (&["\"no-progress\"", "\"closest-answered\""], &[]),
+        "stop" => (
+            &["\"no-progress\"", "\"closest-answered\"", "\"followup\""],
+            &[],
+        ),
+        "stall_ms" => (&["0", "100.5"], &["1e9"]),
         "procedure" => (&["\"iterative\"", "\"py-dht\"", "\"rfm19\""], &[]),
         "delay_ms" | "timeout_ms" | "tick_ms" | "start_ms" | "spread_ms" => (DELAYS, DELAY_EDGES),
         "fast_error" | "slow_error" => (

@@ -81,6 +81,22 @@ pub fn any_fault(stream: &mut Stream, shortest: u64) -> Option<Fault> {
     })
 }
 
+/// Adds follow-ups and contacts that stall to some rules, by draws of their own.
+fn with_others(rules: Rules, seed: u64) -> Rules {
+    let stream = &mut Stream::from_state(!seed);
+    let has_follow_up = stream.below(2) > 0;
+    let stall_us = 1 + stream.below(4) * pick(stream, &[1, 1_000, 40_000]);
+    let stalls = rules.procedure.allows_stalls() && stream.below(3) == 0;
+    Rules {
+        stop: match rules.stop {
+            Stop::ClosestAnswered if has_follow_up => Stop::FollowUp,
+            stop => stop,
+        },
+        stall_us: stalls.then_some(stall_us),
+        ..rules
+    }
+}
+
 impl Case {
     /// Draws an experiment with few operations in flight.
     pub fn new(seed: u64) -> Self {
@@ -108,7 +124,9 @@ impl Case {
                 Procedure::PyDht | Procedure::Rfm19 => Stop::NoProgress,
             },
             procedure,
+            stall_us: None,
         };
+        let rules = with_others(rules, seed);
         let overhead_us = pick(stream, &[0, 0, 1, 250, 7_000]);
         // By the clock, overhead needs contacts that take time.
         let is_charged = overhead_us > 0 && procedure.is_by_clock();

@@ -107,6 +107,10 @@ impl Reference {
         let sequence = sent.sequence;
         operation.sent.insert(sequence, completed);
         self.push(back_us, event.operation, What::Contact { sequence });
+        if let Some(stall_us) = self.rules.stall_us {
+            let stalls_us = event.time_us + stall_us;
+            self.push(stalls_us, event.operation, What::Stall { sequence });
+        }
     }
 
     /// Contacts a node.

@@ -256,6 +256,7 @@ impl LiveReference {
             What::Come => self.come(event.node),
             What::Arrive => self.arrive(event),
             What::Complete => self.complete(event),
+            What::Stall => self.stall(event),
             What::Timer(timer, session) => self.go_off(event.node, timer, session),
             What::Start => self.start(event.operation),
         }

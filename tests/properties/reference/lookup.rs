@@ -78,7 +78,7 @@ impl Reference {
 
     /// Keeps alpha contacts in flight.
     fn fill(&mut self, operation: &mut Running, event: Event) {
-        while operation.in_flight < self.rules.alpha {
+        while operation.may_send(&self.rules) {
             let Some(contacted) = self.contact_nearest(operation, event.time_us) else {
                 return;
             };
@@ -112,7 +112,9 @@ impl Reference {
         if completed.outcome == Outcome::Ok {
             operation.succeeded += 1;
             operation.set_status(distance, Status::Answered);
-            self.join(operation, contacted, named);
+            if operation.follow_up.is_none() {
+                self.join(operation, contacted, named);
+            }
             let key = operation.planned.key.0;
             if operation.kind == Kind::Retrieve && self.holds(contacted.node, key, &completed) {
                 operation.holder = Some((contacted.node, contacted.depth));
@@ -133,12 +135,22 @@ impl Reference {
             return self.handle_in_round(operation, event, completed);
         }
         self.take(operation, completed);
-        let is_stopped = operation.is_stopped(&self.rules);
+        operation.stalled.remove(&sequence);
+        let is_stopped = operation.is_stopped(&self.rules, self.k);
         if !is_stopped {
             self.fill(operation, event);
         }
         if is_stopped || operation.in_flight == 0 {
             self.end(operation, event);
+        }
+    }
+
+    /// Sends another contact for one that is in flight for long.
+    pub(super) fn stall(&mut self, operation: &mut Running, event: Event, sequence: u32) {
+        let status = operation.known[&operation.sent[&sequence].distance].status;
+        if status == Status::InFlight {
+            operation.stalled.insert(sequence);
+            self.fill(operation, event);
         }
     }
 
@@ -181,7 +193,7 @@ impl Reference {
         operation.lookup_end_us = Some(lookup_end_us);
         let result: Vec<Known> = match self.rules.procedure {
             Procedure::Rfm19 => operation.met.into_iter().collect(),
-            _ => operation.result(&self.rules),
+            _ => operation.result(&self.rules, self.k),
         };
         let end_us = match operation.kind {
             // A lookup that is evaluated whole may end after its origin has left.

@@ -44,6 +44,10 @@ pub struct Running {
     pub has_left: bool,
     /// By distance from the key.
     pub known: BTreeMap<u64, Known>,
+    /// Distances of the nodes that a follow-up asks, once it has begun.
+    pub follow_up: Option<BTreeSet<u64>>,
+    /// Contacts in flight for longer than the time after which a lookup sends another one.
+    pub stalled: BTreeSet<u32>,
     /// In a walk in rounds: the nodes asked in this round.
     pub round: BTreeMap<u64, Known>,
     /// In a walk: all nodes named.
@@ -96,6 +100,8 @@ impl Running {
             leaves_us: u64::MAX,
             has_left: false,
             known: BTreeMap::new(),
+            follow_up: None,
+            stalled: BTreeSet::new(),
             round: BTreeMap::new(),
             heard: BTreeSet::new(),
             rounds: 0,
@@ -129,44 +135,92 @@ impl Running {
         self.stale += u32::from(outcome == Outcome::NotFound);
     }
 
-    /// Takes the nearest candidate, which is contacted now. Returns its distance and the node.
+    /// Takes the nearest candidate of those that may be contacted, which is contacted now. Returns its distance and the node.
     pub fn take_nearest(&mut self) -> Option<(u64, Node)> {
+        let follow_up = &self.follow_up;
+        let may_be_asked = |distance| follow_up.as_ref().is_none_or(|all| all.contains(distance));
         let mut known = self.known.iter_mut();
-        let (&distance, known) = known.find(|(_, known)| known.status == Status::Candidate)?;
+        let (&distance, known) = known.find(|(distance, known)| {
+            known.status == Status::Candidate && may_be_asked(distance)
+        })?;
         known.status = Status::InFlight;
         self.attempts += 1;
         self.in_flight += 1;
         Some((distance, known.node))
     }
 
-    /// Returns whether its lookup has found a value, or ends by its stop rule.
-    pub fn is_stopped(&self, rules: &Rules) -> bool {
-        let stops = match rules.stop {
+    /// Returns whether it may send another contact.
+    pub fn may_send(&self, rules: &Rules) -> bool {
+        let waits_for = self.in_flight - self.stalled.len() as u32;
+        self.follow_up.is_some() || waits_for < rules.alpha
+    }
+
+    /// Returns whether its lookup has found a value, or ends by its stop rule. A lookup with a follow-up begins it first, which
+    /// asks the `k` closest nodes.
+    pub fn is_stopped(&mut self, rules: &Rules, k: usize) -> bool {
+        if self.holder.is_some() {
+            return true;
+        }
+        match rules.stop {
             Stop::NoProgress => self.idle_steps == rules.steps_to_stop,
-            Stop::ClosestAnswered => {
-                let asked = self.known.values();
-                let counted =
-                    asked.filter(|k| k.status != Status::Failed && k.status != Status::Origin);
-                counted
-                    .take(rules.beta as usize)
-                    .all(|k| k.status == Status::Answered)
+            Stop::ClosestAnswered => self.have_closest_answered(rules.beta as usize),
+            Stop::FollowUp => {
+                if self.follow_up.is_none() && self.have_closest_answered(rules.beta as usize) {
+                    let closest = self.without_failed().take(k);
+                    self.follow_up = Some(closest.map(|(distance, _)| distance).collect());
+                }
+                let Some(asked) = &self.follow_up else {
+                    return false;
+                };
+                let over = [Status::Answered, Status::Failed];
+                let mut asked = asked.iter().map(|distance| self.known[distance].status);
+                asked.all(|status| over.contains(&status))
             }
-        };
-        self.holder.is_some() || stops
+        }
+    }
+
+    /// Returns whether the closest nodes have answered, those that failed left out.
+    fn have_closest_answered(&self, closest: usize) -> bool {
+        let mut closest = self.without_failed().take(closest);
+        closest.all(|(_, known)| known.status == Status::Answered)
+    }
+
+    /// Returns the known nodes but the origin and those that failed, with their distances.
+    fn without_failed(&self) -> impl Iterator<Item = (u64, &Known)> {
+        let left_out = [Status::Failed, Status::Origin];
+        let known = self
+            .known
+            .iter()
+            .map(|(&distance, known)| (distance, known));
+        known.filter(move |(_, known)| !left_out.contains(&known.status))
     }
 
     /// Returns the result of its lookup, unless that is a walk.
-    pub fn result(&self, rules: &Rules) -> Vec<Known> {
-        let closest = self
-            .known
-            .values()
-            .filter(|known| rules.stop == Stop::NoProgress || known.status != Status::Failed);
-        closest.take(rules.beta as usize).copied().collect()
+    pub fn result(&self, rules: &Rules, k: usize) -> Vec<Known> {
+        let counts = |(distance, known): &(&u64, &Known)| match (rules.stop, &self.follow_up) {
+            (Stop::NoProgress, _) => true,
+            (_, None) => known.status != Status::Failed,
+            (_, Some(asked)) => match known.status {
+                Status::Answered => asked.contains(distance),
+                status => status == Status::Origin,
+            },
+        };
+        let closest = self.known.iter().filter(counts);
+        let most = most_in_result(rules, k);
+        closest.take(most).map(|(_, known)| *known).collect()
     }
 
     pub fn set_status(&mut self, distance: u64, status: Status) {
         if let Some(known) = self.known.get_mut(&distance) {
             known.status = status;
         }
+    }
+}
+
+/// Returns the number of nodes in a result.
+pub fn most_in_result(rules: &Rules, k: usize) -> usize {
+    match rules.stop {
+        Stop::FollowUp => k,
+        _ => rules.beta as usize,
     }
 }

@@ -5,6 +5,7 @@ use kadsim_engine::record::{Kind, OperationRow};
 
 use kadsim_systems::rules::Procedure;
 
+use super::operation::most_in_result;
 use super::{Known, Node, Reference, Running};
 
 impl Reference {
@@ -102,7 +103,7 @@ impl Reference {
             .filter(|&node| self.answers(node, at_us))
             .collect();
         truth.sort_unstable_by_key(|&node| self.keys[node] ^ key);
-        truth.truncate(self.rules.beta as usize);
+        truth.truncate(most_in_result(&self.rules, self.k));
         truth
     }
 

@@ -68,6 +68,8 @@ const A_FILE: Takes =
     Takes::Text("the path of a .parquet, .csv or .tsv file, the latter two also .gz or .zst");
 
 const OF_THE_RULES: &str = "that of the rules";
+/// Default of a time that the rules of a protocol may give.
+const OF_A_PROTOCOL: &str = "that of the rules of a protocol, else 0";
 
 const A_MATRIX: &str = "a symmetric matrix: for each region a list of times in milliseconds above 0, one to each region";
 
@@ -133,15 +135,20 @@ keys! {
 
     /// Contacts in flight.
     ALPHA = "lookup.alpha", Takes::Integer(1, ALPHA_MAX as i128, ""), [u32 = Rules::DEFAULT.alpha];
-    /// Nodes in a result.
+    /// Closest nodes that have to answer before a lookup ends, and nodes in a result. With `stop = "followup"` the default is 3, and
+    /// a result has `network.bucket_size` nodes.
     BETA = "lookup.beta", Takes::Integer(1, BETA_MAX as i128, ""), [u32 = Rules::DEFAULT.beta];
     /// Answers in a row without progress that end a lookup. An answer is progress if it names a node not heard of before
     /// that is closer to the key than the farthest node heard of so far. Failures do not count.
     STEPS_TO_STOP = "lookup.steps_to_stop", Takes::Integer(1, STEPS_TO_STOP_MAX as i128, ""), [u32 = Rules::DEFAULT.steps_to_stop];
     /// Entries of its routing table that an answer names, and with which a lookup starts.
     ANSWER = "lookup.answer", Takes::Integer(1, u8::MAX as i128, ""), [none, "`network.bucket_size`"];
-    /// Stop rule: `no-progress` counts `steps_to_stop`; `closest-answered` waits until the beta closest have answered.
+    /// Stop rule: `no-progress` counts `steps_to_stop`; `closest-answered` waits until the beta closest have answered;
+    /// `followup` then asks all others of the `network.bucket_size` closest at once, as libp2p does.
     STOP = "lookup.stop", Takes::Word(words::<Stop>), [Stop = Rules::DEFAULT.stop];
+    /// Time after which a contact in flight does not count in alpha any more, so that another one is sent: libtorrent's short
+    /// timeout. 0: never. Goes with `procedure = "iterative"`.
+    STALL = "lookup.stall_ms", Takes::Milliseconds(Least::Zero), [none, OF_A_PROTOCOL];
     /// Schedule of contacts: `iterative` by the clock; `py-dht` as py-dht schedules, which makes lookups look faster than
     /// they can be; `rfm19` the walk in rounds by which ProbeLab's RFM19.1 counts hops, which ends at the first of the
     /// beta closest (alpha: nodes of the first round, beta: of the others).
@@ -227,8 +234,8 @@ keys! {
 
     /// Rules by which nodes keep their routing tables: `none`; `ideal`, by which full knowledge gives each node its table
     /// anew every `refresh_ms`, without traffic; or those of a protocol. The other keys of this table override single rules,
-    /// of `none` too. The rules of a protocol also give the defaults of `network.bucket_size`, `lookup.alpha`, `.beta` and
-    /// `.stop`, `link.timeout_ms`, `reachability.clients_known`, `churn.join` and `.join_refresh`, and of `[records]`.
+    /// of `none` too. The rules of a protocol also give the defaults of `network.bucket_size`, `lookup.alpha`, `.beta`,
+    /// `.stop` and `.stall_ms`, `link.timeout_ms`, `reachability.clients_known`, `churn.join` and `.join_refresh`, and of `[records]`.
     RULES = "maintenance.rules", Takes::Word(words::<RuleSet>), [RuleSet = DEFAULT_RULES];
     /// Whether a node learns servers that ask it.
     LEARN_ASKER = "maintenance.learn_asker", Takes::Boolean, [none, OF_THE_RULES];
@@ -272,9 +279,9 @@ keys! {
     CHECK_IDLE = "maintenance.check_idle_ms", Takes::Milliseconds(Least::Zero), [none, OF_THE_RULES];
 
     /// How long a segment is held after its publication, the start of the operation that provided it; 0: for ever.
-    TTL = "records.ttl_ms", Takes::Milliseconds(Least::Zero), [none, "that of the rules of a protocol, else 0"];
+    TTL = "records.ttl_ms", Takes::Milliseconds(Least::Zero), [none, OF_A_PROTOCOL];
     /// Time after the start of a provide after which its origin, while online, provides the segment again; 0: never.
-    REPUBLISH = "records.republish_ms", Takes::Milliseconds(Least::Zero), [none, "that of the rules of a protocol, else 0"];
+    REPUBLISH = "records.republish_ms", Takes::Milliseconds(Least::Zero), [none, OF_A_PROTOCOL];
 
     /// Time that a row of the table `ticks` covers. Changes nothing else but, in living networks, means over ticks in the summary.
     TICK = "clock.tick_ms", Takes::Milliseconds(Least::AboveZero), [Micros = Micros(DEFAULT_TICK_US)];

@@ -102,6 +102,26 @@ fn keys_override_the_rules() {
 }
 
 #[test]
+fn beta_goes_with_the_stop_rule() {
+    let beta = |set: &[&str]| fine(LIVING, set).lookup.rules.beta;
+    assert_eq!(beta(&["lookup.stop=followup"]), 3);
+    assert_eq!(beta(&["lookup.stop=followup", "lookup.beta=5"]), 5);
+    assert_eq!(beta(&["maintenance.rules=libp2p"]), 3);
+    let others = ["maintenance.rules=libp2p", "lookup.stop=closest-answered"];
+    assert_eq!(beta(&others), 20);
+}
+
+#[test]
+fn contacts_stall_by_the_key_or_the_rules() {
+    let stall_us = |set: &[&str]| fine(LIVING, set).lookup.rules.stall_us;
+    assert_eq!(stall_us(&[]), None);
+    assert_eq!(stall_us(&["lookup.stall_ms=1.5"]), Some(1500));
+    assert_eq!(stall_us(&["maintenance.rules=mainline"]), Some(1_000_000));
+    let off = ["maintenance.rules=mainline", "lookup.stall_ms=0"];
+    assert_eq!(stall_us(&off), None);
+}
+
+#[test]
 fn keys_of_the_section_override_single_rules() {
     let kept = kept(&[
         "maintenance.rules=kademlia",

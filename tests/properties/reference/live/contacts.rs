@@ -127,6 +127,10 @@ impl LiveReference {
         let completes = event(self.now_us + sent.total_us, What::Complete, contact.from);
         self.push(completes);
         contact.events = 1;
+        let stall_us = self.base.rules.stall_us;
+        if let (Asks::Lookup { .. }, Some(stall_us)) = (contact.asks, stall_us) {
+            self.push(event(self.now_us + stall_us, What::Stall, contact.from));
+        }
         if let Some(acts_us) = sent.acts_us {
             let arrives = event(self.now_us + acts_us, What::Arrive, contact.to);
             contact.acts_us = Some(arrives.time_us);

@@ -27,6 +27,8 @@ pub enum What {
     Arrive,
     /// A contact of the node is answered, or fails.
     Complete,
+    /// A contact of a lookup of the node has been sent long ago.
+    Stall,
     /// A timer that was set in this session of the node goes off.
     Timer(Timer, u32),
     /// An operation of a user is due, or admitted.

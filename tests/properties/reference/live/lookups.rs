@@ -9,8 +9,9 @@ use kadsim_systems::rules::{Rules, Stop};
 use super::LiveReference;
 use super::chain::Chain;
 use super::contacts::{Asks, Contact, Purpose};
+use super::event::Event;
 use crate::properties::reference::contact::Completed;
-use crate::properties::reference::operation::{Known, Running};
+use crate::properties::reference::operation::{Known, Running, Status};
 use crate::properties::reference::{Node, Phase};
 
 /// Numbers of operations of maintenance begin here.
@@ -137,7 +138,7 @@ impl LiveReference {
         loop {
             let operation = self.operations.get_mut(&number).unwrap();
             let running = &mut operation.running;
-            if running.in_flight == operation.rules.alpha {
+            if !running.may_send(&operation.rules) {
                 return;
             }
             let Some((distance, remote)) = running.take_nearest() else {
@@ -166,7 +167,8 @@ impl LiveReference {
         let completed = contact.completed(distance, self.now_us);
         let running = &mut operation.running;
         self.base.take_answer(running, completed, &contact.named);
-        let is_stopped = running.is_stopped(&operation.rules);
+        running.stalled.remove(&contact.sequence);
+        let is_stopped = running.is_stopped(&operation.rules, self.base.k);
         if !is_stopped {
             self.fill(number);
         }
@@ -175,12 +177,31 @@ impl LiveReference {
         }
     }
 
+    /// Sends another contact of a lookup for one that is in flight for long.
+    pub(super) fn stall(&mut self, event: Event) {
+        let number = event.operation;
+        let (Some(operation), Some(contact)) = (
+            self.operations.get_mut(&number),
+            self.contacts.get(&(number, event.sequence)),
+        ) else {
+            return;
+        };
+        let Asks::Lookup { distance } = contact.asks else {
+            unreachable!("contacts of lookups stall");
+        };
+        let running = &mut operation.running;
+        if !running.is_over() && running.known[&distance].status == Status::InFlight {
+            running.stalled.insert(event.sequence);
+            self.fill(number);
+        }
+    }
+
     /// Ends a lookup; a provide then stores.
     fn end_lookup(&mut self, number: u64) {
         let operation = self.operations.get_mut(&number).unwrap();
         let running = &mut operation.running;
         running.lookup_end_us = Some(self.now_us);
-        operation.result = running.result(&operation.rules);
+        operation.result = running.result(&operation.rules, self.base.k);
         if running.kind == Kind::Provide {
             self.store_all(number);
         }
