@@ -21,6 +21,9 @@ pub fn start_operations(
     mut operations: ResMut<Operations>,
     mut outboxes: ResMut<Outboxes>,
 ) {
+    if !window.again {
+        outboxes.clear();
+    }
     let before = operations.active();
     match window.execution {
         Execution::Windowed => start_in_window(&mut phases, &mut window, &mut operations),
@@ -111,11 +114,10 @@ pub fn admit_successors(
     }
 }
 
-/// Frees the slots of the operations that have ended, at the end of the step.
-pub fn free_slots(mut operations: ResMut<Operations>, mut outboxes: ResMut<Outboxes>) {
+/// Frees the slots of the operations that have ended in the step.
+pub fn free_slots(mut operations: ResMut<Operations>, outboxes: Res<Outboxes>) {
     let ended = outboxes.iter().flat_map(|out| out.ended.iter().copied());
     operations.free(ended.collect());
-    outboxes.clear();
 }
 
 #[cfg(test)]

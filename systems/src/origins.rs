@@ -20,6 +20,9 @@ pub fn find_origins(
 ) {
     // The view needs no counters: the system sends no contact.
     let view = readable.view(&[]);
+    if !view.in_time.timelines.are_living() {
+        return;
+    }
     let are_many = outboxes.fresh(&operations).len() >= MANY;
     outboxes.for_each_chunk(&mut operations, are_many, |chunk| find(chunk, &view));
 }

@@ -302,7 +302,7 @@ impl Outboxes {
         }
     }
 
-    /// Ends the window: no outbox is in use any more.
+    /// Begins a window: no outbox is in use.
     pub fn clear(&mut self) {
         self.used = 0;
         self.first = 0;

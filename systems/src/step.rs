@@ -17,14 +17,15 @@
 //! | | [`barrier::exchange_messages`] | events | delivers what nodes have sent each other | chunks |
 //! | | [`barrier::order_contacts`] | events | brings the contacts sent into order, if they are recorded | chunks, sends |
 //! | record | [`record::record_operations`] | windowed, whole, sequential | makes rows of operations that have ended | recorded, phases |
+//! | | [`admission::free_slots`] | windowed, whole, sequential | frees the slots of operations that have ended | operations |
 //! | | [`record::record_events`] | events | the same of operations that run as events | recorded, phases, chunks |
+//! | | [`record::count_ticks`] | windowed, whole, sequential | adds the counts of the step to the open ticks | recorded |
 //! | | [`record::record_ticks`] | all | makes rows of ticks that are over | recorded |
 //! | | [`record::record_connections`] | windowed, sequential, events | makes rows of connections | recorded |
-//! | | [`admission::free_slots`] | windowed, whole, sequential | frees the slots of operations that have ended | operations |
 //!
-//! "Runs under" names the [`Execution`] of the window. Each has a schedule of its own, and a system that has nothing to do is
-//! left out by a condition that reads few resources: a step with one event spends most of
-//! its time fetching what a [`View`](crate::view::View) shows. `cargo bench --bench operations -- "one event"` measures it.
+//! "Runs under" names the [`Execution`] of the window. Each has a schedule of its own. Systems that have nothing to do are
+//! left out by conditions, each for several systems, as a step with one event spends most of its time fetching what systems
+//! and conditions read. `cargo bench --bench operations -- "one event"` measures it.
 //!
 //! Every system reads the nodes through [`View`](crate::view::View), and notes what it does in
 //! [`Outboxes`](crate::outbox::Outboxes). Bootstrap ([`crate::bootstrap`]) runs before the first step. If operations that
@@ -42,10 +43,9 @@ use bevy_ecs::schedule::{
 use bevy_ecs::system::ScheduleSystem;
 
 use kadsim_engine::operation::Operations;
-use kadsim_engine::record::Kind;
 
-use crate::living::Living;
 use crate::outbox::Outboxes;
+use crate::record::Recorded;
 use crate::recording::Recording;
 use crate::window::{Execution, Window};
 use crate::{admission, barrier, completion, events, lookup, origins, provide, record, retrieve};
@@ -66,15 +66,19 @@ pub fn schedule(execution: Execution) -> Schedule {
     });
     let [start, advance, barrier, record] = match execution {
         Execution::Windowed | Execution::Whole => rounds(
+            (origins::find_origins, retrieve::look_in_own_stores).chain(),
             (
-                retrieve::look_in_own_stores.run_if(have_retrieves_started),
                 lookup::advance_lookups,
-                provide::provide_segments.run_if(are_provides_closing),
-                completion::complete_operations.run_if(are_closing),
+                (provide::provide_segments, completion::complete_operations)
+                    .chain()
+                    .run_if(are_closing),
             )
                 .chain(),
         ),
-        Execution::Sequential => rounds(lookup::evaluate_in_order.into_configs()),
+        Execution::Sequential => rounds(
+            origins::find_origins.into_configs(),
+            lookup::evaluate_in_order.into_configs(),
+        ),
         Execution::Events => [
             events::start_events.into_configs(),
             events::handle_events.into_configs(),
@@ -83,70 +87,53 @@ pub fn schedule(execution: Execution) -> Schedule {
                 barrier::order_contacts.run_if(are_connections_recorded),
             )
                 .chain(),
-            (
-                record::record_events,
-                record::record_ticks,
-                record::record_connections.run_if(are_connections_recorded),
-            )
-                .chain(),
+            record::record_events.into_configs(),
         ],
     };
+    let record = (
+        record,
+        record::record_ticks.run_if(may_ticks_be_over),
+        record::record_connections.run_if(are_connections_recorded),
+    )
+        .chain();
     schedule.add_systems(
         (
-            start_clock,
             start,
             lap(0),
             advance,
             lap(1),
-            (barrier, lap(2), record, lap(3))
-                .chain()
-                .run_if(is_last_round),
+            (barrier, lap(2), record).chain().run_if(is_last_round),
         )
             .chain(),
     );
     schedule
 }
 
-/// Returns the stages of a step whose operations lie in slots, with the systems that advance these.
-fn rounds(advance: Systems) -> [Systems; 4] {
+/// Returns the stages of a step whose operations lie in slots: `started` looks at operations that have just started, and
+/// `advance` advances all.
+fn rounds(started: Systems, advance: Systems) -> [Systems; 4] {
     [
         admission::start_operations.into_configs(),
         (
-            origins::find_origins.run_if(may_lack_origins),
+            started.run_if(have_started),
             advance,
             admission::admit_successors,
         )
             .chain(),
         (barrier::charge_contacts, barrier::enter_stores).chain(),
         (
-            record::record_operations.run_if(have_ended),
-            record::record_ticks,
-            record::record_connections.run_if(are_connections_recorded),
-            admission::free_slots,
+            (record::record_operations, admission::free_slots)
+                .chain()
+                .run_if(have_ended),
+            record::count_ticks,
         )
             .chain(),
     ]
 }
 
-/// Whether operations have started in this round whose origins come and leave.
-fn may_lack_origins(
-    living: Res<Living>,
-    operations: Res<Operations>,
-    outboxes: Res<Outboxes>,
-) -> bool {
-    living.timelines.are_living() && !outboxes.fresh(&operations).is_empty()
-}
-
-/// Whether a retrieve has started in this round.
-fn have_retrieves_started(operations: Res<Operations>, outboxes: Res<Outboxes>) -> bool {
-    let mut fresh = outboxes.fresh(&operations).iter();
-    fresh.any(|operation| operation.kind == Kind::Retrieve)
-}
-
-/// Whether the lookup of a provide has ended in this round.
-fn are_provides_closing(operations: Res<Operations>, outboxes: Res<Outboxes>) -> bool {
-    let mut closing = outboxes.iter().flat_map(|out| &out.closing);
-    closing.any(|&slot| operations.get(slot).kind == Kind::Provide)
+/// Whether operations have started in this round.
+fn have_started(operations: Res<Operations>, outboxes: Res<Outboxes>) -> bool {
+    !outboxes.fresh(&operations).is_empty()
 }
 
 /// Whether the lookup of an operation has ended in this round, or its last contact completes in this window.
@@ -157,6 +144,11 @@ fn are_closing(outboxes: Res<Outboxes>) -> bool {
 /// Whether an operation has ended in this window.
 fn have_ended(outboxes: Res<Outboxes>) -> bool {
     outboxes.iter().any(|out| !out.ended.is_empty())
+}
+
+/// Whether rows of ticks or operations may be made that waited for the end of a tick.
+fn may_ticks_be_over(window: Res<Window>, recorded: Res<Recorded>) -> bool {
+    recorded.has_rows_before(window.final_us)
 }
 
 /// Whether rows of connections are made.
@@ -182,20 +174,28 @@ pub struct Timings {
 impl Timings {
     /// Names of the stages.
     pub const STAGES: [&'static str; 4] = ["start", "advance", "barrier", "record"];
-}
 
-/// Starts the clock of the step's timings.
-fn start_clock(mut timings: ResMut<Timings>) {
-    timings.last = Some(Instant::now());
+    /// Starts the clock of a round.
+    pub fn start(&mut self) {
+        self.last = Some(Instant::now());
+    }
+
+    /// Adds the time since the last lap, or the start, to a stage.
+    fn lap(&mut self, stage: usize) {
+        let now = Instant::now();
+        if let Some(last) = self.last.replace(now) {
+            self.stages[stage] += now - last;
+        }
+    }
+
+    /// Ends the last round of a step.
+    pub fn end(&mut self) {
+        self.lap(Self::STAGES.len() - 1);
+        self.steps += 1;
+    }
 }
 
 /// Returns a system that adds the time since the last lap to a stage.
 fn lap(stage: usize) -> impl FnMut(ResMut<Timings>) {
-    move |mut timings| {
-        let now = Instant::now();
-        if let Some(last) = timings.last.replace(now) {
-            timings.stages[stage] += now - last;
-        }
-        timings.steps += u64::from(stage + 1 == Timings::STAGES.len());
-    }
+    move |mut timings| timings.lap(stage)
 }

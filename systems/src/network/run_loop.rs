@@ -29,7 +29,7 @@ use crate::phases::{Accounting, Over, Phase, Phases};
 use crate::record::{self, Begun, Recorded};
 use crate::recording::Recording;
 use crate::rules::Rules;
-use crate::step;
+use crate::step::{self, Timings};
 use crate::window::{Execution, Window};
 
 /// What a step leaves to do.
@@ -205,9 +205,12 @@ impl Network {
     fn run_systems(&mut self) -> Result<(), Halt> {
         let execution = self.world.resource::<Window>().execution;
         let schedule = self.schedules.entry(execution);
-        schedule
-            .or_insert_with(|| step::schedule(execution))
-            .run(&mut self.world);
+        let schedule = schedule.or_insert_with(|| step::schedule(execution));
+        self.world.resource_mut::<Timings>().start();
+        schedule.run(&mut self.world);
+        if self.world.resource::<Window>().is_last_round() {
+            self.world.resource_mut::<Timings>().end();
+        }
         match self.world.resource::<Recorded>().halt {
             Some(halt) => Err(halt),
             None => Ok(()),

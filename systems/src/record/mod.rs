@@ -73,6 +73,8 @@ pub struct Recorded {
     slots: Vec<OperationSlot>,
     /// Indices into `ended` of the operations whose rows are made, with their (end, operation). Its memory is reused.
     order: Vec<(u64, u64, u32)>,
+    /// No tick without a row ends before this time, µs.
+    next_close_us: u64,
     /// Ticks that have not ended, by phase slot.
     open: Vec<OpenTicks>,
     /// Rows of ticks that wait for earlier phases.
@@ -95,6 +97,11 @@ impl Recorded {
         self.result_ids.clear();
         self.ticks.clear();
         self.connections.clear();
+    }
+
+    /// Returns whether there may be rows to make of what has ended before `final_us`.
+    pub fn has_rows_before(&self, final_us: u64) -> bool {
+        self.next_close_us <= final_us || self.first_end_us.is_some_and(|end_us| end_us < final_us)
     }
 
     /// Makes the rows of all ticks that end before `until_us`, but not of a tick in which its phase ends.
@@ -324,16 +331,8 @@ pub fn record_operations(
     recorded.ended = ended;
 }
 
-/// Adds the counts of the step to the open ticks, and makes the rows of operations and ticks that no later step can
-/// change.
-pub fn record_ticks(
-    naming: Naming,
-    window: Res<Window>,
-    phases: Res<Phases>,
-    chunks: Res<Chunks>,
-    mut outboxes: ResMut<Outboxes>,
-    mut recorded: ResMut<Recorded>,
-) {
+/// Adds the counts of the step to the open ticks.
+pub fn count_ticks(mut outboxes: ResMut<Outboxes>, mut recorded: ResMut<Recorded>) {
     let recorded = &mut *recorded;
     recorded.connections_sent = 0;
     for out in outboxes.iter_mut() {
@@ -344,6 +343,17 @@ pub fn record_ticks(
             recorded.connections_sent += open.add(ticks);
         }
     }
+}
+
+/// Makes the rows of operations and ticks that no later step can change.
+pub fn record_ticks(
+    naming: Naming,
+    window: Res<Window>,
+    phases: Res<Phases>,
+    chunks: Res<Chunks>,
+    mut recorded: ResMut<Recorded>,
+) {
+    let recorded = &mut *recorded;
     // Operations that are cut off have rows among those that end at the same moment, and count in that tick.
     let cut_us = phases.first_cut_us().unwrap_or(u64::MAX);
     let final_us = window.final_us.min(cut_us);
@@ -353,6 +363,8 @@ pub fn record_ticks(
     // Changes beyond the horizon are not known yet.
     let final_us = living.map_or(final_us, |living| living.known_until(final_us));
     recorded.close_ticks(&phases, final_us, window.tick_us, naming.columns(), living);
+    let next_tick = (final_us / window.tick_us).saturating_add(1);
+    recorded.next_close_us = next_tick.saturating_mul(window.tick_us);
 }
 
 /// Makes the rows of the step's connections.
