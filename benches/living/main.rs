@@ -19,6 +19,7 @@ use kadsim_engine::link::{Delay, UniformLink};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::{Planned, Source};
 use kadsim_engine::presence::{Churn, Sessions};
+use kadsim_engine::random::Stream;
 use kadsim_engine::record::Kind;
 use kadsim_engine::routing::live::TableRules;
 use kadsim_engine::routing::{Aging, Join, Policy};
@@ -294,13 +295,12 @@ impl Case {
             (0..count)
                 .map(|number| {
                     let due_us = number * 1_000_000 / self.rate;
-                    let mut draw = mix(number);
+                    let mut draws = Stream::from_state(number);
                     let origin = loop {
-                        let row = (draw % u64::from(self.nodes)) as u32;
+                        let row = draws.below(u64::from(self.nodes)) as u32;
                         if online(row, due_us) {
                             break Row(row);
                         }
-                        draw = mix(draw);
                     };
                     Planned {
                         number,

@@ -119,7 +119,8 @@ impl Answer {
     }
 
     /// Returns the nodes with their distances, nearest first.
-    pub fn sorted(&self) -> Vec<(Distance, Row)> {
+    #[cfg(test)]
+    pub(crate) fn sorted(&self) -> Vec<(Distance, Row)> {
         let mut nodes: Vec<_> = self
             .distances
             .iter()

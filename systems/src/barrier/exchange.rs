@@ -4,7 +4,7 @@ use bevy_ecs::prelude::*;
 use rayon::prelude::*;
 
 use crate::barrier::charge::Sends;
-use crate::events::{Chunk, Chunks, Inbox, Mail, What};
+use crate::events::{Chunk, Chunks, Inbox, What};
 
 /// Messages from which on several threads deliver them.
 const MANY: usize = 1024;
@@ -28,22 +28,22 @@ pub fn exchange_messages(mut chunks: ResMut<Chunks>) {
             inboxes[to as usize].push((from, mail));
         }
     }
-    let changed = all
-        .iter_mut()
-        .zip(inboxes.iter_mut())
-        .zip(next_us)
-        .zip(&*are_active)
-        .filter(|(((_, inbox), _), is_active)| **is_active || !inbox.is_empty());
-    let deliver = |(((chunk, inbox), next_us), _): (((&mut Chunk, &mut Inbox), &mut u64), _)| {
-        inbox.iter_mut().for_each(|(_, mail)| deliver(chunk, mail));
-        *next_us = chunk.next_us();
-    };
+    let receivers = all.iter_mut().zip(inboxes.iter_mut());
+    let receivers = receivers.zip(next_us).zip(&*are_active);
+    let deliveries = receivers.filter_map(|(((chunk, inbox), next_us), &is_active)| {
+        let is_changed = is_active || !inbox.is_empty();
+        is_changed.then_some(Delivery {
+            chunk,
+            inbox,
+            next_us,
+        })
+    });
     match messages >= MANY {
-        true => changed
+        true => deliveries
             .collect::<Vec<_>>()
             .into_par_iter()
-            .for_each(deliver),
-        false => changed.for_each(deliver),
+            .for_each(Delivery::deliver),
+        false => deliveries.for_each(Delivery::deliver),
     }
     // Senders get the emptied lists back.
     for (to, inbox) in inboxes.iter_mut().enumerate() {
@@ -58,13 +58,31 @@ pub fn order_contacts(mut chunks: ResMut<Chunks>, mut sends: ResMut<Sends>) {
     sends.take(chunks.active().map(|chunk| &mut chunk.out));
 }
 
-/// Delivers the mail of one chunk to another.
-fn deliver(chunk: &mut Chunk, mail: &mut Mail) {
-    for mut event in mail.events.drain(..) {
-        if let What::Answer { named, .. } = &mut event.what {
-            *named = chunk.named.add(mail.named.get(*named));
+/// A chunk that has handled events or has mail.
+struct Delivery<'a> {
+    chunk: &'a mut Chunk,
+    inbox: &'a mut Inbox,
+    /// When the chunk has its next event, µs.
+    next_us: &'a mut u64,
+}
+
+impl Delivery<'_> {
+    /// Delivers the mail.
+    fn deliver(self) {
+        let Self {
+            chunk,
+            inbox,
+            next_us,
+        } = self;
+        for (_, mail) in inbox {
+            for mut event in mail.events.drain(..) {
+                if let What::Answer { named, .. } = &mut event.what {
+                    *named = chunk.named.add(mail.named.get(*named));
+                }
+                chunk.messages.push(event);
+            }
+            mail.named.clear();
         }
-        chunk.messages.push(event);
+        *next_us = chunk.next_us();
     }
-    mail.named.clear();
 }

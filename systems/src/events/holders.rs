@@ -19,6 +19,17 @@ pub struct HolderChange {
     pub is_more: bool,
 }
 
+/// An operation that asks how many nodes hold a key at its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Its end, µs.
+    pub time_us: u64,
+    /// The key.
+    pub key: Key,
+    /// Its index among the operations that have ended.
+    pub index: usize,
+}
+
 /// Numbers of online holders by key, up to the end of a window.
 #[derive(Default)]
 pub struct Holders {
@@ -27,23 +38,28 @@ pub struct Holders {
 }
 
 impl Holders {
-    /// Applies the changes of a window. Passes the number of holders of each key in `asked` at the end of its microsecond to
-    /// `counted`, with its index; sorts both by time.
+    /// Applies the changes of a window. Passes the index of each operation in `asked` to `counted`, with the number of holders of
+    /// its key at the end of its microsecond. Sorts both by time.
+    ///
+    /// # Panics
+    ///
+    /// If more copies of a key have gone by then than have come.
     pub fn advance(
         &mut self,
         changes: &mut [HolderChange],
-        asked: &mut [(u64, Key, usize)],
+        asked: &mut [Asked],
         mut counted: impl FnMut(usize, u32),
     ) {
         changes.sort_unstable_by_key(|change| change.time_us);
-        asked.sort_unstable_by_key(|&(time_us, _, index)| (time_us, index));
+        asked.sort_unstable_by_key(|one| (one.time_us, one.index));
         let mut rest = changes.iter().peekable();
-        for &(time_us, key, index) in asked.iter() {
-            while let Some(change) = rest.next_if(|change| change.time_us <= time_us) {
+        for one in asked.iter() {
+            while let Some(change) = rest.next_if(|change| change.time_us <= one.time_us) {
                 self.apply(change);
             }
-            let count = self.counts.get(&key).copied().unwrap_or(0);
-            counted(index, count.try_into().unwrap_or(0));
+            let count = self.counts.get(&one.key).copied().unwrap_or(0);
+            let count = count.try_into().expect("a copy comes before it goes");
+            counted(one.index, count);
         }
         rest.for_each(|change| self.apply(change));
     }
@@ -69,6 +85,14 @@ mod tests {
         }
     }
 
+    fn asked_of(time_us: u64, key: u64, index: usize) -> Asked {
+        Asked {
+            time_us,
+            key: Key(key),
+            index,
+        }
+    }
+
     #[test]
     fn an_operation_sees_the_changes_of_its_last_microsecond_and_no_later_ones() {
         let mut holders = Holders::default();
@@ -80,17 +104,17 @@ mod tests {
             change(4, 2, true),
         ];
         let mut asked = [
-            (6, Key(1), 0),
-            (2, Key(1), 1),
-            (5, Key(1), 2),
-            (6, Key(2), 3),
+            asked_of(6, 1, 0),
+            asked_of(2, 1, 1),
+            asked_of(5, 1, 2),
+            asked_of(6, 2, 3),
         ];
+        let at_9 = asked_of(9, 1, 0);
         let mut seen = [None; 4];
         holders.advance(&mut changes, &mut asked, |index, count| {
             seen[index] = Some(count);
         });
         assert_eq!(seen, [Some(1), Some(0), Some(1), Some(1)]);
-        let mut asked = [(9, Key(1), 0)];
-        holders.advance(&mut [], &mut asked, |_, count| assert_eq!(count, 2));
+        holders.advance(&mut [], &mut [at_9], |_, count| assert_eq!(count, 2));
     }
 }

@@ -40,6 +40,7 @@ mod worker;
 
 pub use chunk::{Chunk, Chunks, Errand, Inbox, Mail, Start};
 pub use event::{ContactKind, Event, Timer, What};
+pub use holders::Asked;
 pub use prepare::prepare;
 pub use window::{handle_events, start_events};
 pub use worker::{Work, Worker};

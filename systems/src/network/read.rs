@@ -184,7 +184,8 @@ impl Network {
             nodes
                 .tables
                 .closest(population, owner, table, key, &mut answer);
-            answer.sorted().into_iter().map(|(_, row)| row).collect()
+            answer.sort();
+            answer.rows
         })
     }
 

@@ -8,7 +8,7 @@ use kadsim_engine::record::Kind;
 use kadsim_engine::slot::PhaseSlot;
 
 use super::{Ended, Naming, Recorded, rows};
-use crate::events::Chunks;
+use crate::events::{Asked, Chunks};
 use crate::phases::Phases;
 
 /// Makes the rows of users' operations that have ended in the window, frees their slots, and adds the counts of the window
@@ -53,8 +53,12 @@ fn count_holders(chunks: &mut Chunks, ended: &mut [Ended]) {
         .iter()
         .zip(0..)
         .filter(|(ended, _)| ended.row.ending == Ending::Done && ended.row.kind != Kind::Lookup);
-    let mut asked: Vec<(u64, Key, usize)> = done
-        .map(|(ended, index)| (ended.end_us, Key(ended.row.key), index))
+    let mut asked: Vec<Asked> = done
+        .map(|(ended, index)| Asked {
+            time_us: ended.end_us,
+            key: Key(ended.row.key),
+            index,
+        })
         .collect();
     chunks
         .holders
