@@ -117,12 +117,15 @@ impl Finding<'_> {
 
     fn beta(&self) -> Option<Warning> {
         let experiment = self.experiment;
-        let (beta, nodes) = (experiment.lookup.rules.beta, self.inputs.nodes);
+        let (rules, nodes) = (&experiment.lookup.rules, self.inputs.nodes);
+        // With a follow-up, a result is not bounded by beta.
+        let beta = rules.beta;
+        let is_bound = rules.stop != Stop::FollowUp;
         let size = match experiment.network.size {
             Population::Generated(_) => "network.nodes",
             Population::Imported { .. } => "network.ids",
         };
-        (beta > nodes).then(|| Warning {
+        (is_bound && beta > nodes).then(|| Warning {
             key: "lookup.beta".to_owned(),
             title: format!(
                 "`lookup.beta` is {beta}, above the {nodes} nodes of `{size}`: no result can name so many"
@@ -394,7 +397,7 @@ fn nothing(phase: &Phase) -> Stored<'static> {
 /// Estimates the contacts of an operation of this kind, stores included, in a network of `nodes` nodes. Memory is
 /// estimated by [`estimate`](crate::estimate) from rarer, longer lookups; this is the mean.
 ///
-/// Alpha contacts are in flight in each hop, and `steps_to_stop` answers bring nothing more.
+/// The rules of lookups estimate those of a lookup.
 fn contacts(experiment: &Experiment, kind: Kind, nodes: u32) -> f64 {
     let rules = &experiment.lookup.rules;
     let k = experiment.network.bucket_size;

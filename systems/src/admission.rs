@@ -13,7 +13,8 @@ use crate::window::{Execution, Window};
 /// Most operations that start in one step, where the rest can wait.
 const BATCH: usize = 1 << 14;
 
-/// Puts operations that start in the window into slots, and begins a round of the window.
+/// Puts operations that start in the window into slots, and begins a round of the window. The first round empties the
+/// outboxes of the last window.
 pub fn start_operations(
     recording: Res<Recording>,
     mut phases: ResMut<Phases>,

@@ -302,7 +302,8 @@ impl Outboxes {
         }
     }
 
-    /// Begins a window: no outbox is in use.
+    /// Begins a window: no outbox is in use. Until then, outboxes have the contents of the last window; slots in them are
+    /// no longer valid.
     pub fn clear(&mut self) {
         self.used = 0;
         self.first = 0;

@@ -9,7 +9,8 @@ use bevy_ecs::prelude::*;
 pub struct Rules {
     /// Contacts kept in flight, at least 1.
     pub alpha: u32,
-    /// Closest nodes that have to answer, and nodes in a result, at least 1; with a follow-up a result has k nodes.
+    /// Nodes in a result, at least 1; under [`Stop::ClosestAnswered`] also the closest nodes that have to answer. Under
+    /// [`Stop::FollowUp`] only these; a result has k nodes.
     pub beta: u32,
     /// Handled answers in a row without progress that end a lookup, at least 1.
     pub steps_to_stop: u32,
@@ -17,8 +18,8 @@ pub struct Rules {
     pub stop: Stop,
     /// How contacts are scheduled.
     pub procedure: Procedure,
-    /// Time after which a contact in flight does not count in alpha any more, so that another one is sent, µs, above 0; `None`: never.
-    /// For [`Procedure::Iterative`].
+    /// Time in flight after which a contact *stalls*, µs, above 0; `None`: never. A contact that has stalled does not count in
+    /// alpha, so the lookup sends another one. For [`Procedure::Iterative`].
     pub stall_us: Option<u64>,
 }
 
@@ -89,10 +90,13 @@ pub enum Stop {
     /// After `steps_to_stop` answers in a row without progress (py-dht).
     #[default]
     NoProgress,
-    /// When the beta closest known nodes have all answered (libp2p; Maymounkov and Mazières, section 2.3).
+    /// When the beta closest known nodes have all answered (Maymounkov and Mazières, section 2.3).
     ClosestAnswered,
     /// When the beta closest known nodes have answered, the lookup contacts all of the k closest that it has not, at once. It
-    /// ends when these have answered or failed (go-libp2p-kad-dht, `query.go`, `runLookupWithFollowup`).
+    /// ends when each of the k closest has answered or failed (go-libp2p-kad-dht, `query.go`, `runLookupWithFollowup`).
+    ///
+    /// Stated differences: nodes that fail in the follow-up are not in the result, and a contact in flight to one of the k
+    /// closest is awaited. libp2p keeps the former, and cancels the latter to ask again.
     FollowUp,
 }
 
@@ -100,8 +104,14 @@ impl Stop {
     /// All stop rules.
     pub const ALL: [Self; 3] = [Self::NoProgress, Self::ClosestAnswered, Self::FollowUp];
 
-    /// Default of [`Rules::beta`] for [`Stop::FollowUp`] (go-libp2p-kad-dht, `amino/defaults.go`).
-    pub const FOLLOW_UP_BETA: u32 = 3;
+    /// Returns the default of [`Rules::beta`] where a result has `results` nodes: all of them, or 3 under [`Stop::FollowUp`]
+    /// (go-libp2p-kad-dht, `amino/defaults.go`).
+    pub const fn default_beta(self, results: u32) -> u32 {
+        match self {
+            Self::NoProgress | Self::ClosestAnswered => results,
+            Self::FollowUp => 3,
+        }
+    }
 
     /// Returns the word of the experiment file.
     pub const fn as_str(self) -> &'static str {

@@ -18,14 +18,14 @@
 //! | | [`barrier::order_contacts`] | events | brings the contacts sent into order, if they are recorded | chunks, sends |
 //! | record | [`record::record_operations`] | windowed, whole, sequential | makes rows of operations that have ended | recorded, phases |
 //! | | [`admission::free_slots`] | windowed, whole, sequential | frees the slots of operations that have ended | operations |
-//! | | [`record::record_events`] | events | the same of operations that run as events | recorded, phases, chunks |
+//! | | [`record::record_events`] | events | does all three for operations that run as events | recorded, phases, chunks |
 //! | | [`record::count_ticks`] | windowed, whole, sequential | adds the counts of the step to the open ticks | recorded |
 //! | | [`record::record_ticks`] | all | makes rows of ticks that are over | recorded |
 //! | | [`record::record_connections`] | windowed, sequential, events | makes rows of connections | recorded |
 //!
-//! "Runs under" names the [`Execution`] of the window. Each has a schedule of its own. Systems that have nothing to do are
-//! left out by conditions, each for several systems, as a step with one event spends most of its time fetching what systems
-//! and conditions read. `cargo bench --bench operations -- "one event"` measures it.
+//! "Runs under" names the [`Execution`] of the window. Each has a schedule of its own. Conditions leave out systems that have
+//! nothing to do. Neighbours share a condition where they can, because a step with one event spends most of its time fetching
+//! what systems and conditions read. `cargo bench --bench operations -- "one event"` measures it.
 //!
 //! Every system reads the nodes through [`View`](crate::view::View), and notes what it does in
 //! [`Outboxes`](crate::outbox::Outboxes). Bootstrap ([`crate::bootstrap`]) runs before the first step. If operations that

@@ -71,7 +71,7 @@ enum What {
     Start,
     /// A contact of the lookup completes.
     Contact { sequence: u32 },
-    /// A contact of the lookup has been sent long ago.
+    /// A contact of the lookup stalls, if it is still in flight.
     Stall { sequence: u32 },
     /// The operation has ended and frees its permit.
     End,

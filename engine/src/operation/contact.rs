@@ -11,8 +11,7 @@ pub struct Contact {
     /// When it completes, µs; [`Contact::UNCHARGED`] until the barrier of the step has charged it. Under py-dht's
     /// procedure, the time from its sending to its completion.
     pub completes_us: u64,
-    /// When its lookup sends another contact for it, unless it has completed, µs; [`Contact::NEVER_US`] if never, or once it
-    /// has stalled.
+    /// When the contact stalls, µs: its lookup then sends another one. [`Contact::NEVER_US`] if it never does, or has.
     pub stalls_us: u64,
     /// Number of the contact in the operation.
     pub sequence: u32,
@@ -32,7 +31,7 @@ impl Contact {
     /// Completion time of a contact whose overhead is not known yet.
     pub const UNCHARGED: u64 = u64::MAX;
 
-    /// Time at which a contact stalls that does not, or that has.
+    /// Stall time of a contact that never stalls, or that has stalled.
     pub const NEVER_US: u64 = u64::MAX;
 
     /// Latest completion time, µs. Sums saturate here, far beyond the end of the clock.

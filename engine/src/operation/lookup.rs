@@ -20,7 +20,7 @@ pub struct Lookup {
     pub shortlist: Shortlist,
     /// Contacts sent and not handled; in a follow-up, to the nodes that it asks.
     pub waiting: u32,
-    /// Contacts in flight for so long that the lookup sends others for them.
+    /// Contacts in flight that have stalled, for which the lookup sends others.
     pub stalled: u32,
     /// Answers handled since the last one that brought progress.
     pub idle_steps: u32,

@@ -311,10 +311,8 @@ fn lookup(
             .push(sources.diagnostic(&stop, title, label).also(procedure));
     }
     let alpha = of_rules.map_or(keys::ALPHA.default, |rules| rules.alpha);
-    let beta = match stop {
-        Stop::FollowUp => Stop::FOLLOW_UP_BETA,
-        _ => protocol.map_or(keys::BETA.default, |set| set.bucket_size.into()),
-    };
+    let results = protocol.map_or(keys::BETA.default, |set| set.bucket_size.into());
+    let beta = stop.default_beta(results);
     let stall_us = section.micros(&keys::STALL);
     let stall_us = stall_us.or(of_rules.and_then(|rules| rules.stall_us));
     let stall_us = stall_us.filter(|us| *us > 0);

@@ -428,7 +428,7 @@ impl Worker<'_> {
         Some((operation, index))
     }
 
-    /// A contact has been in flight for so long that its lookup sends another one.
+    /// A contact stalls, if it is still in flight: its lookup sends another one.
     pub fn stalled(&mut self, event: &Event, back: Return) {
         if self.is_same_session(back)
             && let Some((operation, index)) = self.find_contact(back.slot, event)

@@ -94,7 +94,7 @@ pub enum What {
         /// What the contact was for.
         contact: ContactKind,
     },
-    /// A contact of a lookup has not completed for long.
+    /// A contact of a lookup stalls, if it is still in flight.
     Stall(Return),
     /// The last store of a provide has completed.
     Close(OperationSlot),

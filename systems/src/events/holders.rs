@@ -51,15 +51,15 @@ impl Holders {
         mut counted: impl FnMut(usize, u32),
     ) {
         changes.sort_unstable_by_key(|change| change.time_us);
-        asked.sort_unstable_by_key(|one| (one.time_us, one.index));
+        asked.sort_unstable_by_key(|operation| (operation.time_us, operation.index));
         let mut rest = changes.iter().peekable();
-        for one in asked.iter() {
-            while let Some(change) = rest.next_if(|change| change.time_us <= one.time_us) {
+        for operation in asked.iter() {
+            while let Some(change) = rest.next_if(|change| change.time_us <= operation.time_us) {
                 self.apply(change);
             }
-            let count = self.counts.get(&one.key).copied().unwrap_or(0);
+            let count = self.counts.get(&operation.key).copied().unwrap_or(0);
             let count = count.try_into().expect("a copy comes before it goes");
-            counted(one.index, count);
+            counted(operation.index, count);
         }
         rest.for_each(|change| self.apply(change));
     }

@@ -3,8 +3,9 @@
 //! Up to alpha contacts are in flight, always to the nearest candidates. The lookup ends by its [`Stop`] rule, with the
 //! value of a retrieve, or when it has no node left to contact.
 //!
-//! A follow-up ([`Stop::FollowUp`]) asks the k closest nodes of the moment at which it begins, those that failed left out.
-//! What they name is not added to the known nodes. It does not wait for contacts in flight to other nodes. Its result are those of its nodes that have answered.
+//! A follow-up ([`Stop::FollowUp`]) asks the k closest nodes of the moment at which it begins, without those that failed. It
+//! adds no nodes to those known, and it ignores contacts in flight to other nodes. The result of the lookup is the nodes of
+//! the follow-up that have answered, and the origin if it is among the closest.
 
 use kadsim_engine::key::Distance;
 use kadsim_engine::node::Row;
@@ -70,8 +71,10 @@ impl Machine for Iterative {
     fn result(self, lookup: &Lookup, population: &Population, result: &mut Vec<Row>) -> u16 {
         let with_failed = self.rules.stop == Stop::NoProgress;
         let counts = move |known: &Known| match (known.note.status(), lookup.follow_up) {
-            (Status::Answered, Some(follow_up)) => known.distance <= follow_up.farthest,
-            (status, Some(_)) => status == Status::Origin,
+            (Status::Answered | Status::Origin, Some(follow_up)) => {
+                known.distance <= follow_up.farthest
+            }
+            (_, Some(_)) => false,
             (status, None) => with_failed || status != Status::Failed,
         };
         take(lookup.nearest(population, self.results, counts), result)
@@ -121,7 +124,7 @@ impl Iterative {
                 lookup.is_stopped = self.have_closest_answered(lookup, population);
             }
             Stop::FollowUp if self.have_closest_answered(lookup, population) => {
-                self.follow_up(lookup, population);
+                self.begin_follow_up(lookup, population);
             }
             Stop::FollowUp => {}
         }
@@ -136,22 +139,22 @@ impl Iterative {
     }
 
     /// Begins the follow-up.
-    fn follow_up(self, lookup: &mut Lookup, population: &Population) {
-        let mut begun = FollowUp {
+    fn begin_follow_up(self, lookup: &mut Lookup, population: &Population) {
+        let mut follow_up = FollowUp {
             unasked: 0,
             farthest: Distance(u64::MAX),
         };
         let (mut waiting, mut asked) = (0, 0);
         for known in lookup.nearest(population, self.results, may_answer) {
-            begun.unasked += u32::from(known.note.status() == Status::Candidate);
+            follow_up.unasked += u32::from(known.note.status() == Status::Candidate);
             waiting += u32::from(known.note.status() == Status::Contacted);
             asked += 1;
             if asked == self.results {
-                begun.farthest = known.distance;
+                follow_up.farthest = known.distance;
             }
         }
         lookup.waiting = waiting;
-        lookup.follow_up = Some(begun);
+        lookup.follow_up = Some(follow_up);
     }
 }
 
@@ -281,6 +284,35 @@ mod tests {
         assert_eq!(machine.next(&mut lookup, &network.population()), Next::End);
         // A node that failed leaves a gap: 6 was not asked.
         assert_eq!(rows(&network.result(machine, &lookup)), [2, 3, 5]);
+    }
+
+    /// The origin fills no gap that a node of the follow-up leaves.
+    #[test]
+    fn the_origin_is_in_the_result_of_a_follow_up_if_it_is_near() {
+        let network = Network::of_keys(0..20);
+        let rules = Rules {
+            alpha: 1,
+            beta: 1,
+            stop: Stop::FollowUp,
+            ..RULES
+        };
+        let machine = Iterative::new(rules, 3);
+        for (origin, result) in [(3, vec![1, 3]), (5, vec![1, 4])] {
+            let mut lookup = network.lookup(machine, origin, &[1, 2, 4]);
+            assert_eq!(contact(machine.next(&mut lookup, &network.population())), 1);
+            network.answers(machine, &mut lookup, 1, &[origin]);
+            for row in [2, 4] {
+                let next = machine.next(&mut lookup, &network.population());
+                assert_eq!(contact(next), row);
+            }
+            network.fails(machine, &mut lookup, 2);
+            match origin {
+                3 => network.fails(machine, &mut lookup, 4),
+                _ => network.answers(machine, &mut lookup, 4, &[]),
+            }
+            assert_eq!(machine.next(&mut lookup, &network.population()), Next::End);
+            assert_eq!(rows(&network.result(machine, &lookup)), result);
+        }
     }
 
     #[test]

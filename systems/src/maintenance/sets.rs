@@ -139,12 +139,14 @@ pub static KADEMLIA_4_1: Protocol = Protocol {
 ///   entries that were not heard for 43.2 min (10 min · ln(1/k) / ln(1 - alpha/k)) are checked then: `dht.go`.
 /// - 5 s is about half of its read timeout, 10 s, as failed dials are faster: `internal/net/message_manager.go`.
 /// - A lookup asks until the 3 closest have answered, and then the others of the 20 closest at once: `query.go`.
+/// - Stated difference: lookups of joins, refreshes and republishes have no follow-up. They end when the 20 closest have
+///   answered, as those of all sets do.
 /// - Left out: refreshes of buckets looked up lately are not skipped, nor is the gap rule applied; limits by IP group.
 pub static LIBP2P: Protocol = Protocol {
     bucket_size: 20,
     lookup: Rules {
         stop: Stop::FollowUp,
-        ..closest_answered(10, Stop::FOLLOW_UP_BETA)
+        ..closest_answered(10, Stop::FollowUp.default_beta(20))
     },
     timeout_us: 5 * SECOND_US,
     clients_known: true,
@@ -270,7 +272,9 @@ mod tests {
         for set in [&KADEMLIA, &KADEMLIA_4_1, &LIBP2P, &DISCV5, &MAINLINE] {
             let Maintenance { table, .. } = &set.maintenance;
             let k = set.bucket_size;
-            assert_eq!(u32::from(k), set.lookup.results(k));
+            assert_eq!(set.lookup.results(k), k.into());
+            let beta = set.lookup.stop.default_beta(k.into());
+            assert_eq!(set.lookup.beta, beta);
             assert!(
                 table
                     .evict_after

@@ -156,6 +156,7 @@ impl Recorded {
             None => phase.start_us,
         };
         self.last_begun = Some(slot);
+        self.next_close_us = 0;
         if self.open.len() <= slot.index() {
             self.open.resize_with(slot.index() + 1, OpenTicks::default);
         }

@@ -145,7 +145,7 @@ impl Reference {
         }
     }
 
-    /// Sends another contact for one that is in flight for long.
+    /// Sends another contact for one that stalls.
     pub(super) fn stall(&mut self, operation: &mut Running, event: Event, sequence: u32) {
         let status = operation.known[&operation.sent[&sequence].distance].status;
         if status == Status::InFlight {

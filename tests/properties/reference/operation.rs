@@ -44,9 +44,9 @@ pub struct Running {
     pub has_left: bool,
     /// By distance from the key.
     pub known: BTreeMap<u64, Known>,
-    /// Distances of the nodes that a follow-up asks, once it has begun.
+    /// Distances of the nodes that a follow-up asks or waits for, once it has begun.
     pub follow_up: Option<BTreeSet<u64>>,
-    /// Contacts in flight for longer than the time after which a lookup sends another one.
+    /// Numbers of the contacts in flight that have stalled.
     pub stalled: BTreeSet<u32>,
     /// In a walk in rounds: the nodes asked in this round.
     pub round: BTreeMap<u64, Known>,
@@ -202,7 +202,9 @@ impl Running {
             (_, None) => known.status != Status::Failed,
             (_, Some(asked)) => match known.status {
                 Status::Answered => asked.contains(distance),
-                status => status == Status::Origin,
+                // The origin is no node to ask, and may be nearer than one of the nodes asked.
+                Status::Origin => asked.len() < k || asked.last() > Some(*distance),
+                _ => false,
             },
         };
         let closest = self.known.iter().filter(counts);

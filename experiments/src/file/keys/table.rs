@@ -135,8 +135,8 @@ keys! {
 
     /// Contacts in flight.
     ALPHA = "lookup.alpha", Takes::Integer(1, ALPHA_MAX as i128, ""), [u32 = Rules::DEFAULT.alpha];
-    /// Closest nodes that have to answer before a lookup ends, and nodes in a result. With `stop = "followup"` the default is 3, and
-    /// a result has `network.bucket_size` nodes.
+    /// Nodes in a result. With `stop = "closest-answered"`, also the closest nodes that have to answer. With `"followup"`, only
+    /// these: the default is 3, and a result has `network.bucket_size` nodes.
     BETA = "lookup.beta", Takes::Integer(1, BETA_MAX as i128, ""), [u32 = Rules::DEFAULT.beta];
     /// Answers in a row without progress that end a lookup. An answer is progress if it names a node not heard of before
     /// that is closer to the key than the farthest node heard of so far. Failures do not count.
@@ -146,8 +146,8 @@ keys! {
     /// Stop rule: `no-progress` counts `steps_to_stop`; `closest-answered` waits until the beta closest have answered;
     /// `followup` then asks all others of the `network.bucket_size` closest at once, as libp2p does.
     STOP = "lookup.stop", Takes::Word(words::<Stop>), [Stop = Rules::DEFAULT.stop];
-    /// Time after which a contact in flight does not count in alpha any more, so that another one is sent: libtorrent's short
-    /// timeout. 0: never. Goes with `procedure = "iterative"`.
+    /// Time in flight after which a contact stalls: it does not count in alpha any more, so the lookup sends another one
+    /// (libtorrent's short timeout). 0: never. Goes with `procedure = "iterative"`.
     STALL = "lookup.stall_ms", Takes::Milliseconds(Least::Zero), [none, OF_A_PROTOCOL];
     /// Schedule of contacts: `iterative` by the clock; `py-dht` as py-dht schedules, which makes lookups look faster than
     /// they can be; `rfm19` the walk in rounds by which ProbeLab's RFM19.1 counts hops, which ends at the first of the

@@ -27,7 +27,7 @@ pub enum What {
     Arrive,
     /// A contact of the node is answered, or fails.
     Complete,
-    /// A contact of a lookup of the node has been sent long ago.
+    /// A contact of a lookup of the node stalls, if it is still in flight.
     Stall,
     /// A timer that was set in this session of the node goes off.
     Timer(Timer, u32),

@@ -177,7 +177,7 @@ impl LiveReference {
         }
     }
 
-    /// Sends another contact of a lookup for one that is in flight for long.
+    /// Sends another contact of a lookup for one that stalls.
     pub(super) fn stall(&mut self, event: Event) {
         let number = event.operation;
         let (Some(operation), Some(contact)) = (
