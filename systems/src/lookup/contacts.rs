@@ -190,19 +190,16 @@ fn poll(context: &mut Context, operation: &mut Operation, machine: impl Machine)
         };
         let completes_us = operation.in_flight[index].completes_us;
         let stall = stall_before(context.view, operation, completes_us, machine);
-        let next_us = stall.map_or(completes_us, |stalled| {
-            operation.in_flight[stalled].stalls_us
-        });
-        if is_after_window(context.view, operation, next_us, machine) {
-            return Poll::Until(operation.next_us(next_us));
+        let event_us = stall.map_or(completes_us, |(_, stalls_us)| stalls_us);
+        if is_after_window(context.view, operation, event_us, machine) {
+            return Poll::Until(operation.next_us(event_us));
         }
-        if is_after_leaving(operation, next_us, machine) {
+        if is_after_leaving(operation, event_us, machine) {
             origins::leave(context.out, operation);
             return Poll::Ended;
         }
-        if let Some(stalled) = stall {
-            operation.stall(stalled);
-            go_on(context, operation, next_us, machine);
+        if let Some((stalled, _)) = stall {
+            stall_contact(context, operation, stalled, event_us, machine);
             continue;
         }
         let contact = operation.take_contact(index);
@@ -226,19 +223,39 @@ fn poll(context: &mut Context, operation: &mut Operation, machine: impl Machine)
     Poll::Ended
 }
 
-/// Returns the contact that stalls next, if it stalls before one completes at `completes_us`.
+/// Returns the contact that stalls next, and when, µs, if it stalls before one completes at `completes_us`.
 #[inline]
 fn stall_before<M: Machine>(
     view: &View,
     operation: &Operation,
     completes_us: u64,
     _machine: M,
-) -> Option<usize> {
+) -> Option<(usize, u64)> {
     if !M::BY_CLOCK || view.rules.stall_us.is_none() {
         return None;
     }
-    let first = Contact::first_to_stall(&operation.in_flight);
-    first.filter(|&first| operation.in_flight[first].stalls_us < completes_us)
+    first_stall(operation).filter(|&(_, stalls_us)| stalls_us < completes_us)
+}
+
+/// Returns the contact that stalls first, and when, µs. Apart from [`stall_before`], so that lookups whose contacts do not
+/// stall only read a rule.
+#[cold]
+fn first_stall(operation: &Operation) -> Option<(usize, u64)> {
+    let first = Contact::first_to_stall(&operation.in_flight)?;
+    Some((first, operation.in_flight[first].stalls_us))
+}
+
+/// Lets a contact stall at `now_us`, and sends the contacts that follow from it.
+#[cold]
+fn stall_contact(
+    context: &mut Context,
+    operation: &mut Operation,
+    index: usize,
+    now_us: u64,
+    machine: impl Machine,
+) {
+    operation.stall(index);
+    go_on(context, operation, now_us, machine);
 }
 
 /// Returns whether an event of an operation at `event_us` is handled in a later window.

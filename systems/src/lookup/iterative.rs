@@ -51,21 +51,33 @@ impl Machine for Iterative {
         }
     }
 
-    #[inline]
+    // Without being told to, the compiler leaves it a call, at each contact.
+    #[inline(always)]
     fn answered(self, lookup: &mut Lookup, population: &Population, answered: &Answered) {
-        let origin = Some(lookup.origin);
-        match lookup.follow_up {
-            None => learn(lookup, answered, origin),
-            Some(_) => lookup.shortlist.set_status(answered.row, Status::Answered),
+        if let Some(follow_up) = lookup.follow_up {
+            lookup.is_stopped = answered.has_value;
+            return complete(
+                follow_up,
+                lookup,
+                population,
+                answered.row,
+                Status::Answered,
+            );
         }
-        lookup.is_stopped = answered.has_value;
-        self.completed(lookup, population, answered.row);
+        lookup.waiting -= 1;
+        let origin = Some(lookup.origin);
+        learn(lookup, answered, origin);
+        lookup.is_stopped = answered.has_value || self.stops(lookup, population);
     }
 
     #[inline]
     fn failed(self, lookup: &mut Lookup, population: &Population, row: Row) {
+        if let Some(follow_up) = lookup.follow_up {
+            return complete(follow_up, lookup, population, row, Status::Failed);
+        }
+        lookup.waiting -= 1;
         lookup.shortlist.set_status(row, Status::Failed);
-        self.completed(lookup, population, row);
+        lookup.is_stopped = self.stops(lookup, population);
     }
 
     fn result(self, lookup: &Lookup, population: &Population, result: &mut Vec<Row>) -> u16 {
@@ -106,27 +118,18 @@ impl Iterative {
         }
     }
 
-    /// Counts a contact that has completed, and applies the stop rule.
+    /// Returns whether the stop rule ends the lookup. Begins the follow-up if there is one and it is time.
     #[inline]
-    fn completed(self, lookup: &mut Lookup, population: &Population, row: Row) {
-        if let Some(follow_up) = lookup.follow_up {
-            let distance = population.key(row).distance(lookup.key);
-            lookup.waiting -= u32::from(distance <= follow_up.farthest);
-            return;
-        }
-        lookup.waiting -= 1;
-        if lookup.is_stopped {
-            return;
-        }
+    fn stops(self, lookup: &mut Lookup, population: &Population) -> bool {
         match self.rules.stop {
-            Stop::NoProgress => lookup.is_stopped = lookup.idle_steps == self.rules.steps_to_stop,
-            Stop::ClosestAnswered => {
-                lookup.is_stopped = self.have_closest_answered(lookup, population);
+            Stop::NoProgress => lookup.idle_steps == self.rules.steps_to_stop,
+            Stop::ClosestAnswered => self.have_closest_answered(lookup, population),
+            Stop::FollowUp => {
+                if self.have_closest_answered(lookup, population) {
+                    self.begin_follow_up(lookup, population);
+                }
+                false
             }
-            Stop::FollowUp if self.have_closest_answered(lookup, population) => {
-                self.begin_follow_up(lookup, population);
-            }
-            Stop::FollowUp => {}
         }
     }
 
@@ -139,6 +142,7 @@ impl Iterative {
     }
 
     /// Begins the follow-up.
+    #[cold]
     fn begin_follow_up(self, lookup: &mut Lookup, population: &Population) {
         let mut follow_up = FollowUp {
             unasked: 0,
@@ -156,6 +160,20 @@ impl Iterative {
         lookup.waiting = waiting;
         lookup.follow_up = Some(follow_up);
     }
+}
+
+/// Counts a contact that has completed during a follow-up, which waits for those of its nodes alone.
+#[cold]
+fn complete(
+    follow_up: FollowUp,
+    lookup: &mut Lookup,
+    population: &Population,
+    row: Row,
+    status: Status,
+) {
+    lookup.shortlist.set_status(row, status);
+    let distance = population.key(row).distance(lookup.key);
+    lookup.waiting -= u32::from(distance <= follow_up.farthest);
 }
 
 /// Returns whether a known node has answered or still may.
