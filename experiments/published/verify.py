@@ -7,6 +7,7 @@ it is. Exit status 1 if a row does not hold that should, or the other way round.
 """
 
 import argparse
+import functools
 import json
 import math
 import pathlib
@@ -40,6 +41,12 @@ def kadsim(*arguments):
     return json.loads(ran.stdout)
 
 
+@functools.cache
+def axes(name):
+    """The axes of an experiment file, by their keys."""
+    return {"case", *tomllib.loads((HERE / f"{name}.toml").read_text()).get("sweep", {})}
+
+
 class Cell:
     """A cell of an experiment that has run; of one without a sweep, all of it."""
 
@@ -49,8 +56,7 @@ class Cell:
 
     def label(self):
         """Its case and its value of each axis. What the case sets is in the experiment file."""
-        axes = ["case", *tomllib.loads((HERE / f"{self.name}.toml").read_text()).get("sweep", {})]
-        shown = {key: value for key, value in self.settings.items() if key in axes}
+        shown = {key: value for key, value in self.settings.items() if key in axes(self.name)}
         return ", ".join(f"{key.split('.')[-1]} {v if isinstance(v, str) else number(v)}" for key, v in shown.items()) or "-"
 
     def value(self, metric):

@@ -11,6 +11,7 @@ use kadsim_engine::link::{Charge, Fate};
 use kadsim_engine::node::{Column, Contacts, Row};
 use kadsim_engine::operation::{Contact, Operation, Operations, Stage};
 use kadsim_engine::record::{Kind, Outcome, Purpose, Request};
+use kadsim_engine::slot::OperationSlot;
 
 use crate::context::{Charges, Context};
 use crate::outbox::{Chunk, Outbox, Outboxes, Send, Sent, Stored};
@@ -28,9 +29,14 @@ pub fn provide_segments(
     mut operations: ResMut<Operations>,
     mut outboxes: ResMut<Outboxes>,
 ) {
+    let provides = |slot: &&OperationSlot| operations.get(**slot).kind == Kind::Provide;
+    let closing = outboxes.iter().flat_map(|out| &out.closing);
+    let closing = closing.filter(provides).count();
     let view = readable.view(contacts.as_mut_slice());
-    let are_many = outboxes.closing() >= MANY;
-    outboxes.for_each_chunk(&mut operations, are_many, |chunk| provide(chunk, &view));
+    if closing > 0 {
+        let are_many = closing >= MANY;
+        outboxes.for_each_chunk(&mut operations, are_many, |chunk| provide(chunk, &view));
+    }
 }
 
 /// Sends the stores of a chunk's provides.

@@ -64,13 +64,18 @@ impl Rules {
         }
     }
 
+    /// Returns the number of answers near the key with which a lookup ends, where buckets have at most `k` entries.
+    pub fn last_answers(&self, k: u8) -> u32 {
+        match self.stop {
+            Stop::NoProgress => self.steps_to_stop,
+            Stop::ClosestAnswered | Stop::FollowUp => self.results(k),
+        }
+    }
+
     /// Estimates the contacts of a lookup that comes near its key in `hops` hops, where buckets have at most `k` entries.
     pub fn contacts(&self, hops: f64, k: u8) -> f64 {
         let (alpha, beta) = (f64::from(self.alpha), f64::from(self.beta));
-        let last = match self.stop {
-            Stop::ClosestAnswered | Stop::FollowUp => f64::from(self.results(k)),
-            Stop::NoProgress => f64::from(self.steps_to_stop),
-        };
+        let last = f64::from(self.last_answers(k));
         match self.procedure {
             Procedure::Iterative | Procedure::PyDht => alpha * hops + last,
             Procedure::Rfm19 => alpha + beta * (hops - 1.0),

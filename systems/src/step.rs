@@ -18,7 +18,7 @@
 //! | | [`barrier::order_contacts`] | events | brings the contacts sent into order, if they are recorded | chunks, sends |
 //! | record | [`record::record_operations`] | windowed, whole, sequential | makes rows of operations that have ended | recorded, phases |
 //! | | [`admission::free_slots`] | windowed, whole, sequential | frees the slots of operations that have ended | operations |
-//! | | [`record::record_events`] | events | does all three for operations that run as events | recorded, phases, chunks |
+//! | | [`record::record_events`] | events | makes rows of operations that have ended as events, frees their slots, adds counts to the open ticks | recorded, phases, chunks |
 //! | | [`record::count_ticks`] | windowed, whole, sequential | adds the counts of the step to the open ticks | recorded |
 //! | | [`record::record_ticks`] | all | makes rows of ticks that are over | recorded |
 //! | | [`record::record_connections`] | windowed, sequential, events | makes rows of connections | recorded |

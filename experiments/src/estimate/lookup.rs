@@ -1,7 +1,7 @@
 //! Estimates of a lookup: known nodes, contacts, duration. Means and rare extremes follow from the theory of routing
 //! tables, and are fitted to runs of 10 to a million nodes with k from 1 to 255.
 
-use crate::file::{Experiment, Policy, Stop};
+use crate::file::{Experiment, Policy};
 use crate::inputs::Inputs;
 
 /// A typical lookup of an experiment.
@@ -61,10 +61,7 @@ impl Lookup {
         let (alpha, results) = (f64::from(rules.alpha), f64::from(results).min(nodes));
         let hops = 0.5 * (nodes / k).max(1.0).log2();
         let near = (answer * (hops + 0.5)).max(answer).min(nodes).max(1.0);
-        let last = match rules.stop {
-            Stop::NoProgress => f64::from(rules.steps_to_stop),
-            Stop::ClosestAnswered | Stop::FollowUp => results,
-        };
+        let last = f64::from(rules.last_answers(experiment.network.bucket_size));
         let (share, most) = match experiment.network.bootstrap {
             Policy::Closest => (1.0, MOST.0),
             Policy::Random => (RANDOM_KNOWN, MOST.1),

@@ -273,16 +273,21 @@ mod tests {
         assert_eq!(rows(&network.result(machine, &lookup)), [1, 3, 4]);
     }
 
-    #[test]
-    fn a_follow_up_asks_all_of_the_k_closest_at_once() {
-        let network = Network::of_keys(0..20);
+    /// A machine that follows up when the closest node has answered.
+    fn with_follow_up(alpha: u32, k: u8) -> Iterative {
         let rules = Rules {
-            alpha: 2,
+            alpha,
             beta: 1,
             stop: Stop::FollowUp,
             ..RULES
         };
-        let machine = Iterative::new(rules, 4);
+        Iterative::new(rules, k)
+    }
+
+    #[test]
+    fn a_follow_up_asks_all_of_the_k_closest_at_once() {
+        let network = Network::of_keys(0..20);
+        let machine = with_follow_up(2, 4);
         let mut lookup = network.lookup(machine, 19, &[9, 12, 5]);
         let contact_next =
             |lookup: &mut Lookup| contact(machine.next(lookup, &network.population()));
@@ -308,13 +313,7 @@ mod tests {
     #[test]
     fn the_origin_is_in_the_result_of_a_follow_up_if_it_is_near() {
         let network = Network::of_keys(0..20);
-        let rules = Rules {
-            alpha: 1,
-            beta: 1,
-            stop: Stop::FollowUp,
-            ..RULES
-        };
-        let machine = Iterative::new(rules, 3);
+        let machine = with_follow_up(1, 3);
         for (origin, result) in [(3, vec![1, 3]), (5, vec![1, 4])] {
             let mut lookup = network.lookup(machine, origin, &[1, 2, 4]);
             assert_eq!(contact(machine.next(&mut lookup, &network.population())), 1);
@@ -336,13 +335,7 @@ mod tests {
     #[test]
     fn a_follow_up_waits_for_its_own_contacts_only() {
         let network = Network::of_keys(0..20);
-        let rules = Rules {
-            alpha: 3,
-            beta: 1,
-            stop: Stop::FollowUp,
-            ..RULES
-        };
-        let machine = Iterative::new(rules, 2);
+        let machine = with_follow_up(3, 2);
         let mut lookup = network.lookup(machine, 19, &[1, 2, 3]);
         for row in [1, 2, 3] {
             assert_eq!(

@@ -135,7 +135,7 @@ impl Running {
         self.stale += u32::from(outcome == Outcome::NotFound);
     }
 
-    /// Takes the nearest candidate of those that may be contacted, which is contacted now. Returns its distance and the node.
+    /// Marks the nearest candidate that the lookup may contact as in flight. Returns its distance and the node.
     pub fn take_nearest(&mut self) -> Option<(u64, Node)> {
         let follow_up = &self.follow_up;
         let may_be_asked = |distance| follow_up.as_ref().is_none_or(|all| all.contains(distance));
