@@ -4,6 +4,7 @@
 
 use std::arch::x86_64::*;
 
+use super::nearest::select;
 use crate::hardware::avx512::{Avx512, lanes16};
 use crate::key::{Distance, Key};
 use crate::node::Row;
@@ -98,17 +99,11 @@ unsafe fn push_span(
 }
 
 /// See [`Avx512::nearest`].
-///
-/// Decides bit by bit, from the highest bit in which the distances differ. If more distances than wanted have the bit
-/// clear, the distances that have it set drop out. Otherwise the distances that have it clear are chosen.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 fn nearest(distances: &[Distance], n: usize) -> u64 {
-    if n == 0 {
-        return 0;
-    }
-    let with_bits = |bits: u64| {
-        let (bits, mut found) = (_mm512_set1_epi64(bits.cast_signed()), 0);
+    let with_bit = |bit: u32| {
+        let (bits, mut found) = (_mm512_set1_epi64((1u64 << bit).cast_signed()), 0);
         for (number, block) in distances.chunks(8).enumerate() {
             let lanes = lanes16(block.len()) as u8;
             // SAFETY: only lanes of the block are read.
@@ -117,29 +112,7 @@ fn nearest(distances: &[Distance], n: usize) -> u64 {
         }
         found
     };
-    let first = distances[0].0;
-    let differing = distances
-        .iter()
-        .fold(0, |bits, other| bits | (other.0 ^ first));
-    let mut open = u64::MAX >> (64 - distances.len());
-    let (mut chosen, mut wanted) = (0, n as u32);
-    let mut bit = 1 << differing.ilog2();
-    while open.count_ones() != wanted {
-        let near = open & !with_bits(bit);
-        let count = near.count_ones();
-        if count <= wanted {
-            chosen |= near;
-            wanted -= count;
-            open &= !near;
-        } else {
-            open = near;
-        }
-        if wanted == 0 {
-            return chosen;
-        }
-        bit >>= 1;
-    }
-    chosen | open
+    select(distances, n, with_bit)
 }
 
 /// See [`Avx512::compress`].

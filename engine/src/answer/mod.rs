@@ -1,7 +1,10 @@
 //! What a node answers to a request: the k entries of its table that are closest to a key.
 
 #[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
+mod nearest;
 
 #[cfg(target_arch = "x86_64")]
 use crate::hardware::avx512::Avx512;
@@ -20,6 +23,8 @@ pub struct Answer {
     pub read: u64,
     /// Memory for [`Answer::keep_nearest`], reused.
     scratch: Vec<(Distance, Row)>,
+    /// Memory for the distances of nodes that are measured only to choose among them, reused.
+    measured: Vec<Distance>,
 }
 
 impl Answer {
@@ -65,57 +70,45 @@ impl Answer {
         }
     }
 
-    /// Removes all but the `n` closest of the nodes from `first` on, all of which must have been measured.
+    /// Removes all but the `n` nodes closest to `key` of those from `first` on. Either all of these have been measured or
+    /// none; those that have not been stay so.
     #[inline]
-    pub(crate) fn keep_nearest(&mut self, first: usize, n: usize) {
-        if self.rows.len() - first <= n {
+    pub(crate) fn keep_nearest(
+        &mut self,
+        population: &Population,
+        key: Key,
+        first: usize,
+        n: usize,
+    ) {
+        let count = self.rows.len() - first;
+        if count <= n {
             return;
         }
-        #[cfg(target_arch = "x86_64")]
-        if let Some(wide) = Avx512::new()
-            && self.rows.len() - first <= 64
-        {
-            let which = wide.nearest(&self.distances[first..], n);
-            let kept = wide.compress(&mut self.rows[first..], &mut self.distances[first..], which);
-            self.rows.truncate(first + kept);
-            self.distances.truncate(first + kept);
-            return;
+        let are_measured = self.distances.len() > first;
+        if !are_measured {
+            let distance = |&row: &Row| population.key(row).distance(key);
+            self.measured.clear();
+            self.measured
+                .extend(self.rows[first..].iter().map(distance));
         }
-        self.select(first, n);
+        let distances = match are_measured {
+            true => &mut self.distances[first..],
+            false => &mut self.measured[..],
+        };
+        let rows = &mut self.rows[first..];
+        if count > nearest::MOST {
+            nearest::sort(rows, distances, &mut self.scratch);
+        } else {
+            nearest::move_to_front(rows, distances, n);
+        }
+        self.rows.truncate(first + n);
+        self.distances.truncate(first + n);
     }
 
-    /// Does [`Answer::keep_nearest`] for any number of nodes, without wide vectors.
-    fn select(&mut self, first: usize, n: usize) {
-        self.scratch.clear();
-        let nodes = self.distances[first..].iter().zip(&self.rows[first..]);
-        self.scratch
-            .extend(nodes.map(|(&distance, &row)| (distance, row)));
-        if n > 0 {
-            self.scratch.select_nth_unstable(n - 1);
-        }
-        self.rows.truncate(first);
-        self.distances.truncate(first);
-        for &(distance, row) in &self.scratch[..n] {
-            self.rows.push(row);
-            self.distances.push(distance);
-        }
-    }
-
-    /// Sorts the nodes, nearest first.
-    ///
-    /// # Panics
-    ///
-    /// If a node of the answer has not been measured.
-    pub fn sort(&mut self) {
-        assert_eq!(self.rows.len(), self.distances.len(), "all are measured");
-        self.scratch.clear();
-        let nodes = self.distances.iter().copied();
-        self.scratch.extend(nodes.zip(self.rows.iter().copied()));
-        self.scratch.sort_unstable();
-        for (index, &(distance, row)) in self.scratch.iter().enumerate() {
-            self.distances[index] = distance;
-            self.rows[index] = row;
-        }
+    /// Measures the nodes that have not been, and sorts all, those nearest to `key` first.
+    pub fn sort(&mut self, population: &Population, key: Key) {
+        self.measure(population, key);
+        nearest::sort(&mut self.rows, &mut self.distances, &mut self.scratch);
     }
 
     /// Returns the nodes with their distances, nearest first.
@@ -140,12 +133,14 @@ mod tests {
 
     #[test]
     fn none_of_a_single_node_are_kept() {
+        let keys = [Key(3)];
+        let index = RadixIndex::new(&keys);
         let mut answer = Answer {
-            rows: vec![Row(3)],
+            rows: vec![Row(0)],
             distances: vec![Distance(0)],
             ..Answer::default()
         };
-        answer.keep_nearest(0, 0);
+        answer.keep_nearest(&Population::new(&keys, &index), Key(3), 0, 0);
         assert!(answer.rows.is_empty() && answer.distances.is_empty());
     }
 
@@ -175,10 +170,11 @@ mod tests {
             expected.sort_unstable();
             expected.truncate(n);
             let (first, mut plain) = (first % answer.rows.len(), answer.clone());
-            answer.keep_nearest(first, n);
-            if plain.rows.len() - first > n {
-                plain.select(first, n);
-            }
+            plain.distances.truncate(first);
+            answer.keep_nearest(&population, key, first, n);
+            plain.keep_nearest(&population, key, first, n);
+            prop_assert!(plain.distances.len() <= first);
+            plain.measure(&population, key);
             for mut answer in [answer, plain] {
                 answer.rows.drain(..first);
                 answer.distances.drain(..first);

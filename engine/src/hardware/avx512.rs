@@ -1,11 +1,8 @@
 //! Proof that the processor has AVX-512, and helpers for the modules that use it.
 
-#[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::*;
-#[cfg(target_arch = "x86_64")]
 use std::sync::LazyLock;
 
-#[cfg(target_arch = "x86_64")]
 use super::Kernel;
 
 /// Proof that the processor has AVX-512 F, VL, BW and what comes with them.
@@ -16,24 +13,18 @@ impl Avx512 {
     /// Returns the proof if this processor has these features.
     #[inline]
     pub(crate) fn new() -> Option<Self> {
-        #[cfg(target_arch = "x86_64")]
-        {
-            static IS_THERE: LazyLock<bool> = LazyLock::new(|| {
-                is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512bw")
-                    && is_x86_feature_detected!("popcnt")
-                    && is_x86_feature_detected!("bmi1")
-                    && is_x86_feature_detected!("bmi2")
-            });
-            IS_THERE.then_some(Self(()))
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        None
+        static IS_THERE: LazyLock<bool> = LazyLock::new(|| {
+            is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("popcnt")
+                && is_x86_feature_detected!("bmi1")
+                && is_x86_feature_detected!("bmi2")
+        });
+        IS_THERE.then_some(Self(()))
     }
 
     /// Runs a kernel compiled with these features. Its `run` must be `#[inline(always)]`, and so must what it calls.
-    #[cfg(target_arch = "x86_64")]
     #[inline]
     pub(crate) fn run<K: Kernel>(self, kernel: K) -> K::Output {
         // SAFETY: `self` proves the features.
@@ -41,21 +32,18 @@ impl Avx512 {
     }
 }
 
-#[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 fn with_features<K: Kernel>(kernel: K) -> K::Output {
     kernel.run()
 }
 
 /// Returns the mask of the first `len` of sixteen lanes; all sixteen for a larger `len`.
-#[cfg(target_arch = "x86_64")]
 #[inline(always)]
 pub(crate) fn lanes16(len: usize) -> u16 {
     if len >= 16 { u16::MAX } else { (1 << len) - 1 }
 }
 
 /// Returns two masks of eight lanes as one mask of sixteen.
-#[cfg(target_arch = "x86_64")]
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
 pub(crate) fn pair(low: u8, high: u8) -> u16 {

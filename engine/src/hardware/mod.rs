@@ -7,16 +7,27 @@
     reason = "prefetch, target features, page advice and CPU clocks have no safe form"
 )]
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub mod clock;
 pub(crate) mod lines;
 mod pages;
 mod prefetch;
-mod vectors;
 
 pub use pages::{in_huge_pages, move_to_huge_pages, with_huge_pages};
 pub use prefetch::Prefetcher;
-pub(crate) use vectors::{Kernel, vectorised};
+
+/// Work over arrays that gains from wide vectors. `run` must be `#[inline(always)]`, and so must what it calls: it is
+/// compiled once for each kind of processor.
+pub(crate) trait Kernel {
+    /// The result of the work.
+    type Output;
+
+    /// Does the work.
+    fn run(self) -> Self::Output;
+}
 
 /// Bytes of a cache line.
 pub const LINE: usize = 64;

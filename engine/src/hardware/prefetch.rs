@@ -38,30 +38,39 @@ impl Prefetcher {
     /// Prefetches `slice[index]`, if it exists.
     #[inline(always)]
     pub fn item<T>(&mut self, slice: &[T], index: usize) {
-        let Some(item) = slice.get(index) else {
-            return;
-        };
-        let first = std::ptr::from_ref(item).addr() / LINE;
+        let item = slice.as_ptr().wrapping_add(index);
         match &mut self.lines {
-            None => (0..size_of::<T>())
-                .step_by(LINE)
-                .for_each(|at| prefetch(std::ptr::from_ref(item).wrapping_byte_add(at))),
-            Some(lines) => {
-                let last = (std::ptr::from_ref(item).addr() + size_of::<T>().max(1) - 1) / LINE;
-                lines.extend(first..=last);
+            // Prefetching what does not exist does no harm, and costs less than to find out.
+            None => {
+                for at in (0..size_of::<T>()).step_by(LINE) {
+                    prefetch(item.wrapping_byte_add(at));
+                }
             }
+            Some(lines) if index < slice.len() => {
+                let last = (item.addr() + size_of::<T>().max(1) - 1) / LINE;
+                lines.extend(item.addr() / LINE..=last);
+            }
+            Some(_) => {}
         }
     }
 
     /// Prefetches the part of `slice[range]` that exists.
     #[inline(always)]
     pub fn range<T>(&mut self, slice: &[T], range: std::ops::Range<usize>) {
-        let step = (LINE / size_of::<T>().max(1)).max(1);
-        for index in range.clone().step_by(step) {
-            self.item(slice, index);
+        let end = range.end.min(slice.len());
+        let part = slice.get(range.start..end).unwrap_or_default();
+        let (start, bytes) = (part.as_ptr(), size_of_val(part));
+        if bytes == 0 {
+            return;
         }
-        if range.end > range.start {
-            self.item(slice, range.end - 1);
+        let (first, last) = (start.addr() / LINE, (start.addr() + bytes - 1) / LINE);
+        match &mut self.lines {
+            None => {
+                for line in 0..=last - first {
+                    prefetch(start.wrapping_byte_add(line * LINE));
+                }
+            }
+            Some(lines) => lines.extend(first..=last),
         }
     }
 }

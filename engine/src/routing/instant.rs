@@ -113,6 +113,7 @@ impl<M: Fn(Row) -> bool> Instant<'_, M> {
             }
             out.measure(population, key);
         };
-        closest_by_bucket(owner.key, key, deep, rule.answer_size(), out, append);
+        let n = rule.answer_size();
+        closest_by_bucket(population, owner.key, key, deep, n, out, append);
     }
 }

@@ -145,7 +145,7 @@ impl Tables {
         } else if let Some(slot) = table.overlay_slot() {
             out.rows.extend_from_slice(&self.overlay[slot]);
             out.measure(population, key);
-            out.keep_nearest(0, self.rule.answer_size());
+            out.keep_nearest(population, key, 0, self.rule.answer_size());
         }
     }
 

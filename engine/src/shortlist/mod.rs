@@ -3,9 +3,11 @@
 //! The nearest nodes lie sorted in arrays of their own, the head ([`Shortlist::head`]). The other nodes, which a lookup
 //! seldom contacts, lie unsorted in other arrays. Of 158 nodes known at the end of a lookup (a million nodes, k = 20),
 //! almost all contacts go to the 32 nearest. All work on whole arrays lies behind the trait `Vectors`, which has one
-//! implementation for AVX-512 and one for all processors. Neither the length of the head nor the implementation changes
+//! implementation for AVX-512, one for AVX2 and one for all processors. Neither the length of the head nor the implementation changes
 //! a result.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod known;
@@ -19,8 +21,9 @@ use self::nodes::{Nodes, PIECE, Piece};
 use self::portable::Portable;
 use self::vectors::Vectors;
 use crate::answer::Answer;
-use crate::hardware::avx512::Avx512;
-use crate::hardware::{Kernel, Prefetcher, vectorised};
+use crate::hardware::Prefetcher;
+#[cfg(target_arch = "x86_64")]
+use crate::hardware::{Kernel, avx2::Avx2, avx512::Avx512};
 use crate::key::{Distance, Key};
 use crate::node::Row;
 use crate::population::Population;
@@ -197,20 +200,25 @@ trait Work {
 /// Does the work with the widest vectors that this processor has.
 #[inline]
 fn with_vectors<W: Work>(work: W) -> W::Output {
-    struct By<V, W>(V, W);
-    impl<V: Vectors, W: Work> Kernel for By<V, W> {
-        type Output = W::Output;
+    #[cfg(target_arch = "x86_64")]
+    {
+        struct By<V, W>(V, W);
+        impl<V: Vectors, W: Work> Kernel for By<V, W> {
+            type Output = W::Output;
 
-        #[inline(always)]
-        fn run(self) -> W::Output {
-            self.1.run(self.0)
+            #[inline(always)]
+            fn run(self) -> W::Output {
+                self.1.run(self.0)
+            }
+        }
+        if let Some(wide) = Avx512::new() {
+            return wide.run(By(wide, work));
+        }
+        if let Some(wide) = Avx2::new() {
+            return wide.run(By(wide, work));
         }
     }
-    match Avx512::new() {
-        #[cfg(target_arch = "x86_64")]
-        Some(wide) => wide.run(By(wide, work)),
-        _ => vectorised(By(Portable, work)),
-    }
+    work.run(Portable)
 }
 
 /// Finds the index of a row.
@@ -304,10 +312,17 @@ mod tests {
         assert!(size_of::<Shortlist>() <= 144);
     }
 
-    /// Joins by the portable vectors or by the widest there are.
-    fn join(list: &mut Shortlist, answer: &Answer, depth: u16, portable: bool) -> bool {
+    /// Vectors by which a shortlist joins.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum By {
+        Widest,
+        Avx2,
+        Portable,
+    }
+
+    fn join(list: &mut Shortlist, answer: &Answer, depth: u16, by: By) -> bool {
         let origin = Some(Row(100));
-        if !portable {
+        if by == By::Widest {
             return list.join(answer, depth, origin);
         }
         let join = Join {
@@ -316,17 +331,23 @@ mod tests {
             depth,
             origin,
         };
+        #[cfg(target_arch = "x86_64")]
+        if let Some(wide) = Avx2::new()
+            && by == By::Avx2
+        {
+            return join.run(wide);
+        }
         join.run(Portable)
     }
 
     proptest! {
-        /// Against a map and a full sort, for several lengths of the head, by the widest vectors there are and
-        /// without. Keys include the farthest there is.
+        /// Against a map and a full sort, for several lengths of the head, by all kinds of vectors and without. Keys
+        /// include the farthest there is.
         #[test]
         fn joins_like_a_sorted_map(
             answers in proptest::collection::vec(proptest::collection::btree_set(0u64..300, 0..100), 1..12),
             beta in 1usize..150,
-            portable: bool,
+            by in prop_oneof![Just(By::Widest), Just(By::Avx2), Just(By::Portable)],
         ) {
             let key_of = |number: u64| Key(if number < 200 { number } else { !(299 - number) });
             let keys: Vec<Key> = (0..300).map(key_of).collect();
@@ -344,7 +365,7 @@ mod tests {
                 let mut answer = Answer::default();
                 answer.rows = named.into_iter().rev().map(|d| Row(d as u32)).collect();
                 answer.measure(&population, Key(0));
-                prop_assert_eq!(join(&mut list, &answer, depth as u16, portable), expected);
+                prop_assert_eq!(join(&mut list, &answer, depth as u16, by), expected);
                 for _ in 0..8 {
                     let nearest = naive.iter_mut().find(|(_, (_, status))| *status == Status::Candidate);
                     prop_assert_eq!(list.has_candidate(), nearest.is_some());

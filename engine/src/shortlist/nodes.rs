@@ -143,18 +143,14 @@ pub(super) fn set_bits(mut bits: u32) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Items of a block in the loops that the compiler turns into vector instructions.
-pub(super) const BLOCK: usize = 16;
-
-/// Returns how many of `distances`, whose number [`BLOCK`] must divide, are below `distance`. Counts in each lane
-/// separately, because a sum over a block would leave the vector registers.
+/// Returns how many of the ascending `distances` are below `distance`. No branch depends on a distance.
 #[inline(always)]
 fn count_below(distances: &[Distance], distance: Distance) -> usize {
-    let mut below = [0u64; BLOCK];
-    for block in distances.as_chunks::<BLOCK>().0 {
-        for lane in 0..BLOCK {
-            below[lane] += u64::from(block[lane] < distance);
-        }
+    let (mut below, mut rest) = (0, distances.len());
+    while rest > 1 {
+        let half = rest / 2;
+        below += usize::from(distances[below + half - 1] < distance) * half;
+        rest -= half;
     }
-    below.iter().sum::<u64>() as usize
+    below + usize::from(rest == 1 && distances[below] < distance)
 }

@@ -1,19 +1,23 @@
 //! [`Vectors`] without vector instructions.
 
 use super::known::Note;
-use super::nodes::{BLOCK, Nodes, Piece, set_bits};
+use super::nodes::{Nodes, Piece, set_bits};
 use super::vectors::Vectors;
 use crate::key::Distance;
 use crate::node::Row;
 
-/// [`Vectors`] by plain loops, which the compiler vectorises.
+/// [`Vectors`] by plain loops.
 #[derive(Clone, Copy)]
 pub(super) struct Portable;
 
 impl Vectors for Portable {
     #[inline(always)]
     fn members(self, rows: &[Row], piece: &Piece, which: u32) -> u32 {
-        bits_of(piece.rows, |&row| contains(rows, row)) & which
+        let mut found = 0;
+        for item in set_bits(which) {
+            found |= u32::from(contains(rows, piece.rows[item])) << item;
+        }
+        found
     }
 
     #[inline(always)]
@@ -23,13 +27,11 @@ impl Vectors for Portable {
 
     #[inline(always)]
     fn within(self, piece: &Piece, limit: Distance) -> u32 {
-        bits_of(piece.distances, |&distance| distance <= limit)
-    }
-
-    #[inline(always)]
-    fn farthest(self, piece: &Piece, which: u32) -> Distance {
-        let distances = set_bits(which).map(|index| piece.distances[index]);
-        distances.max().unwrap_or_default()
+        let mut within = 0;
+        for (index, &distance) in piece.distances.iter().enumerate() {
+            within |= u32::from(distance <= limit) << index;
+        }
+        within
     }
 
     #[inline(always)]
@@ -48,22 +50,12 @@ impl Vectors for Portable {
     }
 }
 
-/// Returns the set of those of at most 32 items for which `holds` holds.
-#[inline(always)]
-fn bits_of<T>(items: &[T], holds: impl Fn(&T) -> bool) -> u32 {
-    let bit = |(index, item): (usize, &T)| u32::from(holds(item)) << index;
-    items.iter().enumerate().map(bit).sum()
-}
-
-/// Returns whether a node is among `rows`. Compares block by block.
+/// Returns whether a node is among `rows`. No branch depends on a row, so that the compiler can compare several at once.
 #[inline(always)]
 fn contains(rows: &[Row], row: Row) -> bool {
-    let (blocks, rest) = rows.as_chunks::<BLOCK>();
-    let mut hits = [0u32; BLOCK];
-    for block in blocks {
-        for lane in 0..BLOCK {
-            hits[lane] |= u32::from(block[lane] == row);
-        }
+    let mut is_there = false;
+    for &other in rows {
+        is_there |= other == row;
     }
-    hits.iter().any(|&hit| hit != 0) || rest.contains(&row)
+    is_there
 }

@@ -3,7 +3,7 @@
 #![allow(unsafe_code, reason = "types that may lie in cache lines are marked")]
 
 use super::known::Note;
-use super::nodes::{Nodes, Piece};
+use super::nodes::{Nodes, Piece, set_bits};
 use crate::hardware::lines::Plain;
 use crate::key::Distance;
 use crate::node::Row;
@@ -28,7 +28,14 @@ pub(super) trait Vectors: Copy {
     fn within(self, piece: &Piece, limit: Distance) -> u32;
 
     /// Returns the largest distance of the nodes `which`; 0 if there is none.
-    fn farthest(self, piece: &Piece, which: u32) -> Distance;
+    #[inline(always)]
+    fn farthest(self, piece: &Piece, which: u32) -> Distance {
+        let mut farthest = Distance(0);
+        for index in set_bits(which) {
+            farthest = farthest.max(piece.distances[index]);
+        }
+        farthest
+    }
 
     /// Returns the index of the first candidate.
     fn first_candidate(self, notes: &[Note]) -> Option<usize>;

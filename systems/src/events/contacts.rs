@@ -264,7 +264,7 @@ impl Worker<'_> {
             .closest(population, owner, key, count, with_failed, answer);
         if self.work.maintenance.learn_named {
             // The origin learns the nearest first.
-            answer.sort();
+            answer.sort(population, key);
         }
         if wants_value {
             let named = self.chunk.named.add(&answer.rows);

@@ -3,6 +3,7 @@
 //! Events of a window lie in order before the first is handled, so their memory is known ahead. It is fetched in stages,
 //! because each stage reads where the memory of the next one lies.
 
+use kadsim_engine::hardware::Prefetcher;
 use kadsim_engine::key::{BucketIndex, Key};
 use kadsim_engine::node::Row;
 use kadsim_engine::slot::OperationSlot;
@@ -30,22 +31,20 @@ struct Reads {
 
 impl Worker<'_> {
     /// Prefetches what the first events of the window read in a stage. [`Worker::fetch_ahead`] comes too late for them.
-    pub fn fetch_head(&mut self, stage: usize) {
-        let events = std::mem::take(&mut self.chunk.events);
+    pub fn fetch_head(&self, stage: usize) {
         for position in 0..(STAGES - stage) * APART {
             let Some(index) = self.chunk.order.get(position) else {
                 break;
             };
-            self.fetch(&events[index], stage);
+            self.fetch(&self.chunk.events[index], stage);
         }
-        self.chunk.events = events;
     }
 
     /// Prefetches what the events after the one at `index` of `order` read, each in the stage that its distance asks for.
     #[inline]
-    pub fn fetch_ahead(&mut self, events: &[Event], order: &Order, index: usize) {
+    pub fn fetch_ahead(&self, events: &[Event], order: &Order, index: usize) {
         if let Some(ahead) = order.get(index + (STAGES + 1) * APART) {
-            self.chunk.out.prefetcher.item(events, ahead);
+            Prefetcher::default().item(events, ahead);
         }
         for stage in 0..STAGES {
             if let Some(ahead) = order.get(index + (STAGES - stage) * APART) {
@@ -55,7 +54,7 @@ impl Worker<'_> {
     }
 
     /// Returns what an event reads.
-    #[inline]
+    #[inline(always)]
     fn reads(&self, event: &Event) -> Reads {
         let mut reads = Reads {
             peer: None,
@@ -99,14 +98,13 @@ impl Worker<'_> {
     }
 
     /// Prefetches what an event reads: where it lies (stage 0), heads of buckets and lists (1), entries of buckets (2), and the
-    /// keys of these entries (3).
-    #[inline]
-    fn fetch(&mut self, event: &Event, stage: usize) {
+    /// keys of those among which an answer chooses (3).
+    #[inline(always)]
+    fn fetch(&self, event: &Event, stage: usize) {
         let reads = self.reads(event);
         let (node, index) = (event.node, self.chunk.index(event.node));
         let population = self.work.view.in_time.population;
-        let mut prefetcher = std::mem::take(&mut self.chunk.out.prefetcher);
-        let to = &mut prefetcher;
+        let to = &mut Prefetcher::default();
         let bucket_of = |key: Key| {
             let bucket = population.key(node).bucket_of(key);
             bucket.map_or(usize::MAX, BucketIndex::index)
@@ -149,12 +147,10 @@ impl Worker<'_> {
             }
             _ => {
                 if let Some(key) = reads.key {
-                    for entry in self.tables.near(node, bucket_of(key), n) {
-                        to.item(population.keys(), entry.row().index());
-                    }
+                    let (keys, owner) = (population.keys(), population.owner(node));
+                    self.tables.prefetch_choice(keys, owner, key, n, to);
                 }
             }
         }
-        self.chunk.out.prefetcher = prefetcher;
     }
 }

@@ -102,6 +102,7 @@ impl Worker<'_> {
         let answer = &mut self.chunk.out.answer;
         self.tables
             .closest(population, origin, key, count, true, answer);
+        answer.measure(population, key);
         let own = Answered {
             row: origin.row,
             depth: 0,

@@ -100,17 +100,13 @@ impl Worker<'_> {
     }
 
     /// Puts what full knowledge gives a bucket into it, the nearest first.
-    pub fn fill_bucket(
-        &mut self,
-        owner: Owner,
-        bucket: BucketIndex,
-        rows: &mut [Row],
-        heard_s: u32,
-    ) {
-        let population = self.work.view.in_time.population;
-        rows.sort_unstable_by_key(|&row| population.key(row).distance(owner.key));
+    pub fn fill_bucket(&mut self, owner: Owner, bucket: BucketIndex, rows: &[Row], heard_s: u32) {
+        let answer = &mut self.chunk.out.answer;
+        answer.clear();
+        answer.rows.extend_from_slice(rows);
+        answer.sort(&self.work.view.in_time.population, owner.key);
         let mut bucket = self.tables.bucket(owner.row, bucket);
-        for &row in rows.iter() {
+        for &row in &answer.rows {
             let was_put = bucket.put(row, heard_s);
             assert!(was_put, "a bucket has room for what full knowledge gives");
         }

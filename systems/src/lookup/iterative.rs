@@ -136,6 +136,16 @@ impl Iterative {
     /// Returns whether the beta closest nodes have answered.
     #[inline]
     fn have_closest_answered(self, lookup: &Lookup, population: &Population) -> bool {
+        let mut left = self.rules.beta;
+        for known in lookup.shortlist.head() {
+            match known.note.status() {
+                Status::Candidate | Status::Contacted => return false,
+                Status::Failed | Status::Origin => {}
+                Status::Answered if left == 1 => return true,
+                Status::Answered => left -= 1,
+            }
+        }
+        // So many have failed that the head alone does not tell.
         lookup
             .nearest(population, self.rules.beta as usize, may_answer)
             .all(|known| known.note.status() == Status::Answered)

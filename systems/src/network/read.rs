@@ -184,7 +184,7 @@ impl Network {
             nodes
                 .tables
                 .closest(population, owner, table, key, &mut answer);
-            answer.sort();
+            answer.sort(population, key);
             answer.rows
         })
     }

@@ -141,7 +141,8 @@ impl<T: Stored> Layout for T {
             population, rule, ..
         } = knowledge;
         let answer = |group, out: &mut Answer| self.answer(population, key, owner.row, group, out);
-        closest_by_bucket(owner.key, key, self.deep(), rule.answer_size(), out, answer);
+        let (deep, n) = (self.deep(), rule.answer_size());
+        closest_by_bucket(population, owner.key, key, deep, n, out, answer);
     }
 
     #[inline]
@@ -173,28 +174,41 @@ pub(in crate::routing) fn deep_from(knowledge: Knowledge) -> u32 {
         .map_or(0, |bits| bits + 1)
 }
 
-/// Puts the k entries closest to `key` into `out`. `append` appends the entries of a group, with their distances; see
-/// [`Stored`] for groups.
+/// Puts the `n` entries closest to `key` into `out`. `append` appends the entries of a group, all with their distances or
+/// all without; see [`Stored`] for groups.
 ///
 /// Visits groups in the order of distance. With d = owner XOR key, the distance of an entry of bucket j from `key` is d
 /// with bit j flipped and the lower bits free. If bit j of d is set, the bucket is closer than all deeper buckets; if it
 /// is clear, the bucket is farther.
 #[inline]
 pub(in crate::routing) fn closest_by_bucket(
+    population: &Population,
     owner: Key,
     key: Key,
     deep: u32,
-    k: usize,
+    n: usize,
     out: &mut Answer,
     mut append: impl FnMut(u32, &mut Answer),
 ) {
-    let mut visit = |group: u32| {
+    let visit = |group: u32| {
         let before = out.rows.len();
         append(group, out);
         out.read += (out.rows.len() - before) as u64;
-        out.keep_nearest(before, k - before);
-        out.rows.len() == k
+        out.keep_nearest(population, key, before, n - before);
+        out.rows.len() == n
     };
+    visit_by_distance(owner, key, deep, visit);
+}
+
+/// Calls `visit` with the groups of an owner's table in the order of their distance from `key`, until it returns `true`. See
+/// [`closest_by_bucket`] for the order.
+#[inline]
+pub(in crate::routing) fn visit_by_distance(
+    owner: Key,
+    key: Key,
+    deep: u32,
+    mut visit: impl FnMut(u32) -> bool,
+) {
     let distance = owner.distance(key).0;
     let mut nearer = distance;
     while nearer != 0 {

@@ -36,7 +36,7 @@ impl Layout for Implicit {
             out.read += out.rows.len() as u64;
             if out.rows.len() >= rule.answer_size() {
                 out.measure(population, key);
-                out.keep_nearest(0, rule.answer_size());
+                out.keep_nearest(population, key, 0, rule.answer_size());
                 return;
             }
             out.clear();
@@ -55,7 +55,8 @@ impl Layout for Implicit {
             }
             out.measure(population, key);
         };
-        closest_by_bucket(owner.key, key, deep, rule.answer_size(), out, append);
+        let n = rule.answer_size();
+        closest_by_bucket(population, owner.key, key, deep, n, out, append);
     }
 
     #[inline]

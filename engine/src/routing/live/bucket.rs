@@ -83,6 +83,8 @@ pub(super) struct Head {
     pub(super) len: u8,
     /// Number of replacements.
     pub(super) replacements: u8,
+    /// Number of entries with failures.
+    pub(super) failing: u8,
     /// Whether its least recently heard entry is being pinged while a node waits for the outcome.
     pub(super) is_pinging: bool,
 }
@@ -142,7 +144,12 @@ impl Bucket<'_> {
 
     #[inline]
     fn position(&self, node: Row) -> Option<usize> {
-        self.entries().iter().position(|entry| entry.row == node.0)
+        // Mostly the node is not there. That is found without a branch for each entry.
+        let mut is_there = false;
+        for entry in self.entries() {
+            is_there |= entry.row == node.0;
+        }
+        is_there.then(|| self.entries().iter().position(|entry| entry.row == node.0))?
     }
 
     /// Returns whether there is room for an entry.
@@ -154,6 +161,9 @@ impl Bucket<'_> {
     /// Returns the position of the first entry that has failed often enough to give way.
     fn given_up(&self, rules: &TableRules) -> Option<usize> {
         let most = rules.evict_after?;
+        if self.head.failing == 0 {
+            return None;
+        }
         self.entries()
             .iter()
             .position(|entry| entry.failures() >= most)
@@ -228,6 +238,7 @@ impl Bucket<'_> {
             self.forget(node);
             return Failed::Unknown;
         };
+        self.head.failing += u8::from(self.entries[at].failures() == 0);
         self.entries[at].fail();
         let has_replacement = self.head.replacements > 0;
         let is_due = rules
@@ -299,18 +310,21 @@ impl Bucket<'_> {
     /// Removes all entries and replacements; returns the number of entries. A ping in flight goes on.
     pub fn clear(&mut self) -> u32 {
         self.head.replacements = 0;
+        self.head.failing = 0;
         u32::from(std::mem::take(&mut self.head.len))
     }
 
     fn move_to_tail(&mut self, at: usize, now_us: u64) {
         let len = self.head.len as usize;
         let row = self.entries[at].row();
+        self.head.failing -= u8::from(self.entries[at].failures() > 0);
         self.entries.copy_within(at + 1..len, at);
         self.entries[len - 1] = Entry::new(row, second(now_us));
     }
 
     fn remove(&mut self, at: usize) {
         let len = self.head.len as usize;
+        self.head.failing -= u8::from(self.entries[at].failures() > 0);
         self.entries.copy_within(at + 1..len, at);
         self.head.len -= 1;
     }

@@ -10,7 +10,7 @@ use crate::hardware::{Prefetcher, in_huge_pages, move_to_huge_pages, with_huge_p
 use crate::key::{BucketIndex, Key};
 use crate::node::Row;
 use crate::population::{Owner, Population};
-use crate::routing::layout::closest_by_bucket;
+use crate::routing::layout::{closest_by_bucket, visit_by_distance};
 
 /// Where the table of a node lies.
 #[derive(Clone, Copy, Debug, Default)]
@@ -180,8 +180,8 @@ impl Tables {
         heads.iter_mut().for_each(|head| head.is_pinging = false);
     }
 
-    /// Replaces `out` by the `n` entries of a node's table that are closest to `key`, with their distances. Leaves out
-    /// entries with failures unless `with_failed` is set.
+    /// Replaces `out` by the `n` entries of a node's table that are closest to `key`, without their distances, which an answer
+    /// from afar does not carry. Leaves out entries with failures unless `with_failed` is set.
     #[inline]
     pub fn closest(
         &self,
@@ -196,11 +196,14 @@ impl Tables {
         let deep = self.buckets(owner.row) as u32;
         let append = |bucket: u32, out: &mut Answer| {
             let entries = self.entries(owner.row, bucket as usize).iter();
-            let named = entries.filter(|entry| with_failed || entry.failures() == 0);
-            out.rows.extend(named.map(|entry| entry.row()));
-            out.measure(population, key);
+            if with_failed {
+                out.rows.extend(entries.map(|entry| entry.row()));
+            } else {
+                let named = entries.filter(|entry| entry.failures() == 0);
+                out.rows.extend(named.map(|entry| entry.row()));
+            }
         };
-        closest_by_bucket(owner.key, key, deep, n, out, append);
+        closest_by_bucket(population, owner.key, key, deep, n, out, append);
     }
 
     /// Prefetches where the table of a node lies. [`Tables::prefetch_heads`] follows, once that is there.
@@ -230,13 +233,13 @@ impl Tables {
         }
     }
 
-    /// Returns the entries among which [`Tables::closest`] finds most of the `n` closest to a key of the range of `bucket`,
-    /// and places without an entry between them.
+    /// Prefetches most of the entries that [`Tables::closest`] reads: those of the bucket to whose range the key belongs, and
+    /// of deeper ones if there are less than `n` in it.
     #[inline]
-    pub fn near(&self, owner: Row, bucket: usize, n: usize) -> &[Entry] {
+    pub fn prefetch_near(&self, owner: Row, bucket: usize, n: usize, prefetcher: &mut Prefetcher) {
         let (place, count) = self.place(owner);
         let Some(last) = count.checked_sub(1) else {
-            return &[];
+            return;
         };
         let heads = &self.heads[place.bucket as usize..][..count];
         let own = bucket.min(last);
@@ -244,16 +247,36 @@ impl Tables {
             true => own,
             false => last,
         };
-        let first = usize::from(heads[own].offset);
-        let end = usize::from(heads[last].offset) + usize::from(heads[last].len);
-        &self.entries[place.entry as usize..][first..end.max(first)]
+        let entry = place.entry as usize;
+        let first = entry + usize::from(heads[own].offset);
+        let end = entry + usize::from(heads[last].offset) + usize::from(heads[last].len);
+        prefetcher.range(&self.entries, first..end.max(first));
     }
 
-    /// Prefetches what [`Tables::near`] returns. The keys of its nodes may follow.
+    /// Prefetches the keys that [`Tables::closest`] reads: of the entries of the bucket that fills the answer, from which it
+    /// chooses. All entries of nearer buckets are in the answer, whatever their keys.
     #[inline]
-    pub fn prefetch_near(&self, owner: Row, bucket: usize, n: usize, prefetcher: &mut Prefetcher) {
-        let near = self.near(owner, bucket, n);
-        prefetcher.range(near, 0..near.len());
+    pub fn prefetch_choice(
+        &self,
+        keys: &[Key],
+        owner: Owner,
+        key: Key,
+        n: usize,
+        prefetcher: &mut Prefetcher,
+    ) {
+        let deep = self.buckets(owner.row) as u32;
+        let mut left = n;
+        visit_by_distance(owner.key, key, deep, |bucket| {
+            let entries = self.entries(owner.row, bucket as usize);
+            let is_last = entries.len() >= left;
+            if entries.len() > left {
+                for entry in entries {
+                    prefetcher.item(keys, entry.row().index());
+                }
+            }
+            left = left.saturating_sub(entries.len());
+            is_last
+        });
     }
 
     /// Returns the bytes on the heap.
