@@ -172,7 +172,7 @@ pub fn machine_memory() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::file::{self, OPERATIONS_MAX};
+    use crate::file::{self, Layout, OPERATIONS_MAX};
 
     const TEXT: &str = r#"schema = 1
 name = "estimated"
@@ -212,7 +212,7 @@ segments = "provides"
         estimate(&loaded.experiment, &inputs)
     }
 
-    /// Settings of every kind, smallest and largest.
+    /// Settings of every kind but layouts, smallest and largest.
     const SETTINGS: [&[&str]; 12] = [
         &[],
         &["network.bucket_size=1", "lookup.beta=1"],
@@ -221,13 +221,9 @@ segments = "provides"
             "lookup.alpha=4096",
             "lookup.beta=65536",
         ],
-        &[
-            "network.bucket_size=255",
-            "network.bootstrap=random",
-            "engine.layout=dense",
-        ],
-        &["engine.layout=spans", "lookup.stop=closest-answered"],
-        &["engine.layout=implicit", "lookup.steps_to_stop=1000000"],
+        &["network.bucket_size=255", "network.bootstrap=random"],
+        &["lookup.stop=closest-answered"],
+        &["lookup.steps_to_stop=1000000"],
         &["link.overhead_ms=9e12", "phase.provides.spread_ms=0"],
         &["link.overhead_ms=0.001", "lookup.procedure=py-dht"],
         &[
@@ -252,10 +248,14 @@ segments = "provides"
 
     #[test]
     fn no_extreme_overflows() {
-        for overrides in SETTINGS {
+        let layouts = Layout::ALL.map(|layout| format!("engine.layout={layout}"));
+        let settings = layouts
+            .iter()
+            .flat_map(|layout| SETTINGS.map(|overrides| [overrides, &[layout.as_str()]].concat()));
+        for overrides in settings {
             for nodes in [0, 1, 2, 255, 1 << 31, u32::MAX] {
                 for operations in [0, 1, 1_000_000_000_000, OPERATIONS_MAX / 2] {
-                    let need = of(nodes, operations, overrides);
+                    let need = of(nodes, operations, &overrides);
                     let at = format!("{overrides:?}, {nodes} nodes, {operations} operations");
                     assert!(need.total() > need.process, "{at}: {need:?}");
                     // Each node takes at least 100 bytes.
@@ -271,7 +271,7 @@ segments = "provides"
 
     #[test]
     fn more_nodes_and_more_operations_need_no_less() {
-        for layout in ["dense", "packed", "spans", "implicit"] {
+        for layout in Layout::ALL {
             for policy in ["closest", "random"] {
                 for more in ["phase.provides.spread_ms=0", "output.results=true"] {
                     let set = [

@@ -10,6 +10,7 @@ use kadsim_engine::key::Key;
 use kadsim_engine::link::{Delay, Fault, UniformLink};
 use kadsim_engine::node::Row;
 use kadsim_engine::random::Probability;
+use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_systems::Network;
 
 /// Settings under which steps of the mixed experiment hold many operations: two networks, overhead, a limit on operations
@@ -63,6 +64,13 @@ fn without(mut contents: Contents, parts: &[&str]) -> Contents {
     contents
 }
 
+/// Returns every layout with a number of threads, 2 or 8.
+fn layouts_by_threads() -> impl Iterator<Item = (LayoutKind, &'static str)> {
+    LayoutKind::ALL
+        .into_iter()
+        .zip(["2", "8"].into_iter().cycle())
+}
+
 fn all_the_same(settings: &[&str]) {
     let dir = Dir::new();
     dir.write("mixed.toml", MIXED);
@@ -73,19 +81,11 @@ fn all_the_same(settings: &[&str]) {
         contents(&dir, &format!("run{runs}"), &[&settings[..], more].concat())
     };
     let first = run(&["--threads", "1"]);
-    assert_eq!(
-        first,
-        run(&["--threads", "2", "--set", "engine.layout=dense"])
-    );
-    assert_eq!(first, run(&["--threads", "8"]));
-    assert_eq!(
-        first,
-        run(&["--threads", "8", "--set", "engine.layout=implicit"])
-    );
-    assert_eq!(
-        first,
-        run(&["--threads", "1", "--set", "engine.layout=spans"])
-    );
+    for (layout, threads) in layouts_by_threads() {
+        let layout = format!("engine.layout={layout}");
+        let again = run(&["--threads", threads, "--set", &layout]);
+        assert_eq!(first, again, "{threads} threads, {layout}");
+    }
     let first = without(first, &["ticks"]);
     for tick in ["clock.tick_ms=1", "clock.tick_ms=10000"] {
         assert_eq!(first, without(run(&["--set", tick]), &["ticks"]), "{tick}");
@@ -285,7 +285,7 @@ fn a_living_network_with_everything() {
         };
         let first = run(&["--threads", "1"]);
         assert_eq!(first.len(), 1 + TABLES.len());
-        for layout in ["dense", "packed", "spans", "implicit"] {
+        for layout in LayoutKind::ALL {
             let layout = format!("engine.layout={layout}");
             for threads in ["2", "8"] {
                 let again = run(&["--threads", threads, "--set", &layout]);
@@ -378,7 +378,7 @@ fn all_the_same_without_overhead_with(procedure: &str, spread_ms: u32, settings:
         let more = if is_recorded { with_connections } else { "" };
         dir.write("free.toml", file.clone() + more);
         let mut runs = 0;
-        let mut run = |threads: &str, layout: &str, tick_ms: &str| {
+        let mut run = |threads: &str, layout: LayoutKind, tick_ms: &str| {
             runs += 1;
             let out = format!("{is_recorded}{runs}");
             let sets = [
@@ -394,9 +394,9 @@ fn all_the_same_without_overhead_with(procedure: &str, spread_ms: u32, settings:
             sets.for_each(|set| args.extend(["--set", set]));
             contents_of(&dir, "free", &out, &args, 0)
         };
-        let first = run("1", "packed", "50");
+        let first = run("1", LayoutKind::Packed, "50");
         assert_eq!(first.contains_key("connections"), is_recorded);
-        for (threads, layout) in [("2", "dense"), ("8", "spans"), ("8", "implicit")] {
+        for (layout, threads) in layouts_by_threads() {
             assert_eq!(
                 first,
                 run(threads, layout, "50"),
@@ -404,12 +404,9 @@ fn all_the_same_without_overhead_with(procedure: &str, spread_ms: u32, settings:
             );
         }
         let rest = without(first.clone(), &["ticks"]);
-        for (threads, layout, tick_ms) in [
-            ("1", "implicit", "1"),
-            ("2", "packed", "1"),
-            ("2", "implicit", "10000"),
-            ("8", "dense", "10000"),
-        ] {
+        // Both numbers of threads meet both lengths.
+        let ticks_ms = ["1", "1", "10000", "10000"].into_iter().cycle();
+        for ((layout, threads), tick_ms) in layouts_by_threads().zip(ticks_ms) {
             assert_eq!(
                 rest,
                 without(run(threads, layout, tick_ms), &["ticks"]),

@@ -12,10 +12,11 @@
 //!    `fill_chunks` of `fill.rs`: it works on all threads and hands each of them a `Filler`, which reuses buckets that
 //!    neighbours in key order share. A layout that does not answer bucket by bucket implements [`Layout`] itself, as
 //!    `implicit.rs` does.
-//! 2. Name the layout in [`LayoutKind`]: the variant, `ALL`, `as_str`, `build`. Experiment files then know it as
-//!    `engine.layout`.
+//! 2. Declare the file below, and name the layout in [`LayoutKind`]: the variant, `ALL`, `as_str`, `build`. Experiment
+//!    files then know it as `engine.layout`.
 //! 3. Say in `experiments/src/estimate/nodes.rs` how many bytes of a node it takes; the compiler asks for it. `run` and
 //!    `layouts` refuse an experiment that does not fit into memory.
+//! 4. Renew the reference of keys, which lists the layouts: `SNAPSHOTS=overwrite cargo test --test tests cli::keys`.
 //!
 //! A layout relies on and keeps to the following:
 //!
