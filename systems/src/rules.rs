@@ -34,6 +34,19 @@ impl Rules {
         stall_us: None,
     };
 
+    /// Returns the rules of lookups of maintenance where buckets have at most `k` entries: the k closest nodes have to answer.
+    /// All else is as for users.
+    pub fn of_maintenance(&self, k: u8) -> Self {
+        Self {
+            alpha: self.alpha,
+            beta: k.into(),
+            steps_to_stop: self.steps_to_stop,
+            stop: Stop::ClosestAnswered,
+            procedure: self.procedure,
+            stall_us: self.stall_us,
+        }
+    }
+
     /// Returns the number of nodes in a result where buckets have at most `k` entries.
     #[inline]
     pub fn results(&self, k: u8) -> u32 {
@@ -46,10 +59,12 @@ impl Rules {
     /// Returns the most contacts of a lookup that are in flight at the same time where buckets have at most `k` entries, those
     /// that have stalled left out.
     pub fn most_in_flight(&self, k: u8) -> u32 {
-        match (self.procedure, self.stop) {
-            (Procedure::Rfm19, _) => self.alpha.max(self.beta),
-            (_, Stop::FollowUp) => self.alpha + u32::from(k),
-            (_, Stop::NoProgress | Stop::ClosestAnswered) => self.alpha,
+        match self.procedure {
+            Procedure::Iterative | Procedure::PyDht => match self.stop {
+                Stop::NoProgress | Stop::ClosestAnswered => self.alpha,
+                Stop::FollowUp => self.alpha + u32::from(k),
+            },
+            Procedure::Rfm19 => self.alpha.max(self.beta),
         }
     }
 
@@ -66,9 +81,11 @@ impl Rules {
 
     /// Returns the number of answers near the key with which a lookup ends, where buckets have at most `k` entries.
     pub fn last_answers(&self, k: u8) -> u32 {
-        match self.stop {
-            Stop::NoProgress => self.steps_to_stop,
-            Stop::ClosestAnswered | Stop::FollowUp => self.results(k),
+        match self.procedure {
+            Procedure::Iterative | Procedure::PyDht | Procedure::Rfm19 => match self.stop {
+                Stop::NoProgress => self.steps_to_stop,
+                Stop::ClosestAnswered | Stop::FollowUp => self.results(k),
+            },
         }
     }
 
@@ -178,7 +195,18 @@ impl Procedure {
 
     /// Returns whether contacts can stall.
     pub fn allows_stalls(self) -> bool {
-        self == Self::Iterative
+        match self {
+            Self::Iterative => true,
+            Self::PyDht | Self::Rfm19 => false,
+        }
+    }
+
+    /// Returns whether lookups can run as events by node.
+    pub fn allows_events(self) -> bool {
+        match self {
+            Self::Iterative => true,
+            Self::PyDht | Self::Rfm19 => false,
+        }
     }
 
     /// Returns whether answers without progress end a lookup by [`Stop::NoProgress`].

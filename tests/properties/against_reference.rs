@@ -318,7 +318,7 @@ fn run_case(case: &Case, seen: &mut Seen) {
 
 #[test]
 fn every_row_equals_the_reference() {
-    for procedure in [Procedure::Iterative, Procedure::PyDht, Procedure::Rfm19] {
+    for procedure in Procedure::ALL {
         let mut seen = Seen::default();
         let cases = (0..cases()).map(Case::new);
         for case in cases.filter(|case| case.rules.procedure == procedure) {

@@ -4,7 +4,6 @@ use kadsim_engine::key::Key;
 use kadsim_engine::routing::Join;
 use kadsim_engine::routing::live::Full;
 use kadsim_systems::maintenance::{Check, Checked, JoinRefresh, Maintenance, Refreshed};
-use kadsim_systems::rules::{Rules, Stop};
 
 use super::entries::table_entries;
 use super::lookup::hops;
@@ -75,15 +74,11 @@ pub fn upkeep(experiment: &Experiment, inputs: &Inputs) -> Option<Upkeep> {
     let k = f64::from(experiment.network.bucket_size);
     // The deepest bucket that is not empty, and those before it.
     let farther = buckets(online);
-    let rules = Rules {
-        beta: experiment.network.bucket_size.into(),
-        stop: Stop::ClosestAnswered,
-        ..experiment.lookup.rules
-    };
+    let bucket_size = experiment.network.bucket_size;
+    let rules = experiment.lookup.rules.of_maintenance(bucket_size);
     let fresh = |nodes: f64| {
-        rules
-            .contacts(hops(experiment, nodes), experiment.network.bucket_size)
-            .min(nodes - 1.0)
+        let contacts = rules.contacts(hops(experiment, nodes), bucket_size);
+        contacts.min(nodes - 1.0)
     };
     let lookup = fresh(online) * STALE;
     let of_keys = |keys: f64| (1.0 + keys) * lookup;

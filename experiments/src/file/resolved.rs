@@ -9,6 +9,7 @@ use super::milliseconds::milliseconds;
 use super::phase::{Origin, Pace, Phase, Work};
 use super::quoted::{optional, quoted, quoted_path};
 use super::words::{Bootstrap, Kind, PhaseKind, Stop};
+use kadsim_systems::rules::Rules;
 
 impl Experiment {
     /// Returns an experiment file with every key, which reads as an equal experiment from any folder: paths of `ids` and
@@ -137,22 +138,28 @@ impl NetworkSection {
 
 impl LookupSection {
     fn write(&self, out: &mut String) -> fmt::Result {
-        let rules = &self.rules;
+        let Rules {
+            alpha,
+            beta,
+            steps_to_stop,
+            stop,
+            procedure,
+            stall_us,
+        } = self.rules;
         writeln!(out, "\n[lookup]")?;
-        writeln!(out, "alpha = {}", rules.alpha)?;
-        writeln!(out, "beta = {}", rules.beta)?;
-        writeln!(out, "steps_to_stop = {}", rules.steps_to_stop)?;
+        writeln!(out, "alpha = {alpha}")?;
+        writeln!(out, "beta = {beta}")?;
+        writeln!(out, "steps_to_stop = {steps_to_stop}")?;
         writeln!(out, "answer = {}", self.answer)?;
-        if rules.stop == Stop::NoProgress {
+        if stop == Stop::NoProgress {
             writeln!(
                 out,
                 "# progress: an answer names a node not heard of before, closer than the farthest heard of"
             )?;
         }
-        writeln!(out, "stop = \"{}\"", rules.stop)?;
-        let stall_us = rules.stall_us.unwrap_or(0);
-        writeln!(out, "stall_ms = {}", milliseconds(stall_us))?;
-        writeln!(out, "procedure = \"{}\"", rules.procedure)
+        writeln!(out, "stop = \"{stop}\"")?;
+        writeln!(out, "stall_ms = {}", milliseconds(stall_us.unwrap_or(0)))?;
+        writeln!(out, "procedure = \"{procedure}\"")
     }
 }
 

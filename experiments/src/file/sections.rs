@@ -160,7 +160,7 @@ fn live_tables(top: &Section<'_>, experiment: &Experiment) {
         top.report.error(&field.value.span, title, label.to_owned());
     }
     let procedure = experiment.lookup.rules.procedure;
-    if experiment.maintenance().is_none() || procedure == Procedure::Iterative {
+    if experiment.maintenance().is_none() || procedure.allows_events() {
         return;
     }
     if let Some(field) = top.section(&keys::LOOKUP).get(&keys::PROCEDURE) {

@@ -13,7 +13,7 @@ use kadsim_engine::slot::OperationSlot;
 use super::chunk::{Chunk, Due, DueKind, Node};
 use super::event::{Event, Return, Timer, What};
 use crate::maintenance::Maintenance;
-use crate::rules::{Rules, Stop};
+use crate::rules::Rules;
 use crate::ticks::TickCounts;
 use crate::view::View;
 
@@ -51,11 +51,7 @@ impl<'a> Work<'a> {
     ) -> Self {
         Self {
             maintenance,
-            lookups: Rules {
-                beta: u32::from(view.k()),
-                stop: Stop::ClosestAnswered,
-                ..*view.rules
-            },
+            lookups: view.rules.of_maintenance(view.k()),
             phase,
             rows,
             view,

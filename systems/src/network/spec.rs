@@ -9,7 +9,7 @@ use kadsim_engine::routing::layout::LayoutKind;
 use kadsim_engine::routing::{Aging, Join, OnLeaving, Policy};
 
 use crate::maintenance::Maintenance;
-use crate::rules::{Procedure, Rules};
+use crate::rules::Rules;
 
 /// Most nodes of a network.
 pub(super) const NODES_MAX: usize = 1 << 31;
@@ -166,10 +166,9 @@ impl Spec {
 
     /// Returns what has to hold of networks whose operations run as events and does not hold of this one.
     fn unmet_by_events(&self) -> Option<&'static str> {
-        let procedure = self.rules.procedure;
         let unmet = [
             (
-                procedure != Procedure::Iterative,
+                !self.rules.procedure.allows_events(),
                 "the procedure is iterative",
             ),
             (self.overhead_us > 0, "uses of a node cost nothing"),
@@ -181,28 +180,36 @@ impl Spec {
 
     /// Checks the parameters on their own and together.
     pub(super) fn check(&self) -> Result<(), NetworkError> {
+        // A new rule of lookups does not compile before it is checked here.
+        let Rules {
+            alpha,
+            beta,
+            steps_to_stop,
+            stop,
+            procedure,
+            stall_us,
+        } = self.rules;
         let named = [
             (u64::from(self.bucket_size), "bucket_size"),
-            (u64::from(self.rules.alpha), "alpha"),
-            (u64::from(self.rules.beta), "beta"),
-            (u64::from(self.rules.steps_to_stop), "steps_to_stop"),
-            (self.rules.stall_us.unwrap_or(1), "stall_us"),
+            (u64::from(alpha), "alpha"),
+            (u64::from(beta), "beta"),
+            (u64::from(steps_to_stop), "steps_to_stop"),
+            (stall_us.unwrap_or(1), "stall_us"),
             (self.tick_us, "tick_us"),
             (self.doubling_us.unwrap_or(1), "doubling_us"),
         ];
         if let Some((_, name)) = named.into_iter().find(|(value, _)| *value == 0) {
             return Err(NetworkError::Zero(name));
         }
-        let procedure = self.rules.procedure;
         if self.runs_as_events()
             && let Some(what) = self.unmet_by_events()
         {
             return Err(NetworkError::Events(what));
         }
-        if !procedure.allows(self.rules.stop) {
+        if !procedure.allows(stop) {
             return Err(NetworkError::StopRule);
         }
-        if self.rules.stall_us.is_some() && !procedure.allows_stalls() {
+        if stall_us.is_some() && !procedure.allows_stalls() {
             return Err(NetworkError::Stalls);
         }
         let shortest_us = self.link.shortest_us(self.offline.is_any());

@@ -8,6 +8,14 @@ use super::contact::Completed;
 use super::{Event, Known, Node, Reference, Running, Status, What};
 
 impl Reference {
+    /// Returns whether the procedure handles contacts at the time they complete.
+    pub(super) fn is_by_clock(&self) -> bool {
+        match self.rules.procedure {
+            Procedure::Iterative | Procedure::Rfm19 => true,
+            Procedure::PyDht => false,
+        }
+    }
+
     /// Returns the nodes that a table names for a key.
     pub(super) fn closest(&self, mut table: Vec<Node>, key: u64) -> Vec<Node> {
         table.sort_unstable_by_key(|&entry| self.keys[entry] ^ key);
@@ -20,7 +28,7 @@ impl Reference {
         operation.start_us = event.time_us;
         operation.is_started = true;
         let (origin, key) = (operation.origin, operation.planned.key.0);
-        let by_clock = self.rules.procedure != Procedure::PyDht;
+        let by_clock = self.is_by_clock();
         let now_us = event.time_us;
         let Some(stay) = self.stay(origin, now_us) else {
             let ending = match operation.planned.lacks_origin {
@@ -46,8 +54,9 @@ impl Reference {
         if by_clock && stay.until_us < u64::MAX {
             self.push(stay.until_us, event.operation, What::Leave);
         }
-        if self.rules.procedure == Procedure::Rfm19 {
-            return self.walk(operation, event);
+        match self.rules.procedure {
+            Procedure::Iterative | Procedure::PyDht => {}
+            Procedure::Rfm19 => return self.walk(operation, event),
         }
         operation.origin_overhead_us = self.charge(origin, event.time_us);
         let table = self.table(origin, now_us, now_us + 1);
@@ -131,8 +140,9 @@ impl Reference {
             unreachable!("contacts are handled");
         };
         let completed = operation.sent[&sequence];
-        if self.rules.procedure == Procedure::Rfm19 {
-            return self.handle_in_round(operation, event, completed);
+        match self.rules.procedure {
+            Procedure::Iterative | Procedure::PyDht => {}
+            Procedure::Rfm19 => return self.handle_in_round(operation, event, completed),
         }
         self.take(operation, completed);
         operation.stalled.remove(&sequence);
@@ -165,8 +175,7 @@ impl Reference {
                 continue;
             }
             progress |= distance < farthest;
-            let by_clock = self.rules.procedure != Procedure::PyDht;
-            let status = if by_clock && node == operation.origin {
+            let status = if self.is_by_clock() && node == operation.origin {
                 Status::Origin
             } else {
                 Status::Candidate
@@ -193,7 +202,7 @@ impl Reference {
         operation.lookup_end_us = Some(lookup_end_us);
         let result: Vec<Known> = match self.rules.procedure {
             Procedure::Rfm19 => operation.met.into_iter().collect(),
-            _ => operation.result(&self.rules, self.k),
+            Procedure::Iterative | Procedure::PyDht => operation.result(&self.rules, self.k),
         };
         let end_us = match operation.kind {
             // A lookup that is evaluated whole may end after its origin has left.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use kadsim_engine::record::{Outcome, Request};
 use kadsim_engine::routing::OnLeaving;
-use kadsim_systems::rules::Procedure;
 
 use super::contact::{Completed, Outgoing};
 use super::{Known, Node, Reference, Running};
@@ -67,7 +66,7 @@ impl Reference {
         result: &[Known],
         lookup_end_us: u64,
     ) -> u64 {
-        let by_clock = self.rules.procedure != Procedure::PyDht;
+        let by_clock = self.is_by_clock();
         // Contacts of an operation evaluated whole carry its start as their time.
         let carried_us = if by_clock {
             lookup_end_us
