@@ -50,25 +50,38 @@ impl TickCounts {
 
     /// Adds the counts of another part of the same tick, and takes its durations.
     pub fn add(&mut self, other: &mut TickCounts) {
-        self.started += other.started;
-        self.outcomes
-            .iter_mut()
-            .zip(other.outcomes)
-            .for_each(|(sum, n)| *sum += n);
-        self.maintenance
-            .iter_mut()
-            .zip(other.maintenance)
-            .for_each(|(sum, n)| *sum += n);
-        self.maintenance_failed += other.maintenance_failed;
-        self.learned += other.learned;
-        self.evicted += other.evicted;
-        self.expired += other.expired;
-        self.stored += other.stored;
-        self.found += other.found;
-        self.missed += other.missed;
-        self.is_counted |= other.is_counted;
-        self.broken_off += other.broken_off;
-        self.durations_us.append(&mut other.durations_us);
+        // A new count does not compile before it is added here.
+        let TickCounts {
+            started,
+            outcomes,
+            stored,
+            found,
+            missed,
+            broken_off,
+            is_counted,
+            maintenance,
+            maintenance_failed,
+            learned,
+            evicted,
+            expired,
+            durations_us,
+        } = other;
+        let add_all = |sums: &mut [u64], counts: &[u64]| {
+            sums.iter_mut().zip(counts).for_each(|(sum, n)| *sum += n);
+        };
+        self.started += *started;
+        add_all(&mut self.outcomes, outcomes);
+        self.stored += *stored;
+        self.found += *found;
+        self.missed += *missed;
+        self.broken_off += *broken_off;
+        self.is_counted |= *is_counted;
+        add_all(&mut self.maintenance, maintenance);
+        self.maintenance_failed += *maintenance_failed;
+        self.learned += *learned;
+        self.evicted += *evicted;
+        self.expired += *expired;
+        self.durations_us.append(durations_us);
     }
 }
 

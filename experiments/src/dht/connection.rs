@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use kadsim_engine::key::Key;
 use kadsim_engine::node::Row;
-use kadsim_engine::record::{ConnectionRow, Outcome, Request};
+use kadsim_engine::record::{ConnectionRow, Outcome, Purpose, Request};
 use kadsim_systems::network::single::Single;
 
 use super::{Dht, ms};
@@ -130,7 +130,7 @@ pub(super) fn connect(
         origin_overhead_us: single.origin_overhead_us,
         remote_overhead_us: single.remote_overhead_us,
         total_delay_us: single.total_us(),
-        ..ConnectionRow::default()
+        purpose: Purpose::User,
     });
     let kind = match (single.fate.outcome, remote) {
         (Outcome::Ok, Some(row)) => {

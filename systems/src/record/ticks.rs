@@ -231,7 +231,13 @@ impl OpenTicks {
                 learned: counts.learned,
                 evicted: counts.evicted,
                 expired: counts.expired,
-                ..TickRow::default()
+                // Those of living runs, which `fill` knows.
+                arrivals: 0,
+                departures: 0,
+                entries: None,
+                stale: None,
+                missing: None,
+                records: None,
             };
             if let Some(living) = living {
                 let last_us = (tick + 1) * tick_us - 1;

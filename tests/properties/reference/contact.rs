@@ -1,6 +1,6 @@
 //! Contacts in the reference simulator: each is sent, charged and recorded at once.
 
-use kadsim_engine::record::{ConnectionRow, Outcome, Request as Asked};
+use kadsim_engine::record::{ConnectionRow, Outcome, Purpose, Request as Asked};
 
 use super::link::Request;
 use super::{Event, Node, Reference, Running, What};
@@ -148,7 +148,7 @@ impl Reference {
             origin_overhead_us: origin_us,
             remote_overhead_us: remote_us,
             total_delay_us: fate.total_us + overhead_us,
-            ..ConnectionRow::default()
+            purpose: Purpose::User,
         });
         Sent {
             outcome: fate.outcome,
