@@ -27,6 +27,10 @@ impl Link for Script {
     fn shortest_us(&self, _: bool) -> u64 {
         1
     }
+
+    fn shortest_delay_us(&self) -> u64 {
+        0
+    }
 }
 
 fn fates(row: &GoldenRow) -> Vec<Fate> {

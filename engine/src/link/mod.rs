@@ -19,7 +19,7 @@ use crate::population::Owner;
 use crate::record::Outcome;
 
 /// A contact as it is sent: its origin, its remote and its time. A model draws the fate of a contact from this and
-/// from whether the remote is online.
+/// from whether the remote answers when the request arrives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// Seed of the network.
@@ -112,10 +112,7 @@ pub trait Link: Send + Sync {
     fn shortest_us(&self, absences: bool) -> u64;
 
     /// Returns the shortest one-way delay, µs. No request reaches a node sooner, and no answer comes back sooner.
-    fn shortest_delay_us(&self) -> u64 {
-        // A successful contact takes two delays.
-        self.shortest_us(false) / 2
-    }
+    fn shortest_delay_us(&self) -> u64;
 }
 
 /// The network's links, and the overhead of using a node.

@@ -1,7 +1,7 @@
 //! Estimates of a lookup: known nodes, contacts, duration. Means and rare extremes follow from the theory of routing
 //! tables, and are fitted to runs of 10 to a million nodes with k from 1 to 255.
 
-use crate::file::{Experiment, Policy};
+use crate::file::{Experiment, LinkSection, Policy};
 use crate::inputs::Inputs;
 
 /// A typical lookup of an experiment.
@@ -98,13 +98,23 @@ impl Lookup {
 
 /// Returns the share of contacts that succeed, and the mean duration of a contact without overhead, µs.
 fn contact(experiment: &Experiment, inputs: &Inputs) -> (f64, f64) {
-    let link = &experiment.link;
+    // A new key of `[link]` does not compile before it is counted here.
+    let LinkSection {
+        delay,
+        jitter_us,
+        round_trips,
+        fast_error,
+        slow_error,
+        timeout: _,
+        overhead_us: _,
+        spans: _,
+    } = &experiment.link;
     let (mut left, mut us) = (1.0, 0.0);
-    for error in [&link.fast_error, &link.slow_error].into_iter().flatten() {
+    for error in [fast_error, slow_error].into_iter().flatten() {
         us += left * error.rate * inputs.link.delay(&error.delay).mean_us();
         left *= 1.0 - error.rate;
     }
-    let message_us = inputs.link.mean_one_way_us(&link.delay) + link.jitter_us as f64;
-    let messages = 2.0 * f64::from(link.round_trips);
+    let message_us = inputs.link.mean_one_way_us(delay) + *jitter_us as f64;
+    let messages = 2.0 * f64::from(*round_trips);
     (left, us + left * messages * message_us)
 }

@@ -172,9 +172,20 @@ impl LinkSection {
     /// Returns whether each contact to an online node takes time. An error of rate 0 does not count; one of rate 1 hides
     /// no other.
     pub fn takes_time(&self) -> bool {
-        let errors = [&self.fast_error, &self.slow_error].into_iter().flatten();
+        // A new key does not compile before it is thought of here.
+        let Self {
+            delay,
+            jitter_us: _,
+            round_trips: _,
+            fast_error,
+            slow_error,
+            timeout: _,
+            overhead_us: _,
+            spans: _,
+        } = self;
+        let mut errors = [fast_error, slow_error].into_iter().flatten();
         let takes_none = |error: &ErrorRate| error.rate > 0.0 && error.delay.can_be_zero();
-        !self.delay.can_be_zero() && !errors.into_iter().any(takes_none)
+        !delay.can_be_zero() && !errors.any(takes_none)
     }
 }
 

@@ -84,6 +84,28 @@ impl LinkInputs {
         }
     }
 
+    /// Returns the longest duration of a contact that is answered, µs, without overhead, if there is one and its file could
+    /// be read.
+    fn longest_contact_us(&self, link: &LinkSection) -> Option<u64> {
+        // A new key of `[link]` does not compile before it is counted here.
+        let LinkSection {
+            delay,
+            jitter_us,
+            round_trips,
+            fast_error: _,
+            slow_error: _,
+            timeout: _,
+            overhead_us: _,
+            spans: _,
+        } = link;
+        // A jitter has no longest value.
+        if *jitter_us > 0 {
+            return None;
+        }
+        let messages = 2 * u64::from(*round_trips);
+        Some(self.longest_one_way_us(delay)?.saturating_mul(messages))
+    }
+
     /// Returns the longest delay of one way, µs, if there is one and its file could be read.
     fn longest_one_way_us(&self, one_way: &OneWay) -> Option<u64> {
         match one_way {
@@ -114,20 +136,30 @@ impl World {
 
 /// Returns the links of the network with this makeup.
 pub fn link(experiment: &Experiment, inputs: &LinkInputs, makeup: &Makeup) -> Box<dyn Link> {
-    let section = &experiment.link;
-    let (delay, world) = match &section.delay {
+    // The overhead belongs to the network, not to the model of its links.
+    let LinkSection {
+        delay,
+        jitter_us,
+        round_trips,
+        fast_error,
+        slow_error,
+        timeout,
+        overhead_us: _,
+        spans: _,
+    } = &experiment.link;
+    let (delay, world) = match delay {
         OneWay::Drawn(delay) => (inputs.delay(delay), None),
         OneWay::ByRegion(_) => (engine::Delay::Constant(0), inputs.world.as_ref()),
     };
     let link = UniformLink {
         delay,
-        fast_error: section.fast_error.as_ref().map(|error| inputs.fault(error)),
-        slow_error: section.slow_error.as_ref().map(|error| inputs.fault(error)),
-        timeout: inputs.delay(&section.timeout),
-        jitter: (section.jitter_us > 0).then_some(Exponential {
-            mean_us: section.jitter_us as f64,
+        fast_error: fast_error.as_ref().map(|error| inputs.fault(error)),
+        slow_error: slow_error.as_ref().map(|error| inputs.fault(error)),
+        timeout: inputs.delay(timeout),
+        jitter: (*jitter_us > 0).then_some(Exponential {
+            mean_us: *jitter_us as f64,
         }),
-        round_trips: section.round_trips,
+        round_trips: *round_trips,
         gives_up: experiment.is_living(),
     };
     match world {
@@ -165,13 +197,7 @@ pub fn living_link(link: &LinkSection, inputs: &LinkInputs, sources: &Sources) -
             return errors;
         }
     };
-    // A jitter has no longest value.
-    let longest_us = match link.jitter_us {
-        0 => inputs.longest_one_way_us(&link.delay),
-        _ => None,
-    };
-    let trips = 2 * u64::from(link.round_trips);
-    let longest_us = longest_us.map_or(0, |us| us.saturating_mul(trips));
+    let longest_us = inputs.longest_contact_us(link).unwrap_or(0);
     if timeout_us < longest_us {
         let (timeout, longest) = (milliseconds(timeout_us), milliseconds(longest_us));
         let title = format!(
