@@ -1,5 +1,5 @@
 //! Instructions and simulated cache accesses of the kernels, counted by valgrind. A noisy machine does not change the
-//! counts, so they show regressions. Valgrind's processor has AVX2 but not AVX-512, and its counts do not include the
+//! counts, so they show regressions. Valgrind's processor has AVX2 but not AVX-512. Its counts do not include the
 //! effect of prefetching.
 //!
 //! Needs valgrind and `cargo install gungraun-runner --version 0.20.0`; then `cargo bench --bench kernels`

@@ -190,25 +190,13 @@ pub(in crate::routing) fn closest_by_bucket(
     out: &mut Answer,
     mut append: impl FnMut(u32, &mut Answer),
 ) {
-    let visit = |group: u32| {
+    let mut visit = |group: u32| {
         let before = out.rows.len();
         append(group, out);
         out.read += (out.rows.len() - before) as u64;
         out.keep_nearest(population, key, before, n - before);
         out.rows.len() == n
     };
-    visit_by_distance(owner, key, deep, visit);
-}
-
-/// Calls `visit` with the groups of an owner's table in the order of their distance from `key`, until it returns `true`. See
-/// [`closest_by_bucket`] for the order.
-#[inline]
-pub(in crate::routing) fn visit_by_distance(
-    owner: Key,
-    key: Key,
-    deep: u32,
-    mut visit: impl FnMut(u32) -> bool,
-) {
     let distance = owner.distance(key).0;
     let mut nearer = distance;
     while nearer != 0 {

@@ -65,7 +65,7 @@ use std::fmt;
 
 pub use dense::Dense;
 pub use face::{Layout, PREFETCH_STAGES};
-pub(super) use face::{closest_by_bucket, deep_from, visit_by_distance};
+pub(super) use face::{closest_by_bucket, deep_from};
 pub use implicit::Implicit;
 pub use packed::Packed;
 pub use spans::Spans;

@@ -10,7 +10,7 @@ use crate::hardware::{Prefetcher, in_huge_pages, move_to_huge_pages, with_huge_p
 use crate::key::{BucketIndex, Key};
 use crate::node::Row;
 use crate::population::{Owner, Population};
-use crate::routing::layout::{closest_by_bucket, visit_by_distance};
+use crate::routing::layout::closest_by_bucket;
 
 /// Where the table of a node lies.
 #[derive(Clone, Copy, Debug, Default)]
@@ -251,32 +251,6 @@ impl Tables {
         let first = entry + usize::from(heads[own].offset);
         let end = entry + usize::from(heads[last].offset) + usize::from(heads[last].len);
         prefetcher.range(&self.entries, first..end.max(first));
-    }
-
-    /// Prefetches the keys that [`Tables::closest`] reads: of the entries of the bucket that fills the answer, from which it
-    /// chooses. All entries of nearer buckets are in the answer, whatever their keys.
-    #[inline]
-    pub fn prefetch_choice(
-        &self,
-        keys: &[Key],
-        owner: Owner,
-        key: Key,
-        n: usize,
-        prefetcher: &mut Prefetcher,
-    ) {
-        let deep = self.buckets(owner.row) as u32;
-        let mut left = n;
-        visit_by_distance(owner.key, key, deep, |bucket| {
-            let entries = self.entries(owner.row, bucket as usize);
-            let is_last = entries.len() >= left;
-            if entries.len() > left {
-                for entry in entries {
-                    prefetcher.item(keys, entry.row().index());
-                }
-            }
-            left = left.saturating_sub(entries.len());
-            is_last
-        });
     }
 
     /// Returns the bytes on the heap.

@@ -219,6 +219,8 @@ proptest! {
             prop_assert_eq!(&replacements, &model.replacements);
             // The laws of a bucket: at most k entries, none twice, and hearsay apart, in the order of hearing.
             prop_assert!(entries.len() <= k);
+            let failing = entries.iter().filter(|entry| entry.2 > 0).count();
+            prop_assert_eq!(usize::from(bucket.head.failing), failing);
         }
     }
 }
