@@ -34,14 +34,9 @@ impl Avx512 {
         unsafe { nearest(distances, n) }
     }
 
-    /// Moves the nodes `which` of at most 64 to the front, and keeps their order. Returns their number.
+    /// Moves the nodes `which` of at most 64 to the front and keeps their order.
     #[inline]
-    pub(super) fn compress(
-        self,
-        rows: &mut [Row],
-        distances: &mut [Distance],
-        which: u64,
-    ) -> usize {
+    pub(super) fn compress(self, rows: &mut [Row], distances: &mut [Distance], which: u64) {
         assert!(rows.len() == distances.len() && rows.len() <= 64);
         // SAFETY: `self` proves the features; the lengths have just been checked.
         unsafe { compress(rows, distances, which) }
@@ -122,7 +117,7 @@ fn nearest(distances: &[Distance], n: usize) -> u64 {
 /// `rows` and `distances` must have equal lengths, at most 64.
 #[inline]
 #[target_feature(enable = "avx512f,avx512vl,avx512bw,popcnt,bmi1,bmi2")]
-unsafe fn compress(rows: &mut [Row], distances: &mut [Distance], which: u64) -> usize {
+unsafe fn compress(rows: &mut [Row], distances: &mut [Distance], which: u64) {
     let (len, mut kept) = (rows.len(), 0);
     let (rows, distances): (*mut i32, *mut i64) =
         (rows.as_mut_ptr().cast(), distances.as_mut_ptr().cast());
@@ -143,5 +138,4 @@ unsafe fn compress(rows: &mut [Row], distances: &mut [Distance], which: u64) -> 
         }
         kept += count;
     }
-    kept
 }

@@ -85,6 +85,10 @@ impl Answer {
             return;
         }
         let are_measured = self.distances.len() > first;
+        assert!(
+            !are_measured || self.distances.len() == self.rows.len(),
+            "all nodes are measured or none"
+        );
         if !are_measured {
             let distance = |&row: &Row| population.key(row).distance(key);
             self.measured.clear();

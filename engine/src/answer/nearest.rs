@@ -15,8 +15,7 @@ pub(super) fn move_to_front(rows: &mut [Row], distances: &mut [Distance], n: usi
     #[cfg(target_arch = "x86_64")]
     if let Some(wide) = Avx512::new() {
         let which = wide.nearest(distances, n);
-        wide.compress(rows, distances, which);
-        return;
+        return wide.compress(rows, distances, which);
     }
     #[cfg(target_arch = "x86_64")]
     if let Some(wide) = Avx2::new() {
@@ -96,6 +95,7 @@ pub(super) fn select(distances: &[Distance], n: usize, with_bit: impl Fn(u32) ->
         if wanted == 0 {
             return chosen;
         }
+        assert!(bit > 0, "the distances of different nodes differ");
         bit -= 1;
     }
     chosen | open
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     proptest! {
-        /// By the widest vectors there are and by plain loops: the same nodes in the same order.
+        /// Plain loops and vectors of every kind move the same nodes in the same order.
         #[test]
         fn the_nearest_move_to_the_front(
             distances in proptest::collection::btree_set(any::<u64>().prop_map(|it| it >> (it & 31)), 1..=MOST),

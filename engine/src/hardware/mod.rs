@@ -21,6 +21,7 @@ pub use prefetch::Prefetcher;
 
 /// Work over arrays that gains from wide vectors. `run` must be `#[inline(always)]`, and so must what it calls: it is
 /// compiled once for each kind of processor.
+#[cfg(target_arch = "x86_64")]
 pub(crate) trait Kernel {
     /// The result of the work.
     type Output;

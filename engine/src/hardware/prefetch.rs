@@ -35,12 +35,12 @@ impl Prefetcher {
         distinct
     }
 
-    /// Prefetches `slice[index]`, if it exists.
+    /// Prefetches `slice[index]`; counts its lines if it exists.
     #[inline(always)]
     pub fn item<T>(&mut self, slice: &[T], index: usize) {
         let item = slice.as_ptr().wrapping_add(index);
         match &mut self.lines {
-            // Prefetching what does not exist does no harm, and costs less than to find out.
+            // A prefetch beyond the slice does no harm, and a check of the bounds costs more.
             None => {
                 for at in (0..size_of::<T>()).step_by(LINE) {
                     prefetch(item.wrapping_byte_add(at));

@@ -146,7 +146,8 @@ impl TablesInTime<'_> {
         }
     }
 
-    /// Replaces `out` by the entries of the owner's table that are closest to `key`, as many as an answer names.
+    /// Replaces `out` by the entries of the owner's table that are closest to `key`, as many as an answer names, with
+    /// their distances.
     #[inline]
     pub fn closest(&self, owner: Owner, key: Key, moment: Moment, out: &mut Answer) {
         match self.at(owner, moment) {
@@ -159,6 +160,7 @@ impl TablesInTime<'_> {
                 let (population, count) = (&self.population, self.tables.rule().answer_size());
                 if let Some(tables) = self.live.and_then(|live| live.of(owner.row)) {
                     tables.closest(population, owner, key, count, true, out);
+                    out.measure(population, key);
                 }
             }
         }

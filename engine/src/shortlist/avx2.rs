@@ -85,7 +85,7 @@ fn members(rows: &[Row], piece: &Piece, which: u32) -> u32 {
         }
         return found;
     }
-    // The last vector overlaps the one before it.
+    // The last vector overlaps the one before it, or is the same.
     let last = rows.last_chunk();
     for item in set_bits(which) {
         let Some(last) = last else {

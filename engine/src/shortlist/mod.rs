@@ -3,8 +3,8 @@
 //! The nearest nodes lie sorted in arrays of their own, the head ([`Shortlist::head`]). The other nodes, which a lookup
 //! seldom contacts, lie unsorted in other arrays. Of 158 nodes known at the end of a lookup (a million nodes, k = 20),
 //! almost all contacts go to the 32 nearest. All work on whole arrays lies behind the trait `Vectors`, which has one
-//! implementation for AVX-512, one for AVX2 and one for all processors. Neither the length of the head nor the implementation changes
-//! a result.
+//! implementation for AVX-512, one for AVX2 and one for all processors. Neither the length of the head nor the
+//! implementation changes a result.
 
 #[cfg(target_arch = "x86_64")]
 mod avx2;

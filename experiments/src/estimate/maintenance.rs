@@ -14,8 +14,8 @@ use crate::inputs::Inputs;
 const ENTRY_BYTES: f64 = 8.0;
 /// Bytes of a replacement: its row.
 const REPLACEMENT_BYTES: f64 = 4.0;
-/// Bytes of a bucket beside them: lengths.
-const BUCKET_BYTES: f64 = 4.0;
+/// Bytes of a bucket beside them: offset, lengths and flags.
+const BUCKET_BYTES: f64 = 8.0;
 /// Bytes of a node beside its buckets: where they lie, timers and counters.
 const NODE_BYTES: f64 = 64.0;
 

@@ -172,7 +172,7 @@ impl LinkSection {
     /// Returns whether each contact to an online node takes time. An error of rate 0 does not count; one of rate 1 hides
     /// no other.
     pub fn takes_time(&self) -> bool {
-        // A new key does not compile before it is thought of here.
+        // A new key does not compile before it is handled here.
         let Self {
             delay,
             jitter_us: _,

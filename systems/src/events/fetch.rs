@@ -98,12 +98,13 @@ impl Worker<'_> {
     }
 
     /// Prefetches what an event reads: where it lies (stage 0), heads of buckets and lists (1), entries of buckets and keys of
-    /// the nodes named (2). The keys among which an answer chooses are read at once, as fast as they could be fetched ahead.
+    /// the nodes named (2). To fetch ahead the keys among which an answer chooses gains nothing.
     #[inline(always)]
     fn fetch(&self, event: &Event, stage: usize) {
         let reads = self.reads(event);
         let (node, index) = (event.node, self.chunk.index(event.node));
         let population = self.work.view.in_time.population;
+        // Not the chunk's: an instrumented run counts the lines of answers alone.
         let to = &mut Prefetcher::default();
         let bucket_of = |key: Key| {
             let bucket = population.key(node).bucket_of(key);

@@ -145,7 +145,7 @@ impl Iterative {
                 Status::Answered => left -= 1,
             }
         }
-        // So many have failed that the head alone does not tell.
+        // Few are known, or so many have failed that the head alone does not tell.
         lookup
             .nearest(population, self.rules.beta as usize, may_answer)
             .all(|known| known.note.status() == Status::Answered)

@@ -89,6 +89,11 @@ pub(super) struct Head {
     pub(super) is_pinging: bool,
 }
 
+const _: () = assert!(
+    size_of::<Head>() == 8,
+    "the estimate of memory counts on it"
+);
+
 /// A bucket.
 pub struct Bucket<'a> {
     pub(super) head: &'a mut Head,
@@ -144,12 +149,15 @@ impl Bucket<'_> {
 
     #[inline]
     fn position(&self, node: Row) -> Option<usize> {
-        // Mostly the node is not there. That is found without a branch for each entry.
+        // Most nodes that are heard are not there. The first loop finds that without a branch for each entry.
         let mut is_there = false;
         for entry in self.entries() {
             is_there |= entry.row == node.0;
         }
-        is_there.then(|| self.entries().iter().position(|entry| entry.row == node.0))?
+        if !is_there {
+            return None;
+        }
+        self.entries().iter().position(|entry| entry.row == node.0)
     }
 
     /// Returns whether there is room for an entry.

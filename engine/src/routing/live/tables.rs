@@ -180,8 +180,8 @@ impl Tables {
         heads.iter_mut().for_each(|head| head.is_pinging = false);
     }
 
-    /// Replaces `out` by the `n` entries of a node's table that are closest to `key`, without their distances, which an answer
-    /// from afar does not carry. Leaves out entries with failures unless `with_failed` is set.
+    /// Replaces `out` by the `n` entries of a node's table that are closest to `key`, without their distances: an answer does
+    /// not carry them. Leaves out entries with failures unless `with_failed` is set.
     #[inline]
     pub fn closest(
         &self,
@@ -234,7 +234,7 @@ impl Tables {
     }
 
     /// Prefetches most of the entries that [`Tables::closest`] reads: those of the bucket to whose range the key belongs, and
-    /// of deeper ones if there are less than `n` in it.
+    /// of deeper ones if there are fewer than `n` in it.
     #[inline]
     pub fn prefetch_near(&self, owner: Row, bucket: usize, n: usize, prefetcher: &mut Prefetcher) {
         let (place, count) = self.place(owner);
