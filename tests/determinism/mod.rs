@@ -64,11 +64,11 @@ fn without(mut contents: Contents, parts: &[&str]) -> Contents {
     contents
 }
 
-/// Returns every layout with a number of threads, 2 or 8.
+/// Returns every layout with a number of threads: 1, 2 or 8.
 fn layouts_by_threads() -> impl Iterator<Item = (LayoutKind, &'static str)> {
     LayoutKind::ALL
         .into_iter()
-        .zip(["2", "8"].into_iter().cycle())
+        .zip(["2", "8", "1", "8"].into_iter().cycle())
 }
 
 fn all_the_same(settings: &[&str]) {
@@ -404,7 +404,6 @@ fn all_the_same_without_overhead_with(procedure: &str, spread_ms: u32, settings:
             );
         }
         let rest = without(first.clone(), &["ticks"]);
-        // Both numbers of threads meet both lengths.
         let ticks_ms = ["1", "1", "10000", "10000"].into_iter().cycle();
         for ((layout, threads), tick_ms) in layouts_by_threads().zip(ticks_ms) {
             assert_eq!(

@@ -12,23 +12,16 @@ pub(crate) mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx512;
 pub mod clock;
+#[cfg(target_arch = "x86_64")]
+mod kernel;
 pub(crate) mod lines;
 mod pages;
 mod prefetch;
 
+#[cfg(target_arch = "x86_64")]
+pub(crate) use kernel::Kernel;
 pub use pages::{in_huge_pages, move_to_huge_pages, with_huge_pages};
 pub use prefetch::Prefetcher;
-
-/// Work over arrays that gains from wide vectors. `run` must be `#[inline(always)]`, and so must what it calls: it is
-/// compiled once for each kind of processor.
-#[cfg(target_arch = "x86_64")]
-pub(crate) trait Kernel {
-    /// The result of the work.
-    type Output;
-
-    /// Does the work.
-    fn run(self) -> Self::Output;
-}
 
 /// Bytes of a cache line.
 pub const LINE: usize = 64;

@@ -5,7 +5,7 @@
 use std::arch::x86_64::*;
 
 use super::known::Note;
-use super::nodes::{Nodes, Piece, set_bits};
+use super::nodes::{Piece, set_bits};
 use super::vectors::Vectors;
 use crate::hardware::avx2::Avx2;
 use crate::key::Distance;
@@ -37,16 +37,6 @@ impl Vectors for Avx2 {
     fn first_candidate(self, notes: &[Note]) -> Option<usize> {
         // SAFETY: `self` proves the features.
         unsafe { first_candidate(notes) }
-    }
-
-    #[inline(always)]
-    fn append(self, list: &mut Nodes, piece: &Piece, which: u32) {
-        list.append_one_by_one(piece, which);
-    }
-
-    #[inline(always)]
-    fn insert(self, list: &mut Nodes, piece: &Piece, which: u32) {
-        list.insert_one_by_one(piece, which);
     }
 }
 

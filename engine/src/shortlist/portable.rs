@@ -1,7 +1,7 @@
 //! [`Vectors`] without vector instructions.
 
 use super::known::Note;
-use super::nodes::{Nodes, Piece, set_bits};
+use super::nodes::{Piece, set_bits};
 use super::vectors::Vectors;
 use crate::key::Distance;
 use crate::node::Row;
@@ -37,16 +37,6 @@ impl Vectors for Portable {
     #[inline(always)]
     fn first_candidate(self, notes: &[Note]) -> Option<usize> {
         notes.iter().position(|note| note.0 & Note::STATUS == 0)
-    }
-
-    #[inline(always)]
-    fn append(self, list: &mut Nodes, piece: &Piece, which: u32) {
-        list.append_one_by_one(piece, which);
-    }
-
-    #[inline(always)]
-    fn insert(self, list: &mut Nodes, piece: &Piece, which: u32) {
-        list.insert_one_by_one(piece, which);
     }
 }
 

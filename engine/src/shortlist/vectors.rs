@@ -41,9 +41,15 @@ pub(super) trait Vectors: Copy {
     fn first_candidate(self, notes: &[Note]) -> Option<usize>;
 
     /// Puts the nodes `which` beyond the head.
-    fn append(self, list: &mut Nodes, piece: &Piece, which: u32);
+    #[inline(always)]
+    fn append(self, list: &mut Nodes, piece: &Piece, which: u32) {
+        list.append_one_by_one(piece, which);
+    }
 
     /// Puts the nodes `which`, none of them known, into the head. If the head is full, the farthest of its nodes
     /// and the new one goes beyond it.
-    fn insert(self, list: &mut Nodes, piece: &Piece, which: u32);
+    #[inline(always)]
+    fn insert(self, list: &mut Nodes, piece: &Piece, which: u32) {
+        list.insert_one_by_one(piece, which);
+    }
 }

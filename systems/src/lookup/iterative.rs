@@ -145,7 +145,7 @@ impl Iterative {
                 Status::Answered => left -= 1,
             }
         }
-        // Few are known, or so many have failed that the head alone does not tell.
+        // The head alone does not tell: the lookup knows few nodes, or many have failed.
         lookup
             .nearest(population, self.rules.beta as usize, may_answer)
             .all(|known| known.note.status() == Status::Answered)
