@@ -192,13 +192,9 @@ impl Summary {
         }
     }
 
-    /// Counts the end of a phase in a network. `planned` is its number of operations, `is_cut` whether it was cut off,
-    /// `length_us` how long it took.
-    pub fn end_phase(&mut self, phase: usize, planned: u64, is_cut: bool, length_us: u64) {
+    /// Counts the end of a phase in a network. `planned` is its number of operations, `is_cut` whether it was cut off.
+    pub fn end_phase(&mut self, phase: usize, planned: u64, is_cut: bool) {
         let phase = &mut self.phases[phase];
-        if let Some(over_time) = &mut phase.over_time {
-            over_time.end(length_us);
-        }
         if let Some(cut_off) = &mut phase.cut_off {
             cut_off.count(is_cut);
         }
@@ -248,6 +244,14 @@ impl Summary {
         let tick_us = self.tick_us;
         if let Some(over_time) = &mut self.phases[row.phase as usize].over_time {
             over_time.tick(row, tick_us);
+        }
+    }
+
+    /// Notes that all ticks of a phase are counted in a network. It has counted maintenance, arrivals and departures for
+    /// `counted_us`.
+    pub fn end_turn(&mut self, phase: usize, counted_us: u64) {
+        if let Some(over_time) = &mut self.phases[phase].over_time {
+            over_time.end(counted_us);
         }
     }
 

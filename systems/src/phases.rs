@@ -4,6 +4,9 @@
 //! (charges, rows) has one across phases too. Each phase keeps its own limits: operations in flight per origin, and when
 //! it is cut off. Phases share what the operations of one phase share: overhead counters and segment stores. A phase has
 //! a slot while it is in flight, slot 0 if it is alone. Cost: O(phases in flight) for each operation that starts or ends.
+//!
+//! What no operation of a phase does (maintenance, arrivals, departures) counts in the phase that has started last, in flight
+//! or over: it is that phase's [`Turn`]. A phase that is over keeps its slot until its turn is over too.
 
 use bevy_ecs::prelude::*;
 
@@ -80,9 +83,23 @@ pub struct Over {
     pub end_us: u64,
 }
 
-/// A phase in flight.
+/// The time of which a phase counts maintenance, arrivals and departures. The first phase counts from its start on, each other
+/// one from just after its start, up to the start of the next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The first moment, µs.
+    pub from_us: u64,
+    /// The last moment, µs; `u64::MAX` while no later phase has begun.
+    pub until_us: u64,
+}
+
+/// A phase in flight, or over while its turn goes on.
 struct Running {
     start_us: u64,
+    turn: Turn,
+    is_over: bool,
+    /// Whether nodes join in it.
+    is_growth: bool,
     task: Task,
     accounting: Accounting,
     queue: Queue,
@@ -137,15 +154,23 @@ pub struct Phases {
     are_retrieves_held: bool,
     /// Slot of the phase that goes on until the last node has joined.
     joining: Option<PhaseSlot>,
+    /// Whether a phase of operations has given its slot free, so that no later one is the first.
+    has_first: bool,
 }
 
 impl Phases {
     fn all(&self) -> impl Iterator<Item = &Running> {
-        self.slots.iter().flatten()
+        let slots = self.slots.iter().flatten();
+        slots.filter(|running| !running.is_over)
     }
 
     fn all_mut(&mut self) -> impl Iterator<Item = &mut Running> {
-        self.slots.iter_mut().flatten()
+        let slots = self.slots.iter_mut().flatten();
+        slots.filter(|running| !running.is_over)
+    }
+
+    fn slot(&self, slot: PhaseSlot) -> Option<&Running> {
+        self.slots.get(slot.index())?.as_ref()
     }
 
     /// Begins a phase and returns its slot.
@@ -173,47 +198,125 @@ impl Phases {
             accounting,
             queue: Queue::new(phase.source, phase.parallel),
             start_us: phase.start_us,
+            turn: Turn {
+                from_us: phase.start_us,
+                until_us: u64::MAX,
+            },
+            is_over: false,
+            is_growth: false,
             in_flight: 0,
             dropped: 0,
             last_end_us: phase.start_us.max(over_us),
         });
+        self.take_turns();
         slot
+    }
+
+    /// Gives each phase its turn, in the order in which they start.
+    fn take_turns(&mut self) {
+        let slots = self.slots.iter_mut().flatten();
+        // The turn of joins is set when they end.
+        let mut phases: Vec<&mut Running> = slots.filter(|running| !running.is_growth).collect();
+        phases.sort_by_key(|running| (running.start_us, running.task.phase));
+        let mut is_first = !self.has_first;
+        let starts: Vec<u64> = phases.iter().map(|running| running.start_us).collect();
+        for (place, running) in phases.into_iter().enumerate() {
+            running.turn = Turn {
+                from_us: running.start_us + u64::from(!is_first),
+                until_us: starts.get(place + 1).copied().unwrap_or(u64::MAX),
+            };
+            is_first = false;
+        }
     }
 
     /// Lets the phase in `slot` go on until [`Phases::end_joins`]: nodes join in it.
     pub fn await_joins(&mut self, slot: PhaseSlot) {
         if let Some(running) = &mut self.slots[slot.index()] {
             running.in_flight += 1;
+            running.is_growth = true;
             self.joining = Some(slot);
         }
     }
 
-    /// Ends the phase in which nodes join at `end_us`.
-    pub fn end_joins(&mut self, end_us: u64) {
+    /// Ends the phase in which nodes join at `end_us`. Its turn goes on until `until_us`.
+    pub fn end_joins(&mut self, end_us: u64, until_us: u64) {
         if let Some(slot) = self.joining.take() {
             self.end(slot, end_us);
+            let running = self.slots[slot.index()].as_mut();
+            running.expect("joins are in flight").turn.until_us = until_us;
         }
     }
 
-    /// Removes the phase in `slot` and returns how it ended.
-    pub fn remove(&mut self, slot: PhaseSlot) -> CutOff {
-        let running = self.slots[slot.index()].take();
+    /// Ends the phase in `slot` and returns how it ended. If its turn goes on, it keeps the slot until
+    /// [`Phases::end_turn`].
+    pub fn remove(&mut self, slot: PhaseSlot, turn_goes_on: bool) -> CutOff {
+        let running = self.slots[slot.index()].as_mut();
         let running = running.expect("a phase is removed once, by the one that ends it");
-        CutOff {
+        running.is_over = true;
+        let cut_off = CutOff {
             is_cut: !running.is_done(),
             running: running.in_flight,
+        };
+        if !turn_goes_on {
+            self.end_turn(slot);
         }
+        cut_off
+    }
+
+    /// Lets the turn of the phase that has started last end at `end_us`.
+    pub fn end_last_turn(&mut self, end_us: u64) {
+        let running = self.slots.iter_mut().flatten();
+        for running in running.filter(|running| running.turn.until_us == u64::MAX) {
+            running.turn.until_us = end_us;
+        }
+    }
+
+    /// Ends the turn of the phase in `slot`, which is over, and frees the slot.
+    pub fn end_turn(&mut self, slot: PhaseSlot) {
+        let running = self.slots[slot.index()].take();
+        self.has_first |= running.is_some_and(|running| !running.is_growth);
+    }
+
+    /// Returns the turn of the phase in `slot`; `None` if the slot is free.
+    pub fn turn(&self, slot: PhaseSlot) -> Option<Turn> {
+        self.slot(slot).map(|running| running.turn)
+    }
+
+    /// Returns the turn of the phase in `slot` if the phase is over.
+    pub fn turn_left(&self, slot: PhaseSlot) -> Option<Turn> {
+        let over = self.slot(slot).filter(|running| running.is_over);
+        over.map(|running| running.turn)
+    }
+
+    /// Returns the phase whose turn it is at `now_us`; `None` before the first one, or if the last one's turn has ended.
+    pub fn counting(&self, now_us: u64) -> Option<Task> {
+        let mut running = self.slots.iter().flatten();
+        let counts = |turn: Turn| turn.from_us <= now_us && now_us <= turn.until_us;
+        let counting = running.find(|running| counts(running.turn))?;
+        Some(counting.task)
+    }
+
+    /// Returns the first moment after `now_us` from which another phase may count, µs; `u64::MAX` if there is none.
+    pub fn next_turn_us(&self, now_us: u64) -> u64 {
+        let turns = self.slots.iter().flatten().map(|running| running.turn);
+        let changes = turns.flat_map(|turn| [turn.from_us, turn.until_us.saturating_add(1)]);
+        changes.filter(|&us| us > now_us).min().unwrap_or(u64::MAX)
+    }
+
+    /// Returns whether the phase of this number is in flight.
+    pub fn is_in_flight(&self, phase: u32) -> bool {
+        self.all().any(|running| running.task.phase == phase)
     }
 
     /// Returns what is accounted for when the phase in `slot` ends.
     pub fn accounting(&self, slot: PhaseSlot) -> Accounting {
-        let running = self.slots[slot.index()].as_ref();
+        let running = self.slot(slot);
         running.map_or(Accounting::None, |running| running.accounting)
     }
 
-    /// Returns when the phase in `slot` ends, as far as that is known, µs; `None` too if the slot is free.
+    /// Returns when the phase in `slot` ends, as far as that is known, µs; `None` too if it is over or the slot is free.
     pub fn end_us(&self, slot: PhaseSlot) -> Option<u64> {
-        let running = self.slots.get(slot.index())?.as_ref();
+        let running = self.slot(slot).filter(|running| !running.is_over);
         running.and_then(Running::end_us)
     }
 
@@ -246,6 +349,12 @@ impl Phases {
     /// Returns when the first phase ends among those whose end is known, µs.
     pub fn first_end_us(&self) -> Option<u64> {
         self.all().filter_map(Running::end_us).min()
+    }
+
+    /// Returns when the last phase in flight ends, if that is known, µs.
+    pub fn last_end_us(&self) -> Option<u64> {
+        let ends: Option<Vec<u64>> = self.all().map(Running::end_us).collect();
+        ends?.into_iter().max()
     }
 
     /// Returns the first phase that ended before `final_us`, the time before which nothing more happens.
@@ -348,24 +457,6 @@ impl Phases {
                 take(task, planned, running.queue.parallel());
             }
         }
-    }
-
-    /// Returns the slot of the phase that has started last before `now_us`, among those in flight; if there is none, of one
-    /// that starts then.
-    pub fn started_last(&self, now_us: u64) -> Option<Task> {
-        let order = |running: &&Running| (running.start_us, running.task.phase);
-        let before = self.all().filter(|running| running.start_us < now_us);
-        let starting = self.all().filter(|running| running.start_us == now_us);
-        let last = before
-            .max_by_key(order)
-            .or_else(|| starting.min_by_key(order))?;
-        Some(last.task)
-    }
-
-    /// Returns when the next phase in flight starts, at `now_us` or later, µs.
-    pub fn next_begin_us(&self, now_us: u64) -> Option<u64> {
-        let starts = self.all().map(|running| running.start_us);
-        starts.filter(|&start_us| start_us >= now_us).min()
     }
 
     /// Counts operations of the phase in `slot` that were taken and never start, because the phase is cut off.
@@ -508,7 +599,7 @@ mod tests {
             })
         };
         assert_eq!(phases.over(31), over(first, 0, 30));
-        let cut_off = phases.remove(first);
+        let cut_off = phases.remove(first, false);
         assert_eq!((cut_off.is_cut, cut_off.running), (false, 0));
         // The slot is free for the next phase.
         let third = phases.begin(phase(2, Kind::Lookup, 6, 40, None), Accounting::Full);
@@ -536,19 +627,19 @@ mod tests {
         phases.end(slot, 30);
         assert_eq!(over(&phases), Some((0, 55)));
         assert_eq!(phases.over(55), None);
-        phases.remove(slot);
+        phases.remove(slot, false);
         // Its last operation ends after its duration.
         phases.begin(timed(None), Accounting::Full);
         starts(&mut phases, 1000);
         [7, 20, 70].into_iter().for_each(|us| phases.end(slot, us));
         assert_eq!(over(&phases), Some((0, 70)));
-        phases.remove(slot);
+        phases.remove(slot, false);
         // It is cut off after its last operation, so nothing is lost.
         phases.begin(timed(Some(40)), Accounting::Full);
         starts(&mut phases, 1000);
         [7, 20, 30].into_iter().for_each(|us| phases.end(slot, us));
         assert_eq!(over(&phases), Some((0, 45)));
-        assert!(!phases.remove(slot).is_cut);
+        assert!(!phases.remove(slot, false).is_cut);
     }
 
     #[test]
@@ -563,7 +654,7 @@ mod tests {
         let slot = phases.begin(idle(10, 20), Accounting::Full);
         assert_eq!(phases.next_start_us(), None);
         assert_eq!(over(&phases), Some((0, 30)));
-        assert!(!phases.remove(slot).is_cut);
+        assert!(!phases.remove(slot, false).is_cut);
         phases.begin(idle(10, u64::MAX), Accounting::Full);
         assert_eq!(over(&phases), Some((0, LAST_US)));
     }
@@ -579,9 +670,54 @@ mod tests {
         let slot = phases.begin(joins, Accounting::Full);
         phases.await_joins(slot);
         assert_eq!((over(&phases), phases.next_start_us()), (None, None));
-        phases.end_joins(30);
+        phases.end_joins(30, 34);
         assert_eq!(over(&phases), Some((7, 30)));
-        assert!(!phases.remove(slot).is_cut);
+        assert!(!phases.remove(slot, true).is_cut);
+        // The first phase counts from its start on.
+        phases.begin(phase(0, Kind::Lookup, 0, 35, None), Accounting::Full);
+        let counting = [34, 35].map(|us| phases.counting(us).map(|task| task.phase));
+        assert_eq!(counting, [Some(7), Some(0)]);
+    }
+
+    #[test]
+    fn at_each_moment_the_phase_that_has_started_last_counts() {
+        let mut phases = Phases::default();
+        // In no order of time.
+        let slots = [(0, 5), (1, 50), (2, 20), (3, 20)].map(|(number, start_us)| {
+            let phase = phase(number, Kind::Lookup, 0, start_us, None);
+            phases.begin(phase, Accounting::Full)
+        });
+        let counting = |phases: &Phases, us| phases.counting(us).map(|task| task.phase);
+        let expected = [
+            (4, None),
+            (5, Some(0)),
+            (20, Some(0)),
+            (21, Some(3)),
+            (50, Some(3)),
+        ];
+        for (us, phase) in expected.into_iter().chain([(51, Some(1)), (9999, Some(1))]) {
+            assert_eq!(counting(&phases, us), phase, "{us}");
+        }
+        let changes = [0, 5, 20, 21, 50, 51].map(|us| phases.next_turn_us(us));
+        assert_eq!(changes, [5, 21, 21, 51, 51, u64::MAX]);
+        // The turn of one that is over goes on.
+        phases.remove(slots[3], true);
+        assert_eq!(counting(&phases, 21), Some(3));
+        assert!(!phases.is_in_flight(3) && phases.turn_left(slots[3]).is_some());
+        phases.end_turn(slots[3]);
+        assert_eq!(
+            (counting(&phases, 21), counting(&phases, 51)),
+            (None, Some(1))
+        );
+        for slot in slots[..3].iter().copied() {
+            phases.remove(slot, false);
+        }
+        // No later phase is the first.
+        phases.begin(phase(4, Kind::Lookup, 0, 60, None), Accounting::Full);
+        assert_eq!(
+            (counting(&phases, 60), counting(&phases, 61)),
+            (None, Some(4))
+        );
     }
 
     #[test]
@@ -599,7 +735,7 @@ mod tests {
             end_us: 10,
         };
         assert_eq!(phases.over(11), Some(over));
-        let cut_off = phases.remove(slot);
+        let cut_off = phases.remove(slot, false);
         assert_eq!((cut_off.is_cut, cut_off.running), (true, 1));
     }
 

@@ -203,7 +203,7 @@ struct Seen {
 }
 
 /// What a phase recorded.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Default, PartialEq)]
 struct Kept {
     operations: Vec<OperationRow>,
     results: Vec<Option<Vec<i64>>>,

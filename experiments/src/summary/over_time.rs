@@ -83,8 +83,8 @@ pub(super) struct OverTime {
     tracks: [Track; COLUMNS.len()],
     /// In the order of [`COUNTS`].
     counts: [u64; COUNTS.len()],
-    /// Lengths of the phase in all networks, µs.
-    length_us: u64,
+    /// Time for which the phase has counted, in all networks, µs.
+    counted_for_us: u64,
     /// Operations that ended in each way of [`Ending::ALL`], of all.
     endings: [Share; Ending::ALL.len()],
     /// Up to when ticks have been counted in the current network, µs.
@@ -124,9 +124,9 @@ impl OverTime {
         }
     }
 
-    /// Ends the phase in a network, which took `length_us`.
-    pub(super) fn end(&mut self, length_us: u64) {
-        self.length_us += length_us;
+    /// Ends the phase in a network, where it has counted for `counted_us`.
+    pub(super) fn end(&mut self, counted_us: u64) {
+        self.counted_for_us += counted_us;
     }
 
     /// Moves the counts of `other` into this one, and leaves `other` empty.
@@ -140,7 +140,7 @@ impl OverTime {
         for (sum, other) in self.counts.iter_mut().zip(&mut other.counts) {
             *sum += std::mem::take(other);
         }
-        self.length_us += std::mem::take(&mut other.length_us);
+        self.counted_for_us += std::mem::take(&mut other.counted_for_us);
     }
 
     /// Writes the metrics of the phase of this name.
@@ -150,7 +150,7 @@ impl OverTime {
                 json.insert(format!("{phase}.{column}.{statistic}"), value);
             }
         }
-        let seconds = self.length_us as f64 / 1e6;
+        let seconds = self.counted_for_us as f64 / 1e6;
         let [online, _] = self.tracks[0].values();
         for ((column, _), count) in COUNTS.iter().zip(self.counts) {
             let rate = (seconds > 0.0).then(|| count as f64 / seconds);

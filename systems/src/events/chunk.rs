@@ -42,10 +42,8 @@ pub struct Node {
     pub operations: u32,
     /// Draws of a random entry or replacement that it has made.
     pub choices: u32,
-    /// Contacts of maintenance that it has sent in the phase.
-    pub maintenance_sent: u32,
-    /// Requests of maintenance that have reached it in the phase.
-    pub maintenance_received: u32,
+    /// Contacts of maintenance that it has sent in the turn of a phase, and requests of maintenance that have reached it.
+    pub maintenance: [u32; 2],
 }
 
 /// A timer of a node that has been set, or a change of its presence.
@@ -191,7 +189,7 @@ pub struct Chunk {
     pub mailed: Vec<u32>,
     /// Counts of the window, and memory for reuse.
     pub out: Outbox,
-    /// Counts of maintenance between phases, which no table shows.
+    /// Counts of maintenance before the first phase, which no table shows.
     pub uncounted: TickCounts,
     /// Users' operations that have ended in the window.
     pub ended: Vec<OperationSlot>,
@@ -306,6 +304,10 @@ pub struct Chunks {
     pub taken: Vec<Start>,
     /// Events handled in the last window.
     pub handled: usize,
+    /// The phase in which nodes count contacts of maintenance.
+    pub counting: Option<u32>,
+    /// What they have counted in phases in flight before it, by phase and row.
+    pub counted: HashMap<u32, Vec<[u32; 2]>>,
     /// How many nodes hold each record and are online, where records expire or are provided again.
     pub holders: Holders,
     /// Mail by the chunk that it goes to, with the chunk that sends it; empty between barriers.
@@ -327,12 +329,6 @@ impl Chunks {
     pub fn active(&mut self) -> impl Iterator<Item = &mut Chunk> {
         let all = self.all.iter_mut().zip(&self.are_active);
         all.filter_map(|(chunk, is_active)| is_active.then_some(chunk))
-    }
-
-    /// Returns the state of a node; `None` if operations do not run as events.
-    pub fn node(&self, node: Row) -> Option<Node> {
-        let chunk = self.all.get(node.index().checked_div(self.rows)?)?;
-        Some(chunk.nodes[chunk.index(node)])
     }
 
     /// Returns the chunk of a node.
@@ -365,11 +361,35 @@ impl Chunks {
         self.all.iter().map(|chunk| chunk.records.held()).sum()
     }
 
-    /// Starts counting the contacts of maintenance of each node from zero. Cost: O(nodes).
-    pub fn reset_counters(&mut self) {
-        for node in self.all.iter_mut().flat_map(|chunk| &mut chunk.nodes) {
-            node.maintenance_sent = 0;
-            node.maintenance_received = 0;
+    /// Lets nodes count contacts of maintenance in another phase, from zero. What they have counted so far is kept for the
+    /// phase before it, if that is in flight. Cost: O(nodes).
+    pub fn count_in(&mut self, phase: Option<u32>, is_kept: bool) {
+        let before = std::mem::replace(&mut self.counting, phase);
+        let nodes = self.all.iter_mut().flat_map(|chunk| &mut chunk.nodes);
+        let counts = nodes.map(|node| std::mem::take(&mut node.maintenance));
+        match before.filter(|_| is_kept) {
+            Some(before) => {
+                self.counted.insert(before, counts.collect());
+            }
+            None => counts.for_each(drop),
+        }
+    }
+
+    /// Removes and returns what nodes have counted in a phase, by row, if they count in another one now.
+    pub fn take_counts(&mut self, phase: u32) -> Option<Vec<[u32; 2]>> {
+        let is_over = self.counting != Some(phase);
+        is_over.then(|| self.counted.remove(&phase).unwrap_or_default())
+    }
+
+    /// Returns the contacts of maintenance that a node has sent, and those that have reached it, in the phase in which nodes
+    /// count; zeros if operations do not run as events.
+    pub fn maintenance_of(&self, node: Row) -> [u32; 2] {
+        match self.are_used() {
+            true => {
+                let chunk = self.of(node);
+                chunk.nodes[chunk.index(node)].maintenance
+            }
+            false => [0; 2],
         }
     }
 

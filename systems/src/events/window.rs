@@ -56,8 +56,8 @@ pub fn handle_events(
     mut tables: ResMut<LiveTables>,
 ) {
     let view = readable.view(contacts.as_mut_slice());
-    let phase = phases.started_last(view.window.from_us);
-    let work = Work::new(view, &maintenance, phase, chunks.rows);
+    let counting = phases.counting(view.window.from_us);
+    let work = Work::new(view, &maintenance, counting, chunks.rows);
     let are_many = chunks.handled >= MANY;
     let chunks = &mut *chunks;
     let all = chunks.all.iter_mut().zip(&mut tables.chunks);

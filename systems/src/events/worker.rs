@@ -25,8 +25,8 @@ pub struct Work<'a> {
     pub maintenance: &'a Maintenance,
     /// How lookups of maintenance are run.
     pub lookups: Rules,
-    /// The phase in which maintenance is counted; `None` between phases.
-    pub phase: Option<Task>,
+    /// The phase in which maintenance is counted; `None` before the first.
+    pub counting: Option<Task>,
     /// Rows of a chunk.
     pub rows: usize,
 }
@@ -42,17 +42,17 @@ pub struct Worker<'a> {
 }
 
 impl<'a> Work<'a> {
-    /// Combines what workers read. `phase` is the one that has started last.
+    /// Combines what workers read.
     pub fn new(
         view: View<'a>,
         maintenance: &'a Maintenance,
-        phase: Option<Task>,
+        counting: Option<Task>,
         rows: usize,
     ) -> Self {
         Self {
             maintenance,
             lookups: view.rules.of_maintenance(view.k()),
-            phase,
+            counting,
             rows,
             view,
         }
@@ -157,8 +157,8 @@ impl Worker<'_> {
     /// Returns the counts of maintenance of the tick in which `now_us` lies.
     #[inline]
     pub fn tick(&mut self, now_us: u64) -> &mut TickCounts {
-        match self.work.phase {
-            Some(phase) => self.chunk.out.ticks[phase.slot.index()].at(now_us),
+        match self.work.counting {
+            Some(counting) => self.chunk.out.ticks[counting.slot.index()].at(now_us),
             None => &mut self.chunk.uncounted,
         }
     }

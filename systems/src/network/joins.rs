@@ -16,7 +16,6 @@ use super::{Network, NetworkError, REGISTERED};
 use crate::events::{self, Chunks};
 use crate::halt::Halt;
 use crate::phases::{Accounting, NoOperations, Phase, Phases};
-use crate::record::Recorded;
 use crate::window::Window;
 
 /// How a network grows by joins.
@@ -28,6 +27,8 @@ pub(super) struct Joins {
     pub(super) have_begun: bool,
     /// When the first phase may start, µs; 0 until that is known.
     pub(super) first_us: u64,
+    /// Time after that at which it starts, µs.
+    pub(super) later_us: u64,
 }
 
 impl Network {
@@ -56,6 +57,7 @@ impl Network {
             horizon_us,
             have_begun: false,
             first_us: 0,
+            later_us: 0,
         });
         Ok(())
     }
@@ -87,6 +89,9 @@ impl Network {
     /// Begins the phase in which a network grows by joins, with a number for the tables; [`Network::run`] drives it to its
     /// end. Routing tables are counted every `freshness_us`, if that is given.
     ///
+    /// The phase counts maintenance until the first phase starts, which is `later_us` after the network has grown
+    /// ([`Network::first_us`]). If that is not 0, its last rows wait until then.
+    ///
     /// # Errors
     ///
     /// Nodes come and leave more often than can be kept.
@@ -94,11 +99,17 @@ impl Network {
     /// # Panics
     ///
     /// If the network does not grow by joins, or has begun to.
-    pub fn begin_joins(&mut self, number: u32, freshness_us: Option<u64>) -> Result<(), Halt> {
+    pub fn begin_joins(
+        &mut self,
+        number: u32,
+        freshness_us: Option<u64>,
+        later_us: u64,
+    ) -> Result<(), Halt> {
         let joins = self.joins.as_mut();
         let joins = joins.expect("the network grows by joins");
         assert!(!joins.have_begun, "a network grows once");
         joins.have_begun = true;
+        joins.later_us = later_us;
         self.world
             .run_system_cached(events::prepare)
             .expect(REGISTERED);
@@ -137,7 +148,7 @@ impl Network {
         if self.joins.is_some_and(|joins| joins.have_begun) {
             return;
         }
-        let begun = self.begin_joins(0, None);
+        let begun = self.begin_joins(0, None, 0);
         if let Err(halt) = begun.and_then(|()| self.run(&mut Unrecorded)) {
             // `Instant + Duration` panics likewise.
             panic!("{halt}");
@@ -170,6 +181,7 @@ impl Network {
             return Ok(());
         };
         joins.first_us = first_us;
+        let turn_us = end_us.saturating_add(joins.later_us);
         let horizon_us = first_us.saturating_add(joins.horizon_us);
         let mut timelines = self.living().timelines.clone();
         let leaves: Vec<(Row, u64)> = self.read(|nodes| {
@@ -185,14 +197,10 @@ impl Network {
         })?;
         self.set_timelines(timelines);
         self.world.resource_mut::<Chunks>().expect_leaves(&leaves);
-        self.world.resource_mut::<Phases>().end_joins(end_us);
+        self.world
+            .resource_mut::<Phases>()
+            .end_joins(end_us, turn_us);
         Ok(())
-    }
-
-    /// The phase of joins has ended: the clock goes to the start of the first phase, which counts from then on.
-    pub(super) fn end_joins(&mut self) {
-        self.now_us = self.first_us();
-        self.world.resource_mut::<Recorded>().count_anew();
     }
 }
 

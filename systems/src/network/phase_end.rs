@@ -27,6 +27,9 @@ pub struct PhaseEnd {
     pub cut_off: CutOff,
     /// Requests received from the phase, by row. Empty for the phase in slot 0, which [`Counters`] counts.
     pub(super) received: Vec<AtomicU32>,
+    /// Contacts of maintenance that nodes have sent and received in the phase's turn, by row, if the turn was over before the
+    /// phase; empty for none.
+    pub(super) maintenance: Option<Vec<[u32; 2]>>,
     /// Uses of nodes after the end, by operations of other phases.
     pub(super) later_uses: HashMap<Row, u32>,
     /// Operations by origin.
@@ -46,9 +49,9 @@ pub struct NodeState {
     pub uses: u32,
     /// Operations of the phase that it has started.
     pub started: u32,
-    /// Contacts of maintenance that it has sent since the last phase has begun.
+    /// Contacts of maintenance that it has sent in the phase, before the next phase starts.
     pub maintenance_sent: u32,
-    /// Requests of maintenance that have reached it since then.
+    /// Requests of maintenance that have reached it in that time.
     pub maintenance_received: u32,
     /// What is known of it where nodes come and leave, cannot be asked, or lie in regions.
     pub life: Option<Life>,
@@ -76,10 +79,13 @@ impl PhaseEnd {
     fn node(&self, nodes: &NodesView, counters: &Counters, row: Row) -> NodeState {
         let apart = self.received.get(row.index());
         let later = self.later_uses.get(&row).copied().unwrap_or(0);
-        let events = nodes.chunks.node(row).unwrap_or_default();
+        let [maintenance_sent, maintenance_received] = match &self.maintenance {
+            Some(before) => before.get(row.index()).copied().unwrap_or_default(),
+            None => nodes.chunks.maintenance_of(row),
+        };
         NodeState {
-            maintenance_sent: events.maintenance_sent,
-            maintenance_received: events.maintenance_received,
+            maintenance_sent,
+            maintenance_received,
             contacts: apart.map_or_else(
                 || counters.contacts[row.index()].get(),
                 |contacts| contacts.load(Ordering::Relaxed),

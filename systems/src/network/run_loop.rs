@@ -108,7 +108,6 @@ impl Network {
         self.next_operation += phase.operations;
         let started = Counts::new(self.len(), phase.operations);
         let slot = self.open_phase(phase, Accounting::Full, started);
-        self.world.resource_mut::<Chunks>().reset_counters();
         if slot.index() == 0 {
             self.reset_contacts();
         } else {
@@ -224,8 +223,7 @@ impl Network {
             return Ok(Progress::Done);
         }
         let tick_us = self.world.resource::<Window>().tick_us;
-        let mut chunks = self.world.resource_mut::<Chunks>();
-        let chunks = &mut *chunks;
+        let chunks = self.world.resource::<Chunks>();
         let event_us = chunks.first_us();
         let taken_us = chunks.taken.iter().map(|start| start.planned.due_us).min();
         let slot_us = chunks.slot_us;
@@ -244,11 +242,17 @@ impl Network {
         }
         let slot_end_us = (from_us / slot_us + 1).saturating_mul(slot_us);
         let longest_us = from_us.saturating_add(self.window_us.unwrap_or(u64::MAX));
-        // Maintenance is counted in the phase that has started last.
-        let begin_us = phases.next_begin_us(from_us);
-        let begin_us = begin_us.map_or(u64::MAX, |begin_us| begin_us.saturating_add(1));
+        // Maintenance of a window counts in one phase.
+        let turn_us = phases.next_turn_us(from_us);
+        let counting = phases.counting(from_us).map(|task| task.phase);
+        if counting != chunks.counting {
+            let before = chunks.counting.filter(|&phase| phases.is_in_flight(phase));
+            self.world
+                .resource_mut::<Chunks>()
+                .count_in(counting, before.is_some());
+        }
         let until_us = match next_us < stop_us {
-            true => slot_end_us.min(stop_us).min(begin_us).min(longest_us),
+            true => slot_end_us.min(stop_us).min(turn_us).min(longest_us),
             // Nothing happens before a phase ends or tables are counted.
             false => from_us,
         };
@@ -352,7 +356,7 @@ impl Network {
             return Ok(None);
         };
         if self.world.resource::<Phases>().accounting(slot) == Accounting::None {
-            let cut_off = self.world.resource_mut::<Phases>().remove(slot);
+            let cut_off = self.world.resource_mut::<Phases>().remove(slot, false);
             self.now_us = self.now_us.max(end_us);
             return Ok(Some(PhaseEnd {
                 phase,
@@ -361,12 +365,14 @@ impl Network {
                 cut_off,
                 is_living: false,
                 received: Vec::new(),
+                maintenance: None,
                 later_uses: HashMap::new(),
                 started: Counts::default(),
             }));
         }
         self.extend_presence(end_us)?;
-        self.world
+        let turn_goes_on = self
+            .world
             .run_system_cached_with(record::end_phase, (slot, end_us))
             .expect(super::REGISTERED);
         let are_counted = self.world.resource::<Links>().is_charged();
@@ -374,14 +380,14 @@ impl Network {
             true => record::uses_after(self.world.resource::<Sends>(), end_us),
             false => HashMap::new(),
         };
-        let cut_off = self.world.resource_mut::<Phases>().remove(slot);
+        let mut phases = self.world.resource_mut::<Phases>();
+        let cut_off = phases.remove(slot, turn_goes_on);
         let received = self.world.resource_mut::<Received>().take(slot);
         let started = self.world.resource_mut::<Recorded>().take_started(slot);
         self.merge_segments(self.first_arrival_us(end_us));
         self.now_us = self.now_us.max(end_us);
-        if self.now_us < self.first_us() {
-            self.end_joins();
-        }
+        // After joins, the clock goes to the moment at which the first phase may start.
+        self.now_us = self.now_us.max(self.first_us());
         Ok(Some(PhaseEnd {
             phase,
             start_us,
@@ -389,6 +395,7 @@ impl Network {
             cut_off,
             is_living: self.world.resource::<Recording>().living,
             received,
+            maintenance: self.world.resource_mut::<Chunks>().take_counts(phase),
             later_uses,
             started,
         }))

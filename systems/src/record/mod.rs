@@ -81,14 +81,17 @@ pub struct Recorded {
     closed: PhaseOrder<TickRow>,
     /// Nodes whose routing tables are counted, in living runs.
     sample: Arc<[Row]>,
-    /// Slot of the phase that has begun last.
-    last_begun: Option<PhaseSlot>,
+    /// Phases whose turn is over, with the time for which they have counted maintenance, arrivals and departures, µs.
+    pub turns: Vec<(u32, u64)>,
 }
 
 impl Recorded {
     /// Returns whether there is no row to take.
     pub fn is_empty(&self) -> bool {
-        self.operations.is_empty() && self.ticks.is_empty() && self.connections.is_empty()
+        self.operations.is_empty()
+            && self.ticks.is_empty()
+            && self.connections.is_empty()
+            && self.turns.is_empty()
     }
 
     /// Removes the rows that the caller has taken.
@@ -97,6 +100,7 @@ impl Recorded {
         self.result_ids.clear();
         self.ticks.clear();
         self.connections.clear();
+        self.turns.clear();
     }
 
     /// Returns whether there may be rows to make of what has ended before `final_us`.
@@ -104,21 +108,45 @@ impl Recorded {
         self.next_close_us <= final_us || self.first_end_us.is_some_and(|end_us| end_us < final_us)
     }
 
-    /// Makes the rows of all ticks that end before `until_us`, but not of a tick in which its phase ends.
+    /// Makes the rows of all ticks that end before `until_us`, but not of a tick in which its phase ends, or the last one if the
+    /// turn of its phase goes on.
     fn close_ticks(
         &mut self,
-        phases: &Phases,
+        phases: &mut Phases,
+        until_us: u64,
+        tick_us: u64,
+        of: NetworkColumns,
+        living: Option<Living>,
+    ) {
+        self.end_turns(phases, until_us, tick_us, of, living);
+        for slot in (0..self.open.len()).map(|slot| PhaseSlot(slot as u32)) {
+            let end_us = match phases.turn_left(slot) {
+                Some(_) => phases.last_end_us(),
+                None => phases.end_us(slot),
+            };
+            let until = Until::Before(until_us.min(end_us.unwrap_or(u64::MAX)));
+            self.close_ticks_of(slot, until, tick_us, phases, of, living);
+        }
+        self.closed.take(|_, row| self.ticks.push(row));
+    }
+
+    /// Ends the turns that are over before `until_us` of phases that are over, and makes the rows of their open ticks.
+    fn end_turns(
+        &mut self,
+        phases: &mut Phases,
         until_us: u64,
         tick_us: u64,
         of: NetworkColumns,
         living: Option<Living>,
     ) {
         for slot in (0..self.open.len()).map(|slot| PhaseSlot(slot as u32)) {
-            let end_us = phases.end_us(slot).unwrap_or(u64::MAX);
-            let until = Until::Before(until_us.min(end_us));
-            self.close_ticks_of(slot, until, tick_us, of, living);
+            if let Some(turn) = phases.turn_left(slot)
+                && turn.until_us < until_us
+            {
+                self.end_turn(slot, turn.until_us, tick_us, phases, of, living);
+                phases.end_turn(slot);
+            }
         }
-        self.closed.take(|_, row| self.ticks.push(row));
     }
 
     /// Makes the rows of the ticks of a phase that are over.
@@ -127,6 +155,7 @@ impl Recorded {
         slot: PhaseSlot,
         until: Until,
         tick_us: u64,
+        phases: &Phases,
         of: NetworkColumns,
         living: Option<Living>,
     ) {
@@ -134,11 +163,14 @@ impl Recorded {
         let open = &mut open[slot.index()];
         let phase = open.phase;
         // A slot is free after its phase.
-        if open.is_open {
-            open.close(until, tick_us, of, living, |row| closed.push(phase, row));
+        if open.is_open
+            && let Some(turn) = phases.turn(slot)
+        {
+            open.close(until, tick_us, turn, of, living, |row| {
+                closed.push(phase, row);
+            });
         }
     }
-
     /// Returns the end of the first tick at whose end routing tables are counted, µs; `None` if they are no more.
     pub fn next_count_us(&self, tick_us: u64) -> Option<u64> {
         let open = self.open.iter().filter(|open| open.is_open);
@@ -148,25 +180,31 @@ impl Recorded {
 
     /// Begins a phase without operations in flight.
     pub fn begin_phase(&mut self, slot: PhaseSlot, phase: Begun) {
-        let from_us = match self.last_begun {
-            Some(last) => {
-                self.open[last.index()].hand_over(phase.start_us);
-                phase.start_us + 1
-            }
-            None => phase.start_us,
-        };
-        self.last_begun = Some(slot);
         self.next_close_us = 0;
         if self.open.len() <= slot.index() {
             self.open.resize_with(slot.index() + 1, OpenTicks::default);
         }
         self.closed.begin(phase.number);
-        self.open[slot.index()].begin(phase, from_us);
+        self.open[slot.index()].begin(phase);
     }
 
-    /// Lets the next phase count arrivals and departures from its start on, as the first one does.
-    pub fn count_anew(&mut self) {
-        self.last_begun = None;
+    /// Makes the rows of the open ticks of a phase, whose turn ends with it or later, at `last_us`.
+    fn end_turn(
+        &mut self,
+        slot: PhaseSlot,
+        last_us: u64,
+        tick_us: u64,
+        phases: &Phases,
+        of: NetworkColumns,
+        living: Option<Living>,
+    ) {
+        self.close_ticks_of(slot, Until::End(last_us), tick_us, phases, of, living);
+        let open = &mut self.open[slot.index()];
+        open.is_open = false;
+        self.closed.end(open.phase);
+        let turn_us = phases.turn(slot).map_or(last_us, |turn| turn.until_us);
+        let counted_us = turn_us.min(last_us) - open.start_us;
+        self.turns.push((open.phase, counted_us));
     }
 
     /// Removes and returns the operations by origin of a phase that has ended.
@@ -350,7 +388,7 @@ pub fn count_ticks(mut outboxes: ResMut<Outboxes>, mut recorded: ResMut<Recorded
 pub fn record_ticks(
     naming: Naming,
     window: Res<Window>,
-    phases: Res<Phases>,
+    mut phases: ResMut<Phases>,
     chunks: Res<Chunks>,
     mut recorded: ResMut<Recorded>,
 ) {
@@ -363,7 +401,8 @@ pub fn record_ticks(
     let living = naming.living(&sample, &chunks);
     // Changes beyond the horizon are not known yet.
     let final_us = living.map_or(final_us, |living| living.known_until(final_us));
-    recorded.close_ticks(&phases, final_us, window.tick_us, naming.columns(), living);
+    let of = naming.columns();
+    recorded.close_ticks(&mut phases, final_us, window.tick_us, of, living);
     let next_tick = (final_us / window.tick_us).saturating_add(1);
     recorded.next_close_us = next_tick.saturating_mul(window.tick_us);
 }
@@ -375,7 +414,8 @@ pub fn record_connections(naming: Naming, sends: Res<Sends>, mut recorded: ResMu
     recorded.connections(naming.recording.network, &sends.0, id);
 }
 
-/// Ends the phase in a slot at `end_us`: cuts off its operations in flight and makes the rows of its open ticks.
+/// Ends the phase in a slot at `end_us`: cuts off its operations in flight and makes the rows of its ticks that are over. In
+/// living runs its turn may go on, until the next phase starts or the last one in flight ends; returns whether it does.
 ///
 /// Another phase that is cut off at the same moment loses its operations too, because the rows of all stand in the order
 /// of their numbers.
@@ -387,7 +427,7 @@ pub fn end_phase(
     mut chunks: ResMut<Chunks>,
     mut phases: ResMut<Phases>,
     mut recorded: ResMut<Recorded>,
-) {
+) -> bool {
     let recorded = &mut *recorded;
     let (keys, ids) = (naming.in_time.keys(), &*naming.ids);
     let mut cut = Vec::new();
@@ -413,11 +453,20 @@ pub fn end_phase(
     recorded.close_operations(end_us + 1, naming.recording.results);
     let sample = naming.sample(&mut recorded.sample);
     let living = naming.living(&sample, &chunks);
-    let until = Until::End(end_us);
-    recorded.close_ticks_of(slot, until, window.tick_us, naming.columns(), living);
-    recorded.open[slot.index()].is_open = false;
-    recorded.closed.end(recorded.open[slot.index()].phase);
+    let (tick_us, of) = (window.tick_us, naming.columns());
+    let is_alone = !phases.are_several();
+    if is_alone {
+        phases.end_last_turn(end_us);
+    }
+    let turn = phases.turn(slot);
+    let goes_on = turn.filter(|turn| turn.until_us > end_us).zip(living);
+    match goes_on {
+        Some((turn, living)) => recorded.open[slot.index()].end(end_us, tick_us, turn, living),
+        None => recorded.end_turn(slot, end_us, tick_us, &phases, of, living),
+    }
+    recorded.end_turns(&mut phases, end_us + 1, tick_us, of, living);
     recorded.closed.take(|_, row| recorded.ticks.push(row));
+    goes_on.is_some()
 }
 
 /// Returns, by node, the number of charges of overhead after `end_us` in the last step.

@@ -12,6 +12,7 @@ use kadsim_engine::record::TickRow;
 use kadsim_engine::routing::{Freshness, TablesInTime};
 use rayon::prelude::*;
 
+use crate::phases::Turn;
 use crate::ticks::{TickCounts, Ticks};
 
 /// Maximum number of durations of a tick whose percentiles are exact.
@@ -41,6 +42,16 @@ pub struct Living<'a> {
     pub records: Option<u64>,
 }
 
+/// Routing tables and records at an instant of counting.
+#[derive(Clone, Copy, Debug)]
+struct Counted {
+    /// Number of tables.
+    tables: u64,
+    /// The sum of how they are.
+    freshness: Freshness,
+    records: Option<u64>,
+}
+
 /// Returns the nodes whose tables are counted: a uniform sample of at most 1000.
 pub fn sample(network_seed: u64, nodes: usize) -> Vec<Row> {
     let stream = Stream::new(network_seed, Draw::Freshness, 0, 0);
@@ -60,17 +71,22 @@ impl Living<'_> {
         }
     }
 
-    /// Counts the tables of the sample's nodes that are online at `at_us`, on all threads: means and shares for a row.
-    fn freshness(&self, at_us: u64) -> (u64, Freshness) {
+    /// Counts the tables of the sample's nodes that are online at `at_us`, on all threads, and the records.
+    fn count(&self, at_us: u64) -> Counted {
         let rows = self.sample.par_iter().copied();
         let online = rows.filter(|&row| self.tables.is_online(row, at_us));
         let each = online.map_init(Vec::new, |rows, row| {
             let owner = self.tables.population.owner(row);
             (1, self.tables.freshness(owner, at_us, rows))
         });
-        each.reduce(Default::default, |one: (u64, Freshness), other| {
+        let (tables, freshness) = each.reduce(Default::default, |one: (u64, Freshness), other| {
             (one.0 + other.0, one.1 + other.1)
-        })
+        });
+        Counted {
+            tables,
+            freshness,
+            records: self.records,
+        }
     }
 }
 
@@ -100,7 +116,9 @@ pub enum Until {
 pub struct OpenTicks {
     /// Number of the phase.
     pub phase: u32,
-    /// Whether the phase has not ended.
+    /// When the phase starts, µs.
+    pub start_us: u64,
+    /// Whether the phase has not ended, or its turn goes on.
     pub is_open: bool,
     ticks: BTreeMap<u64, TickCounts>,
     /// Operations in flight at the end of the last tick that has a row.
@@ -111,22 +129,22 @@ pub struct OpenTicks {
     unseen_us: u64,
     /// The first moment of which arrivals and departures are not counted yet, µs.
     uncounted_us: u64,
-    /// The last moment of which the phase counts them, µs: then one starts that counts from then on.
-    counts_until_us: u64,
     /// Period at which tables are counted, µs; `None` if they are not. The next instant, µs.
     freshness_us: Option<(u64, u64)>,
+    /// What was counted at the end of the phase, for the tick in which it lies, while the phase's turn goes on.
+    counted: Option<Counted>,
 }
 
 impl OpenTicks {
-    /// Begins a phase without operations in flight, which counts changes of presence from `from_us` on.
-    pub fn begin(&mut self, phase: Begun, from_us: u64) {
-        self.unseen_us = from_us;
-        self.uncounted_us = from_us;
-        self.counts_until_us = u64::MAX;
+    /// Begins a phase without operations in flight.
+    pub fn begin(&mut self, phase: Begun) {
+        self.unseen_us = 0;
+        self.uncounted_us = 0;
         self.is_open = true;
         let instants = |period_us: u64| (period_us, phase.start_us.saturating_add(period_us));
         self.freshness_us = phase.freshness_us.map(instants);
         self.phase = phase.number;
+        self.start_us = phase.start_us;
         self.started = phase.started;
         // A tick that is still open goes on: single operations of a caller may follow one another within it.
         if self.ticks.is_empty() {
@@ -154,14 +172,10 @@ impl OpenTicks {
         self.ticks.entry(tick).or_default().broken_off += 1;
     }
 
-    /// Lets another phase count arrivals and departures after `until_us`.
-    pub fn hand_over(&mut self, until_us: u64) {
-        self.counts_until_us = self.counts_until_us.min(until_us);
-    }
-
     /// Adds ticks for changes of presence and instants of counting up to `last_us`, in which nothing else may happen.
-    fn add_living(&mut self, last_us: u64, tick_us: u64, living: Living) {
-        let changes_until_us = last_us.min(self.counts_until_us);
+    fn add_living(&mut self, last_us: u64, tick_us: u64, turn: Turn, living: Living) {
+        let changes_until_us = last_us.min(turn.until_us);
+        self.unseen_us = self.unseen_us.max(turn.from_us);
         while let Some(change_us) = living.tables.timelines.next_change_us(self.unseen_us)
             && change_us <= changes_until_us
         {
@@ -177,11 +191,21 @@ impl OpenTicks {
         }
     }
 
+    /// Ends the phase at `end_us`, while its turn goes on: tables are counted no more.
+    pub fn end(&mut self, end_us: u64, tick_us: u64, turn: Turn, living: Living) {
+        self.add_living(end_us, tick_us, turn, living);
+        self.freshness_us = None;
+        let last = self.ticks.get(&(end_us / tick_us));
+        let is_counted = last.is_some_and(|counts| counts.is_counted);
+        self.counted = is_counted.then(|| living.count(end_us));
+    }
+
     /// Makes the rows of ticks.
     pub fn close(
         &mut self,
         until: Until,
         tick_us: u64,
+        turn: Turn,
         of: NetworkColumns,
         living: Option<Living>,
         mut row: impl FnMut(TickRow),
@@ -192,7 +216,7 @@ impl OpenTicks {
         };
         if let Some(living) = living {
             let whole_us = (until_us / tick_us * tick_us).saturating_sub(1);
-            self.add_living(end_us.unwrap_or(whole_us), tick_us, living);
+            self.add_living(end_us.unwrap_or(whole_us), tick_us, turn, living);
         }
         while let Some(tick) = self.ticks.first_entry() {
             if tick.key().saturating_add(1).saturating_mul(tick_us) > until_us {
@@ -242,30 +266,41 @@ impl OpenTicks {
             if let Some(living) = living {
                 let last_us = (tick + 1) * tick_us - 1;
                 let last_us = end_us.map_or(last_us, |end_us| end_us.min(last_us));
-                self.fill(&mut made, last_us, counts.is_counted, living);
+                self.fill(&mut made, last_us, counts.is_counted, turn, living);
             }
             row(made);
         }
     }
 
     /// Fills the columns of living runs of a tick that ends at `last_us`.
-    fn fill(&mut self, row: &mut TickRow, last_us: u64, is_counted: bool, living: Living) {
+    fn fill(
+        &mut self,
+        row: &mut TickRow,
+        last_us: u64,
+        is_counted: bool,
+        turn: Turn,
+        living: Living,
+    ) {
         let timelines = living.tables.timelines;
         if timelines.are_living() {
             row.online = timelines.online(last_us);
         }
-        let counted_us = last_us.min(self.counts_until_us);
-        if self.uncounted_us <= counted_us {
-            let turnover = timelines.turnover(self.uncounted_us, counted_us);
+        let counted_us = last_us.min(turn.until_us);
+        let uncounted_us = self.uncounted_us.max(turn.from_us);
+        if uncounted_us <= counted_us {
+            let turnover = timelines.turnover(uncounted_us, counted_us);
             (row.arrivals, row.departures) = (turnover.arrivals, turnover.departures);
             self.uncounted_us = counted_us + 1;
         }
         if is_counted {
-            let (tables, freshness) = living.freshness(last_us);
-            row.entries = (tables > 0).then(|| freshness.entries as f64 / tables as f64);
+            let counted = self.counted.take();
+            let counted = counted.unwrap_or_else(|| living.count(last_us));
+            let freshness = counted.freshness;
+            row.entries =
+                (counted.tables > 0).then(|| freshness.entries as f64 / counted.tables as f64);
             row.stale = freshness.stale();
             row.missing = freshness.missing();
-            row.records = living.records;
+            row.records = counted.records;
         }
     }
 }

@@ -14,6 +14,9 @@ use super::{Kept, assert_rows, cases, copy_nodes};
 use crate::properties::listed::Listed;
 use crate::properties::reference::{self, Reference};
 
+/// Period at which routing tables are counted, µs.
+pub const FRESHNESS_US: u64 = 300_000;
+
 /// Runs phases to their ends and returns what they record.
 pub fn run(network: &mut Network, phases: &[reference::Phase]) -> Kept {
     network.recorded().clear();
@@ -27,7 +30,7 @@ pub fn run(network: &mut Network, phases: &[reference::Phase]) -> Kept {
             start_us: phase.start_us,
             max_us: phase.cut_us.map(|cut_us| cut_us - phase.start_us),
             duration_us: phase.lasts_us,
-            freshness_us: Some(300_000),
+            freshness_us: Some(FRESHNESS_US),
         });
     }
     let mut ends = Vec::new();

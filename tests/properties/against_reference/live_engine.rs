@@ -9,12 +9,13 @@ use kadsim_engine::random::Stream;
 use kadsim_engine::record::{ConnectionRow, Purpose, TickRow};
 use kadsim_systems::Network;
 use kadsim_systems::network::Spec;
+use kadsim_systems::network::phase_end::NodeState;
 
 use super::case::pick;
 use super::maintenance::any_maintenance;
-use super::{Kept, assert_rows, cases, events, live};
+use super::{Kept, assert_rows, cases, events, live, ticks};
 use crate::properties::reference::live::LiveReference;
-use crate::properties::reference::live::recording::TickCounts;
+use crate::properties::reference::live::recording::{NodeEnd, TickCounts};
 
 /// A node's table: bucket, node, second last heard and failures of each entry; bucket and node of each replacement.
 type Table = (Vec<(u32, u32, u64, u8)>, Vec<(u32, u32)>);
@@ -87,78 +88,120 @@ fn assert_connections(found: &Kept, expected: &[ConnectionRow], at: &str) {
     assert!(others.iter().all(|row| row.operation >= 1 << 63), "{at}");
 }
 
-/// Begins the joins of a network, lets both simulators run them, and compares all that they record.
-fn join(network: &mut Network, reference: &mut LiveReference, at: &str) {
+/// Counts by phase and tick.
+type Ticks = BTreeMap<(u32, u64), TickCounts>;
+
+/// Returns the counts of rows of ticks, of which there is at most one for a tick of a phase.
+fn counts_of(rows: &[TickRow], tick_us: u64, at: &str) -> Ticks {
+    let mut ticks = Ticks::new();
+    for row in rows {
+        assert_eq!(row.time_us, row.tick * tick_us, "{at}");
+        let counts = TickCounts {
+            outcomes: [
+                row.ok,
+                row.fast_error,
+                row.slow_error,
+                row.not_found,
+                row.late,
+            ],
+            maintenance: row.maintenance_connections,
+            maintenance_failed: row.maintenance_failed,
+            refresh: row.refresh,
+            join: row.join,
+            check: row.check,
+            republish: row.republish,
+            learned: row.learned,
+            evicted: row.evicted,
+            arrivals: row.arrivals,
+            departures: row.departures,
+            ..TickCounts::default()
+        };
+        let before = ticks.insert((row.phase, row.tick), counts);
+        assert_eq!(before, None, "{row:?} {at}");
+    }
+    ticks
+}
+
+/// Asserts that rows of ticks count what the reference has counted, and that they show its tables.
+fn assert_counts(rows: &[TickRow], mut expected: Ticks, tick_us: u64, at: &str) {
+    let tables: Vec<_> = expected
+        .iter_mut()
+        .filter_map(|(&tick, counts)| {
+            counts.wiped = 0;
+            let (tables, sum) = counts.tables.take().filter(|(tables, _)| *tables > 0)?;
+            let entries = Some(sum.entries as f64 / tables as f64);
+            Some((tick, (entries, sum.stale(), sum.missing())))
+        })
+        .collect();
+    let shown = rows.iter().filter(|row| row.entries.is_some());
+    let mut shown: Vec<_> = shown
+        .map(|row| ((row.phase, row.tick), (row.entries, row.stale, row.missing)))
+        .collect();
+    // Joins come first, and have the last number.
+    shown.sort_by_key(|(tick, _)| *tick);
+    assert_rows(&shown, &tables, at);
+    let mut seen = counts_of(rows, tick_us, at);
+    for ticks in [&mut seen, &mut expected] {
+        ticks.retain(|_, counts| *counts != TickCounts::default());
+    }
+    assert_rows(
+        &seen.into_iter().collect::<Vec<_>>(),
+        &expected.into_iter().collect::<Vec<_>>(),
+        at,
+    );
+}
+
+/// Asserts that nodes at the end of a phase are those of the reference.
+fn assert_nodes(found: &[NodeState], expected: &[NodeEnd], at: &str) {
+    let found: Vec<_> = found
+        .iter()
+        .map(|node| {
+            let life = node.life.unwrap();
+            let maintenance = [node.maintenance_sent, node.maintenance_received];
+            (life.is_online, maintenance, node.segments, life.freshness)
+        })
+        .collect();
+    let expected: Vec<_> = expected
+        .iter()
+        .map(|node| {
+            let maintenance = [node.maintenance_sent, node.maintenance_received];
+            (node.is_online, maintenance, node.records, node.freshness)
+        })
+        .collect();
+    assert_rows(&found, &expected, at);
+}
+
+/// Begins the joins of a network, lets both simulators run them, and compares all that they record. The first phase starts
+/// `later_us` after them. Returns what the network has recorded and the reference has counted of ticks that go on.
+fn join(
+    network: &mut Network,
+    reference: &mut LiveReference,
+    later_us: u64,
+    at: &str,
+) -> (Kept, Ticks) {
     const NUMBER: u32 = 77;
     network
-        .begin_joins(NUMBER, reference.rules.freshness_us)
+        .begin_joins(NUMBER, reference.rules.freshness_us, later_us)
         .unwrap();
     let found = events::run(network, &[]);
     reference.join_all(NUMBER);
-    let tick_us = reference.rules.tick_us;
-    let seen: BTreeMap<(u32, u64), TickCounts> = found
-        .ticks
-        .iter()
-        .map(|row| {
-            assert_eq!(row.time_us, row.tick * tick_us, "{at}");
-            let counts = TickCounts {
-                maintenance: row.maintenance_connections,
-                maintenance_failed: row.maintenance_failed,
-                refresh: row.refresh,
-                join: row.join,
-                check: row.check,
-                republish: row.republish,
-                learned: row.learned,
-                evicted: row.evicted,
-                ..TickCounts::default()
-            };
-            ((row.phase, row.tick), counts)
-        })
-        .filter(|(_, counts)| *counts != TickCounts::default())
-        .collect();
-    let mut expected = reference.ticks.clone();
-    let counted: Vec<_> = expected
-        .values()
-        .filter_map(|counts| counts.tables)
-        .collect();
-    expected
-        .values_mut()
-        .for_each(|counts| counts.tables = None);
-    expected.retain(|_, counts| *counts != TickCounts::default());
-    assert_eq!(seen, expected, "{at}");
-    let rows = found.ticks.iter().filter(|row| row.entries.is_some());
-    let freshness: Vec<_> = rows
-        .map(|row| (row.entries, row.stale, row.missing))
-        .collect();
-    let counted: Vec<_> = counted
-        .into_iter()
-        .map(|(tables, sum)| {
-            let entries = (tables > 0).then(|| sum.entries as f64 / tables as f64);
-            (entries, sum.stale(), sum.missing())
-        })
-        .filter(|(entries, ..)| entries.is_some())
-        .collect();
-    assert_rows(&freshness, &counted, at);
     assert_rows(&tables_of(network), &expected_tables(reference), at);
-    let arrivals: u64 = found.ticks.iter().map(|row| row.arrivals).sum();
-    let joined = reference.joins.as_ref().unwrap().order.len();
-    assert_eq!(arrivals as usize, joined.saturating_sub(1), "{at}");
     let (number, end_us, cut_off, nodes) = &found.ends[0];
     let expected = &reference.ends[0];
     assert_eq!((*number, *end_us), (NUMBER, expected.end.end_us), "{at}");
     assert!(!cut_off.is_cut, "{at}");
-    for (node, expected) in nodes.iter().zip(&expected.nodes) {
-        let life = node.life.unwrap();
-        let found = (life.is_online, node.maintenance_sent, life.freshness);
-        let expected = (
-            expected.is_online,
-            expected.maintenance_sent,
-            expected.freshness,
-        );
-        assert_eq!(found, expected, "{at}");
-    }
+    assert_nodes(nodes, &expected.nodes, at);
     assert_eq!(network.now_us(), reference.base.now_us, "{at}");
     assert_eq!(network.first_us(), network.now_us(), "{at}");
+    let ticks = reference.ticks.clone();
+    if later_us == 0 {
+        let arrivals: u64 = found.ticks.iter().map(|row| row.arrivals).sum();
+        let joined = reference.joins.as_ref().unwrap().order.len();
+        assert_eq!(arrivals as usize, joined.saturating_sub(1), "{at}");
+        assert_counts(&found.ticks, ticks, reference.rules.tick_us, at);
+        return Default::default();
+    }
+    (found, ticks)
 }
 
 #[test]
@@ -174,6 +217,7 @@ fn every_row_and_table_of_a_living_network_equals_the_reference() {
         let stream = &mut Stream::from_state(seed);
         let mut maintenance = any_maintenance(stream, case.nodes);
         let doubling_us = live::any_doubling(&mut case, stream);
+        case.life.as_mut().unwrap().is_recorded = true;
         let (base, mut rules) = live::described(&case, Some(maintenance.clone()));
         let freshness_us = pick(stream, &[None, Some(100_000)]);
         let mut reference = match doubling_us {
@@ -201,20 +245,37 @@ fn every_row_and_table_of_a_living_network_equals_the_reference() {
             network.set_window_us(window_us);
         }
         let made = format!("{case:?}, {rules:?}, {doubling_us:?}, {republish_us:?}, {ttl_us:?}");
-        match doubling_us {
-            Some(_) => join(&mut network, &mut reference, &made),
-            None => network.bootstrap(),
-        }
+        let later_us = pick(stream, &[0, 1, 1_500_000]);
+        let (mut before, mut counted) = match doubling_us {
+            Some(_) => join(&mut network, &mut reference, later_us, &made),
+            None => {
+                network.bootstrap();
+                Default::default()
+            }
+        };
         joined += usize::from(doubling_us.is_some());
+        // Phases that are drawn start now.
+        reference.base.now_us += later_us;
+        reference.rules.freshness_us = Some(events::FRESHNESS_US);
         let mut first = 0;
         for index in 0..live::KINDS.len() {
             let phases = live::phases_after(&case, stream, &reference.base, &mut first, index);
             reference.run(&phases);
-            let found = events::run(&mut network, &phases);
+            let mut found = events::run(&mut network, &phases);
             let at = format!("{made}, {phases:?}");
             assert_rows(&found.operations, &reference.base.operations, &at);
             assert_rows(&found.results, &reference.base.results, &at);
             assert_rows(&tables_of(&mut network), &expected_tables(&reference), &at);
+            for phase in &phases {
+                ticks::assert_ticks(&case, &mut network, &reference.base, phase);
+            }
+            found.ticks.splice(..0, before.ticks.drain(..));
+            found.connections.splice(..0, before.connections.drain(..));
+            for (&tick, counts) in &reference.ticks {
+                counted.entry(tick).or_default().add(counts);
+            }
+            let counted = std::mem::take(&mut counted);
+            assert_counts(&found.ticks, counted, reference.rules.tick_us, &at);
             if case.connections {
                 assert_connections(&found, &reference.base.connections, &at);
             }
@@ -224,9 +285,7 @@ fn every_row_and_table_of_a_living_network_equals_the_reference() {
                     (expected.end.number, expected.end.end_us),
                     "{at}"
                 );
-                let segments: Vec<u32> = nodes.iter().map(|node| node.segments).collect();
-                let records: Vec<u32> = expected.nodes.iter().map(|node| node.records).collect();
-                assert_rows(&segments, &records, &at);
+                assert_nodes(nodes, &expected.nodes, &at);
             }
             let rows = found.operations.iter();
             operations += rows.len();
@@ -266,7 +325,7 @@ fn a_bootstrap_does_what_the_phase_of_joins_does() {
             })
         };
         let (mut one, mut other) = (network(), network());
-        one.begin_joins(3, None).unwrap();
+        one.begin_joins(3, None, 0).unwrap();
         events::run(&mut one, &[]);
         other.bootstrap();
         assert!(other.recorded().is_empty());

@@ -27,8 +27,11 @@ impl Simulation<'_> {
         let last_us = network.last_comes_us().unwrap_or_default();
         let freshness_us = self.experiment.joins_freshness_us(last_us);
         self.summary.begin_phase(place, 0);
+        let first = self.experiment.overlapping().next().unwrap_or_default();
+        let starts = self.experiment.phases[first].iter();
+        let later_us = starts.map(|phase| phase.start_us.unwrap_or(0)).min();
         network
-            .begin_joins(place as u32, Some(freshness_us))
+            .begin_joins(place as u32, Some(freshness_us), later_us.unwrap_or(0))
             .map_err(|halt| self.explained(number, halt.into()))?;
         self.timing(number, JOINS, "tables", 1)?;
         let total = network.come().map_or(0, |(_, total)| total);

@@ -194,6 +194,7 @@ impl LiveReference {
         let contact = self.at_event(event);
         let Contact { from, to, key, .. } = contact;
         assert!(self.base.is_server[to] && self.nodes[to].is_online);
+        self.count_received(&contact);
         match contact.asks {
             Asks::Lookup { .. } => {
                 let named = self.closest(to, key, self.names_failed());

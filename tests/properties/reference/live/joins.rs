@@ -14,6 +14,8 @@ const UNKNOWN_US: u64 = 1 << 60;
 /// How a network grows by joins.
 #[derive(Clone, Debug)]
 pub struct Joins {
+    /// Number of the phase in which they join.
+    pub phase: Option<u32>,
     /// The nodes that join, in the order in which they do.
     pub order: Vec<Node>,
     /// When nodes are online by churn, from the first phase on, and up to when that is known, µs.
@@ -50,6 +52,7 @@ impl LiveReference {
             });
         }
         let joins = Joins {
+            phase: None,
             ended_us: (order.len() < 2).then_some(0),
             order,
             stays: std::mem::replace(&mut base.stays, stays.into()).to_vec(),
@@ -94,6 +97,7 @@ impl LiveReference {
 
     /// Lets the network grow, in a phase of this number.
     pub fn join_all(&mut self, number: u32) {
+        self.joins.as_mut().unwrap().phase = Some(number);
         self.begin_phase(
             0,
             &Phase {

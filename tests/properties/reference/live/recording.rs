@@ -31,6 +31,9 @@ pub struct TickCounts {
     pub evicted: u64,
     /// Entries that nodes forgot when they left.
     pub wiped: u64,
+    /// Nodes that came, and nodes that left.
+    pub arrivals: u64,
+    pub departures: u64,
     /// Number of the tables that were counted at the tick's end, and the sums over them.
     pub tables: Option<(u64, Freshness)>,
 }
@@ -50,6 +53,8 @@ impl TickCounts {
         self.learned += other.learned;
         self.evicted += other.evicted;
         self.wiped += other.wiped;
+        self.arrivals += other.arrivals;
+        self.departures += other.departures;
         self.tables = other.tables.or(self.tables);
     }
 }
@@ -66,7 +71,7 @@ pub struct NodeEnd {
     pub freshness: Option<Freshness>,
     /// Requests for maintenance that it sent in the phase.
     pub maintenance_sent: u32,
-    /// Requests for maintenance that were sent to it in the phase.
+    /// Requests for maintenance that have reached it in the phase.
     pub maintenance_received: u32,
     /// Segments that it holds.
     pub records: u32,
@@ -86,7 +91,8 @@ impl LiveReference {
         self.ticks.entry((phase, tick)).or_default()
     }
 
-    /// Returns the phase that has started last; at the instant of its start that is the one before, if there is one.
+    /// Returns the phase that has started last, in flight or over; at the instant of its start that is the one before, if there
+    /// is one. Joins come before all others.
     fn last_phase(&self) -> Option<u32> {
         let mut begun = self.begun.iter().rev();
         let last = begun.find(|(start_us, _)| *start_us < self.now_us);
@@ -94,7 +100,28 @@ impl LiveReference {
             .begun
             .first()
             .filter(|(start_us, _)| *start_us == self.now_us);
-        last.or(first).map(|&(_, phase)| phase)
+        let joins = self.joins.as_ref().and_then(|joins| joins.phase);
+        last.or(first).map(|&(_, phase)| phase).or(joins)
+    }
+
+    pub(super) fn count_arrival(&mut self) {
+        self.count(|tick| tick.arrivals += 1);
+    }
+
+    pub(super) fn count_departure(&mut self) {
+        self.count(|tick| tick.departures += 1);
+    }
+
+    /// Counts a request that arrives now.
+    pub(super) fn count_received(&mut self, contact: &Contact) {
+        if contact.purpose != Purpose::User
+            && let Some(phase) = self.last_phase()
+        {
+            self.maintenance_of
+                .entry((phase, contact.to))
+                .or_default()
+                .1 += 1;
+        }
     }
 
     /// Counts something that no operation of a user does.
@@ -121,9 +148,8 @@ impl LiveReference {
         let Some(phase) = self.last_phase() else {
             return;
         };
-        let (from, to) = (contact.from, contact.to);
-        self.maintenance_of.entry((phase, from)).or_default().0 += 1;
-        self.maintenance_of.entry((phase, to)).or_default().1 += 1;
+        let of_sender = self.maintenance_of.entry((phase, contact.from));
+        of_sender.or_default().0 += 1;
         let tick = self.tick_of(phase);
         tick.maintenance += 1;
         tick.maintenance_failed += u64::from(outcome != Outcome::Ok);

@@ -49,6 +49,7 @@ impl LiveReference {
 
     /// A node leaves: what it has begun ends.
     pub(super) fn leave(&mut self, node: Node) {
+        self.count_departure();
         let own =
             |_: &u64, operation: &mut super::lookups::Operation| operation.running.origin == node;
         let ended: Vec<_> = self.operations.extract_if(.., own).collect();
@@ -76,6 +77,7 @@ impl LiveReference {
     /// A node comes.
     pub(super) fn come(&mut self, node: Node) {
         assert!(!self.nodes[node].is_online);
+        self.count_arrival();
         self.nodes[node].is_online = true;
         self.nodes[node].retries = 0;
         self.set_timers(node, false);
