@@ -49,6 +49,46 @@ fn sum(table: &Table, column: &str, phase: &str, network: f64) -> f64 {
     rows.map(|i| values[i]).sum()
 }
 
+/// What goes on between phases counts in the phase before, so nothing is lost.
+#[test]
+fn maintenance_between_phases_counts_in_the_one_before() {
+    let dir = Dir::new();
+    let churn = JOINED.find("[churn]").unwrap()..JOINED.find("[[phase]]").unwrap();
+    let mut file = JOINED.to_owned();
+    file.replace_range(churn, "");
+    let file = file
+        .replace(
+            "duration_ms = 20_000",
+            "duration_ms = 20_000\nstart_ms = 15_000",
+        )
+        .replace("start_ms = 5_000", "start_ms = 120_000")
+        .replace("deadline_ms = 60_000", "deadline_ms = 140_000");
+    dir.write("joined.toml", &file);
+    dir.kadsim(&["run", "joined.toml"]).ends(0);
+    let table = |name: &str| dir.table(&format!("out/joined/{name}.parquet"));
+    let (ticks, nodes) = (table("ticks"), table("nodes"));
+    for network in [0.0, 1.0] {
+        let of = |column, phase| sum(&ticks, column, phase, network);
+        let all = |column| {
+            let phases = ["bootstrap", "first", "beside"];
+            phases.map(|phase| of(column, phase)).iter().sum::<f64>()
+        };
+        let entries = sum(&nodes, "table_entries", "beside", network);
+        assert_eq!(all("learned") - all("evicted"), entries);
+        // Nodes are counted at the end of the phase.
+        let sent = sum(&nodes, "maintenance_sent", "first", network);
+        assert!(of("maintenance_connections", "first") > 3.0 * sent && sent > 0.0);
+    }
+    let summary: Value = serde_json::from_str(&dir.read("out/joined/summary.json")).unwrap();
+    // Both networks count for 105 s, from the start of the phase to that of the next.
+    let rate = summary["first.maintenance_connections.per_s"]
+        .as_f64()
+        .unwrap();
+    let sent = [0.0, 1.0].map(|network| sum(&ticks, "maintenance_connections", "first", network));
+    let counted = sent.iter().sum::<f64>() / (2.0 * 105.0);
+    assert!((rate / counted - 1.0).abs() < 1e-9, "{rate}, {counted}");
+}
+
 #[test]
 fn joins_are_a_phase_of_their_own() {
     let dir = Dir::new();

@@ -38,8 +38,8 @@ table! {
     online_ms: Millis, "ms", "Time that the node was online in the phase" = row.online_us;
     stale: Optional<Float64Type>, "1", "Share of the entries of its routing table whose node is offline or a client; null while it is offline" = row.stale;
     missing: Optional<Float64Type>, "1", "1 - live entries / entries that full knowledge of the nodes that answer would give; null while it is offline" = row.missing;
-    maintenance_sent: Number<UInt64Type>, "1", "Connections of maintenance that the node made in the phase" = row.maintenance_sent;
-    maintenance_received: Number<UInt64Type>, "1", "Connections of maintenance that the node received in the phase" = row.maintenance_received;
+    maintenance_sent: Number<UInt64Type>, "1", "Connections of maintenance that the node made in the phase, before the next one starts" = row.maintenance_sent;
+    maintenance_received: Number<UInt64Type>, "1", "Connections of maintenance that the node received in that time" = row.maintenance_received;
 }
 
 /// One node at the end of a phase. A field means what the column of its name means; times are in µs.

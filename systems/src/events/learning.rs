@@ -43,7 +43,7 @@ impl Worker<'_> {
     }
 
     /// Returns whether a node may stand in a table: all servers may, and clients that are not known to be clients.
-    fn may_be_learned(&self, node: Row) -> bool {
+    pub fn may_be_learned(&self, node: Row) -> bool {
         !self.work.maintenance.clients_known
             || self
                 .work

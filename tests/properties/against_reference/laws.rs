@@ -54,7 +54,7 @@ fn assert_tables(network: &mut Network, case: &Case, names_clients: bool) -> u64
 }
 
 /// Draws an experiment, in most cases one in which only traffic changes tables, in half of them without clients in the tables
-/// of the start. It has one phase, which begins at the start: what happens between phases is counted in none.
+/// of the start. It has one phase, which begins at the start: what happens before the first phase is counted in none.
 fn any_case(seed: u64) -> Case {
     let mut case = live::any_case(90_000 + seed);
     case.beside = 1;
@@ -83,9 +83,7 @@ fn entries_come_and_go_counted_and_tables_name_what_they_may() {
         // Tables that full knowledge makes anew are learned from no one.
         let makes_anew =
             life.is_living() && (life.aging.join == Join::Ideal || life.aging.renewal_us.is_some());
-        // `churn.known` may name clients.
-        let are_told = !maintenance.joining.known.is_empty();
-        let names_clients = !maintenance.clients_known || life.clients_in_tables > 0.0 || are_told;
+        let names_clients = !maintenance.clients_known || life.clients_in_tables > 0.0;
         without_clients += u64::from(!names_clients);
         let is_wiped = life.is_living() && life.aging.table == OnLeaving::Lost;
         let mut network = case.network_of(|spec| Spec {

@@ -206,7 +206,7 @@ fn join(
 
 #[test]
 fn every_row_and_table_of_a_living_network_equals_the_reference() {
-    let (mut operations, mut broken_off, mut entries, mut joined) = (0, 0, 0, 0);
+    let (mut operations, mut broken_off, mut entries, mut joined, mut gaps) = (0, 0, 0, 0, 0);
     // A case takes a fifth of a second.
     let cases = cases() / 4;
     for seed in 0..cases {
@@ -276,6 +276,12 @@ fn every_row_and_table_of_a_living_network_equals_the_reference() {
             }
             let counted = std::mem::take(&mut counted);
             assert_counts(&found.ticks, counted, reference.rules.tick_us, &at);
+            let is_after = |row: &&TickRow| {
+                let mut ends = found.ends.iter();
+                ends.any(|&(phase, end_us, ..)| phase == row.phase && row.time_us > end_us)
+            };
+            let after = found.ticks.iter().filter(is_after);
+            gaps += after.filter(|row| row.maintenance_connections > 0).count();
             if case.connections {
                 assert_connections(&found, &reference.base.connections, &at);
             }
@@ -296,13 +302,13 @@ fn every_row_and_table_of_a_living_network_equals_the_reference() {
                 .sum::<usize>();
         }
     }
-    let seen = (operations, broken_off, entries, joined);
+    let seen = (operations, broken_off, entries, joined, gaps);
     let most = cases as usize;
     assert!(
         operations > 20 * most && broken_off > most / 2 && entries > 100 * most,
         "{seen:?}"
     );
-    assert!(6 * joined > most, "{seen:?}");
+    assert!(6 * joined > most && gaps > 20 * most, "{seen:?}");
 }
 
 /// Callers of the library who do not want to see the joins have the same network after them.

@@ -118,7 +118,8 @@ impl LiveReference {
         let joining = self.maintenance().joining;
         if !joining.known.is_empty() {
             let known = joining.known.iter().map(|row| row.index());
-            return known.filter(|&other| other != node).collect();
+            let known = known.filter(|&other| other != node && self.may_learn(other));
+            return known.collect();
         }
         let one = &self.nodes[node];
         let part = u64::from(one.session) | u64::from(one.retries) << 32;

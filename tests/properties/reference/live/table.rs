@@ -54,7 +54,7 @@ impl LiveReference {
     }
 
     /// Returns whether a node may learn another that asks it, or that is named to it.
-    fn may_learn(&self, node: Node) -> bool {
+    pub(super) fn may_learn(&self, node: Node) -> bool {
         self.base.is_server[node] || !self.rules.clients_known
     }
 
