@@ -16,6 +16,7 @@ use kadsim::engine::node::Row;
 use kadsim::engine::operation::{Planned, SlotBytes, Source};
 use kadsim::engine::record::Kind;
 use kadsim::systems::Network;
+use kadsim::systems::maintenance::Maintenance;
 use kadsim::systems::network::run_loop::Progress;
 use kadsim::systems::network::{NodeSet, Spec};
 use kadsim::systems::phases::Phase;
@@ -50,6 +51,43 @@ impl Source for Lookups {
         self.left -= 1;
         self.due_us += 600;
     }
+}
+
+/// Bytes of a contact in flight where tables learn from traffic, with all capacities: messages, answers on their way, and the
+/// operations that send them.
+fn contacts_in_flight_take_600_bytes() {
+    const DELAY_US: u64 = 50_000;
+    const LOOKUPS: u64 = 40_000;
+    let mut network = Network::new(Spec {
+        nodes: NodeSet::Generated(NODES),
+        maintenance: Some(Maintenance {
+            learn_asker: true,
+            learn_answerer: true,
+            ..Maintenance::default()
+        }),
+        rules: Rules {
+            stop: Stop::ClosestAnswered,
+            ..Rules::default()
+        },
+        link: Box::new(UniformLink {
+            delay: Delay::Constant(DELAY_US),
+            ..UniformLink::default()
+        }),
+        ..Spec::default()
+    })
+    .unwrap();
+    network.bootstrap();
+    let region = Region::new(HEAP);
+    // As many contacts are in flight as are sent in the time that one takes.
+    let began_us = network.now_us();
+    let (contacts, _) = look_up(&mut network, LOOKUPS);
+    let sent_in_us = network.now_us() - began_us;
+    let in_flight = contacts as f64 * (2 * DELAY_US) as f64 / sent_in_us as f64;
+    let change = region.change();
+    let held = (change.bytes_allocated - change.bytes_deallocated) as f64;
+    let each = held / in_flight;
+    println!("{each:.0} bytes a contact in flight, of which there are {in_flight:.0}");
+    assert!(each < 600.0, "{each} bytes a contact in flight");
 }
 
 /// Contacts of a phase of lookups, and allocations and growths on the way.
@@ -96,6 +134,7 @@ fn a_node_takes_130_bytes_and_a_contact_allocates_nothing() {
         contacts_allocate_nothing(0, false);
         contacts_allocate_nothing(20, true);
         lists_follow_what_is_known();
+        contacts_in_flight_take_600_bytes();
     });
 }
 

@@ -189,7 +189,7 @@ pub struct Chunk {
     pub mailed: Vec<u32>,
     /// Counts of the window, and memory for reuse.
     pub out: Outbox,
-    /// Counts of maintenance before the first phase, which no table shows.
+    /// Counts of maintenance in no phase's turn, which no table shows.
     pub uncounted: TickCounts,
     /// Users' operations that have ended in the window.
     pub ended: Vec<OperationSlot>,

@@ -99,6 +99,9 @@ impl Network {
 
     /// Begins a phase, beside those in flight. If one of them provides and another retrieves, contacts must take time.
     ///
+    /// Begin a phase that starts later before the one before it has ended: ticks of that one then count maintenance, arrivals
+    /// and departures up to the start of the later one. What happens while no phase has begun is in no row.
+    ///
     /// # Panics
     ///
     /// If the phase starts before the network's clock, or before the network has grown by joins.

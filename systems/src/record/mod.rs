@@ -38,8 +38,8 @@ pub use events::record_events;
 use phase_order::PhaseOrder;
 pub use rows::Ended;
 pub use ticks::Begun;
+use ticks::{Basis, OpenTicks};
 use ticks::{Living, Until};
-use ticks::{NetworkColumns, OpenTicks};
 
 /// Number of operations from which on several threads make their rows.
 const MANY: usize = 1024;
@@ -110,55 +110,33 @@ impl Recorded {
 
     /// Makes the rows of all ticks that end before `until_us`, but not of a tick in which its phase ends, or the last one if the
     /// turn of its phase goes on.
-    fn close_ticks(
-        &mut self,
-        phases: &mut Phases,
-        until_us: u64,
-        tick_us: u64,
-        of: NetworkColumns,
-        living: Option<Living>,
-    ) {
-        self.end_turns(phases, until_us, tick_us, of, living);
+    fn close_ticks(&mut self, phases: &mut Phases, until_us: u64, basis: Basis) {
+        self.end_turns(phases, until_us, basis);
         for slot in (0..self.open.len()).map(|slot| PhaseSlot(slot as u32)) {
             let end_us = match phases.turn_left(slot) {
                 Some(_) => phases.last_end_us(),
                 None => phases.end_us(slot),
             };
             let until = Until::Before(until_us.min(end_us.unwrap_or(u64::MAX)));
-            self.close_ticks_of(slot, until, tick_us, phases, of, living);
+            self.close_ticks_of(slot, until, phases, basis);
         }
         self.closed.take(|_, row| self.ticks.push(row));
     }
 
     /// Ends the turns that are over before `until_us` of phases that are over, and makes the rows of their open ticks.
-    fn end_turns(
-        &mut self,
-        phases: &mut Phases,
-        until_us: u64,
-        tick_us: u64,
-        of: NetworkColumns,
-        living: Option<Living>,
-    ) {
+    fn end_turns(&mut self, phases: &mut Phases, until_us: u64, basis: Basis) {
         for slot in (0..self.open.len()).map(|slot| PhaseSlot(slot as u32)) {
             if let Some(turn) = phases.turn_left(slot)
                 && turn.until_us < until_us
             {
-                self.end_turn(slot, turn.until_us, tick_us, phases, of, living);
+                self.end_turn(slot, turn.until_us, phases, basis);
                 phases.end_turn(slot);
             }
         }
     }
 
     /// Makes the rows of the ticks of a phase that are over.
-    fn close_ticks_of(
-        &mut self,
-        slot: PhaseSlot,
-        until: Until,
-        tick_us: u64,
-        phases: &Phases,
-        of: NetworkColumns,
-        living: Option<Living>,
-    ) {
+    fn close_ticks_of(&mut self, slot: PhaseSlot, until: Until, phases: &Phases, basis: Basis) {
         let Self { open, closed, .. } = self;
         let open = &mut open[slot.index()];
         let phase = open.phase;
@@ -166,11 +144,12 @@ impl Recorded {
         if open.is_open
             && let Some(turn) = phases.turn(slot)
         {
-            open.close(until, tick_us, turn, of, living, |row| {
+            open.close(until, turn, basis, |row| {
                 closed.push(phase, row);
             });
         }
     }
+
     /// Returns the end of the first tick at whose end routing tables are counted, µs; `None` if they are no more.
     pub fn next_count_us(&self, tick_us: u64) -> Option<u64> {
         let open = self.open.iter().filter(|open| open.is_open);
@@ -189,16 +168,8 @@ impl Recorded {
     }
 
     /// Makes the rows of the open ticks of a phase, whose turn ends with it or later, at `last_us`.
-    fn end_turn(
-        &mut self,
-        slot: PhaseSlot,
-        last_us: u64,
-        tick_us: u64,
-        phases: &Phases,
-        of: NetworkColumns,
-        living: Option<Living>,
-    ) {
-        self.close_ticks_of(slot, Until::End(last_us), tick_us, phases, of, living);
+    fn end_turn(&mut self, slot: PhaseSlot, last_us: u64, phases: &Phases, basis: Basis) {
+        self.close_ticks_of(slot, Until::End(last_us), phases, basis);
         let open = &mut self.open[slot.index()];
         open.is_open = false;
         self.closed.end(open.phase);
@@ -329,11 +300,13 @@ impl Naming<'_, '_> {
         Arc::clone(kept)
     }
 
-    /// Returns the columns that the rows of all ticks share.
-    fn columns(&self) -> NetworkColumns {
-        NetworkColumns {
+    /// Returns what the rows of all ticks are made from.
+    fn basis<'a>(&self, tick_us: u64, living: Option<Living<'a>>) -> Basis<'a> {
+        Basis {
             network: self.recording.network,
             online: self.in_time.living().online,
+            tick_us,
+            living,
         }
     }
 }
@@ -401,8 +374,8 @@ pub fn record_ticks(
     let living = naming.living(&sample, &chunks);
     // Changes beyond the horizon are not known yet.
     let final_us = living.map_or(final_us, |living| living.known_until(final_us));
-    let of = naming.columns();
-    recorded.close_ticks(&mut phases, final_us, window.tick_us, of, living);
+    let basis = naming.basis(window.tick_us, living);
+    recorded.close_ticks(&mut phases, final_us, basis);
     let next_tick = (final_us / window.tick_us).saturating_add(1);
     recorded.next_close_us = next_tick.saturating_mul(window.tick_us);
 }
@@ -453,18 +426,20 @@ pub fn end_phase(
     recorded.close_operations(end_us + 1, naming.recording.results);
     let sample = naming.sample(&mut recorded.sample);
     let living = naming.living(&sample, &chunks);
-    let (tick_us, of) = (window.tick_us, naming.columns());
-    let is_alone = !phases.are_several();
-    if is_alone {
+    let basis = naming.basis(window.tick_us, living);
+    if !phases.are_several() {
         phases.end_last_turn(end_us);
     }
     let turn = phases.turn(slot);
     let goes_on = turn.filter(|turn| turn.until_us > end_us).zip(living);
     match goes_on {
-        Some((turn, living)) => recorded.open[slot.index()].end(end_us, tick_us, turn, living),
-        None => recorded.end_turn(slot, end_us, tick_us, &phases, of, living),
+        Some((turn, living)) => {
+            recorded.close_ticks_of(slot, Until::Before(end_us + 1), &phases, basis);
+            recorded.open[slot.index()].end(end_us, window.tick_us, turn, living);
+        }
+        None => recorded.end_turn(slot, end_us, &phases, basis),
     }
-    recorded.end_turns(&mut phases, end_us + 1, tick_us, of, living);
+    recorded.end_turns(&mut phases, end_us + 1, basis);
     recorded.closed.take(|_, row| recorded.ticks.push(row));
     goes_on.is_some()
 }

@@ -22,13 +22,17 @@ const SAMPLE: usize = 1000;
 /// Percentiles in a row.
 const PERCENTILES: [u32; 3] = [50, 90, 99];
 
-/// Columns that the rows of all ticks of a network share.
-#[derive(Clone, Copy, Debug)]
-pub struct NetworkColumns {
+/// What the rows of all ticks are made from.
+#[derive(Clone, Copy)]
+pub struct Basis<'a> {
     /// Number of the network.
     pub network: u32,
     /// Number of its nodes that are online, where none comes or leaves.
     pub online: u64,
+    /// Length of a tick, µs.
+    pub tick_us: u64,
+    /// What else there is in living runs.
+    pub living: Option<Living<'a>>,
 }
 
 /// What rows of living runs are made from.
@@ -191,7 +195,7 @@ impl OpenTicks {
         }
     }
 
-    /// Ends the phase at `end_us`, while its turn goes on: tables are counted no more.
+    /// Ends the phase at `end_us`, while its turn goes on: tables are counted no more. The ticks that are over have rows.
     pub fn end(&mut self, end_us: u64, tick_us: u64, turn: Turn, living: Living) {
         self.add_living(end_us, tick_us, turn, living);
         self.freshness_us = None;
@@ -201,15 +205,13 @@ impl OpenTicks {
     }
 
     /// Makes the rows of ticks.
-    pub fn close(
-        &mut self,
-        until: Until,
-        tick_us: u64,
-        turn: Turn,
-        of: NetworkColumns,
-        living: Option<Living>,
-        mut row: impl FnMut(TickRow),
-    ) {
+    pub fn close(&mut self, until: Until, turn: Turn, basis: Basis, mut row: impl FnMut(TickRow)) {
+        let Basis {
+            network,
+            online,
+            tick_us,
+            living,
+        } = basis;
         let (until_us, end_us) = match until {
             Until::Before(until_us) => (until_us, None),
             Until::End(end_us) => (u64::MAX, Some(end_us)),
@@ -227,11 +229,11 @@ impl OpenTicks {
             self.active = self.active + counts.started - finished - counts.broken_off;
             let [ok, fast_error, slow_error, not_found, late] = counts.outcomes;
             let mut made = TickRow {
-                network: of.network,
+                network,
                 phase: self.phase,
                 tick,
                 time_us: tick * tick_us,
-                online: of.online,
+                online,
                 active: self.active,
                 started: counts.started,
                 finished,
