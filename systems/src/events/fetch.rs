@@ -127,7 +127,15 @@ impl Worker<'_> {
                 }
             }
             1 => {
-                self.tables.prefetch_heads(node, to);
+                if let Some(peer) = reads.peer {
+                    let bucket = bucket_of(population.key(peer));
+                    self.tables.prefetch_head(node, bucket, to);
+                }
+                if let Some(key) = reads.key {
+                    self.tables.prefetch_heads(node, bucket_of(key), to);
+                } else if reads.peer.is_none() {
+                    self.tables.prefetch_heads(node, 0, to);
+                }
                 if let Some(slot) = reads.slot {
                     self.chunk.pool.prefetch_lists(slot, to);
                 }

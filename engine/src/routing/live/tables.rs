@@ -12,6 +12,9 @@ use crate::node::Row;
 use crate::population::{Owner, Population};
 use crate::routing::layout::closest_by_bucket;
 
+/// Buckets whose memory is fetched ahead before the one that a key belongs to.
+const SHALLOWER: usize = 2;
+
 /// Where the table of a node lies.
 #[derive(Clone, Copy, Debug, Default)]
 struct Place {
@@ -213,12 +216,23 @@ impl Tables {
         prefetcher.range(&self.places, index..index + 2);
     }
 
-    /// Prefetches the heads of a node's buckets. [`Tables::prefetch_bucket`] and [`Tables::prefetch_near`] follow.
+    /// Prefetches the head of a bucket. [`Tables::prefetch_bucket`] follows.
     #[inline]
-    pub fn prefetch_heads(&self, owner: Row, prefetcher: &mut Prefetcher) {
+    pub fn prefetch_head(&self, owner: Row, bucket: usize, prefetcher: &mut Prefetcher) {
+        let (place, count) = self.place(owner);
+        if bucket < count {
+            prefetcher.item(&self.heads, place.bucket as usize + bucket);
+        }
+    }
+
+    /// Prefetches the heads of the buckets from one on, and of those before it that an answer may read. Those of all buckets
+    /// if `bucket` is 0. [`Tables::prefetch_near`] follows.
+    #[inline]
+    pub fn prefetch_heads(&self, owner: Row, bucket: usize, prefetcher: &mut Prefetcher) {
         let (place, count) = self.place(owner);
         let first = place.bucket as usize;
-        prefetcher.range(&self.heads, first..first + count);
+        let from = bucket.min(count).saturating_sub(SHALLOWER);
+        prefetcher.range(&self.heads, first + from..first + count);
     }
 
     /// Prefetches the entries of a bucket.
@@ -233,8 +247,8 @@ impl Tables {
         }
     }
 
-    /// Prefetches most of the entries that [`Tables::closest`] reads: those of the bucket to whose range the key belongs, and
-    /// of deeper ones if there are fewer than `n` in it.
+    /// Prefetches most of the entries that [`Tables::closest`] reads: those of the bucket to whose range the key belongs, of
+    /// deeper ones if there are fewer than `n` in it, and of the ones before it if there are fewer still.
     #[inline]
     pub fn prefetch_near(&self, owner: Row, bucket: usize, n: usize, prefetcher: &mut Prefetcher) {
         let (place, count) = self.place(owner);
@@ -243,12 +257,19 @@ impl Tables {
         };
         let heads = &self.heads[place.bucket as usize..][..count];
         let own = bucket.min(last);
-        let last = match usize::from(heads[own].len) >= n {
-            true => own,
-            false => last,
-        };
+        let len = |bucket: usize| usize::from(heads[bucket].len);
+        let (mut first, mut last) = (own, last);
+        if len(own) >= n {
+            last = own;
+        } else {
+            let mut named: usize = (own..=last).map(len).sum();
+            while named < n && first > own.saturating_sub(SHALLOWER) {
+                first -= 1;
+                named += len(first);
+            }
+        }
         let entry = place.entry as usize;
-        let first = entry + usize::from(heads[own].offset);
+        let first = entry + usize::from(heads[first].offset);
         let end = entry + usize::from(heads[last].offset) + usize::from(heads[last].len);
         prefetcher.range(&self.entries, first..end.max(first));
     }
