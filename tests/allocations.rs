@@ -6,6 +6,7 @@
 //! - Once each operation slot has been used, 200 contacts allocate less than once. The margin is for the lists of a step,
 //!   and for a slot whose list grows beyond its longest one. The test counts without overhead, where an operation runs
 //!   from its first contact to its last, and with overhead and recorded connections, where each step ends in a barrier.
+//! - A contact in flight takes less than 600 bytes where tables learn from traffic, with what its operation takes.
 //! - The lists of an operation are as long as what it knows, whatever beta is. A slot gives an unusually long list back.
 
 use std::alloc::System;
@@ -55,7 +56,7 @@ impl Source for Lookups {
 
 /// Bytes of a contact in flight where tables learn from traffic, with all capacities: messages, answers on their way, and the
 /// operations that send them.
-fn contacts_in_flight_take_600_bytes() {
+fn contacts_in_flight_take_less_than_600_bytes() {
     const DELAY_US: u64 = 50_000;
     const LOOKUPS: u64 = 40_000;
     let mut network = Network::new(Spec {
@@ -113,15 +114,16 @@ fn look_up(network: &mut Network, lookups: u64) -> (u64, usize) {
     });
     let region = Region::new(HEAP);
     let mut contacts = 0;
-    while network.step().unwrap() == Progress::Going {
+    let mut progress = Progress::Going;
+    while progress == Progress::Going {
+        progress = network.step().unwrap();
+        network.end_phase().unwrap();
         let recorded = network.recorded();
         let attempts = recorded.operations.iter().map(|row| row.attempts);
         contacts += attempts.map(u64::from).sum::<u64>();
         recorded.clear();
     }
     let change = region.change();
-    network.end_phase().unwrap();
-    network.recorded().clear();
     (contacts, change.allocations + change.reallocations)
 }
 
@@ -134,7 +136,7 @@ fn a_node_takes_130_bytes_and_a_contact_allocates_nothing() {
         contacts_allocate_nothing(0, false);
         contacts_allocate_nothing(20, true);
         lists_follow_what_is_known();
-        contacts_in_flight_take_600_bytes();
+        contacts_in_flight_take_less_than_600_bytes();
     });
 }
 

@@ -113,6 +113,8 @@ pub struct Summary {
     networks: u32,
     /// Length of a tick, µs.
     tick_us: u64,
+    /// Starts of the phases of the current network, µs, with their numbers, in order.
+    starts: Vec<(u64, usize)>,
     /// When the first phase of the current network may start, µs.
     first_us: u64,
     /// Number of nodes in a perfect result.
@@ -187,14 +189,19 @@ impl Summary {
             over: BTreeMap::new(),
             networks,
             tick_us: experiment.tick_us,
+            starts: Vec::new(),
             first_us: 0,
             perfect,
         }
     }
 
-    /// Counts the end of a phase in a network. `planned` is its number of operations, `is_cut` whether it was cut off.
-    pub fn end_phase(&mut self, phase: usize, planned: u64, is_cut: bool) {
+    /// Counts the end of a phase in a network, at `end_us`. `planned` is its number of operations, `is_cut` whether it was cut
+    /// off.
+    pub fn end_phase(&mut self, phase: usize, planned: u64, is_cut: bool, end_us: u64) {
         let phase = &mut self.phases[phase];
+        if let Some(over_time) = &mut phase.over_time {
+            over_time.end(end_us);
+        }
         if let Some(cut_off) = &mut phase.cut_off {
             cut_off.count(is_cut);
         }
@@ -237,6 +244,14 @@ impl Summary {
         if let Some(over_time) = &mut self.phases[phase].over_time {
             over_time.begin(start_us);
         }
+        self.starts.push((start_us, phase));
+        self.starts.sort_unstable();
+        for pair in self.starts.windows(2) {
+            let ((_, before), (next_us, _)) = (pair[0], pair[1]);
+            if let Some(over_time) = &mut self.phases[before].over_time {
+                over_time.end_shift_at(next_us);
+            }
+        }
     }
 
     /// Counts a tick.
@@ -247,11 +262,10 @@ impl Summary {
         }
     }
 
-    /// Notes that all ticks of a phase are counted in a network. It has counted maintenance, arrivals and departures for
-    /// `counted_us`.
-    pub fn end_turn(&mut self, phase: usize, counted_us: u64) {
+    /// Notes that a phase has counted maintenance, arrivals and departures for `counted_for_us` in a network.
+    pub fn end_shift(&mut self, phase: usize, counted_for_us: u64) {
         if let Some(over_time) = &mut self.phases[phase].over_time {
-            over_time.end(counted_us);
+            over_time.end_shift(counted_for_us);
         }
     }
 
@@ -271,6 +285,7 @@ impl Summary {
     /// Ends the current network. Returns its metrics, in the order of their names.
     pub fn end_network(&mut self) -> Map<String, Value> {
         let metrics = self.flat(&self.phases);
+        self.starts.clear();
         for (metric, value) in &metrics {
             if let Some(value) = value.as_f64() {
                 self.over.entry(metric.clone()).or_default().add(value);

@@ -3,10 +3,10 @@
 //! Several phases may be in flight at once. Their operations have consecutive numbers, so everything that has an order
 //! (charges, rows) has one across phases too. Each phase keeps its own limits: operations in flight per origin, and when
 //! it is cut off. Phases share what the operations of one phase share: overhead counters and segment stores. A phase has
-//! a slot while it is in flight, slot 0 if it is alone. Cost: O(phases in flight) for each operation that starts or ends.
+//! a slot while it is in flight, slot 0 if no other phase has one. Cost: O(phases in flight) for each operation that starts or ends.
 //!
 //! What no operation of a phase does (maintenance, arrivals, departures) counts in the phase that has started last, in flight
-//! or over: it is that phase's [`Turn`]. A phase that is over keeps its slot until its turn is over too.
+//! or over: it is that phase's [`Shift`]. A phase that is over keeps its slot until its shift is over too.
 
 use bevy_ecs::prelude::*;
 
@@ -83,23 +83,23 @@ pub struct Over {
     pub end_us: u64,
 }
 
-/// The time of which a phase counts maintenance, arrivals and departures. The first phase counts from its start on, each other
+/// The time in which a phase counts maintenance, arrivals and departures. The first phase counts from its start on, each other
 /// one from just after its start, up to the start of the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Turn {
+pub struct Shift {
     /// The first moment, µs.
     pub from_us: u64,
     /// The last moment, µs; `u64::MAX` while no later phase has begun.
     pub until_us: u64,
 }
 
-/// A phase in flight, or over while its turn goes on.
+/// A phase in flight, or over while its shift goes on.
 struct Running {
     start_us: u64,
-    turn: Turn,
+    shift: Shift,
     is_over: bool,
     /// Whether nodes join in it.
-    is_growth: bool,
+    is_joins: bool,
     task: Task,
     accounting: Accounting,
     queue: Queue,
@@ -146,7 +146,7 @@ impl Running {
     }
 }
 
-/// The phases in flight, by slot.
+/// The phases in flight, and those that are over while their shifts go on, by slot.
 #[derive(Resource, Default)]
 pub struct Phases {
     slots: Vec<Option<Running>>,
@@ -154,7 +154,7 @@ pub struct Phases {
     are_retrieves_held: bool,
     /// Slot of the phase that goes on until the last node has joined.
     joining: Option<PhaseSlot>,
-    /// Whether a phase of operations has given its slot free, so that no later one is the first.
+    /// Whether a phase of operations has freed its slot, so that no later one is the first.
     has_first: bool,
 }
 
@@ -198,30 +198,35 @@ impl Phases {
             accounting,
             queue: Queue::new(phase.source, phase.parallel),
             start_us: phase.start_us,
-            turn: Turn {
+            shift: Shift {
                 from_us: phase.start_us,
                 until_us: u64::MAX,
             },
             is_over: false,
-            is_growth: false,
+            is_joins: false,
             in_flight: 0,
             dropped: 0,
             last_end_us: phase.start_us.max(over_us),
         });
-        self.take_turns();
+        self.assign_shifts();
         slot
     }
 
-    /// Gives each phase its turn, in the order in which they start.
-    fn take_turns(&mut self) {
+    /// Gives each phase its shift, in the order in which they start.
+    fn assign_shifts(&mut self) {
         let slots = self.slots.iter_mut().flatten();
-        // The turn of joins is set when they end.
-        let mut phases: Vec<&mut Running> = slots.filter(|running| !running.is_growth).collect();
+        let (joins, mut phases): (Vec<_>, Vec<_>) = slots.partition(|running| running.is_joins);
         phases.sort_by_key(|running| (running.start_us, running.task.phase));
         let mut is_first = !self.has_first;
         let starts: Vec<u64> = phases.iter().map(|running| running.start_us).collect();
+        if let Some(&first_us) = starts.first() {
+            // When they end, the first phase has not begun.
+            for running in joins {
+                running.shift.until_us = first_us.saturating_sub(1);
+            }
+        }
         for (place, running) in phases.into_iter().enumerate() {
-            running.turn = Turn {
+            running.shift = Shift {
                 from_us: running.start_us + u64::from(!is_first),
                 until_us: starts.get(place + 1).copied().unwrap_or(u64::MAX),
             };
@@ -233,23 +238,23 @@ impl Phases {
     pub fn await_joins(&mut self, slot: PhaseSlot) {
         if let Some(running) = &mut self.slots[slot.index()] {
             running.in_flight += 1;
-            running.is_growth = true;
+            running.is_joins = true;
             self.joining = Some(slot);
         }
     }
 
-    /// Ends the phase in which nodes join at `end_us`. Its turn goes on until `until_us`.
+    /// Ends the phase in which nodes join at `end_us`. Its shift goes on until `until_us`.
     pub fn end_joins(&mut self, end_us: u64, until_us: u64) {
         if let Some(slot) = self.joining.take() {
             self.end(slot, end_us);
             let running = self.slots[slot.index()].as_mut();
-            running.expect("joins are in flight").turn.until_us = until_us;
+            running.expect("joins are in flight").shift.until_us = until_us;
         }
     }
 
-    /// Ends the phase in `slot` and returns how it ended. If its turn goes on, it keeps the slot until
-    /// [`Phases::end_turn`].
-    pub fn remove(&mut self, slot: PhaseSlot, turn_goes_on: bool) -> CutOff {
+    /// Ends the phase in `slot` and returns how it ended. If its shift goes on, it keeps the slot until
+    /// [`Phases::end_shift`].
+    pub fn remove(&mut self, slot: PhaseSlot, shift_goes_on: bool) -> CutOff {
         let running = self.slots[slot.index()].as_mut();
         let running = running.expect("a phase is removed once, by the one that ends it");
         running.is_over = true;
@@ -257,49 +262,54 @@ impl Phases {
             is_cut: !running.is_done(),
             running: running.in_flight,
         };
-        if !turn_goes_on {
-            self.end_turn(slot);
+        if !shift_goes_on {
+            self.end_shift(slot);
         }
         cut_off
     }
 
-    /// Lets the turn of the phase that has started last end at `end_us`.
-    pub fn end_last_turn(&mut self, end_us: u64) {
+    /// Lets the shift of the phase that has started last end at `end_us`.
+    pub fn end_last_shift(&mut self, end_us: u64) {
         let running = self.slots.iter_mut().flatten();
-        for running in running.filter(|running| running.turn.until_us == u64::MAX) {
-            running.turn.until_us = end_us;
+        for running in running.filter(|running| running.shift.until_us == u64::MAX) {
+            running.shift.until_us = end_us;
         }
     }
 
-    /// Ends the turn of the phase in `slot`, which is over, and frees the slot.
-    pub fn end_turn(&mut self, slot: PhaseSlot) {
+    /// Ends the shift of the phase in `slot`, which is over, and frees the slot.
+    pub fn end_shift(&mut self, slot: PhaseSlot) {
         let running = self.slots[slot.index()].take();
-        self.has_first |= running.is_some_and(|running| !running.is_growth);
+        self.has_first |= running.is_some_and(|running| !running.is_joins);
     }
 
-    /// Returns the turn of the phase in `slot`; `None` if the slot is free.
-    pub fn turn(&self, slot: PhaseSlot) -> Option<Turn> {
-        self.slot(slot).map(|running| running.turn)
+    /// Returns the shift of the phase in `slot`; `None` if the slot is free.
+    pub fn shift(&self, slot: PhaseSlot) -> Option<Shift> {
+        self.slot(slot).map(|running| running.shift)
     }
 
-    /// Returns the turn of the phase in `slot` if the phase is over.
-    pub fn turn_left(&self, slot: PhaseSlot) -> Option<Turn> {
+    /// Returns the shift of the phase in `slot` if the phase is over.
+    pub fn shift_left(&self, slot: PhaseSlot) -> Option<Shift> {
         let over = self.slot(slot).filter(|running| running.is_over);
-        over.map(|running| running.turn)
+        over.map(|running| running.shift)
     }
 
-    /// Returns the phase whose turn it is at `now_us`; `None` before the first one, or if the last one's turn has ended.
+    /// Returns whether the shift of a phase that is over goes on.
+    pub fn has_shifts_left(&self) -> bool {
+        self.slots.iter().flatten().any(|running| running.is_over)
+    }
+
+    /// Returns the phase whose shift it is at `now_us`; `None` before the first one, or if the last one's shift has ended.
     pub fn counting(&self, now_us: u64) -> Option<Task> {
         let mut running = self.slots.iter().flatten();
-        let counts = |turn: Turn| turn.from_us <= now_us && now_us <= turn.until_us;
-        let counting = running.find(|running| counts(running.turn))?;
+        let counts = |shift: Shift| shift.from_us <= now_us && now_us <= shift.until_us;
+        let counting = running.find(|running| counts(running.shift))?;
         Some(counting.task)
     }
 
     /// Returns the first moment after `now_us` from which another phase may count, µs; `u64::MAX` if there is none.
-    pub fn next_turn_us(&self, now_us: u64) -> u64 {
-        let turns = self.slots.iter().flatten().map(|running| running.turn);
-        let changes = turns.flat_map(|turn| [turn.from_us, turn.until_us.saturating_add(1)]);
+    pub fn next_shift_us(&self, now_us: u64) -> u64 {
+        let shifts = self.slots.iter().flatten().map(|running| running.shift);
+        let changes = shifts.flat_map(|shift| [shift.from_us, shift.until_us.saturating_add(1)]);
         changes.filter(|&us| us > now_us).min().unwrap_or(u64::MAX)
     }
 
@@ -698,13 +708,13 @@ mod tests {
         for (us, phase) in expected.into_iter().chain([(51, Some(1)), (9999, Some(1))]) {
             assert_eq!(counting(&phases, us), phase, "{us}");
         }
-        let changes = [0, 5, 20, 21, 50, 51].map(|us| phases.next_turn_us(us));
+        let changes = [0, 5, 20, 21, 50, 51].map(|us| phases.next_shift_us(us));
         assert_eq!(changes, [5, 21, 21, 51, 51, u64::MAX]);
-        // The turn of one that is over goes on.
+        // The shift of one that is over goes on.
         phases.remove(slots[3], true);
         assert_eq!(counting(&phases, 21), Some(3));
-        assert!(!phases.is_in_flight(3) && phases.turn_left(slots[3]).is_some());
-        phases.end_turn(slots[3]);
+        assert!(!phases.is_in_flight(3) && phases.shift_left(slots[3]).is_some());
+        phases.end_shift(slots[3]);
         assert_eq!(
             (counting(&phases, 21), counting(&phases, 51)),
             (None, Some(1))

@@ -20,7 +20,7 @@
 //! | | [`admission::free_slots`] | windowed, whole, sequential | frees the slots of operations that have ended | operations |
 //! | | [`record::record_events`] | events | makes rows of operations that have ended as events, frees their slots, adds counts to the open ticks | recorded, phases, chunks |
 //! | | [`record::count_ticks`] | windowed, whole, sequential | adds the counts of the step to the open ticks | recorded |
-//! | | [`record::record_ticks`] | all | makes rows of ticks that are over | recorded |
+//! | | [`record::record_ticks`] | all | makes rows of ticks that are over | recorded, phases |
 //! | | [`record::record_connections`] | windowed, sequential, events | makes rows of connections | recorded |
 //!
 //! "Runs under" names the [`Execution`] of the window. Each has a schedule of its own. Conditions leave out systems that have

@@ -67,6 +67,15 @@ fn maintenance_between_phases_counts_in_the_one_before() {
     dir.kadsim(&["run", "joined.toml"]).ends(0);
     let table = |name: &str| dir.table(&format!("out/joined/{name}.parquet"));
     let (ticks, nodes) = (table("ticks"), table("nodes"));
+    // Rows stand in the order of networks, phases and ticks.
+    let (networks, phases) = (ticks.values("network"), ticks.words("phase"));
+    let names = ["bootstrap", "first", "beside"];
+    let place = |phase: &str| names.iter().position(|name| *name == phase);
+    let rows = ticks.values("tick").into_iter().enumerate();
+    let order: Vec<_> = rows
+        .map(|(i, tick)| (networks[i], place(&phases[i]), tick))
+        .collect();
+    assert!(order.is_sorted());
     for network in [0.0, 1.0] {
         let of = |column, phase| sum(&ticks, column, phase, network);
         let all = |column| {

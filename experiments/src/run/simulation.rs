@@ -242,8 +242,8 @@ impl<'a> Simulation<'a> {
             .iter()
             .for_each(|row| self.summary.operation(row));
         recorded.ticks.iter().for_each(|row| self.summary.tick(row));
-        let turns = recorded.turns.iter();
-        turns.for_each(|&(phase, counted_us)| self.summary.end_turn(phase as usize, counted_us));
+        let shifts = recorded.shifts.iter();
+        shifts.for_each(|&(phase, us)| self.summary.end_shift(phase as usize, us));
         bar.inc(recorded.operations.len() as u64);
         recorded.clear();
         self.recording += begun.spent();
@@ -518,7 +518,7 @@ impl Observer for Recorder<'_, '_> {
         }
         self.simulation
             .summary
-            .end_phase(place, begun.total, is_cut);
+            .end_phase(place, begun.total, is_cut, end.end_us);
         if is_cut {
             self.simulation.cut_off[place].push(self.number);
         }

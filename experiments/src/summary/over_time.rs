@@ -83,27 +83,48 @@ pub(super) struct OverTime {
     tracks: [Track; COLUMNS.len()],
     /// In the order of [`COUNTS`].
     counts: [u64; COUNTS.len()],
-    /// Time for which the phase has counted, in all networks, µs.
+    /// Nodes online in the phase's shift.
+    online_in_shift: Track,
+    /// Lengths of the phase in all networks, and of its shift, µs.
+    length_us: u64,
     counted_for_us: u64,
     /// Operations that ended in each way of [`Ending::ALL`], of all.
     endings: [Share; Ending::ALL.len()],
     /// Up to when ticks have been counted in the current network, µs.
     counted_us: u64,
+    /// When the phase started in it, and when it ended, if it has, µs.
+    start_us: u64,
+    end_us: Option<u64>,
+    /// When the next phase starts, if that is known, µs.
+    next_us: Option<u64>,
 }
 
 impl OverTime {
     /// Begins the phase in a network, at `start_us`.
     pub(super) fn begin(&mut self, start_us: u64) {
         self.counted_us = start_us;
+        self.start_us = start_us;
+        self.end_us = None;
+        self.next_us = None;
+    }
+
+    /// Ends the shift of the phase when another one starts, at `next_us`.
+    pub(super) fn end_shift_at(&mut self, next_us: u64) {
+        self.next_us = Some(next_us);
     }
 
     /// Counts a tick of `tick_us`.
     pub(super) fn tick(&mut self, row: &TickRow, tick_us: u64) {
         let end_us = row.time_us + tick_us;
         let passed_us = end_us.saturating_sub(self.counted_us) as f64;
+        let in_shift_us = end_us.min(self.next_us.unwrap_or(end_us));
+        let in_shift_us = in_shift_us.saturating_sub(self.counted_us) as f64;
+        self.online_in_shift.add(row.online as f64, in_shift_us);
         self.counted_us = end_us;
         let records = row.records.map(|records| records as f64);
-        let online = Some(row.online as f64);
+        // Ticks after the end of the phase count what goes on in its shift.
+        let is_in_phase = self.end_us.is_none_or(|end_us| row.time_us <= end_us);
+        let online = is_in_phase.then_some(row.online as f64);
         let values = [online, row.entries, row.stale, row.missing, records];
         // Tables are counted at equal distances.
         let weights = [passed_us, 1.0, 1.0, 1.0, 1.0];
@@ -124,9 +145,15 @@ impl OverTime {
         }
     }
 
-    /// Ends the phase in a network, where it has counted for `counted_us`.
-    pub(super) fn end(&mut self, counted_us: u64) {
-        self.counted_for_us += counted_us;
+    /// Ends the phase in a network, at `end_us`.
+    pub(super) fn end(&mut self, end_us: u64) {
+        self.end_us = Some(end_us);
+        self.length_us += end_us - self.start_us;
+    }
+
+    /// Ends its shift, which has lasted for `counted_for_us`.
+    pub(super) fn end_shift(&mut self, counted_for_us: u64) {
+        self.counted_for_us += counted_for_us;
     }
 
     /// Moves the counts of `other` into this one, and leaves `other` empty.
@@ -140,6 +167,8 @@ impl OverTime {
         for (sum, other) in self.counts.iter_mut().zip(&mut other.counts) {
             *sum += std::mem::take(other);
         }
+        self.online_in_shift.take(&mut other.online_in_shift);
+        self.length_us += std::mem::take(&mut other.length_us);
         self.counted_for_us += std::mem::take(&mut other.counted_for_us);
     }
 
@@ -151,9 +180,13 @@ impl OverTime {
             }
         }
         let seconds = self.counted_for_us as f64 / 1e6;
-        let [online, _] = self.tracks[0].values();
+        let [online, _] = self.online_in_shift.values();
         for ((column, _), count) in COUNTS.iter().zip(self.counts) {
-            let rate = (seconds > 0.0).then(|| count as f64 / seconds);
+            let rate = match self.counted_for_us {
+                // Another phase starts at the same moment, and counts all.
+                0 => (count == 0 && self.length_us > 0).then_some(0.0),
+                _ => Some(count as f64 / seconds),
+            };
             json.insert(format!("{phase}.{column}.per_s"), rate.into());
             if *column == MAINTENANCE {
                 let online = online.as_f64().filter(|online| *online > 0.0);
@@ -196,6 +229,7 @@ mod tests {
                 of_network.tick(&row, 1_000_000);
             }
             of_network.end(2_000_000);
+            of_network.end_shift(2_000_000);
         }
         let mut metrics = Map::new();
         over_time.write("a", &mut metrics);
@@ -209,6 +243,29 @@ mod tests {
         over_time.write("a", &mut metrics);
         // 30 connections in 2 · 10 + 2 · 20 seconds of nodes.
         assert_eq!(metrics["a.maintenance_per_node_s"], 0.5);
+        // The phase lasts for one second, and its shift for four.
+        let mut late = OverTime::default();
+        late.begin(1_000_000);
+        late.end_shift_at(5_000_000);
+        let ticks = [(1_000_000, 10, 6), (2_000_000, 30, 9), (5_000_000, 99, 0)];
+        for (time_us, online, sent) in ticks {
+            let row = TickRow {
+                time_us,
+                online,
+                maintenance_connections: sent,
+                ..TickRow::default()
+            };
+            late.tick(&row, 1_000_000);
+            if time_us == 1_000_000 {
+                late.end(1_999_999);
+            }
+        }
+        late.end_shift(4_000_000);
+        late.write("late", &mut metrics);
+        assert_eq!(metrics["late.online.mean"], 10.0);
+        assert_eq!(metrics["late.maintenance_connections.per_s"], 15.0 / 4.0);
+        let online = (10.0 + 30.0 + 2.0 * 99.0) / 4.0;
+        assert_eq!(metrics["late.maintenance_per_node_s"], 15.0 / 4.0 / online);
         OverTime::default().write("b", &mut metrics);
         assert!(metrics["b.maintenance_per_node_s"].is_null());
     }

@@ -42,8 +42,17 @@ pub struct Node {
     pub operations: u32,
     /// Draws of a random entry or replacement that it has made.
     pub choices: u32,
-    /// Contacts of maintenance that it has sent in the turn of a phase, and requests of maintenance that have reached it.
-    pub maintenance: [u32; 2],
+    /// Its contacts of maintenance in the phase in which nodes count.
+    pub maintenance: MaintenanceCounts,
+}
+
+/// Contacts of maintenance of a node in the shift of a phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MaintenanceCounts {
+    /// Contacts that it has sent.
+    pub sent: u32,
+    /// Requests that have reached it.
+    pub received: u32,
 }
 
 /// A timer of a node that has been set, or a change of its presence.
@@ -189,7 +198,7 @@ pub struct Chunk {
     pub mailed: Vec<u32>,
     /// Counts of the window, and memory for reuse.
     pub out: Outbox,
-    /// Counts of maintenance in no phase's turn, which no table shows.
+    /// Counts of maintenance in no phase's shift, which no table shows.
     pub uncounted: TickCounts,
     /// Users' operations that have ended in the window.
     pub ended: Vec<OperationSlot>,
@@ -307,7 +316,7 @@ pub struct Chunks {
     /// The phase in which nodes count contacts of maintenance.
     pub counting: Option<u32>,
     /// What they have counted in phases in flight before it, by phase and row.
-    pub counted: HashMap<u32, Vec<[u32; 2]>>,
+    pub counted: HashMap<u32, Vec<MaintenanceCounts>>,
     /// How many nodes hold each record and are online, where records expire or are provided again.
     pub holders: Holders,
     /// Mail by the chunk that it goes to, with the chunk that sends it; empty between barriers.
@@ -363,8 +372,8 @@ impl Chunks {
 
     /// Lets nodes count contacts of maintenance in another phase, from zero. What they have counted so far is kept for the
     /// phase before it, if that is in flight. Cost: O(nodes).
-    pub fn count_in(&mut self, phase: Option<u32>, is_kept: bool) {
-        let before = std::mem::replace(&mut self.counting, phase);
+    pub fn count_in(&mut self, phase: u32, is_kept: bool) {
+        let before = self.counting.replace(phase);
         let nodes = self.all.iter_mut().flat_map(|chunk| &mut chunk.nodes);
         let counts = nodes.map(|node| std::mem::take(&mut node.maintenance));
         match before.filter(|_| is_kept) {
@@ -376,20 +385,20 @@ impl Chunks {
     }
 
     /// Removes and returns what nodes have counted in a phase, by row, if they count in another one now.
-    pub fn take_counts(&mut self, phase: u32) -> Option<Vec<[u32; 2]>> {
-        let is_over = self.counting != Some(phase);
-        is_over.then(|| self.counted.remove(&phase).unwrap_or_default())
+    pub fn take_counts(&mut self, phase: u32) -> Option<Vec<MaintenanceCounts>> {
+        let is_another = self.counting != Some(phase);
+        is_another.then(|| self.counted.remove(&phase).unwrap_or_default())
     }
 
-    /// Returns the contacts of maintenance that a node has sent, and those that have reached it, in the phase in which nodes
-    /// count; zeros if operations do not run as events.
-    pub fn maintenance_of(&self, node: Row) -> [u32; 2] {
+    /// Returns the contacts of maintenance of a node in the phase in which nodes count; zeros if operations do not run as
+    /// events.
+    pub fn maintenance_of(&self, node: Row) -> MaintenanceCounts {
         match self.are_used() {
             true => {
                 let chunk = self.of(node);
                 chunk.nodes[chunk.index(node)].maintenance
             }
-            false => [0; 2],
+            false => MaintenanceCounts::default(),
         }
     }
 

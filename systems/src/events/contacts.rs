@@ -186,7 +186,7 @@ impl Worker<'_> {
             let is_store = contact == ContactKind::Store;
             tick.stored += u64::from(is_store && outcome == Outcome::Ok);
         } else {
-            self.node(sent.back.from).maintenance[0] += 1;
+            self.node(sent.back.from).maintenance.sent += 1;
             let tick = self.tick(sent.now_us);
             tick.maintenance[sent.purpose as usize] += 1;
             tick.maintenance_failed += u64::from(outcome != Outcome::Ok);
@@ -217,7 +217,7 @@ impl Worker<'_> {
     pub fn arrived(&mut self, event: Event) {
         let (node, now_us) = (event.node, event.time_us);
         if is_maintenance(event.operation) {
-            self.node(node).maintenance[1] += 1;
+            self.node(node).maintenance.received += 1;
         }
         let from = match event.what {
             What::Lookup {

@@ -27,6 +27,8 @@ struct Reads {
     slot: Option<OperationSlot>,
     /// The list of nodes that the event carries.
     named: Option<u32>,
+    /// Whether the event may read any bucket.
+    is_whole_table: bool,
 }
 
 impl Worker<'_> {
@@ -61,6 +63,7 @@ impl Worker<'_> {
             key: None,
             slot: None,
             named: None,
+            is_whole_table: false,
         };
         match event.what {
             What::Lookup { back, key, .. } => {
@@ -77,6 +80,7 @@ impl Worker<'_> {
                 reads.peer = Some(remote);
                 reads.slot = Some(back.slot);
                 reads.named = Some(named);
+                reads.is_whole_table = self.work.maintenance.learn_named;
             }
             What::Completion {
                 back,
@@ -90,9 +94,13 @@ impl Worker<'_> {
             What::Start { index, .. } => {
                 reads.key = Some(self.chunk.starts[index as usize].planned.key);
             }
-            What::Close(slot) => reads.slot = Some(slot),
+            What::Close(slot) => {
+                reads.slot = Some(slot);
+                reads.is_whole_table = true;
+            }
             What::Stall(back) => reads.slot = Some(back.slot),
-            What::Leave | What::Come | What::Expire(_) | What::Timer(_) | What::Vouch { .. } => {}
+            What::Leave | What::Come | What::Timer(_) => reads.is_whole_table = true,
+            What::Expire(_) | What::Vouch { .. } => {}
         }
         reads
     }
@@ -133,7 +141,7 @@ impl Worker<'_> {
                 }
                 if let Some(key) = reads.key {
                     self.tables.prefetch_heads(node, bucket_of(key), to);
-                } else if reads.peer.is_none() {
+                } else if reads.is_whole_table {
                     self.tables.prefetch_heads(node, 0, to);
                 }
                 if let Some(slot) = reads.slot {

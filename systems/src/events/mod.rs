@@ -38,7 +38,7 @@ mod sessions;
 mod window;
 mod worker;
 
-pub use chunk::{Chunk, Chunks, Errand, Inbox, Mail, Start};
+pub use chunk::{Chunk, Chunks, Errand, Inbox, Mail, MaintenanceCounts, Start};
 pub use event::{ContactKind, Event, Timer, What};
 pub use holders::Asked;
 pub use prepare::prepare;

@@ -25,7 +25,7 @@ pub struct Work<'a> {
     pub maintenance: &'a Maintenance,
     /// How lookups of maintenance are run.
     pub lookups: Rules,
-    /// The phase in which maintenance is counted, if it is the turn of one.
+    /// The phase in which maintenance is counted, if it is the shift of one.
     pub counting: Option<Task>,
     /// Rows of a chunk.
     pub rows: usize,

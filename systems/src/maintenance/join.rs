@@ -57,8 +57,8 @@ impl Worker<'_> {
         };
         let heard_s = (now_us / 1_000_000) as u32;
         for other in known {
-            let is_new = other != node && self.may_be_learned(other);
-            if is_new && self.bucket(node, other).put(other, heard_s) {
+            let may_enter = other != node && self.may_be_learned(other);
+            if may_enter && self.bucket(node, other).put(other, heard_s) {
                 self.tick(now_us).learned += 1;
             }
         }

@@ -181,7 +181,7 @@ impl Network {
             return Ok(());
         };
         joins.first_us = first_us;
-        let turn_us = end_us.saturating_add(joins.later_us);
+        let shift_us = end_us.saturating_add(joins.later_us);
         let horizon_us = first_us.saturating_add(joins.horizon_us);
         let mut timelines = self.living().timelines.clone();
         let leaves: Vec<(Row, u64)> = self.read(|nodes| {
@@ -199,7 +199,7 @@ impl Network {
         self.world.resource_mut::<Chunks>().expect_leaves(&leaves);
         self.world
             .resource_mut::<Phases>()
-            .end_joins(end_us, turn_us);
+            .end_joins(end_us, shift_us);
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use kadsim_engine::routing::{Freshness, OnLeaving};
 
 use super::Network;
 use super::read::{Counters, NodesView};
+use crate::events::MaintenanceCounts;
 use crate::phases::CutOff;
 
 /// The end of a phase. [`Network::read_end`] reads the nodes as of that moment, until the next step.
@@ -27,9 +28,9 @@ pub struct PhaseEnd {
     pub cut_off: CutOff,
     /// Requests received from the phase, by row. Empty for the phase in slot 0, which [`Counters`] counts.
     pub(super) received: Vec<AtomicU32>,
-    /// Contacts of maintenance that nodes have sent and received in the phase's turn, by row, if the turn was over before the
+    /// Contacts of maintenance that nodes have sent and received in the phase's shift, by row, if the shift was over before the
     /// phase; empty for none.
-    pub(super) maintenance: Option<Vec<[u32; 2]>>,
+    pub(super) maintenance: Option<Vec<MaintenanceCounts>>,
     /// Uses of nodes after the end, by operations of other phases.
     pub(super) later_uses: HashMap<Row, u32>,
     /// Operations by origin.
@@ -79,13 +80,13 @@ impl PhaseEnd {
     fn node(&self, nodes: &NodesView, counters: &Counters, row: Row) -> NodeState {
         let apart = self.received.get(row.index());
         let later = self.later_uses.get(&row).copied().unwrap_or(0);
-        let [maintenance_sent, maintenance_received] = match &self.maintenance {
+        let maintenance = match &self.maintenance {
             Some(before) => before.get(row.index()).copied().unwrap_or_default(),
             None => nodes.chunks.maintenance_of(row),
         };
         NodeState {
-            maintenance_sent,
-            maintenance_received,
+            maintenance_sent: maintenance.sent,
+            maintenance_received: maintenance.received,
             contacts: apart.map_or_else(
                 || counters.contacts[row.index()].get(),
                 |contacts| contacts.load(Ordering::Relaxed),

@@ -99,8 +99,8 @@ impl Network {
 
     /// Begins a phase, beside those in flight. If one of them provides and another retrieves, contacts must take time.
     ///
-    /// Begin a phase that starts later before the one before it has ended: ticks of that one then count maintenance, arrivals
-    /// and departures up to the start of the later one. What happens while no phase has begun is in no row.
+    /// To count what happens in a gap between two phases, begin the later one before the earlier one has ended. What happens
+    /// while no phase has begun is in no row.
     ///
     /// # Panics
     ///
@@ -113,9 +113,6 @@ impl Network {
         let slot = self.open_phase(phase, Accounting::Full, started);
         if slot.index() == 0 {
             self.reset_contacts();
-        } else {
-            let nodes = self.len();
-            self.world.resource_mut::<Received>().begin(slot, nodes);
         }
     }
 
@@ -142,6 +139,10 @@ impl Network {
         window.final_us = 0;
         let (number, start_us, freshness_us) = (phase.number, phase.start_us, phase.freshness_us);
         let slot = self.world.resource_mut::<Phases>().begin(phase, accounting);
+        if slot.index() > 0 {
+            let nodes = self.len();
+            self.world.resource_mut::<Received>().begin(slot, nodes);
+        }
         let begun = Begun {
             number,
             start_us,
@@ -246,16 +247,20 @@ impl Network {
         let slot_end_us = (from_us / slot_us + 1).saturating_mul(slot_us);
         let longest_us = from_us.saturating_add(self.window_us.unwrap_or(u64::MAX));
         // Maintenance of a window counts in one phase.
-        let turn_us = phases.next_turn_us(from_us);
-        let counting = phases.counting(from_us).map(|task| task.phase);
-        if counting != chunks.counting {
-            let before = chunks.counting.filter(|&phase| phases.is_in_flight(phase));
-            self.world
-                .resource_mut::<Chunks>()
-                .count_in(counting, before.is_some());
+        let shift_us = phases.next_shift_us(from_us);
+        // Nodes count in phases whose nodes are read at the end.
+        let counting = phases.counting(from_us);
+        let counting = counting.filter(|task| phases.accounting(task.slot) == Accounting::Full);
+        if let Some(task) = counting
+            && chunks.counting != Some(task.phase)
+        {
+            let before = chunks.counting;
+            let is_kept = before.is_some_and(|phase| phases.is_in_flight(phase));
+            let mut chunks = self.world.resource_mut::<Chunks>();
+            chunks.count_in(task.phase, is_kept);
         }
         let until_us = match next_us < stop_us {
-            true => slot_end_us.min(stop_us).min(turn_us).min(longest_us),
+            true => slot_end_us.min(stop_us).min(shift_us).min(longest_us),
             // Nothing happens before a phase ends or tables are counted.
             false => from_us,
         };
@@ -359,6 +364,12 @@ impl Network {
             return Ok(None);
         };
         if self.world.resource::<Phases>().accounting(slot) == Accounting::None {
+            if self.world.resource::<Phases>().has_shifts_left() {
+                self.world
+                    .run_system_cached_with(record::end_shifts, end_us)
+                    .expect(super::REGISTERED);
+            }
+            self.world.resource_mut::<Received>().take(slot);
             let cut_off = self.world.resource_mut::<Phases>().remove(slot, false);
             self.now_us = self.now_us.max(end_us);
             return Ok(Some(PhaseEnd {
@@ -374,7 +385,7 @@ impl Network {
             }));
         }
         self.extend_presence(end_us)?;
-        let turn_goes_on = self
+        let shift_goes_on = self
             .world
             .run_system_cached_with(record::end_phase, (slot, end_us))
             .expect(super::REGISTERED);
@@ -384,7 +395,7 @@ impl Network {
             false => HashMap::new(),
         };
         let mut phases = self.world.resource_mut::<Phases>();
-        let cut_off = phases.remove(slot, turn_goes_on);
+        let cut_off = phases.remove(slot, shift_goes_on);
         let received = self.world.resource_mut::<Received>().take(slot);
         let started = self.world.resource_mut::<Recorded>().take_started(slot);
         self.merge_segments(self.first_arrival_us(end_us));

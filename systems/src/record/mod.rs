@@ -81,8 +81,8 @@ pub struct Recorded {
     closed: PhaseOrder<TickRow>,
     /// Nodes whose routing tables are counted, in living runs.
     sample: Arc<[Row]>,
-    /// Phases whose turn is over, with the time for which they have counted maintenance, arrivals and departures, µs.
-    pub turns: Vec<(u32, u64)>,
+    /// Phases whose shift is over, with the time for which they have counted maintenance, arrivals and departures, µs.
+    pub shifts: Vec<(u32, u64)>,
 }
 
 impl Recorded {
@@ -91,7 +91,7 @@ impl Recorded {
         self.operations.is_empty()
             && self.ticks.is_empty()
             && self.connections.is_empty()
-            && self.turns.is_empty()
+            && self.shifts.is_empty()
     }
 
     /// Removes the rows that the caller has taken.
@@ -100,7 +100,7 @@ impl Recorded {
         self.result_ids.clear();
         self.ticks.clear();
         self.connections.clear();
-        self.turns.clear();
+        self.shifts.clear();
     }
 
     /// Returns whether there may be rows to make of what has ended before `final_us`.
@@ -109,11 +109,11 @@ impl Recorded {
     }
 
     /// Makes the rows of all ticks that end before `until_us`, but not of a tick in which its phase ends, or the last one if the
-    /// turn of its phase goes on.
+    /// shift of its phase goes on.
     fn close_ticks(&mut self, phases: &mut Phases, until_us: u64, basis: Basis) {
-        self.end_turns(phases, until_us, basis);
+        self.end_shifts(phases, until_us, basis);
         for slot in (0..self.open.len()).map(|slot| PhaseSlot(slot as u32)) {
-            let end_us = match phases.turn_left(slot) {
+            let end_us = match phases.shift_left(slot) {
                 Some(_) => phases.last_end_us(),
                 None => phases.end_us(slot),
             };
@@ -123,14 +123,14 @@ impl Recorded {
         self.closed.take(|_, row| self.ticks.push(row));
     }
 
-    /// Ends the turns that are over before `until_us` of phases that are over, and makes the rows of their open ticks.
-    fn end_turns(&mut self, phases: &mut Phases, until_us: u64, basis: Basis) {
+    /// Ends the shifts that are over before `until_us` of phases that are over, and makes the rows of their open ticks.
+    fn end_shifts(&mut self, phases: &mut Phases, until_us: u64, basis: Basis) {
         for slot in (0..self.open.len()).map(|slot| PhaseSlot(slot as u32)) {
-            if let Some(turn) = phases.turn_left(slot)
-                && turn.until_us < until_us
+            if let Some(shift) = phases.shift_left(slot)
+                && shift.until_us < until_us
             {
-                self.end_turn(slot, turn.until_us, phases, basis);
-                phases.end_turn(slot);
+                self.end_shift(slot, shift.until_us, phases, basis);
+                phases.end_shift(slot);
             }
         }
     }
@@ -140,11 +140,10 @@ impl Recorded {
         let Self { open, closed, .. } = self;
         let open = &mut open[slot.index()];
         let phase = open.phase;
-        // A slot is free after its phase.
         if open.is_open
-            && let Some(turn) = phases.turn(slot)
+            && let Some(shift) = phases.shift(slot)
         {
-            open.close(until, turn, basis, |row| {
+            open.close(until, shift, basis, |row| {
                 closed.push(phase, row);
             });
         }
@@ -167,15 +166,15 @@ impl Recorded {
         self.open[slot.index()].begin(phase);
     }
 
-    /// Makes the rows of the open ticks of a phase, whose turn ends with it or later, at `last_us`.
-    fn end_turn(&mut self, slot: PhaseSlot, last_us: u64, phases: &Phases, basis: Basis) {
+    /// Makes the rows of the open ticks of a phase, which is over at `last_us` with its shift.
+    fn end_shift(&mut self, slot: PhaseSlot, last_us: u64, phases: &Phases, basis: Basis) {
         self.close_ticks_of(slot, Until::End(last_us), phases, basis);
         let open = &mut self.open[slot.index()];
         open.is_open = false;
         self.closed.end(open.phase);
-        let turn_us = phases.turn(slot).map_or(last_us, |turn| turn.until_us);
-        let counted_us = turn_us.min(last_us) - open.start_us;
-        self.turns.push((open.phase, counted_us));
+        let shift_us = phases.shift(slot).map_or(last_us, |shift| shift.until_us);
+        let counted_for_us = shift_us.min(last_us) - open.start_us;
+        self.shifts.push((open.phase, counted_for_us));
     }
 
     /// Removes and returns the operations by origin of a phase that has ended.
@@ -388,7 +387,7 @@ pub fn record_connections(naming: Naming, sends: Res<Sends>, mut recorded: ResMu
 }
 
 /// Ends the phase in a slot at `end_us`: cuts off its operations in flight and makes the rows of its ticks that are over. In
-/// living runs its turn may go on, until the next phase starts or the last one in flight ends; returns whether it does.
+/// living runs its shift may go on, until the next phase starts or the last one in flight ends; returns whether it does.
 ///
 /// Another phase that is cut off at the same moment loses its operations too, because the rows of all stand in the order
 /// of their numbers.
@@ -428,20 +427,43 @@ pub fn end_phase(
     let living = naming.living(&sample, &chunks);
     let basis = naming.basis(window.tick_us, living);
     if !phases.are_several() {
-        phases.end_last_turn(end_us);
+        phases.end_last_shift(end_us);
     }
-    let turn = phases.turn(slot);
-    let goes_on = turn.filter(|turn| turn.until_us > end_us).zip(living);
+    let shift = phases.shift(slot);
+    let is_counting = living.is_some() || chunks.are_used();
+    let goes_on = shift.filter(|shift| is_counting && shift.until_us > end_us);
     match goes_on {
-        Some((turn, living)) => {
+        Some(shift) => {
             recorded.close_ticks_of(slot, Until::Before(end_us + 1), &phases, basis);
-            recorded.open[slot.index()].end(end_us, window.tick_us, turn, living);
+            recorded.open[slot.index()].end(end_us, shift, basis);
         }
-        None => recorded.end_turn(slot, end_us, &phases, basis),
+        None => recorded.end_shift(slot, end_us, &phases, basis),
     }
-    recorded.end_turns(&mut phases, end_us + 1, basis);
+    recorded.end_shifts(&mut phases, end_us + 1, basis);
     recorded.closed.take(|_, row| recorded.ticks.push(row));
     goes_on.is_some()
+}
+
+/// Ends the shifts of phases that are over, if no phase is in flight but a caller's single operation, which ends at
+/// `end_us`.
+pub fn end_shifts(
+    In(end_us): In<u64>,
+    naming: Naming,
+    window: Res<Window>,
+    chunks: Res<Chunks>,
+    mut phases: ResMut<Phases>,
+    mut recorded: ResMut<Recorded>,
+) {
+    if phases.are_several() {
+        return;
+    }
+    phases.end_last_shift(end_us);
+    let recorded = &mut *recorded;
+    let sample = naming.sample(&mut recorded.sample);
+    let living = naming.living(&sample, &chunks);
+    let basis = naming.basis(window.tick_us, living);
+    recorded.end_shifts(&mut phases, end_us + 1, basis);
+    recorded.closed.take(|_, row| recorded.ticks.push(row));
 }
 
 /// Returns, by node, the number of charges of overhead after `end_us` in the last step.

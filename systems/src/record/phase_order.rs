@@ -1,18 +1,20 @@
-//! Rows of phases in flight at the same time, released in the order of phases.
+//! Rows of phases in flight at the same time, released in the order in which the phases have begun.
 //!
 //! Tables list the rows of one phase after those of another, so the rows of a later phase wait until the earlier phases
 //! have ended. The rows of a phase that is alone never wait.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
-/// Rows that wait for those of earlier phases, by number of their phase.
+/// Rows that wait for those of earlier phases.
 #[derive(Debug)]
 pub struct PhaseOrder<T> {
-    phases: BTreeMap<u32, PhaseRows<T>>,
+    /// In the order in which they have begun.
+    phases: VecDeque<PhaseRows<T>>,
 }
 
 #[derive(Debug)]
 struct PhaseRows<T> {
+    number: u32,
     rows: Vec<T>,
     is_over: bool,
 }
@@ -20,7 +22,7 @@ struct PhaseRows<T> {
 impl<T> Default for PhaseOrder<T> {
     fn default() -> Self {
         Self {
-            phases: BTreeMap::new(),
+            phases: VecDeque::new(),
         }
     }
 }
@@ -28,10 +30,13 @@ impl<T> Default for PhaseOrder<T> {
 impl<T> PhaseOrder<T> {
     /// Begins a phase, for which the rows of later phases wait.
     pub fn begin(&mut self, phase: u32) {
-        self.phases.entry(phase).or_insert_with(|| PhaseRows {
-            rows: Vec::new(),
-            is_over: false,
-        });
+        if self.phases.iter().all(|begun| begun.number != phase) {
+            self.phases.push_back(PhaseRows {
+                number: phase,
+                rows: Vec::new(),
+                is_over: false,
+            });
+        }
     }
 
     /// Adds a row of a phase.
@@ -53,30 +58,25 @@ impl<T> PhaseOrder<T> {
     }
 
     fn phase(&mut self, phase: u32) -> &mut PhaseRows<T> {
-        let rows = self.phases.get_mut(&phase);
+        let rows = self.phases.iter_mut().find(|begun| begun.number == phase);
         rows.expect("a phase begins before its rows")
     }
 
     /// Returns whether all earlier phases have ended and their rows are taken, so that rows of this phase need not wait.
     pub fn is_first(&self, phase: u32) -> bool {
-        self.phases
-            .first_key_value()
-            .is_some_and(|(&first, _)| first == phase)
+        let first = self.phases.front();
+        first.is_some_and(|first| first.number == phase)
     }
 
     /// Removes the rows that need not wait any more, and passes each with its phase to `taken`.
     pub fn take(&mut self, mut taken: impl FnMut(u32, T)) {
-        while let Some(mut first) = self.phases.first_entry() {
-            let phase = *first.key();
-            first
-                .get_mut()
-                .rows
-                .drain(..)
-                .for_each(|row| taken(phase, row));
-            if !first.get().is_over {
+        while let Some(first) = self.phases.front_mut() {
+            let phase = first.number;
+            first.rows.drain(..).for_each(|row| taken(phase, row));
+            if !first.is_over {
                 return;
             }
-            first.remove();
+            self.phases.pop_front();
         }
     }
 }
@@ -89,19 +89,19 @@ mod tests {
     fn rows_of_a_later_phase_wait_for_those_of_the_earlier_ones() {
         let mut order = PhaseOrder::default();
         let mut taken = Vec::new();
-        [1, 2, 3].into_iter().for_each(|phase| order.begin(phase));
+        [7, 2, 3].into_iter().for_each(|phase| order.begin(phase));
         order.push(3, 'a');
-        order.push(1, 'b');
+        order.push(7, 'b');
         order.push(2, 'c');
         order.take(|phase, row| taken.push((phase, row)));
-        assert_eq!(taken, [(1, 'b')]);
+        assert_eq!(taken, [(7, 'b')]);
         order.end(3);
-        order.push(1, 'd');
-        order.end(1);
+        order.push(7, 'd');
+        order.end(7);
         order.take(|phase, row| taken.push((phase, row)));
-        assert_eq!(taken, [(1, 'b'), (1, 'd'), (2, 'c')]);
+        assert_eq!(taken, [(7, 'b'), (7, 'd'), (2, 'c')]);
         order.end(2);
         order.take(|phase, row| taken.push((phase, row)));
-        assert_eq!(taken, [(1, 'b'), (1, 'd'), (2, 'c'), (3, 'a')]);
+        assert_eq!(taken, [(7, 'b'), (7, 'd'), (2, 'c'), (3, 'a')]);
     }
 }

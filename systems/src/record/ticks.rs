@@ -12,7 +12,7 @@ use kadsim_engine::record::TickRow;
 use kadsim_engine::routing::{Freshness, TablesInTime};
 use rayon::prelude::*;
 
-use crate::phases::Turn;
+use crate::phases::Shift;
 use crate::ticks::{TickCounts, Ticks};
 
 /// Maximum number of durations of a tick whose percentiles are exact.
@@ -111,7 +111,7 @@ pub struct Begun {
 pub enum Until {
     /// Those that end before this time, µs.
     Before(u64),
-    /// All: the phase has ended at this time, µs.
+    /// All: the phase, and its shift, have ended at this time, µs.
     End(u64),
 }
 
@@ -122,7 +122,7 @@ pub struct OpenTicks {
     pub phase: u32,
     /// When the phase starts, µs.
     pub start_us: u64,
-    /// Whether the phase has not ended, or its turn goes on.
+    /// Whether the phase has not ended, or its shift goes on.
     pub is_open: bool,
     ticks: BTreeMap<u64, TickCounts>,
     /// Operations in flight at the end of the last tick that has a row.
@@ -135,7 +135,7 @@ pub struct OpenTicks {
     uncounted_us: u64,
     /// Period at which tables are counted, µs; `None` if they are not. The next instant, µs.
     freshness_us: Option<(u64, u64)>,
-    /// What was counted at the end of the phase, for the tick in which it lies, while the phase's turn goes on.
+    /// What was counted at the end of the phase, for the tick in which it lies, while the phase's shift goes on.
     counted: Option<Counted>,
 }
 
@@ -177,9 +177,9 @@ impl OpenTicks {
     }
 
     /// Adds ticks for changes of presence and instants of counting up to `last_us`, in which nothing else may happen.
-    fn add_living(&mut self, last_us: u64, tick_us: u64, turn: Turn, living: Living) {
-        let changes_until_us = last_us.min(turn.until_us);
-        self.unseen_us = self.unseen_us.max(turn.from_us);
+    fn add_living(&mut self, last_us: u64, tick_us: u64, shift: Shift, living: Living) {
+        let changes_until_us = last_us.min(shift.until_us);
+        self.unseen_us = self.unseen_us.max(shift.from_us);
         while let Some(change_us) = living.tables.timelines.next_change_us(self.unseen_us)
             && change_us <= changes_until_us
         {
@@ -195,17 +195,26 @@ impl OpenTicks {
         }
     }
 
-    /// Ends the phase at `end_us`, while its turn goes on: tables are counted no more. The ticks that are over have rows.
-    pub fn end(&mut self, end_us: u64, tick_us: u64, turn: Turn, living: Living) {
-        self.add_living(end_us, tick_us, turn, living);
+    /// Ends the phase at `end_us`, while its shift goes on: tables are counted no more. Call it when the ticks that end before
+    /// are closed.
+    pub fn end(&mut self, end_us: u64, shift: Shift, basis: Basis) {
+        if let Some(living) = basis.living {
+            self.add_living(end_us, basis.tick_us, shift, living);
+            let last = self.ticks.get(&(end_us / basis.tick_us));
+            let is_counted = last.is_some_and(|counts| counts.is_counted);
+            self.counted = is_counted.then(|| living.count(end_us));
+        }
         self.freshness_us = None;
-        let last = self.ticks.get(&(end_us / tick_us));
-        let is_counted = last.is_some_and(|counts| counts.is_counted);
-        self.counted = is_counted.then(|| living.count(end_us));
     }
 
     /// Makes the rows of ticks.
-    pub fn close(&mut self, until: Until, turn: Turn, basis: Basis, mut row: impl FnMut(TickRow)) {
+    pub fn close(
+        &mut self,
+        until: Until,
+        shift: Shift,
+        basis: Basis,
+        mut row: impl FnMut(TickRow),
+    ) {
         let Basis {
             network,
             online,
@@ -218,7 +227,7 @@ impl OpenTicks {
         };
         if let Some(living) = living {
             let whole_us = (until_us / tick_us * tick_us).saturating_sub(1);
-            self.add_living(end_us.unwrap_or(whole_us), tick_us, turn, living);
+            self.add_living(end_us.unwrap_or(whole_us), tick_us, shift, living);
         }
         while let Some(tick) = self.ticks.first_entry() {
             if tick.key().saturating_add(1).saturating_mul(tick_us) > until_us {
@@ -268,7 +277,7 @@ impl OpenTicks {
             if let Some(living) = living {
                 let last_us = (tick + 1) * tick_us - 1;
                 let last_us = end_us.map_or(last_us, |end_us| end_us.min(last_us));
-                self.fill(&mut made, last_us, counts.is_counted, turn, living);
+                self.fill(&mut made, last_us, counts.is_counted, shift, living);
             }
             row(made);
         }
@@ -280,15 +289,15 @@ impl OpenTicks {
         row: &mut TickRow,
         last_us: u64,
         is_counted: bool,
-        turn: Turn,
+        shift: Shift,
         living: Living,
     ) {
         let timelines = living.tables.timelines;
         if timelines.are_living() {
             row.online = timelines.online(last_us);
         }
-        let counted_us = last_us.min(turn.until_us);
-        let uncounted_us = self.uncounted_us.max(turn.from_us);
+        let counted_us = last_us.min(shift.until_us);
+        let uncounted_us = self.uncounted_us.max(shift.from_us);
         if uncounted_us <= counted_us {
             let turnover = timelines.turnover(uncounted_us, counted_us);
             (row.arrivals, row.departures) = (turnover.arrivals, turnover.departures);

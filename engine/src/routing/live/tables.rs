@@ -225,8 +225,8 @@ impl Tables {
         }
     }
 
-    /// Prefetches the heads of the buckets from one on, and of those before it that an answer may read. Those of all buckets
-    /// if `bucket` is 0. [`Tables::prefetch_near`] follows.
+    /// Prefetches the heads of the buckets from one on, and of a few before it: of all buckets if `bucket` is 0.
+    /// [`Tables::prefetch_near`] follows.
     #[inline]
     pub fn prefetch_heads(&self, owner: Row, bucket: usize, prefetcher: &mut Prefetcher) {
         let (place, count) = self.place(owner);
