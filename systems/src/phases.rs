@@ -93,6 +93,14 @@ pub struct Shift {
     pub until_us: u64,
 }
 
+impl Shift {
+    /// Of a phase that counts nothing.
+    const NONE: Self = Self {
+        from_us: u64::MAX,
+        until_us: u64::MAX,
+    };
+}
+
 /// A phase in flight, or over while its shift goes on.
 struct Running {
     start_us: u64,
@@ -198,10 +206,7 @@ impl Phases {
             accounting,
             queue: Queue::new(phase.source, phase.parallel),
             start_us: phase.start_us,
-            shift: Shift {
-                from_us: phase.start_us,
-                until_us: u64::MAX,
-            },
+            shift: Shift::NONE,
             is_over: false,
             is_joins: false,
             in_flight: 0,
@@ -212,9 +217,12 @@ impl Phases {
         slot
     }
 
-    /// Gives each phase its shift, in the order in which they start.
+    /// Gives each phase its shift, in the order in which they start. A single operation of a caller has none beside others.
     fn assign_shifts(&mut self) {
+        let mut running = self.slots.iter().flatten();
+        let has_full = running.any(|running| running.accounting == Accounting::Full);
         let slots = self.slots.iter_mut().flatten();
+        let slots = slots.filter(|running| running.accounting == Accounting::Full || !has_full);
         let (joins, mut phases): (Vec<_>, Vec<_>) = slots.partition(|running| running.is_joins);
         phases.sort_by_key(|running| (running.start_us, running.task.phase));
         let mut is_first = !self.has_first;
@@ -279,7 +287,8 @@ impl Phases {
     /// Ends the shift of the phase in `slot`, which is over, and frees the slot.
     pub fn end_shift(&mut self, slot: PhaseSlot) {
         let running = self.slots[slot.index()].take();
-        self.has_first |= running.is_some_and(|running| !running.is_joins);
+        let counted = |running: Running| !running.is_joins && running.shift.from_us < u64::MAX;
+        self.has_first |= running.is_some_and(counted);
     }
 
     /// Returns the shift of the phase in `slot`; `None` if the slot is free.

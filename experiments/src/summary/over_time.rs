@@ -266,6 +266,13 @@ mod tests {
         assert_eq!(metrics["late.maintenance_connections.per_s"], 15.0 / 4.0);
         let online = (10.0 + 30.0 + 2.0 * 99.0) / 4.0;
         assert_eq!(metrics["late.maintenance_per_node_s"], 15.0 / 4.0 / online);
+        // Another phase starts at the same moment, and counts all.
+        let mut beside = OverTime::default();
+        beside.begin(0);
+        beside.end(1_000_000);
+        beside.end_shift(0);
+        beside.write("beside", &mut metrics);
+        assert_eq!(metrics["beside.arrivals.per_s"], 0.0);
         OverTime::default().write("b", &mut metrics);
         assert!(metrics["b.maintenance_per_node_s"].is_null());
     }

@@ -369,6 +369,7 @@ impl Network {
                     .run_system_cached_with(record::end_shifts, end_us)
                     .expect(super::REGISTERED);
             }
+            self.recorded().end_single(phase);
             self.world.resource_mut::<Received>().take(slot);
             let cut_off = self.world.resource_mut::<Phases>().remove(slot, false);
             self.now_us = self.now_us.max(end_us);
@@ -466,10 +467,24 @@ impl Network {
             max_us: None,
             freshness_us: None,
         };
+        let are_events = self.world.resource::<Chunks>().are_used();
+        let are_recorded = self.recording().results;
+        self.recording().results |= are_events;
         self.open_phase(phase, Accounting::None, Counts::default());
         if let Err(halt) = self.run(&mut Unobserved) {
             // `Instant + Duration` panics likewise.
             panic!("{halt}");
+        }
+        if are_events {
+            self.recording().results = are_recorded;
+            let results = &mut self.recorded().result_ids;
+            let result = match are_recorded {
+                true => results.last().cloned(),
+                false => results.pop(),
+            };
+            let ids = result.flatten().unwrap_or_default();
+            let rows = ids.into_iter().filter_map(|id| self.row(id));
+            return rows.collect();
         }
         // A slot keeps its contents until it is used again, so the one just freed still has the result.
         self.world

@@ -177,6 +177,14 @@ impl Recorded {
         self.shifts.push((open.phase, counted_for_us));
     }
 
+    /// Ends the phase of a caller's single operation: rows of later phases do not wait for it. Its tick may go on in the next
+    /// phase.
+    pub fn end_single(&mut self, phase: u32) {
+        let Self { closed, ticks, .. } = self;
+        closed.end(phase);
+        closed.take(|_, row| ticks.push(row));
+    }
+
     /// Removes and returns the operations by origin of a phase that has ended.
     pub fn take_started(&mut self, slot: PhaseSlot) -> Counts {
         std::mem::take(&mut self.open[slot.index()].started)

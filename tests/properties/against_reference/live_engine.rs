@@ -3,13 +3,16 @@
 
 use std::collections::BTreeMap;
 
+use kadsim_engine::link::{Delay, UniformLink};
 use kadsim_engine::node::Row;
 use kadsim_engine::operation::Ending;
 use kadsim_engine::random::Stream;
 use kadsim_engine::record::{ConnectionRow, Purpose, TickRow};
 use kadsim_systems::Network;
-use kadsim_systems::network::Spec;
+use kadsim_systems::maintenance::{Check, Checked, Maintenance};
 use kadsim_systems::network::phase_end::NodeState;
+use kadsim_systems::network::{NodeSet, Spec};
+use kadsim_systems::rules::{Rules, Stop};
 
 use super::case::pick;
 use super::maintenance::any_maintenance;
@@ -309,6 +312,65 @@ fn every_row_and_table_of_a_living_network_equals_the_reference() {
         "{seen:?}"
     );
     assert!(6 * joined > most && gaps > 20 * most, "{seen:?}");
+}
+
+/// Single operations of a caller run while the shift of the joins goes on, and close nothing that the first phase counts.
+#[test]
+fn single_operations_run_between_joins_and_the_first_phase() {
+    const LATER_US: u64 = 5_000_000;
+    let mut network = Network::new(Spec {
+        nodes: NodeSet::Generated(60),
+        bucket_size: 4,
+        rules: Rules {
+            stop: Stop::ClosestAnswered,
+            ..Rules::default()
+        },
+        link: Box::new(UniformLink {
+            delay: Delay::Constant(10_000),
+            timeout: Delay::Constant(100_000),
+            ..UniformLink::default()
+        }),
+        maintenance: Some(Maintenance {
+            learn_asker: true,
+            learn_answerer: true,
+            check: Some(Check {
+                what: Checked::Oldest,
+                every_us: 200_000,
+            }),
+            ..Maintenance::default()
+        }),
+        doubling_us: Some(100_000),
+        ..Spec::default()
+    })
+    .unwrap();
+    network.recording().living = true;
+    network.begin_joins(1, None, LATER_US).unwrap();
+    events::run(&mut network, &[]);
+    let key = kadsim_engine::key::Key(1 << 60);
+    for origin in [3, 9] {
+        assert!(!network.lookup(Row(origin), key).is_empty());
+    }
+    let mut ticks = network.recorded().ticks.clone();
+    let phase = crate::properties::reference::Phase {
+        number: 2,
+        kind: kadsim_engine::record::Kind::Lookup,
+        planned: Vec::new(),
+        parallel: None,
+        start_us: network.first_us() + LATER_US,
+        lasts_us: 1_000_000,
+        cut_us: None,
+    };
+    ticks.append(&mut events::run(&mut network, &[phase]).ticks);
+    let checks = |number| {
+        let rows = ticks.iter().filter(|row| row.phase == number);
+        rows.map(|row| row.check).sum::<u64>()
+    };
+    // 60 nodes, 5 a second. Single operations have number 0.
+    assert_eq!(checks(0), 0);
+    assert!(checks(1) > 1000 && (250..=350).contains(&checks(2)));
+    let others = ticks.iter().filter(|row| row.phase > 0);
+    let order: Vec<_> = others.map(|row| (row.phase, row.tick)).collect();
+    assert!(order.is_sorted(), "{order:?}");
 }
 
 /// Callers of the library who do not want to see the joins have the same network after them.
