@@ -28,7 +28,7 @@
 //! what systems and conditions read. `cargo bench --bench operations -- "one event"` measures it.
 //!
 //! Every system reads the nodes through [`View`](crate::view::View), and notes what it does in
-//! [`Outboxes`](crate::outbox::Outboxes). Bootstrap ([`crate::bootstrap`]) runs before the first step. If operations that
+//! [`Outboxes`]. Bootstrap ([`crate::bootstrap`]) runs before the first step. If operations that
 //! end let others start in the window, the first two stages run again before the barrier.
 //!
 //! The executor runs one system after the other; systems use all threads inside. Two systems that could run in either

@@ -10,7 +10,7 @@
 //!    caused it. An override is a source of its own; its errors point into the command line.
 //! 2. A syntax error ends the reading. All other errors are reported at once, in [`Invalid`].
 //! 3. Milliseconds are read from the text of the number, never through a float, so that microseconds are exact.
-//! 4. This module opens no file but the experiment file, and region files by [`read_regions`]. The caller checks
+//! 4. This module opens no file but the experiment file, and region files by `read_regions`. The caller checks
 //!    whether `ids`, `trace`, `quantiles`, `regions` and the metrics of expectations exist, and reports errors by
 //!    [`Sources::error`].
 //!

@@ -2,7 +2,7 @@
 //!
 //! Nodes are divided into chunks ([`Chunk`]). In a window no longer than the shortest one-way delay, each node handles its
 //! own events in their order; threads work on different chunks. What nodes send each other is delivered at the barrier
-//! ([`crate::barrier::exchange`]). No order among nodes matters, so results do not depend on chunks or threads.
+//! (`barrier/exchange.rs`). No order among nodes matters, so results do not depend on chunks or threads.
 //!
 //! | file | holds |
 //! |---|---|
