@@ -138,7 +138,8 @@ impl Overhead {
 
 /// Requests received by each node from the phases in slots from 1 on.
 ///
-/// Those of the phase in slot 0 are counted by [`Contacts`], so that a phase reads no other memory if no other one has a slot.
+/// Those of the phase in slot 0 are counted by [`Contacts`], so that a phase reads no other memory if no other one has a
+/// slot.
 #[derive(Resource, Debug, Default)]
 pub struct Received(Vec<Vec<AtomicU32>>);
 

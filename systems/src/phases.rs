@@ -3,7 +3,8 @@
 //! Several phases may be in flight at once. Their operations have consecutive numbers, so everything that has an order
 //! (charges, rows) has one across phases too. Each phase keeps its own limits: operations in flight per origin, and when
 //! it is cut off. Phases share what the operations of one phase share: overhead counters and segment stores. A phase has
-//! a slot while it is in flight, slot 0 if no other phase has one. Cost: O(phases in flight) for each operation that starts or ends.
+//! a slot while it is in flight, slot 0 if no other phase has one. Cost: O(phases in flight) for each operation that
+//! starts or ends.
 //!
 //! What no operation of a phase does (maintenance, arrivals, departures) counts in the phase that has started last, in flight
 //! or over: it is that phase's [`Shift`]. A phase that is over keeps its slot until its shift is over too.

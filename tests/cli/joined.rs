@@ -41,6 +41,14 @@ tables = ["ticks", "operations", "nodes", "routing"]
 in_degree = true
 "#;
 
+/// Returns the experiment without sessions.
+fn without_churn() -> String {
+    let churn = JOINED.find("[churn]").unwrap()..JOINED.find("[[phase]]").unwrap();
+    let mut file = JOINED.to_owned();
+    file.replace_range(churn, "");
+    file
+}
+
 /// Returns the sum of a column over the rows of a phase and network.
 fn sum(table: &Table, column: &str, phase: &str, network: f64) -> f64 {
     let (values, phases) = (table.values(column), table.words("phase"));
@@ -53,10 +61,7 @@ fn sum(table: &Table, column: &str, phase: &str, network: f64) -> f64 {
 #[test]
 fn maintenance_between_phases_counts_in_the_one_before() {
     let dir = Dir::new();
-    let churn = JOINED.find("[churn]").unwrap()..JOINED.find("[[phase]]").unwrap();
-    let mut file = JOINED.to_owned();
-    file.replace_range(churn, "");
-    let file = file
+    let file = without_churn()
         .replace(
             "duration_ms = 20_000",
             "duration_ms = 20_000\nstart_ms = 15_000",
@@ -153,10 +158,7 @@ fn joins_are_a_phase_of_their_own() {
 #[test]
 fn nodes_without_sessions_join_too() {
     let dir = Dir::new();
-    let churn = JOINED.find("[churn]").unwrap()..JOINED.find("[[phase]]").unwrap();
-    let mut alone = JOINED.to_owned();
-    alone.replace_range(churn, "");
-    dir.write("joined.toml", &alone);
+    dir.write("joined.toml", without_churn());
     let clients = [
         "--set",
         "reachability.clients=0.3",

@@ -38,8 +38,7 @@ pub use events::record_events;
 use phase_order::PhaseOrder;
 pub use rows::Ended;
 pub use ticks::Begun;
-use ticks::{Basis, OpenTicks};
-use ticks::{Living, Until};
+use ticks::{Basis, Living, OpenTicks, Until};
 
 /// Number of operations from which on several threads make their rows.
 const MANY: usize = 1024;

@@ -1,7 +1,7 @@
 //! Bucket layouts: how the routing tables of a network lie in memory.
 //!
-//! [`Rule`](super::Rule) fixes what a table holds. A layout decides where the entries lie. Every layout gives the same answers.
-//! Layouts differ in bytes, in the time to fill them, and in the cache lines that an answer reads.
+//! [`Rule`](super::Rule) fixes what a table holds. A layout decides where the entries lie. Every layout gives the same
+//! answers. Layouts differ in bytes, in the time to fill them, and in the cache lines that an answer reads.
 //!
 //! # Adding a layout
 //!

@@ -207,8 +207,8 @@ keys! {
     JOIN_REFRESH = "churn.join_refresh", Takes::WordOr(&JOIN_REFRESH_WORDS, RANDOM_FORMS), [none, "that of the rules of a protocol, else `farther`"];
     /// Random online servers that a node without entries gets to know when it joins by protocol.
     KNOWS = "churn.knows", Takes::Integer(1, KNOWS_MAX as i128, ""), [u32 = DEFAULT_KNOWS];
-    /// The nodes that a node without entries gets to know instead, by their ids. Clients among them are left out if they are
-    /// known to be clients; whoever knows no other node cannot join.
+    /// The nodes that a node without entries gets to know instead, by their ids. It leaves out nodes that it knows to be
+    /// clients. If none is left, it cannot join.
     KNOWN = "churn.known", Takes::Ids(KNOWS_MAX as usize), [none, "random ones"];
     /// Whether a node has its routing table in its next session. Makes no difference with `join = "ideal"`.
     CHURN_TABLE = "churn.table", Takes::Word(words::<OnLeaving>), [OnLeaving = DEFAULT_ON_LEAVING];
